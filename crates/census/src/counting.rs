@@ -1,0 +1,270 @@
+//! Entries in, census out.
+
+use std::net::IpAddr;
+
+use plimsoll_model::{
+    Census, Count, Coverage, Entry, Extension, Group, IDLE_EDGES_SECS, IdleAge, IdleHistogram, Occupancy, Prefix,
+    Protocol, Range, Service, StateKey, Status, Unknowns, Zone,
+};
+
+use crate::armings::Armings;
+use crate::duplicates::Duplicates;
+use crate::heavy::Heavy;
+use crate::homogeneity::Blocks;
+use crate::interval::Sample;
+use crate::states::{self, SLOTS};
+
+/// A share is known well enough when its 95 % interval is no wider than a point either way.
+pub const GOAL_HALF_WIDTH: f64 = 0.01;
+
+/// Entries below which a share's interval is not looked at: the approximation wants some.
+const FEWEST_FOR_GOAL: u64 = 1000;
+
+/// One more than the edges: entries idle for less than the first.
+const IDLE_BINS: usize = IDLE_EDGES_SECS.len() + 1;
+
+/// A census in the making.
+#[derive(Debug)]
+pub struct Counting {
+    armings: Armings,
+    read: u64,
+    repeated: u64,
+    duplicates: Duplicates,
+    blocks: Blocks,
+    states: Box<[StateTally]>,
+    flags: [u64; FLAGS.len()],
+    zones: Vec<(Zone, u64)>,
+    extensions: [u64; Extension::ALL.len()],
+    sources: Heavy<IpAddr>,
+    destinations: Heavy<IpAddr>,
+    services: Heavy<Service>,
+    backends: Heavy<Service>,
+    source_prefixes: Heavy<Prefix>,
+    destination_prefixes: Heavy<Prefix>,
+}
+
+/// What is counted of one protocol and state.
+#[derive(Clone, Copy, Debug, Default)]
+struct StateTally {
+    read: u64,
+    /// By the last edge that the idle age is certainly over.
+    certainly: [u64; IDLE_BINS],
+    /// By the last edge that it is possibly over.
+    possibly: [u64; IDLE_BINS],
+    armed_otherwise: u64,
+}
+
+/// Yes-or-no features, in the order of the census's fields.
+const FLAGS: [fn(&Entry) -> bool; 8] = [
+    |entry| entry.status.has(Status::ASSURED),
+    |entry| !entry.status.has(Status::SEEN_REPLY),
+    Entry::is_killable,
+    Entry::is_offloaded,
+    |entry| entry.status.has(Status::EXPECTED),
+    |entry| entry.status.has(Status::HELPER) || entry.extensions.contains(Extension::Helper),
+    |entry| entry.status.has(Status::SRC_NAT),
+    |entry| entry.status.has(Status::DST_NAT),
+];
+
+/// What happened to the dump, beside its entries.
+#[derive(Clone, Debug, Default)]
+pub struct DumpNotes {
+    /// How often it began anew because the table was resized under it.
+    pub restarts: u32,
+    /// What it held that is not known.
+    pub unknown: Unknowns,
+}
+
+impl Counting {
+    /// Nothing counted yet.
+    pub fn new(armings: Armings) -> Self {
+        Self {
+            armings,
+            read: 0,
+            repeated: 0,
+            duplicates: Duplicates::new(),
+            blocks: Blocks::new(),
+            states: vec![StateTally::default(); SLOTS].into_boxed_slice(),
+            flags: [0; FLAGS.len()],
+            zones: Vec::new(),
+            extensions: [0; Extension::ALL.len()],
+            sources: Heavy::new(),
+            destinations: Heavy::new(),
+            services: Heavy::new(),
+            backends: Heavy::new(),
+            source_prefixes: Heavy::new(),
+            destination_prefixes: Heavy::new(),
+        }
+    }
+
+    /// Counts an entry, unless the dump has just shown it.
+    #[inline]
+    pub fn add(&mut self, entry: &Entry) {
+        if self.duplicates.is_repeated(entry) {
+            self.repeated += 1;
+            return;
+        }
+        self.read += 1;
+        self.blocks.add(entry);
+        self.add_state(entry);
+        for (count, holds) in self.flags.iter_mut().zip(FLAGS) {
+            *count += u64::from(holds(entry));
+        }
+        if !entry.extensions.is_empty() {
+            for extension in Extension::ALL {
+                self.extensions[extension as usize] += u64::from(entry.extensions.contains(extension));
+            }
+        }
+        self.add_zone(entry.zone);
+        self.add_endpoints(entry);
+    }
+
+    /// Distinct entries counted.
+    pub fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// Whether every share is known to [`GOAL_HALF_WIDTH`].
+    pub fn is_precise_enough(&self, occupancy: Occupancy) -> bool {
+        if self.read < FEWEST_FOR_GOAL {
+            return false;
+        }
+        let sample =
+            self.sample(Coverage::Sample { because: plimsoll_model::StoppedBecause::PreciseEnough }, occupancy);
+        let states = self.states.iter().map(|tally| tally.read);
+        let protocols = self.by_protocol().into_iter().map(|(_, seen)| seen);
+        let precise = |seen| sample.share(seen).half_width() <= GOAL_HALF_WIDTH;
+        states.chain(protocols).chain(self.flags).all(precise)
+    }
+
+    /// Whether the beginning of the dump is seen not to stand for the whole.
+    pub fn is_uneven(&self) -> bool {
+        use plimsoll_model::Homogeneity::{GcPressure, Uneven};
+        matches!(self.blocks.judge(), Uneven { .. } | GcPressure { .. })
+    }
+
+    /// The census, of a table of which the kernel counts `occupancy` entries.
+    pub fn finish(&self, coverage: Coverage, occupancy: Occupancy, notes: DumpNotes) -> Census {
+        let sample = self.sample(coverage, occupancy);
+        let count = |seen| Count { seen, share: sample.share(seen), entries: sample.entries(seen) };
+        let [assured, unreplied, killable, offloaded, expected, helped, source_nat, destination_nat] =
+            self.flags.map(count);
+        Census {
+            coverage,
+            read: self.read,
+            duplicates: self.repeated,
+            restarts: notes.restarts,
+            live: sample.live,
+            homogeneity: self.blocks.judge(),
+            protocols: groups(self.by_protocol(), count),
+            states: groups(self.by_state().map(|(key, tally)| (key, tally.read)), count),
+            assured,
+            unreplied,
+            killable,
+            offloaded,
+            expected,
+            helped,
+            source_nat,
+            destination_nat,
+            zones: groups(self.zones.iter().copied(), count),
+            extensions: groups(Extension::ALL.into_iter().zip(self.extensions), count),
+            sources: self.sources.finish(&sample),
+            destinations: self.destinations.finish(&sample),
+            services: self.services.finish(&sample),
+            backends: self.backends.finish(&sample),
+            source_prefixes: self.source_prefixes.finish(&sample),
+            destination_prefixes: self.destination_prefixes.finish(&sample),
+            idle: self.by_state().map(|(key, tally)| tally.histogram(key)).collect(),
+            unknown: notes.unknown,
+        }
+    }
+
+    #[inline]
+    fn add_state(&mut self, entry: &Entry) {
+        let tally = &mut self.states[states::slot(entry.original.protocol, entry.state)];
+        let IdleAge { low_secs, high_secs } = self.armings.idle_age(entry);
+        tally.read += 1;
+        tally.certainly[idle_bin(low_secs)] += 1;
+        tally.possibly[high_secs.map_or(IDLE_BINS - 1, idle_bin)] += 1;
+        tally.armed_otherwise += u64::from(self.armings.is_armed_otherwise(entry));
+    }
+
+    #[inline]
+    fn add_zone(&mut self, zone: Zone) {
+        // Hosts have one zone, or a few hundred at the most.
+        match self.zones.iter_mut().find(|(known, _)| *known == zone) {
+            Some((_, count)) => *count += 1,
+            None => self.zones.push((zone, 1)),
+        }
+    }
+
+    #[inline]
+    fn add_endpoints(&mut self, entry: &Entry) {
+        self.sources.add(entry.original.source);
+        self.destinations.add(entry.original.destination);
+        self.source_prefixes.add(Prefix::of(entry.original.source));
+        self.destination_prefixes.add(Prefix::of(entry.original.destination));
+        if let Some(service) = entry.original.service() {
+            self.services.add(service);
+        }
+        if let Some(backend) = entry.reply.source_service() {
+            self.backends.add(backend);
+        }
+    }
+
+    fn sample(&self, coverage: Coverage, occupancy: Occupancy) -> Sample {
+        let live = match coverage {
+            Coverage::Complete => Range::exact(self.read),
+            // The count was taken before the dump; the table may have grown since.
+            Coverage::Sample { .. } => Range { low: self.read, high: u64::from(occupancy.0).max(self.read + 1) },
+        };
+        Sample { read: self.read, live }
+    }
+
+    fn by_state(&self) -> impl Iterator<Item = (StateKey, &StateTally)> {
+        let tallies = self.states.iter().enumerate().filter(|(_, tally)| tally.read > 0);
+        tallies.filter_map(|(slot, tally)| Some((states::key(slot)?, tally)))
+    }
+
+    fn by_protocol(&self) -> Vec<(Protocol, u64)> {
+        let mut protocols = Vec::<(Protocol, u64)>::new();
+        for (StateKey { protocol, .. }, tally) in self.by_state() {
+            match protocols.iter_mut().find(|(known, _)| *known == protocol) {
+                Some((_, count)) => *count += tally.read,
+                None => protocols.push((protocol, tally.read)),
+            }
+        }
+        protocols
+    }
+}
+
+impl StateTally {
+    fn histogram(&self, key: StateKey) -> IdleHistogram {
+        IdleHistogram {
+            key,
+            read: self.read,
+            certainly_over: over_edges(&self.certainly),
+            possibly_over: over_edges(&self.possibly),
+            armed_otherwise: self.armed_otherwise,
+        }
+    }
+}
+
+/// How many of the edges an age is at least.
+#[inline]
+fn idle_bin(secs: u32) -> usize {
+    IDLE_EDGES_SECS.iter().filter(|edge| secs >= **edge).count()
+}
+
+/// From counts by bin to counts at or over each edge.
+fn over_edges(bins: &[u64; IDLE_BINS]) -> [u64; IDLE_EDGES_SECS.len()] {
+    std::array::from_fn(|edge| bins[edge + 1..].iter().sum())
+}
+
+/// Groups that occur, largest first.
+fn groups<K>(counts: impl IntoIterator<Item = (K, u64)>, count: impl Fn(u64) -> Count) -> Vec<Group<K>> {
+    let mut groups: Vec<_> =
+        counts.into_iter().filter(|(_, seen)| *seen > 0).map(|(key, seen)| Group { key, count: count(seen) }).collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(group.count.seen));
+    groups
+}

@@ -1,0 +1,119 @@
+//! Dumps of the table.
+
+use plimsoll_model::Unknowns;
+
+use crate::entry::{self, DumpedEntry};
+use crate::error::{AttributePath, Error, ParseError, Problem, Request};
+use crate::message::{ANY_FAMILY, DUMP, Header, Requests};
+use crate::socket::{DATAGRAM_BYTES, Socket};
+use crate::wire::{Messages, NLMSG_DONE, NLMSG_ERROR};
+
+/// `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW`: what the kernel calls an entry of a dump.
+pub(crate) const CT_NEW: u16 = 0x0100;
+/// `IPCTNL_MSG_CT_GET`.
+const CT_GET: u16 = 0x0101;
+
+/// A dump under way, of IPv4 and IPv6 entries alike, in the kernel's order: bucket by bucket.
+///
+/// Each batch is one datagram. The kernel walks on only when the next one is asked for, so a dump that is dropped
+/// costs nothing more than what was received. It holds softirqs off while it looks for the next match, so a dump of
+/// a namespace with few entries in a large table delays packets: see `docs/safety.md`.
+#[derive(Debug)]
+pub struct Dump {
+    raw: RawDump,
+}
+
+impl Dump {
+    /// Asks for all entries of the calling thread's network namespace.
+    pub fn start() -> Result<Self, Error> {
+        Ok(Self { raw: RawDump::start()? })
+    }
+
+    /// Receives the next entries; `None` at the end.
+    pub fn next_batch(&mut self) -> Result<Option<Batch<'_>>, Error> {
+        Ok(self.raw.next_datagram()?.map(|datagram| Batch { datagram }))
+    }
+}
+
+/// A dump of which only the framing is looked at: what any reader has to do, and nothing more. It is the yardstick for
+/// what parsing costs.
+#[derive(Debug)]
+pub struct RawDump {
+    socket: Socket,
+    buffer: Vec<u8>,
+    ended: bool,
+}
+
+impl RawDump {
+    /// Asks for all entries of the calling thread's network namespace.
+    pub fn start() -> Result<Self, Error> {
+        let header = Header { kind: CT_GET, flags: DUMP, sequence: 1, family: ANY_FAMILY };
+        let socket = Socket::ask(Request::Dump, &Requests::one(header, |_| {}))?;
+        Ok(Self { socket, buffer: vec![0; DATAGRAM_BYTES], ended: false })
+    }
+
+    /// Receives the next datagram; `None` at the end.
+    pub fn next_datagram(&mut self) -> Result<Option<&[u8]>, Error> {
+        if self.ended {
+            return Ok(None);
+        }
+        let datagram = self.socket.receive(&mut self.buffer)?;
+        let mut holds_entries = false;
+        for message in Messages::of(datagram) {
+            let message = message.map_err(|problem| self.socket.broken(problem))?;
+            if self.socket.ends_dump(&message)? {
+                self.ended = true;
+                break;
+            }
+            holds_entries = true;
+        }
+        self.ended |= !holds_entries;
+        Ok(holds_entries.then_some(datagram))
+    }
+}
+
+/// Some entries of a dump, in the receive buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    datagram: &'a [u8],
+}
+
+impl<'a> Batch<'a> {
+    /// The entries; what Plimsoll does not know of them is counted in `unknowns`.
+    pub fn entries<'u>(&self, unknowns: &'u mut Unknowns) -> Entries<'a, 'u> {
+        parse_datagram(self.datagram, unknowns)
+    }
+}
+
+/// The entries of any datagram, a captured or a hostile one too.
+pub fn parse_datagram<'a, 'u>(datagram: &'a [u8], unknowns: &'u mut Unknowns) -> Entries<'a, 'u> {
+    Entries { messages: Messages::of(datagram), unknowns }
+}
+
+/// Iterator over the entries of a datagram. A message that is broken inside is an error and the next one follows;
+/// where the framing is broken nothing can follow.
+#[derive(Debug)]
+pub struct Entries<'a, 'u> {
+    messages: Messages<'a>,
+    unknowns: &'u mut Unknowns,
+}
+
+impl<'a> Iterator for Entries<'a, '_> {
+    type Item = Result<DumpedEntry<'a>, Error>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let result = match self.messages.next()? {
+            Ok(message) if message.kind == CT_NEW => entry::parse(&message, self.unknowns),
+            Ok(message) if matches!(message.kind, NLMSG_DONE | NLMSG_ERROR) => return None,
+            Ok(message) => Err(ParseError {
+                message_type: message.kind,
+                attribute: AttributePath::default(),
+                offset: message.payload.offset,
+                problem: Problem::Unexpected,
+            }),
+            Err(problem) => Err(problem),
+        };
+        Some(result.map_err(|problem| Error::Answer { request: Request::Dump, problem }))
+    }
+}

@@ -1,0 +1,61 @@
+//! The kernel's connection-tracking table over netlink (`nfnetlink_conntrack`).
+//!
+//! Dumps are parsed where the kernel put them: an entry borrows from the receive buffer and costs no allocation.
+//! What the parser does not know (attributes, protocols, states) is counted and handed on, never taken for something
+//! else; bytes that are not what they should be give an error that names the message, the attribute and the offset.
+//!
+//! ```no_run
+//! use plimsoll_ctnetlink::{Dump, Unknowns};
+//!
+//! # fn main() -> Result<(), plimsoll_ctnetlink::Error> {
+//! let mut unknowns = Unknowns::default();
+//! let mut assured = 0;
+//! let mut dump = Dump::start()?;
+//! while let Some(batch) = dump.next_batch()? {
+//!     for entry in batch.entries(&mut unknowns) {
+//!         if entry?.entry.status.has(plimsoll_ctnetlink::Status::ASSURED) {
+//!             assured += 1;
+//!         }
+//!     }
+//! }
+//! println!("{assured} assured entries");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Rights: `CAP_NET_ADMIN` in the user namespace that owns the network namespace. All calls concern the network
+//! namespace of the calling thread.
+//!
+//! Opening the socket, or asking a subsystem, loads the kernel's module for it where modules can be loaded and it is
+//! not there yet. A caller that must change nothing makes sure beforehand that `nfnetlink` and
+//! `nf_conntrack_netlink` are there.
+
+mod attributes;
+mod create;
+mod dump;
+mod entry;
+mod error;
+mod hooks;
+mod message;
+mod policies;
+mod socket;
+mod statistics;
+mod wire;
+
+pub use create::{NewEntry, create};
+pub use dump::{Batch, Dump, Entries, RawDump};
+pub use entry::DumpedEntry;
+pub use error::{AttributePath, Error, ParseError, Problem, Request};
+pub use hooks::conntrack_is_hooked;
+pub use plimsoll_model::{
+    Counter, CounterReading, Entry, Extension, Extensions, Layer4, Protocol, ProtocolState, SctpState, Status,
+    TcpState, Tuple, Unknowns, Zone,
+};
+pub use policies::{PolicyKeeper, timeout_policies};
+pub use statistics::{TableStatistics, cpu_statistics, table_statistics};
+
+/// Parsers of single datagrams, for fuzzing and for captured dumps.
+pub mod parse {
+    pub use crate::dump::parse_datagram;
+    pub use crate::statistics::{parse_cpu_statistics, parse_table_statistics};
+}

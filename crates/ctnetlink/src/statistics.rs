@@ -1,0 +1,112 @@
+//! The table's statistics: one count and one limit, and counters of each CPU.
+
+use plimsoll_model::{Capacity, Counter, CounterReading, CpuCounters, Occupancy};
+
+use crate::error::{Error, ParseError, Problem, Request};
+use crate::message::{ANY_FAMILY, DUMP, Header, Requests};
+use crate::socket::{DATAGRAM_BYTES, Socket};
+use crate::wire::{Fault, MESSAGE_HEADER_BYTES, Message, Messages, NFGENMSG_BYTES, Span};
+
+/// `IPCTNL_MSG_CT_GET_STATS_CPU`.
+const GET_CPU_STATISTICS: u16 = 0x0104;
+/// `IPCTNL_MSG_CT_GET_STATS`.
+const GET_TABLE_STATISTICS: u16 = 0x0105;
+
+/// Entries and limit of a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableStatistics {
+    /// Entries.
+    pub occupancy: Occupancy,
+    /// Limit; kernels before 4.18 do not send it.
+    pub capacity: Option<Capacity>,
+}
+
+/// Reads entries and limit of the calling thread's network namespace.
+pub fn table_statistics() -> Result<TableStatistics, Error> {
+    let header = Header { kind: GET_TABLE_STATISTICS, flags: 0, sequence: 1, family: ANY_FAMILY };
+    let socket = Socket::ask(Request::TableStatistics, &Requests::one(header, |_| {}))?;
+    let mut buffer = vec![0; DATAGRAM_BYTES];
+    let datagram = socket.receive(&mut buffer)?;
+    // One message answers, and no NLMSG_DONE.
+    let nothing = Fault::at(0, Problem::Truncated { needs: MESSAGE_HEADER_BYTES, has: 0 }).in_message(0);
+    let message = Messages::of(datagram).next().unwrap_or(Err(nothing)).map_err(|problem| socket.broken(problem))?;
+    if socket.ends_dump(&message)? {
+        return Err(socket.broken(Fault::at(0, Problem::Unexpected).in_message(message.kind)));
+    }
+    table_of(&message).map_err(|problem| socket.broken(problem))
+}
+
+/// Reads the counters of each CPU in the calling thread's network namespace.
+pub fn cpu_statistics() -> Result<CounterReading, Error> {
+    let header = Header { kind: GET_CPU_STATISTICS, flags: DUMP, sequence: 1, family: ANY_FAMILY };
+    let socket = Socket::ask(Request::CpuStatistics, &Requests::one(header, |_| {}))?;
+    let mut reading = CounterReading::default();
+    socket.receive_dump(|message| {
+        reading.cpus.push(cpu_of(&message)?);
+        Ok(())
+    })?;
+    Ok(reading)
+}
+
+/// Parses a datagram that answers a request for the table's statistics.
+pub fn parse_table_statistics(datagram: &[u8]) -> Result<Vec<TableStatistics>, ParseError> {
+    Messages::of(datagram).map(|message| table_of(&message?)).collect()
+}
+
+/// Parses a datagram of per-CPU counters.
+pub fn parse_cpu_statistics(datagram: &[u8]) -> Result<CounterReading, ParseError> {
+    let cpus = Messages::of(datagram).map(|message| cpu_of(&message?)).collect::<Result<_, _>>()?;
+    Ok(CounterReading { cpus })
+}
+
+fn table_of(message: &Message<'_>) -> Result<TableStatistics, ParseError> {
+    parse_table(message.payload).map_err(|fault| fault.in_message(message.kind))
+}
+
+/// `enum ctattr_stats_global`.
+fn parse_table(payload: Span<'_>) -> Result<TableStatistics, Fault> {
+    const ENTRIES: u16 = 1;
+    const MAX_ENTRIES: u16 = 2;
+    let mut occupancy = None;
+    let mut capacity = None;
+    for attribute in payload.after(NFGENMSG_BYTES)?.attributes() {
+        let attribute = attribute?;
+        let inside = |fault: Fault| fault.inside(attribute.kind);
+        match attribute.kind {
+            ENTRIES => occupancy = Some(Occupancy(attribute.value.be32().map_err(inside)?)),
+            MAX_ENTRIES => capacity = Some(Capacity(attribute.value.be32().map_err(inside)?)),
+            _ => {}
+        }
+    }
+    match occupancy {
+        Some(occupancy) => Ok(TableStatistics { occupancy, capacity }),
+        None => Err(Fault::at(payload.offset, Problem::Missing { kind: ENTRIES })),
+    }
+}
+
+fn cpu_of(message: &Message<'_>) -> Result<CpuCounters, ParseError> {
+    parse_cpu(message.payload).map_err(|fault| fault.in_message(message.kind))
+}
+
+/// `enum ctattr_stats_cpu`; the numbers that are not here are of counters that the kernel no longer counts.
+fn parse_cpu(payload: Span<'_>) -> Result<CpuCounters, Fault> {
+    let mut counters = CpuCounters::default();
+    for attribute in payload.after(NFGENMSG_BYTES)?.attributes() {
+        let attribute = attribute?;
+        let counter = match attribute.kind {
+            2 => Counter::Found,
+            4 => Counter::Invalid,
+            8 => Counter::Insert,
+            9 => Counter::InsertFailed,
+            10 => Counter::Drop,
+            11 => Counter::EarlyDrop,
+            12 => Counter::IcmpError,
+            13 => Counter::SearchRestart,
+            14 => Counter::ClashResolved,
+            15 => Counter::ChainTooLong,
+            _ => continue,
+        };
+        counters.set(counter, attribute.value.be32().map_err(|fault| fault.inside(attribute.kind))?);
+    }
+    Ok(counters)
+}

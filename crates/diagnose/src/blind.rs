@@ -1,0 +1,211 @@
+//! `nothing-tracked`, `tracked-elsewhere`, `cannot-see`: what the numbers do not show.
+
+use plimsoll_model::{
+    Answer, Confidence, Elsewhere, Evidence, Finding, FindingId, ModuleState, NamespaceSnapshot, Reading, Relation,
+    Remedy, Severity, Snapshot, ZoneLimit,
+};
+
+use crate::evidence::{advice, fact, number};
+use crate::thresholds::{FILLING, FULL};
+use crate::words::{grouped, percent};
+
+pub(crate) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
+    let own = snapshot
+        .namespaces
+        .iter()
+        .filter(|ns| ns.namespace.relation == Relation::Own || snapshot.scope == plimsoll_model::Scope::Named);
+    let mut findings: Vec<_> = own.filter_map(|ns| nothing_tracked(snapshot, ns)).collect();
+    findings.extend(tracked_elsewhere(&snapshot.elsewhere));
+    findings.extend(cannot_see(snapshot));
+    findings
+}
+
+fn nothing_tracked(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<Finding> {
+    if ns.occupancy.is_some_and(|occupancy| occupancy.0 > 0) {
+        return None;
+    }
+    let mut evidence = Vec::new();
+    if let Some(packets) = ns.packets {
+        evidence.push(number("packets", packets as f64, format!("{} packets passed meanwhile", grouped(packets))));
+    }
+    let (confidence, why) = match (snapshot.module, &ns.tracking) {
+        (ModuleState::Absent, _) => (Confidence::Certain, "this kernel has no connection tracking loaded".to_string()),
+        (_, Answer::No { needs }) => (Confidence::Certain, format!("its hooks are not registered: {needs}")),
+        // Hooked, and simply empty.
+        (_, Answer::Yes) => return None,
+        (_, Answer::Inconclusive { because }) => {
+            evidence.push(fact("hooks", format!("whether its hooks are registered is not known: {because}")));
+            let passed = ns.packets.is_some_and(|packets| packets > 0);
+            let confidence = if passed { Confidence::Likely } else { Confidence::Possible };
+            (confidence, "the table is empty, as it is where no rule needs the state of a connection".to_string())
+        }
+    };
+    Some(Finding {
+        id: FindingId::NothingTracked,
+        severity: Severity::Info,
+        confidence,
+        namespace: Some(ns.namespace.name.clone()),
+        title: format!("nothing is tracked here: {why}"),
+        evidence,
+        meaning:
+            "The kernel tracks connections only in namespaces where a rule asks for it (ct state, NAT, a helper). \
+                  Without one the table stays empty and cannot overflow."
+                .to_string(),
+        remedies: Vec::new(),
+    })
+}
+
+fn tracked_elsewhere(elsewhere: &[Elsewhere]) -> Option<Finding> {
+    let severity = elsewhere.iter().map(severity_elsewhere).max()?;
+    Some(Finding {
+        id: FindingId::TrackedElsewhere,
+        severity,
+        confidence: Confidence::Likely,
+        namespace: None,
+        title: "flows are tracked where Plimsoll does not look".to_string(),
+        evidence: elsewhere.iter().flat_map(evidence_elsewhere).collect(),
+        meaning: "These tables have limits of their own. They can be full, and drop, while the kernel's table looks \
+                  fine."
+            .to_string(),
+        remedies: elsewhere.iter().map(remedy_elsewhere).fold(Vec::new(), |mut unique, remedy| {
+            if !unique.contains(&remedy) {
+                unique.push(remedy);
+            }
+            unique
+        }),
+    })
+}
+
+fn severity_elsewhere(elsewhere: &Elsewhere) -> Severity {
+    match elsewhere {
+        Elsewhere::BpfMap { .. } | Elsewhere::Process { .. } | Elsewhere::OpenVswitchZones { limits: None } => {
+            Severity::Unknown
+        }
+        Elsewhere::OpenVswitchZones { limits: Some(limits) } => {
+            match limits.iter().map(zone_utilization).fold(0.0, f64::max) {
+                full if full >= FULL => Severity::Critical,
+                filling if filling >= FILLING => Severity::Warning,
+                _ => Severity::Info,
+            }
+        }
+    }
+}
+
+fn zone_utilization(zone: &ZoneLimit) -> f64 {
+    if zone.limit == 0 { 0.0 } else { f64::from(zone.count) / f64::from(zone.limit) }
+}
+
+fn evidence_elsewhere(elsewhere: &Elsewhere) -> Vec<Evidence> {
+    match elsewhere {
+        Elsewhere::BpfMap { id, name, max_entries } => vec![number(
+            "bpf_map_max_entries",
+            (*max_entries).into(),
+            format!("BPF map {name} (id {id}) tracks up to {} connections", grouped((*max_entries).into())),
+        )],
+        Elsewhere::Process { pid, command } => {
+            vec![number("pid", (*pid).into(), format!("process {command} ({pid}) has a connection tracker of its own"))]
+        }
+        Elsewhere::OpenVswitchZones { limits: None } => {
+            vec![fact("open_vswitch", "Open vSwitch is loaded; its zones' limits were not read".to_string())]
+        }
+        Elsewhere::OpenVswitchZones { limits: Some(limits) } => limits.iter().map(evidence_of_zone).collect(),
+    }
+}
+
+fn evidence_of_zone(zone: &ZoneLimit) -> Evidence {
+    let name = zone.zone.map_or("zones without a limit of their own".to_string(), |zone| format!("zone {zone}"));
+    let text = match zone.limit {
+        0 => format!("Open vSwitch: {name}: no limit"),
+        limit => format!(
+            "Open vSwitch: {name}: {} of {} entries ({})",
+            grouped(zone.count.into()),
+            grouped(limit.into()),
+            percent(zone_utilization(zone))
+        ),
+    };
+    number("zone_utilization_ratio", zone_utilization(zone), text)
+}
+
+fn remedy_elsewhere(elsewhere: &Elsewhere) -> Remedy {
+    match elsewhere {
+        Elsewhere::BpfMap { name, .. } if name.as_str().starts_with("cilium") => advice(
+            "Ask Cilium: `cilium-dbg status --verbose` and the metric cilium_bpf_map_pressure, in its agent's pod.",
+        ),
+        Elsewhere::BpfMap { .. } => advice("Ask Calico: `calico-node -bpf conntrack dump`, in its pod."),
+        Elsewhere::Process { .. } => advice("Ask the process itself, with its own tools."),
+        Elsewhere::OpenVswitchZones { .. } => {
+            advice("Ask Open vSwitch: `ovs-appctl dpctl/ct-get-limits` and `ovs-appctl dpctl/ct-stats-show`.")
+        }
+    }
+}
+
+fn cannot_see(snapshot: &Snapshot) -> Option<Finding> {
+    if snapshot.unseen.is_empty() {
+        return None;
+    }
+    let severity = snapshot.unseen.iter().map(|unseen| severity_unseen(unseen.reading)).max()?;
+    let mut remedies = Vec::new();
+    for unseen in &snapshot.unseen {
+        let remedy = advice(format!("Needed: {}.", unseen.needs));
+        if !remedies.contains(&remedy) {
+            remedies.push(remedy);
+        }
+    }
+    Some(Finding {
+        id: FindingId::CannotSee,
+        severity,
+        confidence: Confidence::Certain,
+        namespace: None,
+        title: match severity {
+            Severity::Info => "something could not be read; it does not change the verdict".to_string(),
+            _ => "what could not be read may hide that packets are lost".to_string(),
+        },
+        evidence: snapshot
+            .unseen
+            .iter()
+            .map(|unseen| {
+                let place = unseen.namespace.as_ref().map_or(String::new(), |name| format!(" in {name}"));
+                fact(key_unseen(unseen.reading), format!("{}{place}: {}", unseen.tried, unseen.answered))
+            })
+            .collect(),
+        meaning: "What is said above holds for what could be read, and for nothing else.".to_string(),
+        remedies,
+    })
+}
+
+/// Whether harm could hide behind what was not read.
+fn severity_unseen(reading: Reading) -> Severity {
+    match reading {
+        Reading::Occupancy
+        | Reading::Capacity
+        | Reading::Counters
+        | Reading::Namespaces
+        | Reading::Namespace
+        | Reading::OtherTrackers => Severity::Unknown,
+        // The log tells of the last minutes what the counters tell of now; entries tell why, and whether a full table
+        // refuses new flows, for which the worst is assumed.
+        Reading::Buckets
+        | Reading::Timeouts
+        | Reading::Entries
+        | Reading::KernelLog
+        | Reading::Slab
+        | Reading::Memory => Severity::Info,
+    }
+}
+
+fn key_unseen(reading: Reading) -> &'static str {
+    match reading {
+        Reading::Occupancy => "occupancy",
+        Reading::Capacity => "capacity",
+        Reading::Buckets => "buckets",
+        Reading::Counters => "counters",
+        Reading::Timeouts => "timeouts",
+        Reading::Entries => "entries",
+        Reading::Namespaces => "namespaces",
+        Reading::Namespace => "namespace",
+        Reading::KernelLog => "kernel_log",
+        Reading::Slab => "slab",
+        Reading::Memory => "memory",
+        Reading::OtherTrackers => "other_trackers",
+    }
+}

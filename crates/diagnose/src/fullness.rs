@@ -1,0 +1,349 @@
+//! `table-full`, `table-filling`, `namespace-full`.
+
+use plimsoll_model::{
+    Confidence, Counter, Evidence, Finding, FindingId, Interval, LogOccurrences, NamespaceSnapshot, Relation, Remedy,
+    Severity, Snapshot, StateKey, Untrusted,
+};
+
+use crate::eviction::{killable, loss};
+use crate::evidence::{advice, command, fact, limit, number, raise_capacity};
+use crate::thresholds::{FILLING, FULL, LOG_IS_RECENT_SECS, ROOM_FACTOR, TOLERABLE_LOSS};
+use crate::words::{duration, grouped, percent, rate};
+
+pub(crate) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
+    let mut findings: Vec<_> =
+        snapshot.namespaces.iter().filter_map(|ns| Some(Fullness::of(snapshot, ns)?.finding())).collect();
+    findings.extend(logged_by_nobody(snapshot));
+    findings
+}
+
+/// How full one namespace's table is, and what that does.
+struct Fullness<'a> {
+    snapshot: &'a Snapshot,
+    ns: &'a NamespaceSnapshot,
+    occupancy: u32,
+    limit: u32,
+    utilization: f64,
+    /// Packets that a full table dropped within the interval; `None` without two readings.
+    drops: Option<u64>,
+    logged: Option<LogOccurrences>,
+    /// Probability that a full table refuses a new flow; `None` where the buckets are not known.
+    loss: Option<Interval>,
+}
+
+/// What is the matter.
+enum Harm {
+    /// Packets are dropped, now or within the last minutes.
+    Losing,
+    /// New flows would be refused.
+    WouldLose,
+    /// Full, but `early_drop` makes room.
+    Carried,
+    /// Not full yet.
+    Filling,
+}
+
+impl<'a> Fullness<'a> {
+    /// `None` where there is nothing to say.
+    fn of(snapshot: &'a Snapshot, ns: &'a NamespaceSnapshot) -> Option<Self> {
+        let occupancy = ns.occupancy?;
+        let limit = limit(&snapshot.limits, ns)?;
+        let this = Self {
+            snapshot,
+            ns,
+            occupancy: occupancy.0,
+            limit,
+            utilization: f64::from(occupancy.0) / f64::from(limit),
+            drops: ns.change.as_ref().and_then(|change| change.counters.full_table_drops()),
+            logged: logged(snapshot, ns),
+            loss: snapshot.limits.buckets.map(|buckets| loss(killable(ns), buckets)),
+        };
+        (this.is_losing() || this.utilization >= FILLING).then_some(this)
+    }
+
+    fn is_losing(&self) -> bool {
+        self.drops.is_some_and(|drops| drops > 0) || self.logged.is_some()
+    }
+
+    fn harm(&self) -> Harm {
+        if self.is_losing() {
+            Harm::Losing
+        } else if self.utilization < FULL {
+            Harm::Filling
+        } else if self.loss.is_none_or(|loss| loss.value > TOLERABLE_LOSS) {
+            Harm::WouldLose
+        } else {
+            Harm::Carried
+        }
+    }
+
+    fn finding(&self) -> Finding {
+        let harm = self.harm();
+        let (severity, confidence) = self.judged(&harm);
+        let id = match (&harm, self.ns.namespace.relation) {
+            (Harm::Filling, _) => FindingId::TableFilling,
+            (_, Relation::Own) => FindingId::TableFull,
+            (_, Relation::Other) => FindingId::NamespaceFull,
+        };
+        Finding {
+            id,
+            severity,
+            confidence,
+            namespace: Some(self.ns.namespace.name.clone()),
+            title: self.title(&harm),
+            evidence: self.evidence(),
+            meaning: self.meaning(&harm),
+            remedies: self.remedies(),
+        }
+    }
+
+    fn judged(&self, harm: &Harm) -> (Severity, Confidence) {
+        match harm {
+            Harm::Losing => (Severity::Critical, Confidence::Certain),
+            Harm::Filling => (Severity::Warning, Confidence::Certain),
+            Harm::WouldLose => {
+                let settled = self.loss.is_some_and(|loss| loss.low > TOLERABLE_LOSS);
+                (Severity::Critical, if settled { Confidence::Likely } else { Confidence::Possible })
+            }
+            Harm::Carried => {
+                let settled = self.loss.is_some_and(|loss| loss.high <= TOLERABLE_LOSS);
+                (Severity::Warning, if settled { Confidence::Likely } else { Confidence::Possible })
+            }
+        }
+    }
+
+    fn fill(&self) -> String {
+        format!(
+            "{} of {} entries ({})",
+            grouped(self.occupancy.into()),
+            grouped(self.limit.into()),
+            percent(self.utilization)
+        )
+    }
+
+    fn title(&self, harm: &Harm) -> String {
+        let fill = self.fill();
+        match harm {
+            Harm::Losing => match (self.drops.filter(|drops| *drops > 0), self.drops_per_sec()) {
+                (Some(_), Some(per_sec)) => {
+                    format!("the table is full and drops {} packets a second: {fill}", rate(per_sec))
+                }
+                _ => format!("the table was full within the last minutes and dropped packets; now {fill}"),
+            },
+            Harm::WouldLose => match self.loss {
+                Some(loss) => {
+                    format!("the table is nearly full and would refuse {} of new flows: {fill}", percent(loss.value))
+                }
+                None => format!("the table is nearly full: {fill}"),
+            },
+            Harm::Carried => format!("the table is nearly full of entries that the kernel can evict: {fill}"),
+            Harm::Filling => format!("the table is filling: {fill}"),
+        }
+    }
+
+    fn meaning(&self, harm: &Harm) -> String {
+        let text = match harm {
+            Harm::Losing | Harm::WouldLose => {
+                "When the table is full, packets of existing flows pass and those of new ones are dropped without a \
+                 word: connections time out, local programs get EPERM, loopback too. It looks like a fault of \
+                 everything at once."
+            }
+            Harm::Carried => {
+                "New flows take the place of entries that are not assured: half-open, one-way. Nobody is refused while \
+                 those last; slow handshakes may die."
+            }
+            Harm::Filling => "Nothing is lost yet. At the limit, packets of new flows are dropped without a word.",
+        };
+        match self.ns.namespace.relation {
+            Relation::Own => text.to_string(),
+            Relation::Other => format!(
+                "{text} The limit holds for each namespace's own count, so the host's count does not show this."
+            ),
+        }
+    }
+
+    fn drops_per_sec(&self) -> Option<f64> {
+        let change = self.ns.change.as_ref()?;
+        Some(self.drops? as f64 / change.over.as_secs_f64())
+    }
+
+    fn evidence(&self) -> Vec<Evidence> {
+        let mut evidence = vec![
+            number("occupancy_entries", self.occupancy.into(), format!("{} entries", grouped(self.occupancy.into()))),
+            number("capacity_entries", self.limit.into(), format!("limit {}", grouped(self.limit.into()))),
+            number("utilization_ratio", self.utilization, percent(self.utilization)),
+        ];
+        if let (Some(drops), Some(change)) = (self.drops, &self.ns.change) {
+            evidence.push(number(
+                "full_table_drops",
+                drops as f64,
+                format!(
+                    "{} packets dropped by the full table within {:.1} s (from `drop`, `insert_failed` and \
+                     `chaintoolong`)",
+                    grouped(drops),
+                    change.over.as_secs_f64()
+                ),
+            ));
+        }
+        if let Some(total) = self.ns.counters.as_ref().and_then(|counters| counters.total(Counter::Drop)) {
+            evidence.push(number(
+                "drop_total",
+                total as f64,
+                format!("{} packets dropped since boot, for any reason", grouped(total)),
+            ));
+        }
+        if let Some(logged) = self.logged {
+            evidence.push(log_evidence(&logged));
+        }
+        if self.utilization >= FULL {
+            match self.loss {
+                Some(loss) => evidence.push(self.loss_evidence(loss)),
+                None => evidence.push(fact(
+                    "new_flow_loss_ratio",
+                    "how many new flows a full table refuses is not known: the number of buckets was not read"
+                        .to_string(),
+                )),
+            }
+        }
+        evidence
+    }
+
+    fn loss_evidence(&self, loss: Interval) -> Evidence {
+        let killable = killable(self.ns);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of entries")]
+        let text = if self.ns.census.is_some() {
+            format!(
+                "a full table refuses {} of new flows ({} to {}): exp(−16·U/B) with U = {} entries that are not assured",
+                percent(loss.value),
+                percent(loss.low),
+                percent(loss.high),
+                grouped(killable.value as u64),
+            )
+        } else {
+            "a full table refuses between none and all of the new flows: its entries could not be read".to_string()
+        };
+        number("new_flow_loss_ratio", loss.value, text)
+    }
+
+    fn remedies(&self) -> Vec<Remedy> {
+        let mut remedies = vec![raise_capacity(
+            self.snapshot,
+            self.ns,
+            u64::from(self.limit.max(self.occupancy)) * u64::from(ROOM_FACTOR),
+        )];
+        if let Some(remedy) = self.stop_the_largest() {
+            remedies.push(remedy);
+        }
+        if self.is_losing() && self.closing_share().is_some_and(|share| share > 0.1) {
+            remedies.push(command(
+                "Remove entries of connections that are over: room at once, and no live connection is touched. It \
+                 cannot be undone.",
+                self.in_namespace("conntrack -D -p tcp --state TIME_WAIT"),
+            ));
+        }
+        remedies.push(advice(
+            "Lowering a timeout helps only flows that see another packet: entries that are there keep the time they \
+             were given.",
+        ));
+        remedies
+    }
+
+    /// What to look at: the state, the service and the source that hold most.
+    fn stop_the_largest(&self) -> Option<Remedy> {
+        let census = self.ns.census.as_ref()?;
+        let state = census.states.first()?;
+        let mut text = format!("Look at what fills it: {} are {}", percent(state.count.share.value), state.key);
+        if let Some(service) = census.services.top.first().filter(|service| service.share.low > 0.2) {
+            text.push_str(&format!("; {} go to {}", percent(service.share.value), service.key));
+        }
+        if let Some(source) = census.sources.top.first().filter(|source| source.share.low > 0.2) {
+            text.push_str(&format!("; {} come from {}", percent(source.share.value), source.key));
+        }
+        text.push('.');
+        Some(advice(text))
+    }
+
+    fn closing_share(&self) -> Option<f64> {
+        let census = self.ns.census.as_ref()?;
+        let key = StateKey {
+            protocol: plimsoll_model::Protocol::TCP,
+            state: plimsoll_model::ProtocolState::Tcp(plimsoll_model::TcpState::TimeWait),
+        };
+        Some(census.state(key).map_or(0.0, |count| count.share.low))
+    }
+
+    /// A command, run where the entries are.
+    fn in_namespace(&self, command: &str) -> String {
+        match (&self.ns.namespace.relation, &self.ns.namespace.owner) {
+            (Relation::Own, _) => command.to_string(),
+            (Relation::Other, Some(owner)) => format!("nsenter -t {} -n {command}", owner.pid),
+            (Relation::Other, None) => format!("ip netns exec {} {command}", self.ns.namespace.name),
+        }
+    }
+}
+
+fn log_evidence(logged: &LogOccurrences) -> Evidence {
+    number(
+        "log_last_secs_ago",
+        logged.last_secs_ago as f64,
+        format!(
+            "the kernel logged \"table full\" {} ago, for the first time {} ago (its log is limited: the number of lines \
+             says nothing)",
+            duration(logged.last_secs_ago),
+            duration(logged.first_secs_ago)
+        ),
+    )
+}
+
+fn is_recent(logged: &LogOccurrences) -> bool {
+    logged.last_secs_ago <= LOG_IS_RECENT_SECS
+}
+
+/// The recent line of the kernel's log that speaks of this namespace.
+///
+/// A line may name a namespace by its inode, and inodes are used again; or it may name none. Either way a namespace that
+/// has never dropped a packet cannot be the one.
+fn logged(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<LogOccurrences> {
+    let log = snapshot.log.as_ref()?;
+    if ns.counters.as_ref().and_then(|counters| counters.total(Counter::Drop)) == Some(0) {
+        return None;
+    }
+    let named = log.named.iter().find(|(inode, _)| *inode == ns.namespace.inode).map(|(_, logged)| *logged);
+    named.into_iter().chain(log.unnamed).filter(is_recent).min_by_key(|logged| logged.last_secs_ago)
+}
+
+/// A recent line that no namespace we looked at can have caused: the namespace is gone, or out of sight.
+fn logged_by_nobody(snapshot: &Snapshot) -> Option<Finding> {
+    if snapshot.scope != plimsoll_model::Scope::All {
+        return None;
+    }
+    let log = snapshot.log.as_ref()?;
+    let explained = snapshot.namespaces.iter().any(|ns| logged(snapshot, ns).is_some());
+    let latest = log
+        .named
+        .iter()
+        .map(|(inode, logged)| (Some(*inode), logged))
+        .chain(log.unnamed.as_ref().map(|logged| (None, logged)))
+        .filter(|(_, logged)| is_recent(logged))
+        .min_by_key(|(_, logged)| logged.last_secs_ago)?;
+    let all_seen = !snapshot.unseen.iter().any(|unseen| {
+        matches!(unseen.reading, plimsoll_model::Reading::Namespaces | plimsoll_model::Reading::Namespace)
+    });
+    let (inode, logged) = latest;
+    (!explained).then(|| Finding {
+        id: FindingId::NamespaceFull,
+        severity: if all_seen { Severity::Info } else { Severity::Unknown },
+        confidence: Confidence::Possible,
+        namespace: inode.map(|inode| Untrusted::from(format!("net:[{inode}]").as_str())),
+        title: "the kernel logged a full table, in a namespace that is not to be seen".to_string(),
+        evidence: vec![log_evidence(logged)],
+        meaning: if all_seen {
+            "No namespace that is there now has dropped a packet: the one that did is gone, or only an open file \
+             keeps it."
+        } else {
+            "No namespace that could be read has dropped a packet. One that could not be read may be dropping them now."
+        }
+        .to_string(),
+        remedies: if all_seen { Vec::new() } else { vec![advice("Run as root, so that every namespace can be read.")] },
+    })
+}

@@ -1,0 +1,27 @@
+//! From a [`Snapshot`] to [`Finding`]s. No I/O, no clock: the same snapshot always gives the same findings.
+//!
+//! Severity follows the harm: packets that are being lost now, or that would be as soon as a new flow comes. Counters
+//! since boot are evidence and never severity. Every figure by which a finding is judged is in [`thresholds`].
+
+mod blind;
+mod eviction;
+mod evidence;
+mod fullness;
+mod hash;
+mod memory;
+pub mod thresholds;
+pub mod words;
+
+use plimsoll_model::{Finding, Snapshot};
+
+/// Every cause that the snapshot shows, the worst first.
+pub fn diagnose(snapshot: &Snapshot) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(fullness::findings(snapshot));
+    findings.extend(eviction::findings(snapshot));
+    findings.extend(hash::findings(snapshot));
+    findings.extend(memory::findings(snapshot));
+    findings.extend(blind::findings(snapshot));
+    findings.sort_by_key(|finding| std::cmp::Reverse((finding.severity, finding.confidence)));
+    findings
+}

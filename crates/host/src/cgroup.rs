@@ -1,0 +1,112 @@
+//! What a control group's path says about whose a process is.
+
+use plimsoll_model::Untrusted;
+
+/// The container's id in `/proc/<pid>/cgroup`, as Docker, containerd, CRI-O and Podman write it: the last run of exactly
+/// 64 hexadecimal digits in a path (a container within a container has its own after the outer one's).
+pub(crate) fn container(cgroup: &[u8]) -> Option<Untrusted> {
+    paths(cgroup).find_map(|path| {
+        let runs = path.split(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        runs.rev().find(|run| run.len() == 64).map(Untrusted::from_bytes)
+    })
+}
+
+/// The Kubernetes pod's uid: what follows `pod` at the end of a segment of the path. In the names of systemd slices its
+/// dashes are underscores (`kubepods-burstable-pod<uid>.slice`).
+pub(crate) fn pod(cgroup: &[u8]) -> Option<Untrusted> {
+    paths(cgroup).find_map(|path| path.split(|byte| *byte == b'/').rev().find_map(pod_uid)).map(|uid| {
+        let dashed: Vec<u8> = uid.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte }).collect();
+        Untrusted::from_bytes(&dashed)
+    })
+}
+
+/// A line is `hierarchy:controllers:path` (cgroups(7)); one line for version 2, one for each hierarchy of version 1.
+/// The path may hold colons.
+fn paths(cgroup: &[u8]) -> impl Iterator<Item = &[u8]> {
+    cgroup.split(|byte| *byte == b'\n').filter_map(|line| line.splitn(3, |byte| *byte == b':').nth(2))
+}
+
+fn pod_uid(segment: &[u8]) -> Option<&[u8]> {
+    let stem = segment.split(|byte| matches!(byte, b'.' | b':')).next()?;
+    let at = stem.windows(3).rposition(|window| window == b"pod")?;
+    let uid = stem.get(at + 3..)?;
+    is_uid(uid).then_some(uid)
+}
+
+/// A UUID, or, for the pods that a node's own manifests make, 32 hexadecimal digits.
+fn is_uid(uid: &[u8]) -> bool {
+    let is_dash = |at: usize| matches!(at, 8 | 13 | 18 | 23);
+    match uid.len() {
+        32 => uid.iter().all(u8::is_ascii_hexdigit),
+        36 => uid.iter().enumerate().all(|(at, byte)| match byte {
+            b'-' | b'_' => is_dash(at),
+            digit => !is_dash(at) && digit.is_ascii_hexdigit(),
+        }),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "1f0c3d5e7a9b2c4d6e8f0a1b3c5d7e9f1a2b3c4d5e6f708192a3b4c5d6e7f809";
+    const OUTER: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    const UID: &str = "0d9f2c1e-6a3b-4c5d-8e7f-112233445566";
+
+    fn read(cgroup: &str) -> (Option<String>, Option<String>) {
+        let text = |found: Option<Untrusted>| found.map(|untrusted| untrusted.to_string());
+        (text(container(cgroup.as_bytes())), text(pod(cgroup.as_bytes())))
+    }
+
+    #[test]
+    fn every_runtime_is_understood() {
+        let underscored = UID.replace('-', "_");
+        for (cgroup, has_pod) in [
+            (format!("0::/system.slice/docker-{ID}.scope\n"), false),
+            (format!("12:pids:/docker/{ID}\n11:memory:/docker/{ID}\n0::/\n"), false),
+            (format!("0::/machine.slice/libpod-{ID}.scope/container\n"), false),
+            (format!("0::/docker/{OUTER}/docker/{ID}/init.scope\n"), false),
+            (format!("4:memory:/kubepods/burstable/pod{UID}/{ID}\n"), true),
+            (format!("0::/kubepods.slice/kubepods-pod{underscored}.slice/crio-{ID}.scope\n"), true),
+            (
+                format!(
+                    "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{underscored}.slice/\
+                     cri-containerd-{ID}.scope\n"
+                ),
+                true,
+            ),
+            (
+                format!("1:name=systemd:/system.slice/c.service/kubepods-pod{underscored}.slice:cri-containerd:{ID}\n"),
+                true,
+            ),
+            (format!("0::/../../pod{UID}/{ID}"), true),
+        ] {
+            assert_eq!(read(&cgroup), (Some(ID.to_owned()), has_pod.then(|| UID.to_owned())), "{cgroup}");
+        }
+    }
+
+    #[test]
+    fn pods_of_manifests_have_a_uid_without_dashes() {
+        let cgroup = format!("0::/kubepods/podd0f1e2d3c4b5a69788796a5b4c3d2e1f/{ID}\n");
+        assert_eq!(read(&cgroup).1.as_deref(), Some("d0f1e2d3c4b5a69788796a5b4c3d2e1f"));
+    }
+
+    #[test]
+    fn what_only_resembles_an_id_is_none() {
+        for cgroup in [
+            String::new(),
+            "\n::\n:".to_owned(),
+            ID.to_owned(),
+            format!("0:{ID}"),
+            format!("0::/a{ID}"),
+            format!("0::/{}", ID.replace('f', "F")),
+            "0::/user.slice/user-1000.slice/pod/podium/kubepods.slice/pod\n".to_owned(),
+            format!("0::/pod{}\n", UID.replace('9', "g")),
+            format!("0::/pod{}\n", UID.replace('-', "0")),
+        ] {
+            assert_eq!(read(&cgroup), (None, None), "{cgroup:?}");
+        }
+        assert_eq!(container(b"0::/\xff\xfe"), None);
+    }
+}

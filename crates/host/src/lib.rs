@@ -1,0 +1,38 @@
+//! What /proc, /sys, namespaces and the kernel log tell of connection tracking on a Linux host.
+//!
+//! [`HostFs`] reads files; [`in_namespace`] runs a closure in another network namespace. Reading changes nothing: no
+//! module is loaded, no hook or table registered, nothing written. What belongs to a network namespace is read for the
+//! *calling thread's*: through `/proc/thread-self/net` and `/proc/sys/net`, never `/proc/net`, which shows the namespace
+//! of the thread group's leader. What cannot be read is an [`Error`], never a zero.
+
+mod bpf;
+mod cgroup;
+mod clock;
+mod columns;
+mod elsewhere;
+mod enter;
+mod error;
+mod host_fs;
+mod kernel_log;
+mod machine;
+mod module;
+mod namespaces;
+mod naming;
+mod owner;
+mod packets;
+mod slab;
+mod statistics;
+mod table;
+mod text;
+
+#[cfg(test)]
+mod testing;
+
+pub use clock::monotonic_now;
+pub use elsewhere::OtherTrackers;
+pub use enter::in_namespace;
+pub use error::Error;
+pub use host_fs::{HostFs, Partial};
+pub use module::Subsystem;
+pub use namespaces::{Discovery, Found};
+pub use statistics::Statistics;

@@ -1,0 +1,51 @@
+//! Trees to read in tests: the fixtures beside the crate, and small ones made by a test.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::HostFs;
+
+/// A captured tree under `tests/fixtures`.
+pub(crate) fn fixture(name: &str) -> HostFs {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    assert!(root.is_dir(), "no fixture {name}");
+    HostFs::at(root)
+}
+
+/// A tree of a test's own, removed when it is dropped.
+pub(crate) struct Tree(PathBuf);
+
+impl Tree {
+    pub(crate) fn new() -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!("plimsoll-host-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let root = std::env::temp_dir().join(name);
+        fs::create_dir_all(&root).unwrap();
+        Self(root)
+    }
+
+    pub(crate) fn host(&self) -> HostFs {
+        HostFs::at(&self.0)
+    }
+
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.place(path), content).unwrap();
+    }
+
+    pub(crate) fn link(&self, path: &str, to: impl AsRef<Path>) {
+        std::os::unix::fs::symlink(to, self.place(path)).unwrap();
+    }
+
+    fn place(&self, path: &str) -> PathBuf {
+        let path = self.0.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        path
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}

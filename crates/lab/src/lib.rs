@@ -1,0 +1,10 @@
+//! Network namespaces with tables full of entries, on the real kernel, for tests and benches.
+//!
+//! Everything happens in namespaces of the lab's own, which are removed when they are dropped; what a killed run left
+//! behind is swept by the next one. Global settings are never touched.
+
+mod fill;
+mod namespace;
+
+pub use fill::{Kind, entries};
+pub use namespace::{Error, LabNamespace};

@@ -1,0 +1,37 @@
+//! The types that Plimsoll's crates share. Nothing here does I/O, reads a clock or draws a random number.
+//!
+//! The path through the house: a [`Snapshot`] is what was read from the kernel, a [`Census`] counts its entries, and
+//! diagnosis turns both into [`Finding`]s. Whatever came from outside and is text is an [`Untrusted`], which escapes
+//! itself in every output; whatever could not be read is an [`Unseen`], so that a gap is never silent.
+
+mod census;
+mod counters;
+mod entry;
+mod estimate;
+mod finding;
+mod limits;
+mod namespace;
+mod probe;
+mod snapshot;
+mod timeouts;
+mod tuple;
+mod untrusted;
+
+pub use census::{
+    Census, Count, Coverage, Group, HeavyHitter, HeavyHitters, Homogeneity, IDLE_EDGES_SECS, IdleAge, IdleHistogram,
+    StateKey, StoppedBecause, Unknowns,
+};
+pub use counters::{Counter, CounterChange, CounterReading, CpuCounters};
+pub use entry::{Entry, Extension, Extensions, ProtocolState, SctpState, Status, TcpState};
+pub use estimate::{Interval, Range};
+pub use finding::{Confidence, Evidence, Finding, FindingId, Remedy, Severity, Verdict};
+pub use limits::{Buckets, Capacity, Limits, Occupancy};
+pub use namespace::{Inode, Namespace, Owner, Relation};
+pub use probe::Answer;
+pub use snapshot::{
+    Change, Elsewhere, Host, KernelLog, LogOccurrences, ModuleState, NamespaceSnapshot, Policies, Reading, Scope, Slab,
+    Snapshot, Unseen, ZoneLimit,
+};
+pub use timeouts::{Timeout, Timeouts};
+pub use tuple::{Layer4, Prefix, Protocol, Service, Tuple, Zone};
+pub use untrusted::Untrusted;

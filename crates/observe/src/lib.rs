@@ -1,0 +1,73 @@
+//! One reading of a host: every network namespace's limits and counters, and a census of those tables where there is much
+//! to see, as a [`Snapshot`]. Nothing is written, nothing subscribed to, nothing loaded or registered.
+
+mod choice;
+mod reader;
+mod reading;
+mod session;
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use plimsoll_model::{Snapshot, Untrusted};
+
+/// What to read.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which namespaces.
+    pub target: Target,
+    /// Time between two readings of the counters; zero for one reading.
+    pub interval: Duration,
+    /// How many entries to read.
+    pub depth: Depth,
+    /// When to stop reading entries, and waiting, counted from the start.
+    pub timeout: Duration,
+}
+
+/// Which namespaces to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// All that may be seen; entries only where there is much to see.
+    All,
+    /// One by its name, its inode, or `this`, its entries whatever their number.
+    Named(String),
+}
+
+/// How many entries to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Until every share is known to a point either way; all where the table is nearly full or drops.
+    Precise,
+    /// This many.
+    Sample(NonZeroU64),
+    /// All.
+    Exact,
+}
+
+/// Why there is no snapshot at all. What is missing *in* a snapshot is among its `unseen`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No namespace has the name.
+    #[error("there is no network namespace {name:?}; those that may be seen are: {known}")]
+    NoSuchNamespace {
+        /// What was asked for.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// Not even Plimsoll's own namespace could be found.
+    #[error("cannot find any network namespace: {tried}: {answered}")]
+    NoNamespaces {
+        /// What was tried.
+        tried: Untrusted,
+        /// What the system answered.
+        answered: Untrusted,
+    },
+}
+
+/// Reads the host. `provisional` is called with what is known so far where a sample already tells enough to act on but
+/// the whole table is still to be read.
+pub fn observe(options: &Options, provisional: &mut dyn FnMut(&Snapshot)) -> Result<Snapshot, Error> {
+    session::Session::begin(options)?.run(provisional)
+}

@@ -1,0 +1,214 @@
+//! The order of a reading: what is cheap first, entries where it pays, counters once more at the end.
+
+use std::os::fd::OwnedFd;
+use std::time::{Duration, SystemTime};
+
+use plimsoll_census::Armings;
+use plimsoll_host::{Found, HostFs, monotonic_now};
+use plimsoll_model::{
+    Answer, Coverage, KernelLog, Limits, ModuleState, Occupancy, Reading, Relation, Scope, Snapshot, Unseen,
+};
+
+use crate::choice::{Asked, Choice, choose};
+use crate::reader::{self, Reader};
+use crate::reading::{self, Moment, Place};
+use crate::{Depth, Error, Options, Target};
+
+pub(crate) struct Session<'a> {
+    options: &'a Options,
+    host: HostFs,
+    started: Duration,
+    places: Vec<Found>,
+    asked: Asked,
+    /// The first moment of each place.
+    moments: Vec<Moment>,
+    snapshot: Snapshot,
+}
+
+impl<'a> Session<'a> {
+    /// Finds the namespaces and reads each once.
+    pub(crate) fn begin(options: &'a Options) -> Result<Self, Error> {
+        let host = HostFs::new();
+        let started = monotonic_now();
+        let discovery = host.namespaces();
+        let mut unseen = discovery.unseen;
+        let (places, asked) = match &options.target {
+            Target::All => (discovery.found, Asked::AmongAll),
+            Target::Named(name) => {
+                // Only what concerns the one that was named is missing in a snapshot of it.
+                unseen.retain(|gap| gap.reading != Reading::Namespaces && gap.reading != Reading::Namespace);
+                (vec![named(discovery.found, name)?], Asked::ByName)
+            }
+        };
+        if places.is_empty() {
+            let gap = unseen.into_iter().next();
+            let (tried, answered) = gap.map_or(("look".into(), "nothing".into()), |gap| (gap.tried, gap.answered));
+            return Err(Error::NoNamespaces { tried, answered });
+        }
+        let snapshot = host_snapshot(&host, asked, unseen);
+        let mut session = Self { options, host, started, places, asked, moments: Vec::new(), snapshot };
+        session.read_first();
+        Ok(session)
+    }
+
+    /// Reads entries and, after the interval, the counters again.
+    pub(crate) fn run(mut self, provisional: &mut dyn FnMut(&Snapshot)) -> Result<Snapshot, Error> {
+        for place in 0..self.places.len() {
+            self.read_entries(place, provisional);
+        }
+        if self.options.interval > Duration::ZERO {
+            let end = self.started + self.options.interval.min(self.options.timeout);
+            std::thread::sleep(end.saturating_sub(monotonic_now()));
+            self.read_again();
+            // Some may have dropped meanwhile: their entries are worth reading, or worth reading to the end.
+            for place in 0..self.places.len() {
+                self.read_entries(place, provisional);
+            }
+        }
+        Ok(self.snapshot)
+    }
+
+    fn read_first(&mut self) {
+        let module = self.snapshot.module;
+        for found in &self.places {
+            let place = Place { namespace: &found.namespace, file: &found.file };
+            let first = reading::first(&self.host, place, module);
+            self.snapshot.namespaces.push(first.snapshot);
+            self.moments.push(first.moment);
+            self.snapshot.unseen.extend(first.unseen);
+        }
+        let limits = &mut self.snapshot.limits;
+        limits.capacity = limits.capacity.or_else(|| self.snapshot.namespaces.iter().find_map(|ns| ns.capacity));
+    }
+
+    fn read_again(&mut self) {
+        for (index, found) in self.places.iter().enumerate() {
+            let place = Place { namespace: &found.namespace, file: &found.file };
+            if let Some(moment) = reading::again(&self.host, place) {
+                moment.apply_to(&mut self.snapshot.namespaces[index], &self.moments[index]);
+            }
+        }
+    }
+
+    /// Reads the entries of a namespace where that is worth it and they are not known already.
+    fn read_entries(&mut self, index: usize, provisional: &mut dyn FnMut(&Snapshot)) {
+        let ns = &self.snapshot.namespaces[index];
+        let choice = match choose(ns, self.asked, self.snapshot.limits.buckets) {
+            Choice::All if self.options.depth != Depth::Precise => Choice::Sample,
+            choice => choice,
+        };
+        let known = ns.census.as_ref().map(|census| census.coverage);
+        let enough = match (choice, known) {
+            (Choice::Skip, _) | (_, Some(Coverage::Complete)) => true,
+            (Choice::Sample, known) => known.is_some(),
+            (Choice::All, _) => false,
+        };
+        let refused = self
+            .snapshot
+            .unseen
+            .iter()
+            .any(|gap| gap.reading == Reading::Entries && gap.namespace.as_ref() == Some(&ns.namespace.name));
+        let Some(occupancy) = ns.occupancy.filter(|_| !enough && !refused) else { return };
+        if let Err(gap) = self.try_read_entries(index, choice, occupancy, provisional) {
+            self.snapshot.unseen.push(gap);
+        }
+    }
+
+    fn try_read_entries(
+        &mut self,
+        index: usize,
+        choice: Choice,
+        occupancy: Occupancy,
+        provisional: &mut dyn FnMut(&Snapshot),
+    ) -> Result<(), Unseen> {
+        let found = &self.places[index];
+        let namespace = &found.namespace;
+        match reading::may_ask_conntrack(&self.host) {
+            Answer::Yes => {}
+            Answer::No { needs } => {
+                return Err(reading::unseen_entries(namespace, "not asked: that would load a module", needs));
+            }
+            Answer::Inconclusive { because } => {
+                let needs = "nf_conntrack_netlink loaded (modprobe nf_conntrack_netlink)".to_string();
+                return Err(reading::unseen_entries(namespace, &because, needs));
+            }
+        }
+        let failed = |error: reader::Error| reading::unseen_entries(namespace, &error.to_string(), needs(&error));
+        let place = Place { namespace, file: &found.file };
+        let (timeouts, policies, unseen) = reading::timeouts(&self.host, place);
+        let armings = Armings::in_force(&timeouts, policies);
+        let snapshot = &mut self.snapshot.namespaces[index];
+        (snapshot.timeouts, snapshot.policies) = (timeouts, policies);
+        self.snapshot.unseen.extend(unseen);
+
+        let deadline = self.started + self.options.timeout;
+        let mut reader = Reader::<OwnedFd>::begin(&self.host, place, armings).map_err(failed)?;
+        let mut coverage = reader.read(self.options.depth, occupancy, deadline).map_err(failed)?;
+        let precise = Coverage::Sample { because: plimsoll_model::StoppedBecause::PreciseEnough };
+        if coverage == precise && (choice == Choice::All || reader.is_uneven()) {
+            self.snapshot.namespaces[index].census = Some(reader.census(coverage, occupancy));
+            provisional(&self.snapshot);
+            coverage = reader.read(Depth::Exact, occupancy, deadline).map_err(failed)?;
+        }
+        self.snapshot.namespaces[index].census = Some(reader.census(coverage, occupancy));
+        Ok(())
+    }
+}
+
+fn needs(error: &reader::Error) -> String {
+    match error {
+        reader::Error::Netlink(error) if error.is_permission() => {
+            "root, or CAP_NET_ADMIN in the namespace's user namespace".to_string()
+        }
+        reader::Error::Host(error) if error.is_not_permitted() => "root, or CAP_SYS_ADMIN".to_string(),
+        _ => "the cause of the system's answer removed".to_string(),
+    }
+}
+
+/// The namespace that goes by a name.
+fn named(found: Vec<Found>, name: &str) -> Result<Found, Error> {
+    let known = found.iter().map(|found| found.namespace.name.to_string()).collect::<Vec<_>>().join(", ");
+    let asked = plimsoll_model::Untrusted::from(name);
+    let goes_by = |found: &Found| {
+        let namespace = &found.namespace;
+        namespace.name == asked
+            || namespace.inode.to_string() == name
+            || (name == "this" && namespace.relation == Relation::Own)
+    };
+    found.into_iter().find(goes_by).ok_or_else(|| Error::NoSuchNamespace { name: name.to_string(), known })
+}
+
+/// What belongs to the host and to no namespace.
+fn host_snapshot(host: &HostFs, asked: Asked, mut unseen: Vec<Unseen>) -> Snapshot {
+    let mut keep = |reading: Reading, error: &plimsoll_host::Error| unseen.push(error.unseen(reading));
+    let machine = host.host();
+    for error in &machine.errors {
+        keep(Reading::Memory, error);
+    }
+    let module = host.module_state().unwrap_or_else(|error| {
+        keep(Reading::Occupancy, &error);
+        ModuleState::Absent
+    });
+    let present = module != ModuleState::Absent;
+    let slab = present.then(|| host.slab().inspect_err(|error| keep(Reading::Slab, error)).ok()).flatten();
+    let buckets = present.then(|| host.buckets().inspect_err(|error| keep(Reading::Buckets, error)).ok()).flatten();
+    let log: Option<KernelLog> =
+        host.kernel_log(monotonic_now()).inspect_err(|error| keep(Reading::KernelLog, error)).ok();
+    let trackers = host.elsewhere();
+    unseen.extend(trackers.unseen);
+    Snapshot {
+        taken_at_unix_secs: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        host: machine.read,
+        module,
+        limits: Limits { capacity: None, buckets, expect_max: host.expect_max().ok() },
+        slab,
+        scope: match asked {
+            Asked::AmongAll => Scope::All,
+            Asked::ByName => Scope::Named,
+        },
+        namespaces: Vec::new(),
+        elsewhere: trackers.found,
+        log,
+        unseen,
+    }
+}

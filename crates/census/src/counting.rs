@@ -32,7 +32,7 @@ pub struct Counting {
     duplicates: Duplicates,
     blocks: Blocks,
     states: Box<[StateTally]>,
-    flags: [u64; FLAGS.len()],
+    features: [u64; FEATURES],
     zones: Vec<(Zone, u64)>,
     extensions: [u64; Extension::ALL.len()],
     sources: Heavy<IpAddr>,
@@ -55,16 +55,22 @@ struct StateTally {
 }
 
 /// Yes-or-no features, in the order of the census's fields.
-const FLAGS: [fn(&Entry) -> bool; 8] = [
-    |entry| entry.status.has(Status::ASSURED),
-    |entry| !entry.status.has(Status::SEEN_REPLY),
-    Entry::is_killable,
-    Entry::is_offloaded,
-    |entry| entry.status.has(Status::EXPECTED),
-    |entry| entry.status.has(Status::HELPER) || entry.extensions.contains(Extension::Helper),
-    |entry| entry.status.has(Status::SRC_NAT),
-    |entry| entry.status.has(Status::DST_NAT),
-];
+const FEATURES: usize = 8;
+
+#[inline]
+fn features(entry: &Entry) -> [bool; FEATURES] {
+    let has = |status| entry.status.has(status);
+    [
+        has(Status::ASSURED),
+        !has(Status::SEEN_REPLY),
+        entry.is_killable(),
+        entry.is_offloaded(),
+        has(Status::EXPECTED),
+        has(Status::HELPER) || entry.extensions.contains(Extension::Helper),
+        has(Status::SRC_NAT),
+        has(Status::DST_NAT),
+    ]
+}
 
 /// What happened to the dump, beside its entries.
 #[derive(Clone, Debug, Default)]
@@ -85,7 +91,7 @@ impl Counting {
             duplicates: Duplicates::new(),
             blocks: Blocks::new(),
             states: vec![StateTally::default(); SLOTS].into_boxed_slice(),
-            flags: [0; FLAGS.len()],
+            features: [0; FEATURES],
             zones: Vec::new(),
             extensions: [0; Extension::ALL.len()],
             sources: Heavy::new(),
@@ -107,8 +113,8 @@ impl Counting {
         self.read += 1;
         self.blocks.add(entry);
         self.add_state(entry);
-        for (count, holds) in self.flags.iter_mut().zip(FLAGS) {
-            *count += u64::from(holds(entry));
+        for (count, holds) in self.features.iter_mut().zip(features(entry)) {
+            *count += u64::from(holds);
         }
         if !entry.extensions.is_empty() {
             for extension in Extension::ALL {
@@ -134,7 +140,7 @@ impl Counting {
         let states = self.states.iter().map(|tally| tally.read);
         let protocols = self.by_protocol().into_iter().map(|(_, seen)| seen);
         let precise = |seen| sample.share(seen).half_width() <= GOAL_HALF_WIDTH;
-        states.chain(protocols).chain(self.flags).all(precise)
+        states.chain(protocols).chain(self.features).all(precise)
     }
 
     /// Whether the beginning of the dump is seen not to stand for the whole.
@@ -148,7 +154,7 @@ impl Counting {
         let sample = self.sample(coverage, occupancy);
         let count = |seen| Count { seen, share: sample.share(seen), entries: sample.entries(seen) };
         let [assured, unreplied, killable, offloaded, expected, helped, source_nat, destination_nat] =
-            self.flags.map(count);
+            self.features.map(count);
         Census {
             coverage,
             read: self.read,

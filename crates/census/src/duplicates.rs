@@ -5,7 +5,7 @@ use plimsoll_model::{Entry, Tuple};
 /// How many entries back a repetition is looked for. A dump that cannot find the entry it stopped at walks that bucket
 /// again (`ctnetlink_dump_table`), so a repetition is as far back as a chain is long: at most 79 entries since the
 /// chain cap of 5.15; before it as long as entries per bucket allow.
-const WINDOW: usize = 256;
+const WINDOW: usize = 128;
 
 /// Remembers the last entries of a dump. An id alone does not tell an entry: it is a 32-bit hash, and among a million
 /// entries over a hundred pairs share one. So id and tuple are compared.

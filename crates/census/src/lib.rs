@@ -20,6 +20,7 @@ mod duplicates;
 mod heavy;
 mod homogeneity;
 mod interval;
+mod key;
 mod states;
 
 pub use armings::Armings;

@@ -21,7 +21,7 @@ pub struct NewEntry {
     pub reply: Tuple,
     /// Zone.
     pub zone: Zone,
-    /// `SEEN_REPLY`, `ASSURED` and the like; the kernel adds `CONFIRMED`.
+    /// `SEEN_REPLY`, `ASSURED` and the like; `CONFIRMED` is added.
     pub status: Status,
     /// State, for TCP.
     pub tcp_state: Option<TcpState>,
@@ -80,7 +80,8 @@ fn write_entry(requests: &mut Requests, sequence: u32, entry: &NewEntry) {
     requests.add(header, |body| {
         body.nest(cta::TUPLE_ORIG, |body| write_tuple(body, &entry.original));
         body.nest(cta::TUPLE_REPLY, |body| write_tuple(body, &entry.reply));
-        body.put(cta::STATUS, &entry.status.0.to_be_bytes());
+        // The kernel refuses to change CONFIRMED, which it sets before it looks at this (ctnetlink_change_status).
+        body.put(cta::STATUS, &entry.status.and(Status::CONFIRMED).0.to_be_bytes());
         body.put(cta::TIMEOUT, &entry.timeout_secs.to_be_bytes());
         if entry.zone != Zone::default() {
             body.put(cta::ZONE, &entry.zone.0.to_be_bytes());

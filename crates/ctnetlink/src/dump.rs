@@ -3,10 +3,10 @@
 use plimsoll_model::Unknowns;
 
 use crate::entry::{self, DumpedEntry};
-use crate::error::{AttributePath, Error, ParseError, Problem, Request};
+use crate::error::{Error, ParseError, Problem, Request};
 use crate::message::{ANY_FAMILY, DUMP, Header, Requests};
 use crate::socket::{DATAGRAM_BYTES, Socket};
-use crate::wire::{Messages, NLMSG_DONE, NLMSG_ERROR};
+use crate::wire::{Fault, Messages, NLMSG_DONE, NLMSG_ERROR};
 
 /// `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW`: what the kernel calls an entry of a dump.
 pub(crate) const CT_NEW: u16 = 0x0100;
@@ -99,21 +99,15 @@ pub struct Entries<'a, 'u> {
 }
 
 impl<'a> Iterator for Entries<'a, '_> {
-    type Item = Result<DumpedEntry<'a>, Error>;
+    type Item = Result<DumpedEntry<'a>, ParseError>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let result = match self.messages.next()? {
-            Ok(message) if message.kind == CT_NEW => entry::parse(&message, self.unknowns),
-            Ok(message) if matches!(message.kind, NLMSG_DONE | NLMSG_ERROR) => return None,
-            Ok(message) => Err(ParseError {
-                message_type: message.kind,
-                attribute: AttributePath::default(),
-                offset: message.payload.offset,
-                problem: Problem::Unexpected,
-            }),
-            Err(problem) => Err(problem),
-        };
-        Some(result.map_err(|problem| Error::Answer { request: Request::Dump, problem }))
+        match self.messages.next()? {
+            Ok(message) if message.kind == CT_NEW => Some(entry::parse(&message, self.unknowns)),
+            Ok(message) if matches!(message.kind, NLMSG_DONE | NLMSG_ERROR) => None,
+            Ok(message) => Some(Err(message.error(Fault::at(message.payload, Problem::Unexpected)))),
+            Err(problem) => Some(Err(problem)),
+        }
     }
 }

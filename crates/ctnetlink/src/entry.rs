@@ -1,6 +1,7 @@
 //! One entry of a dump, parsed where it lies (`enum ctattr_type` and its kin in
 //! `linux/netfilter/nfnetlink_conntrack.h`).
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use plimsoll_model::{
@@ -9,7 +10,7 @@ use plimsoll_model::{
 
 use crate::attributes::{HELP_NAME, cta, cta_ip, cta_proto, cta_protoinfo, cta_tuple};
 use crate::error::{ParseError, Problem};
-use crate::wire::{Fault, Message, NFGENMSG_BYTES, Span};
+use crate::wire::{Attribute, Fault, Message};
 
 /// An entry, and what of it stays in the receive buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +26,11 @@ pub struct DumpedEntry<'a> {
 /// Parses a message of a dump.
 #[inline]
 pub(crate) fn parse<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Result<DumpedEntry<'a>, ParseError> {
-    parse_attributes(message.payload, unknowns).map_err(|fault| fault.in_message(message.kind))
+    parse_attributes(message, unknowns).map_err(|fault| message.error(fault))
 }
 
 #[inline]
-fn parse_attributes<'a>(payload: Span<'a>, unknowns: &mut Unknowns) -> Result<DumpedEntry<'a>, Fault> {
+fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Result<DumpedEntry<'a>, Fault> {
     let mut original = None;
     let mut reply = None;
     let mut id = 0;
@@ -42,25 +43,23 @@ fn parse_attributes<'a>(payload: Span<'a>, unknowns: &mut Unknowns) -> Result<Du
     let mut helper = None;
     let mut labels = None;
 
-    for attribute in payload.after(NFGENMSG_BYTES)?.attributes() {
-        let attribute = attribute?;
-        let value = attribute.value;
-        let inside = |fault: Fault| fault.inside(attribute.kind);
+    let mut attributes = message.attributes()?;
+    for attribute in attributes.by_ref() {
         match attribute.kind {
-            cta::TUPLE_ORIG => original = Some(parse_tuple(value, &mut zone, unknowns).map_err(inside)?),
-            cta::TUPLE_REPLY => reply = Some(parse_tuple(value, &mut zone, unknowns).map_err(inside)?),
-            cta::STATUS => status = Some(Status(value.be32().map_err(inside)?)),
-            cta::PROTOINFO => state = parse_state(value, unknowns).map_err(inside)?,
-            cta::TIMEOUT => remaining_secs = Some(value.be32().map_err(inside)?),
-            cta::MARK => mark = value.be32().map_err(inside)?,
-            cta::ID => id = value.be32().map_err(inside)?,
-            cta::ZONE => zone = Some(Zone(value.be16().map_err(inside)?)),
+            cta::TUPLE_ORIG => original = Some(parse_tuple(&attribute, &mut zone, unknowns)?),
+            cta::TUPLE_REPLY => reply = Some(parse_tuple(&attribute, &mut zone, unknowns)?),
+            cta::STATUS => status = Some(Status(attribute.be32()?)),
+            cta::PROTOINFO => state = parse_state(&attribute, unknowns)?,
+            cta::TIMEOUT => remaining_secs = Some(attribute.be32()?),
+            cta::MARK => mark = attribute.be32()?,
+            cta::ID => id = attribute.be32()?,
+            cta::ZONE => zone = Some(Zone(attribute.be16()?)),
             cta::HELP => {
-                helper = parse_helper_name(value).map_err(inside)?;
+                helper = parse_helper_name(&attribute)?;
                 extensions.insert(Extension::Helper);
             }
             cta::LABELS => {
-                labels = Some(value.bytes);
+                labels = Some(attribute.value);
                 extensions.insert(Extension::Labels);
             }
             cta::COUNTERS_ORIG => extensions.insert(Extension::Accounting),
@@ -68,94 +67,154 @@ fn parse_attributes<'a>(payload: Span<'a>, unknowns: &mut Unknowns) -> Result<Du
             cta::SEQ_ADJ_ORIG => extensions.insert(Extension::SequenceAdjustment),
             cta::SYNPROXY => extensions.insert(Extension::Synproxy),
             cta::COUNTERS_REPLY | cta::USE | cta::TUPLE_MASTER | cta::SEQ_ADJ_REPLY | cta::SECMARK | cta::SECCTX => {}
-            unknown => *unknowns.attributes.entry(unknown).or_default() += 1,
+            unknown => count(&mut unknowns.attributes, unknown),
         }
     }
+    attributes.end()?;
 
-    let missing = |kind| Fault::at(payload.offset, Problem::Missing { kind });
-    let original: Tuple = original.ok_or_else(|| missing(cta::TUPLE_ORIG))?;
-    if original.protocol.name().is_none() {
-        *unknowns.protocols.entry(original.protocol.0).or_default() += 1;
+    let (Some(original), Some(reply), Some(status)) = (original, reply, status) else {
+        let kind = match (original, reply) {
+            (None, _) => cta::TUPLE_ORIG,
+            (_, None) => cta::TUPLE_REPLY,
+            _ => cta::STATUS,
+        };
+        return Err(Fault::at(message.payload, Problem::Missing { kind }));
+    };
+    let Tuple { protocol, .. } = original;
+    if protocol.name().is_none() {
+        count(&mut unknowns.protocols, protocol.0);
     }
-    Ok(DumpedEntry {
-        entry: Entry {
-            id,
-            original,
-            reply: reply.ok_or_else(|| missing(cta::TUPLE_REPLY))?,
-            zone: zone.unwrap_or_default(),
-            status: status.ok_or_else(|| missing(cta::STATUS))?,
-            state,
-            remaining_secs,
-            mark,
-            extensions,
-        },
-        helper,
-        labels,
-    })
+    let zone = zone.unwrap_or_default();
+    let entry = Entry { id, original, reply, zone, status, state, remaining_secs, mark, extensions };
+    Ok(DumpedEntry { entry, helper, labels })
+}
+
+#[cold]
+fn count<K: Ord>(counts: &mut BTreeMap<K, u64>, unknown: K) {
+    *counts.entry(unknown).or_default() += 1;
 }
 
 #[inline]
-fn parse_tuple(value: Span<'_>, zone: &mut Option<Zone>, unknowns: &mut Unknowns) -> Result<Tuple, Fault> {
+fn parse_tuple(tuple: &Attribute<'_>, zone: &mut Option<Zone>, unknowns: &mut Unknowns) -> Result<Tuple, Fault> {
+    match usual_tuple(tuple.value) {
+        Some(tuple) => Ok(tuple),
+        None => parse_any_tuple(tuple, zone, unknowns).map_err(|fault| fault.inside(tuple.kind)),
+    }
+}
+
+/// A tuple with ports, laid out as the kernel always writes it (`ctnetlink_dump_tuples`): two addresses, the protocol,
+/// two ports, nothing else. Nearly all entries have two of these, and so most of a dump is parsed by comparing a few
+/// words; whatever looks different is parsed attribute by attribute.
+#[inline]
+fn usual_tuple(bytes: &[u8]) -> Option<Tuple> {
+    match bytes.len() {
+        48 => {
+            let (ip, rest) = bytes.split_first_chunk::<20>()?;
+            let laid_out = word(ip, 0) == nested(20, cta_tuple::IP)
+                && word(ip, 4) == plain(8, cta_ip::V4_SRC)
+                && word(ip, 12) == plain(8, cta_ip::V4_DST);
+            let address = |at: usize| IpAddr::from([ip[at], ip[at + 1], ip[at + 2], ip[at + 3]]);
+            laid_out.then(|| usual_ports(rest, address(8), address(16)))?
+        }
+        72 => {
+            let (ip, rest) = bytes.split_first_chunk::<44>()?;
+            let laid_out = word(ip, 0) == nested(44, cta_tuple::IP)
+                && word(ip, 4) == plain(20, cta_ip::V6_SRC)
+                && word(ip, 24) == plain(20, cta_ip::V6_DST);
+            let address = |at: usize| Some(IpAddr::from(*ip.get(at..)?.first_chunk::<16>()?));
+            laid_out.then(|| usual_ports(rest, address(8)?, address(28)?))?
+        }
+        _ => None,
+    }
+}
+
+#[inline]
+fn usual_ports(bytes: &[u8], source: IpAddr, destination: IpAddr) -> Option<Tuple> {
+    let ports: &[u8; 28] = bytes.try_into().ok()?;
+    let laid_out = word(ports, 0) == nested(28, cta_tuple::PROTO)
+        && word(ports, 4) == plain(5, cta_proto::NUM)
+        && word(ports, 12) == plain(6, cta_proto::SRC_PORT)
+        && word(ports, 20) == plain(6, cta_proto::DST_PORT);
+    let port = |at: usize| u16::from_be_bytes([ports[at], ports[at + 1]]);
+    let layer4 = Layer4::Ports { source: port(16), destination: port(24) };
+    laid_out.then_some(Tuple { source, destination, protocol: Protocol(ports[8]), layer4 })
+}
+
+#[inline]
+fn word<const N: usize>(bytes: &[u8; N], at: usize) -> [u8; 4] {
+    [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]
+}
+
+/// An attribute's header.
+const fn plain(length: u16, kind: u16) -> [u8; 4] {
+    let ([l0, l1], [k0, k1]) = (length.to_ne_bytes(), kind.to_ne_bytes());
+    [l0, l1, k0, k1]
+}
+
+/// A nested attribute's header (`NLA_F_NESTED`).
+const fn nested(length: u16, kind: u16) -> [u8; 4] {
+    plain(length, kind | 0x8000)
+}
+
+#[inline(never)]
+fn parse_any_tuple(tuple: &Attribute<'_>, zone: &mut Option<Zone>, unknowns: &mut Unknowns) -> Result<Tuple, Fault> {
     let mut addresses = None;
     let mut protocol = None;
-    for attribute in value.attributes() {
-        let attribute = attribute?;
+    let mut attributes = tuple.nested();
+    for attribute in attributes.by_ref() {
         let inside = |fault: Fault| fault.inside(attribute.kind);
         match attribute.kind {
-            cta_tuple::IP => addresses = Some(parse_addresses(attribute.value, unknowns).map_err(inside)?),
-            cta_tuple::PROTO => protocol = Some(parse_protocol(attribute.value, unknowns).map_err(inside)?),
-            cta_tuple::ZONE => *zone = Some(Zone(attribute.value.be16().map_err(inside)?)),
-            unknown => *unknowns.attributes.entry(unknown).or_default() += 1,
+            cta_tuple::IP => addresses = Some(parse_addresses(&attribute, unknowns).map_err(inside)?),
+            cta_tuple::PROTO => protocol = Some(parse_protocol(&attribute, unknowns).map_err(inside)?),
+            cta_tuple::ZONE => *zone = Some(Zone(attribute.be16()?)),
+            unknown => count(&mut unknowns.attributes, unknown),
         }
     }
-    let missing = |kind| Fault::at(value.offset, Problem::Missing { kind });
-    let (source, destination) = addresses.ok_or_else(|| missing(cta_tuple::IP))?;
-    let (protocol, layer4) = protocol.ok_or_else(|| missing(cta_tuple::PROTO))?;
+    attributes.end()?;
+    let (source, destination) = addresses.ok_or_else(|| tuple.missing(cta_tuple::IP))?;
+    let (protocol, layer4) = protocol.ok_or_else(|| tuple.missing(cta_tuple::PROTO))?;
     Ok(Tuple { source, destination, protocol, layer4 })
 }
 
-#[inline]
-fn parse_addresses(value: Span<'_>, unknowns: &mut Unknowns) -> Result<(IpAddr, IpAddr), Fault> {
+fn parse_addresses(addresses: &Attribute<'_>, unknowns: &mut Unknowns) -> Result<(IpAddr, IpAddr), Fault> {
     let mut source = None;
     let mut destination = None;
-    for attribute in value.attributes() {
-        let attribute = attribute?;
-        let inside = |fault: Fault| fault.inside(attribute.kind);
+    let mut attributes = addresses.nested();
+    for attribute in attributes.by_ref() {
         match attribute.kind {
-            cta_ip::V4_SRC => source = Some(IpAddr::from(attribute.value.ipv4().map_err(inside)?)),
-            cta_ip::V4_DST => destination = Some(IpAddr::from(attribute.value.ipv4().map_err(inside)?)),
-            cta_ip::V6_SRC => source = Some(IpAddr::from(attribute.value.ipv6().map_err(inside)?)),
-            cta_ip::V6_DST => destination = Some(IpAddr::from(attribute.value.ipv6().map_err(inside)?)),
-            unknown => *unknowns.attributes.entry(unknown).or_default() += 1,
+            cta_ip::V4_SRC => source = Some(IpAddr::from(attribute.array::<4>()?)),
+            cta_ip::V4_DST => destination = Some(IpAddr::from(attribute.array::<4>()?)),
+            cta_ip::V6_SRC => source = Some(IpAddr::from(attribute.array::<16>()?)),
+            cta_ip::V6_DST => destination = Some(IpAddr::from(attribute.array::<16>()?)),
+            unknown => count(&mut unknowns.attributes, unknown),
         }
     }
-    let missing = |kind| Fault::at(value.offset, Problem::Missing { kind });
-    Ok((source.ok_or_else(|| missing(cta_ip::V4_SRC))?, destination.ok_or_else(|| missing(cta_ip::V4_DST))?))
+    attributes.end()?;
+    let source = source.ok_or_else(|| addresses.missing(cta_ip::V4_SRC))?;
+    Ok((source, destination.ok_or_else(|| addresses.missing(cta_ip::V4_DST))?))
 }
 
-#[inline]
-fn parse_protocol(value: Span<'_>, unknowns: &mut Unknowns) -> Result<(Protocol, Layer4), Fault> {
+fn parse_protocol(protocol: &Attribute<'_>, unknowns: &mut Unknowns) -> Result<(Protocol, Layer4), Fault> {
     let mut number = None;
     let mut source = None;
     let mut destination = None;
     let mut id = None;
     let mut kind = None;
     let mut code = None;
-    for attribute in value.attributes() {
-        let attribute = attribute?;
-        let inside = |fault: Fault| fault.inside(attribute.kind);
-        let value = attribute.value;
+    let mut attributes = protocol.nested();
+    for attribute in attributes.by_ref() {
         match attribute.kind {
-            cta_proto::NUM => number = Some(value.u8().map_err(inside)?),
-            cta_proto::SRC_PORT => source = Some(value.be16().map_err(inside)?),
-            cta_proto::DST_PORT => destination = Some(value.be16().map_err(inside)?),
-            cta_proto::ICMP_ID | cta_proto::ICMPV6_ID => id = Some(value.be16().map_err(inside)?),
-            cta_proto::ICMP_TYPE | cta_proto::ICMPV6_TYPE => kind = Some(value.u8().map_err(inside)?),
-            cta_proto::ICMP_CODE | cta_proto::ICMPV6_CODE => code = Some(value.u8().map_err(inside)?),
-            unknown => *unknowns.attributes.entry(unknown).or_default() += 1,
+            cta_proto::NUM => number = Some(attribute.u8()?),
+            cta_proto::SRC_PORT => source = Some(attribute.be16()?),
+            cta_proto::DST_PORT => destination = Some(attribute.be16()?),
+            cta_proto::ICMP_ID | cta_proto::ICMPV6_ID => id = Some(attribute.be16()?),
+            cta_proto::ICMP_TYPE | cta_proto::ICMPV6_TYPE => kind = Some(attribute.u8()?),
+            cta_proto::ICMP_CODE | cta_proto::ICMPV6_CODE => code = Some(attribute.u8()?),
+            unknown => count(&mut unknowns.attributes, unknown),
         }
     }
-    let number = number.ok_or_else(|| Fault::at(value.offset, Problem::Missing { kind: cta_proto::NUM }))?;
+    attributes.end()?;
+    let number = number.ok_or_else(|| protocol.missing(cta_proto::NUM))?;
     let layer4 = match (source, destination, id, kind, code) {
         (Some(source), Some(destination), ..) => Layer4::Ports { source, destination },
         (_, _, Some(id), Some(kind), Some(code)) => Layer4::Icmp { id, kind, code },
@@ -164,45 +223,55 @@ fn parse_protocol(value: Span<'_>, unknowns: &mut Unknowns) -> Result<(Protocol,
     Ok((Protocol(number), layer4))
 }
 
+/// The state comes first of what a tracker tells; the windows and flags behind it are not looked at.
 #[inline]
-fn parse_state(value: Span<'_>, unknowns: &mut Unknowns) -> Result<ProtocolState, Fault> {
-    let mut state = ProtocolState::None;
-    for attribute in value.attributes() {
-        let protocol = attribute?;
-        let known: fn(u8) -> Option<ProtocolState> = match protocol.kind {
-            cta_protoinfo::TCP => |number| TcpState::from_kernel(number).map(ProtocolState::Tcp),
-            cta_protoinfo::SCTP => |number| SctpState::from_kernel(number).map(ProtocolState::Sctp),
-            cta_protoinfo::DCCP => |number| Some(ProtocolState::Dccp(number)),
-            unknown => {
-                *unknowns.attributes.entry(unknown).or_default() += 1;
-                continue;
-            }
-        };
-        // The state's attribute comes first; windows and flags after it are not needed.
-        for attribute in protocol.value.attributes() {
-            let attribute = attribute.map_err(|fault| fault.inside(protocol.kind))?;
-            if attribute.kind == cta_protoinfo::STATE {
-                let inside = |fault: Fault| fault.inside(attribute.kind).inside(protocol.kind);
-                let number = attribute.value.u8().map_err(inside)?;
-                state = known(number).unwrap_or_else(|| {
-                    *unknowns.states.entry(number).or_default() += 1;
-                    ProtocolState::Unknown(number)
-                });
-                break;
-            }
+fn parse_state(info: &Attribute<'_>, unknowns: &mut Unknowns) -> Result<ProtocolState, Fault> {
+    let protocol = first_nested(info)?;
+    let number = || {
+        let state = first_nested(&protocol).map_err(|fault| fault.inside(info.kind))?;
+        match state.kind {
+            cta_protoinfo::STATE => state.u8().map_err(|fault| fault.inside(protocol.kind).inside(info.kind)),
+            _ => Err(protocol.missing(cta_protoinfo::STATE).inside(info.kind)),
         }
+    };
+    Ok(match protocol.kind {
+        cta_protoinfo::TCP => {
+            let number = number()?;
+            known_or_counted(TcpState::from_kernel(number).map(ProtocolState::Tcp), number, unknowns)
+        }
+        cta_protoinfo::SCTP => {
+            let number = number()?;
+            known_or_counted(SctpState::from_kernel(number).map(ProtocolState::Sctp), number, unknowns)
+        }
+        cta_protoinfo::DCCP => ProtocolState::Dccp(number()?),
+        unknown => {
+            count(&mut unknowns.attributes, unknown);
+            ProtocolState::None
+        }
+    })
+}
+
+#[inline]
+fn first_nested<'a>(outer: &Attribute<'a>) -> Result<Attribute<'a>, Fault> {
+    let mut attributes = outer.nested();
+    match attributes.next() {
+        Some(first) => Ok(first),
+        None => Err(attributes.end().err().unwrap_or_else(|| outer.missing(1)).inside(outer.kind)),
     }
-    Ok(state)
+}
+
+#[inline]
+fn known_or_counted(known: Option<ProtocolState>, number: u8, unknowns: &mut Unknowns) -> ProtocolState {
+    known.unwrap_or_else(|| {
+        count(&mut unknowns.states, number);
+        ProtocolState::Unknown(number)
+    })
 }
 
 #[cold]
-fn parse_helper_name(value: Span<'_>) -> Result<Option<&[u8]>, Fault> {
-    for attribute in value.attributes() {
-        let attribute = attribute?;
-        if attribute.kind == HELP_NAME {
-            let name = attribute.value.bytes;
-            return Ok(Some(name.strip_suffix(b"\0").unwrap_or(name)));
-        }
-    }
-    Ok(None)
+fn parse_helper_name<'a>(help: &Attribute<'a>) -> Result<Option<&'a [u8]>, Fault> {
+    let mut attributes = help.nested();
+    let name = attributes.by_ref().find(|attribute| attribute.kind == HELP_NAME).map(|attribute| attribute.value);
+    attributes.end().map_err(|fault| fault.inside(help.kind))?;
+    Ok(name.map(|name| name.strip_suffix(b"\0").unwrap_or(name)))
 }

@@ -115,6 +115,13 @@ impl Error {
     }
 }
 
+/// What a dump's entries may be found to be wrong in.
+impl From<ParseError> for Error {
+    fn from(problem: ParseError) -> Self {
+        Self::Answer { request: Request::Dump, problem }
+    }
+}
+
 /// Bytes that are not what the kernel's format says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("message of type {message_type:#06x}, attribute {attribute}, at byte {offset}: {problem}")]

@@ -3,7 +3,7 @@
 use crate::error::{Error, Request};
 use crate::message::{DUMP, Header, Requests};
 use crate::socket::Socket;
-use crate::wire::{Fault, Message, NFGENMSG_BYTES};
+use crate::wire::{Fault, Message};
 
 /// `NFNL_SUBSYS_HOOK << 8 | NFNL_MSG_HOOK_GET`.
 const HOOK_GET: u16 = 0x0c00;
@@ -34,7 +34,7 @@ fn family_is_hooked(family: u8) -> Result<bool, Error> {
     let socket = Socket::ask(Request::Hooks, &request)?;
     let mut hooked = false;
     socket.receive_dump(|message| {
-        hooked |= is_conntrack(&message).map_err(|fault| fault.in_message(message.kind))?;
+        hooked |= is_conntrack(&message).map_err(|fault| message.error(fault))?;
         Ok(())
     })?;
     Ok(hooked)
@@ -42,12 +42,7 @@ fn family_is_hooked(family: u8) -> Result<bool, Error> {
 
 /// The functions are `ipv4_conntrack_in` and `ipv6_conntrack_in` (`nf_conntrack_proto.c`).
 fn is_conntrack(message: &Message<'_>) -> Result<bool, Fault> {
-    for attribute in message.payload.after(NFGENMSG_BYTES)?.attributes() {
-        let attribute = attribute?;
-        if attribute.kind == FUNCTION_NAME {
-            let name = attribute.value.bytes;
-            return Ok(name.windows(b"_conntrack_in".len()).any(|window| window == b"_conntrack_in"));
-        }
-    }
-    Ok(false)
+    const SUFFIX: &[u8] = b"_conntrack_in";
+    let name = message.attribute(FUNCTION_NAME)?.map_or(&[][..], |name| name.value);
+    Ok(name.windows(SUFFIX.len()).any(|window| window == SUFFIX))
 }

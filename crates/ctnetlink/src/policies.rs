@@ -4,7 +4,7 @@
 use crate::error::{Error, Request};
 use crate::message::{ANY_FAMILY, DUMP, Header, Requests};
 use crate::socket::Socket;
-use crate::wire::{Fault, Message, NFGENMSG_BYTES};
+use crate::wire::{Fault, Message};
 
 /// `NFNL_SUBSYS_CTNETLINK_TIMEOUT << 8 | IPCTNL_MSG_TIMEOUT_GET`.
 const TIMEOUT_GET: u16 = 0x0801;
@@ -38,7 +38,7 @@ fn count(kind: u16, matches: fn(&Message<'_>) -> Result<bool, Fault>) -> Result<
     let socket = Socket::ask(Request::TimeoutPolicies, &Requests::one(header, |_| {}))?;
     let mut found = 0;
     let answer = socket.receive_dump(|message| {
-        found += u32::from(matches(&message).map_err(|fault| fault.in_message(message.kind))?);
+        found += u32::from(matches(&message).map_err(|fault| message.error(fault))?);
         Ok(())
     });
     match answer {
@@ -48,11 +48,8 @@ fn count(kind: u16, matches: fn(&Message<'_>) -> Result<bool, Fault>) -> Result<
 }
 
 fn is_ct_timeout(message: &Message<'_>) -> Result<bool, Fault> {
-    for attribute in message.payload.after(NFGENMSG_BYTES)?.attributes() {
-        let attribute = attribute?;
-        if attribute.kind == OBJECT_TYPE {
-            return Ok(attribute.value.be32().map_err(|fault| fault.inside(attribute.kind))? == OBJECT_IS_CT_TIMEOUT);
-        }
+    match message.attribute(OBJECT_TYPE)? {
+        Some(kind) => Ok(kind.be32()? == OBJECT_IS_CT_TIMEOUT),
+        None => Ok(false),
     }
-    Ok(false)
 }

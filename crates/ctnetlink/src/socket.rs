@@ -10,7 +10,7 @@ use rustix::net::{
 
 use crate::error::{Error, ParseError, Problem, Request};
 use crate::message::Requests;
-use crate::wire::{Message, Messages, NLMSG_DONE, NLMSG_ERROR};
+use crate::wire::{Fault, Message, Messages, NLMSG_DONE, NLMSG_ERROR};
 
 /// The kernel fills a datagram of a dump with at most 32 KiB (`netlink_dump` in `net/netlink/af_netlink.c`).
 pub(crate) const DATAGRAM_BYTES: usize = 64 * 1024;
@@ -105,15 +105,9 @@ impl Socket {
 
 /// The error that an `NLMSG_ERROR` or `NLMSG_DONE` carries as its first four bytes; `None` for 0.
 pub(crate) fn errno_of(message: &Message<'_>) -> Result<Option<io::Error>, ParseError> {
-    let payload = message.payload;
-    let Some(code) = payload.bytes.first_chunk() else {
-        let problem = Problem::Truncated { needs: 4, has: payload.bytes.len() };
-        return Err(ParseError {
-            message_type: message.kind,
-            attribute: crate::AttributePath::default(),
-            offset: payload.offset,
-            problem,
-        });
+    let Some(code) = message.payload.first_chunk() else {
+        let problem = Problem::Truncated { needs: 4, has: message.payload.len() };
+        return Err(message.error(Fault::at(message.payload, problem)));
     };
     let code = i32::from_ne_bytes(*code);
     Ok((code != 0).then(|| io::Error::from_raw_os_error(code.saturating_neg())))

@@ -2,10 +2,10 @@
 
 use plimsoll_model::{Capacity, Counter, CounterReading, CpuCounters, Occupancy};
 
-use crate::error::{Error, ParseError, Problem, Request};
+use crate::error::{AttributePath, Error, ParseError, Problem, Request};
 use crate::message::{ANY_FAMILY, DUMP, Header, Requests};
 use crate::socket::{DATAGRAM_BYTES, Socket};
-use crate::wire::{Fault, MESSAGE_HEADER_BYTES, Message, Messages, NFGENMSG_BYTES, Span};
+use crate::wire::{Fault, MESSAGE_HEADER_BYTES, Message, Messages};
 
 /// `IPCTNL_MSG_CT_GET_STATS_CPU`.
 const GET_CPU_STATISTICS: u16 = 0x0104;
@@ -28,10 +28,15 @@ pub fn table_statistics() -> Result<TableStatistics, Error> {
     let mut buffer = vec![0; DATAGRAM_BYTES];
     let datagram = socket.receive(&mut buffer)?;
     // One message answers, and no NLMSG_DONE.
-    let nothing = Fault::at(0, Problem::Truncated { needs: MESSAGE_HEADER_BYTES, has: 0 }).in_message(0);
+    let nothing = ParseError {
+        message_type: 0,
+        attribute: AttributePath::default(),
+        offset: 0,
+        problem: Problem::Truncated { needs: MESSAGE_HEADER_BYTES, has: 0 },
+    };
     let message = Messages::of(datagram).next().unwrap_or(Err(nothing)).map_err(|problem| socket.broken(problem))?;
     if socket.ends_dump(&message)? {
-        return Err(socket.broken(Fault::at(0, Problem::Unexpected).in_message(message.kind)));
+        return Err(socket.broken(message.error(Fault::at(message.payload, Problem::Unexpected))));
     }
     table_of(&message).map_err(|problem| socket.broken(problem))
 }
@@ -60,39 +65,39 @@ pub fn parse_cpu_statistics(datagram: &[u8]) -> Result<CounterReading, ParseErro
 }
 
 fn table_of(message: &Message<'_>) -> Result<TableStatistics, ParseError> {
-    parse_table(message.payload).map_err(|fault| fault.in_message(message.kind))
+    parse_table(message).map_err(|fault| message.error(fault))
 }
 
 /// `enum ctattr_stats_global`.
-fn parse_table(payload: Span<'_>) -> Result<TableStatistics, Fault> {
+fn parse_table(message: &Message<'_>) -> Result<TableStatistics, Fault> {
     const ENTRIES: u16 = 1;
     const MAX_ENTRIES: u16 = 2;
     let mut occupancy = None;
     let mut capacity = None;
-    for attribute in payload.after(NFGENMSG_BYTES)?.attributes() {
-        let attribute = attribute?;
-        let inside = |fault: Fault| fault.inside(attribute.kind);
+    let mut attributes = message.attributes()?;
+    for attribute in attributes.by_ref() {
         match attribute.kind {
-            ENTRIES => occupancy = Some(Occupancy(attribute.value.be32().map_err(inside)?)),
-            MAX_ENTRIES => capacity = Some(Capacity(attribute.value.be32().map_err(inside)?)),
+            ENTRIES => occupancy = Some(Occupancy(attribute.be32()?)),
+            MAX_ENTRIES => capacity = Some(Capacity(attribute.be32()?)),
             _ => {}
         }
     }
+    attributes.end()?;
     match occupancy {
         Some(occupancy) => Ok(TableStatistics { occupancy, capacity }),
-        None => Err(Fault::at(payload.offset, Problem::Missing { kind: ENTRIES })),
+        None => Err(Fault::at(message.payload, Problem::Missing { kind: ENTRIES })),
     }
 }
 
 fn cpu_of(message: &Message<'_>) -> Result<CpuCounters, ParseError> {
-    parse_cpu(message.payload).map_err(|fault| fault.in_message(message.kind))
+    parse_cpu(message).map_err(|fault| message.error(fault))
 }
 
 /// `enum ctattr_stats_cpu`; the numbers that are not here are of counters that the kernel no longer counts.
-fn parse_cpu(payload: Span<'_>) -> Result<CpuCounters, Fault> {
+fn parse_cpu(message: &Message<'_>) -> Result<CpuCounters, Fault> {
     let mut counters = CpuCounters::default();
-    for attribute in payload.after(NFGENMSG_BYTES)?.attributes() {
-        let attribute = attribute?;
+    let mut attributes = message.attributes()?;
+    for attribute in attributes.by_ref() {
         let counter = match attribute.kind {
             2 => Counter::Found,
             4 => Counter::Invalid,
@@ -106,7 +111,8 @@ fn parse_cpu(payload: Span<'_>) -> Result<CpuCounters, Fault> {
             15 => Counter::ChainTooLong,
             _ => continue,
         };
-        counters.set(counter, attribute.value.be32().map_err(|fault| fault.inside(attribute.kind))?);
+        counters.set(counter, attribute.be32()?);
     }
+    attributes.end()?;
     Ok(counters)
 }

@@ -15,82 +15,25 @@ pub(crate) const ATTRIBUTE_HEADER_BYTES: usize = 4;
 /// `NLA_TYPE_MASK`: without the bits for "nested" and "network byte order".
 const ATTRIBUTE_TYPE_MASK: u16 = 0x3fff;
 
-/// A place in a datagram that is wrong, before the message's type is added.
+/// A place that is wrong, before the message's type is added. The place is an address: while all goes well nobody counts
+/// offsets, and only an error works out where in the datagram it lies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
-    pub(crate) attribute: AttributePath,
-    pub(crate) offset: usize,
-    pub(crate) problem: Problem,
+    attribute: AttributePath,
+    address: usize,
+    problem: Problem,
 }
 
 impl Fault {
-    pub(crate) fn at(offset: usize, problem: Problem) -> Self {
-        Self { attribute: AttributePath::default(), offset, problem }
+    #[cold]
+    pub(crate) fn at(place: &[u8], problem: Problem) -> Self {
+        Self { attribute: AttributePath::default(), address: place.as_ptr().addr(), problem }
     }
 
+    /// This fault as seen from outside the attribute that holds it.
     #[cold]
     pub(crate) fn inside(self, kind: u16) -> Self {
         Self { attribute: self.attribute.inside(kind), ..self }
-    }
-
-    #[cold]
-    pub(crate) fn in_message(self, message_type: u16) -> ParseError {
-        ParseError { message_type, attribute: self.attribute, offset: self.offset, problem: self.problem }
-    }
-}
-
-/// Bytes and where they begin in their datagram.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Span<'a> {
-    pub(crate) bytes: &'a [u8],
-    pub(crate) offset: usize,
-}
-
-impl<'a> Span<'a> {
-    /// The value as an array of the size that its type has.
-    #[inline]
-    fn array<const N: usize>(self) -> Result<[u8; N], Fault> {
-        self.bytes
-            .try_into()
-            .map_err(|_| Fault::at(self.offset, Problem::WrongSize { expected: N, has: self.bytes.len() }))
-    }
-
-    #[inline]
-    pub(crate) fn u8(self) -> Result<u8, Fault> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    #[inline]
-    pub(crate) fn be16(self) -> Result<u16, Fault> {
-        self.array().map(u16::from_be_bytes)
-    }
-
-    #[inline]
-    pub(crate) fn be32(self) -> Result<u32, Fault> {
-        self.array().map(u32::from_be_bytes)
-    }
-
-    #[inline]
-    pub(crate) fn ipv4(self) -> Result<[u8; 4], Fault> {
-        self.array()
-    }
-
-    #[inline]
-    pub(crate) fn ipv6(self) -> Result<[u8; 16], Fault> {
-        self.array()
-    }
-
-    /// Without the fixed header of the subsystem.
-    pub(crate) fn after(self, header_bytes: usize) -> Result<Self, Fault> {
-        match self.bytes.get(header_bytes..) {
-            Some(bytes) => Ok(Self { bytes, offset: self.offset + header_bytes }),
-            None => Err(Fault::at(self.offset, Problem::Truncated { needs: header_bytes, has: self.bytes.len() })),
-        }
-    }
-
-    /// The attributes that these bytes hold.
-    pub(crate) const fn attributes(self) -> Attributes<'a> {
-        Attributes { rest: self }
     }
 }
 
@@ -99,24 +42,57 @@ impl<'a> Span<'a> {
 pub(crate) struct Message<'a> {
     pub(crate) kind: u16,
     pub(crate) sequence: u32,
-    pub(crate) payload: Span<'a>,
+    pub(crate) payload: &'a [u8],
+    datagram: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// The attributes of a message of nfnetlink, behind its fixed header.
+    #[inline]
+    pub(crate) fn attributes(&self) -> Result<Attributes<'a>, Fault> {
+        match self.payload.get(NFGENMSG_BYTES..) {
+            Some(attributes) => Ok(Attributes::of(attributes)),
+            None => Err(truncated(self.payload, NFGENMSG_BYTES)),
+        }
+    }
+
+    /// The attribute of a kind, if there is one.
+    pub(crate) fn attribute(&self, kind: u16) -> Result<Option<Attribute<'a>>, Fault> {
+        let mut attributes = self.attributes()?;
+        let found = attributes.by_ref().find(|attribute| attribute.kind == kind);
+        attributes.end()?;
+        Ok(found)
+    }
+
+    /// The error that a fault in this message is.
+    #[cold]
+    pub(crate) fn error(&self, fault: Fault) -> ParseError {
+        ParseError {
+            message_type: self.kind,
+            attribute: fault.attribute,
+            offset: fault.address - self.datagram.as_ptr().addr(),
+            problem: fault.problem,
+        }
+    }
 }
 
 /// The messages of a datagram, in order. Ends after the first fault.
 #[derive(Clone, Debug)]
 pub(crate) struct Messages<'a> {
-    rest: Span<'a>,
+    datagram: &'a [u8],
+    rest: &'a [u8],
 }
 
 impl<'a> Messages<'a> {
     pub(crate) const fn of(datagram: &'a [u8]) -> Self {
-        Self { rest: Span { bytes: datagram, offset: 0 } }
+        Self { datagram, rest: datagram }
     }
 
-    fn fault(&mut self, kind: u16, problem: Problem) -> ParseError {
-        let fault = Fault::at(self.rest.offset, problem);
-        self.rest.bytes = &[];
-        fault.in_message(kind)
+    #[cold]
+    fn fail(&mut self, kind: u16, problem: Problem) -> ParseError {
+        let offset = self.datagram.len() - self.rest.len();
+        self.rest = &[];
+        ParseError { message_type: kind, attribute: AttributePath::default(), offset, problem }
     }
 }
 
@@ -125,29 +101,25 @@ impl<'a> Iterator for Messages<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let Span { bytes, offset } = self.rest;
+        let bytes = self.rest;
         if bytes.is_empty() {
             return None;
         }
-        let Some((header, _)) = bytes.split_first_chunk::<MESSAGE_HEADER_BYTES>() else {
-            return Some(Err(self.fault(0, Problem::Truncated { needs: MESSAGE_HEADER_BYTES, has: bytes.len() })));
+        let Some(&[l0, l1, l2, l3, k0, k1, _, _, s0, s1, s2, s3, _, _, _, _]) = bytes.first_chunk() else {
+            let problem = Problem::Truncated { needs: MESSAGE_HEADER_BYTES, has: bytes.len() };
+            return Some(Err(self.fail(0, problem)));
         };
-        let [l0, l1, l2, l3, k0, k1, _, _, s0, s1, s2, s3, ..] = *header;
         let length = u32::from_ne_bytes([l0, l1, l2, l3]) as usize;
         let kind = u16::from_ne_bytes([k0, k1]);
         if length < MESSAGE_HEADER_BYTES {
-            return Some(Err(self.fault(kind, Problem::ImpossibleLength { says: length })));
+            return Some(Err(self.fail(kind, Problem::ImpossibleLength { says: length })));
         }
         let Some(payload) = bytes.get(MESSAGE_HEADER_BYTES..length) else {
-            return Some(Err(self.fault(kind, Problem::Truncated { needs: length, has: bytes.len() })));
+            return Some(Err(self.fail(kind, Problem::Truncated { needs: length, has: bytes.len() })));
         };
-        let end = aligned(length).min(bytes.len());
-        self.rest = Span { bytes: &bytes[end..], offset: offset + end };
-        Some(Ok(Message {
-            kind,
-            sequence: u32::from_ne_bytes([s0, s1, s2, s3]),
-            payload: Span { bytes: payload, offset: offset + MESSAGE_HEADER_BYTES },
-        }))
+        self.rest = bytes.get(aligned(length)..).unwrap_or_default();
+        let sequence = u32::from_ne_bytes([s0, s1, s2, s3]);
+        Some(Ok(Message { kind, sequence, payload, datagram: self.datagram }))
     }
 }
 
@@ -155,44 +127,116 @@ impl<'a> Iterator for Messages<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attribute<'a> {
     pub(crate) kind: u16,
-    pub(crate) value: Span<'a>,
+    pub(crate) value: &'a [u8],
 }
 
-/// Attributes in a row. Ends after the first fault.
+impl<'a> Attribute<'a> {
+    /// The value as an array of the size that its type has.
+    #[inline]
+    pub(crate) fn array<const N: usize>(&self) -> Result<[u8; N], Fault> {
+        match self.value.try_into() {
+            Ok(array) => Ok(array),
+            Err(_) => Err(self.wrong_size(N)),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn u8(&self) -> Result<u8, Fault> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    #[inline]
+    pub(crate) fn be16(&self) -> Result<u16, Fault> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    #[inline]
+    pub(crate) fn be32(&self) -> Result<u32, Fault> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    /// The attributes that the value holds.
+    #[inline]
+    pub(crate) const fn nested(&self) -> Attributes<'a> {
+        Attributes::of(self.value)
+    }
+
+    /// A fault inside this attribute: one that is missing in it.
+    #[cold]
+    pub(crate) fn missing(&self, kind: u16) -> Fault {
+        Fault::at(self.value, Problem::Missing { kind })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wrong_size(&self, expected: usize) -> Fault {
+        Fault::at(self.value, Problem::WrongSize { expected, has: self.value.len() }).inside(self.kind)
+    }
+}
+
+/// Attributes in a row. Ends at the first fault, which [`Attributes::end`] then tells: an item that could be an error
+/// would cost every attribute of every entry its detour over memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Attributes<'a> {
-    rest: Span<'a>,
+    rest: &'a [u8],
+    is_broken: bool,
+}
+
+impl<'a> Attributes<'a> {
+    #[inline]
+    const fn of(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, is_broken: false }
+    }
+
+    /// Whether all were well formed.
+    #[inline]
+    pub(crate) fn end(self) -> Result<(), Fault> {
+        if self.is_broken { Err(self.fault()) } else { Ok(()) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn fault(&self) -> Fault {
+        let Some(&[l0, l1, k0, k1]) = self.rest.first_chunk() else {
+            return truncated(self.rest, ATTRIBUTE_HEADER_BYTES);
+        };
+        let length = usize::from(u16::from_ne_bytes([l0, l1]));
+        let fault = if length < ATTRIBUTE_HEADER_BYTES {
+            Fault::at(self.rest, Problem::ImpossibleLength { says: length })
+        } else {
+            truncated(self.rest, length)
+        };
+        fault.inside(u16::from_ne_bytes([k0, k1]) & ATTRIBUTE_TYPE_MASK)
+    }
 }
 
 impl<'a> Iterator for Attributes<'a> {
-    type Item = Result<Attribute<'a>, Fault>;
+    type Item = Attribute<'a>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let Span { bytes, offset } = self.rest;
-        if bytes.is_empty() {
+        let bytes = self.rest;
+        if bytes.is_empty() || self.is_broken {
             return None;
         }
-        let Some((&[l0, l1, k0, k1], _)) = bytes.split_first_chunk::<ATTRIBUTE_HEADER_BYTES>() else {
-            self.rest.bytes = &[];
-            let problem = Problem::Truncated { needs: ATTRIBUTE_HEADER_BYTES, has: bytes.len() };
-            return Some(Err(Fault::at(offset, problem)));
+        let Some(&[l0, l1, k0, k1]) = bytes.first_chunk() else {
+            self.is_broken = true;
+            return None;
         };
         let length = usize::from(u16::from_ne_bytes([l0, l1]));
-        let kind = u16::from_ne_bytes([k0, k1]) & ATTRIBUTE_TYPE_MASK;
         let Some(value) = bytes.get(ATTRIBUTE_HEADER_BYTES..length) else {
-            self.rest.bytes = &[];
-            let problem = if length < ATTRIBUTE_HEADER_BYTES {
-                Problem::ImpossibleLength { says: length }
-            } else {
-                Problem::Truncated { needs: length, has: bytes.len() }
-            };
-            return Some(Err(Fault::at(offset, problem).inside(kind)));
+            self.is_broken = true;
+            return None;
         };
-        let end = aligned(length).min(bytes.len());
-        self.rest = Span { bytes: &bytes[end..], offset: offset + end };
-        Some(Ok(Attribute { kind, value: Span { bytes: value, offset: offset + ATTRIBUTE_HEADER_BYTES } }))
+        // The last attribute may go without its padding.
+        self.rest = bytes.get(aligned(length)..).unwrap_or_default();
+        Some(Attribute { kind: u16::from_ne_bytes([k0, k1]) & ATTRIBUTE_TYPE_MASK, value })
     }
+}
+
+#[cold]
+fn truncated(place: &[u8], needs: usize) -> Fault {
+    Fault::at(place, Problem::Truncated { needs, has: place.len() })
 }
 
 /// Messages and attributes begin at multiples of four.

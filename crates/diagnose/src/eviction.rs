@@ -25,7 +25,7 @@ fn finding(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<Finding> {
         evidence.push(number("early_drop_total", total as f64, format!("{} since boot", grouped(total))));
     }
     let mut remedies = Vec::new();
-    if let Some(limit) = limit(&snapshot.limits, ns) {
+    if let Some(limit) = limit(ns) {
         remedies.push(raise_capacity(snapshot, ns, u64::from(limit) * u64::from(ROOM_FACTOR)));
     }
     remedies.push(advice(

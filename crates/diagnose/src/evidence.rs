@@ -1,6 +1,6 @@
 //! Making evidence and remedies, and figures that more than one finding rests on.
 
-use plimsoll_model::{Evidence, Limits, NamespaceSnapshot, Range, Remedy, Slab, Snapshot};
+use plimsoll_model::{Evidence, NamespaceSnapshot, Range, Remedy, Slab, Snapshot};
 
 use crate::thresholds::{EXTENSION_BYTES, OBJECT_BYTES};
 use crate::words::{bytes, grouped};
@@ -65,7 +65,7 @@ pub(crate) fn raise_capacity(snapshot: &Snapshot, ns: &NamespaceSnapshot, to_ent
     )
 }
 
-/// Limit of a namespace: its own reading, or the host's.
-pub(crate) fn limit(limits: &Limits, ns: &NamespaceSnapshot) -> Option<u32> {
-    ns.capacity.or(limits.capacity).and_then(plimsoll_model::Capacity::limit)
+/// The limit that holds in a namespace.
+pub(crate) fn limit(ns: &NamespaceSnapshot) -> Option<u32> {
+    ns.capacity.and_then(plimsoll_model::Capacity::limit)
 }

@@ -47,7 +47,7 @@ impl<'a> Fullness<'a> {
     /// `None` where there is nothing to say.
     fn of(snapshot: &'a Snapshot, ns: &'a NamespaceSnapshot) -> Option<Self> {
         let occupancy = ns.occupancy?;
-        let limit = limit(&snapshot.limits, ns)?;
+        let limit = limit(ns)?;
         let this = Self {
             snapshot,
             ns,
@@ -308,7 +308,7 @@ fn logged(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<LogOccurrences>
     if ns.counters.as_ref().and_then(|counters| counters.total(Counter::Drop)) == Some(0) {
         return None;
     }
-    let named = log.named.iter().find(|(inode, _)| *inode == ns.namespace.inode).map(|(_, logged)| *logged);
+    let named = log.named.iter().find(|(inode, _)| Some(*inode) == ns.namespace.inode).map(|(_, logged)| *logged);
     named.into_iter().chain(log.unnamed).filter(is_recent).min_by_key(|logged| logged.last_secs_ago)
 }
 

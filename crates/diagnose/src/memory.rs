@@ -33,7 +33,7 @@ fn too_large(snapshot: &Snapshot) -> Option<Finding> {
         namespaces.iter().filter_map(|ns| growth_bytes(snapshot, ns)).sum()
     };
     // Those that may well fill up: the host's own, and whatever is three quarters full.
-    let likely: Vec<_> = in_use.iter().copied().filter(|ns| may_fill(snapshot, ns)).collect();
+    let likely: Vec<_> = in_use.iter().copied().filter(|ns| may_fill(ns)).collect();
     let (growth_likely, growth_all) = (growth_of(&likely), growth_of(&in_use));
     let affordable = available as f64 * MEMORY_SHARE;
     let (severity, which, growth) = if growth_likely as f64 > affordable {
@@ -43,7 +43,7 @@ fn too_large(snapshot: &Snapshot) -> Option<Finding> {
     } else {
         return None;
     };
-    let limit = which.first().and_then(|ns| limit(&snapshot.limits, ns))?;
+    let limit = which.first().and_then(|ns| limit(ns))?;
     let mut evidence = vec![
         number(
             "growth_bytes",
@@ -83,15 +83,11 @@ fn too_large(snapshot: &Snapshot) -> Option<Finding> {
     })
 }
 
-fn may_fill(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> bool {
-    let filling = match (ns.occupancy, ns.capacity.or(snapshot.limits.capacity)) {
-        (Some(occupancy), Some(capacity)) => occupancy.utilization(capacity).is_some_and(|u| u >= FILLING),
-        _ => false,
-    };
-    ns.namespace.relation == Relation::Own || filling
+fn may_fill(ns: &NamespaceSnapshot) -> bool {
+    ns.namespace.relation == Relation::Own || ns.utilization().is_some_and(|utilization| utilization >= FILLING)
 }
 
 fn growth_bytes(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<u64> {
-    let growth = limit(&snapshot.limits, ns)?.saturating_sub(ns.occupancy?.0);
+    let growth = limit(ns)?.saturating_sub(ns.occupancy?.0);
     Some(u64::from(growth) * bytes_per_entry(snapshot.slab, ns).low)
 }

@@ -49,9 +49,10 @@ impl Error {
         }
     }
 
-    /// Whether what was looked for is not there (ENOENT), or is no longer (ESRCH: the process has ended).
+    /// Whether what was looked for is not there (ENOENT), or is no longer (ESRCH: the process has ended; ENXIO: the
+    /// namespace whose `/proc/<pid>/net` it was has).
     pub fn is_absent(&self) -> bool {
-        matches!(self.errno(), Some(Errno::NOENT | Errno::SRCH))
+        matches!(self.errno(), Some(Errno::NOENT | Errno::SRCH | Errno::NXIO))
     }
 
     /// Whether a right is missing (EACCES, EPERM).
@@ -157,7 +158,9 @@ mod tests {
     #[test]
     fn missing_and_forbidden_are_told_apart() {
         let of = |errno: Errno| Error::System { action: "read", path: "/x".into(), source: errno.into() };
-        assert!(of(Errno::NOENT).is_absent() && !of(Errno::NOENT).is_not_permitted());
+        for gone in [Errno::NOENT, Errno::SRCH, Errno::NXIO] {
+            assert!(of(gone).is_absent() && !of(gone).is_not_permitted());
+        }
         assert!(of(Errno::PERM).is_not_permitted() && of(Errno::ACCESS).is_not_permitted());
         assert!(!of(Errno::IO).is_absent() && !of(Errno::IO).is_not_permitted());
     }

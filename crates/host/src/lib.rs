@@ -3,7 +3,8 @@
 //! [`HostFs`] reads files; [`in_namespace`] runs a closure in another network namespace. Reading changes nothing: no
 //! module is loaded, no hook or table registered, nothing written. What belongs to a network namespace is read for the
 //! *calling thread's*: through `/proc/thread-self/net` and `/proc/sys/net`, never `/proc/net`, which shows the namespace
-//! of the thread group's leader. What cannot be read is an [`Error`], never a zero.
+//! of the thread group's leader. A few files may also be read through a process in the namespace, without entering it:
+//! [`NetFiles`]. What cannot be read is an [`Error`], never a zero.
 
 mod bpf;
 mod cgroup;
@@ -18,8 +19,10 @@ mod machine;
 mod module;
 mod namespaces;
 mod naming;
+mod net_files;
 mod owner;
 mod packets;
+mod search;
 mod slab;
 mod statistics;
 mod table;
@@ -35,4 +38,5 @@ pub use error::Error;
 pub use host_fs::{HostFs, Partial};
 pub use module::Subsystem;
 pub use namespaces::{Discovery, Found};
+pub use net_files::NetFiles;
 pub use statistics::Statistics;

@@ -1,16 +1,12 @@
 //! Which network namespaces there are.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use plimsoll_model::{Inode, Namespace, Owner, Reading, Relation, Unseen, Untrusted};
-use rustix::fs::{Mode, OFlags};
 
-use crate::naming::{Names, make_unique};
+use crate::naming::{Names, Tagged, make_unique};
+use crate::search::{Candidate, Search, hidden};
 use crate::{Error, HostFs};
 
 /// A namespace that was found.
@@ -18,8 +14,12 @@ use crate::{Error, HostFs};
 pub struct Found {
     /// Which.
     pub namespace: Namespace,
-    /// Its file, for [`crate::in_namespace`]. While this is open the namespace cannot vanish.
-    pub file: OwnedFd,
+    /// Its file, for [`crate::in_namespace`]. While this is open the namespace cannot vanish. `None` where none could be
+    /// opened, for want of rights over its processes: it is known by `/proc/<pid>/net` alone, and cannot be entered.
+    pub file: Option<OwnedFd>,
+    /// A process in it, for [`crate::NetFiles::OfProcess`]: the owner where there is one. `None` where no process in it
+    /// was seen; where there is no file there is a process.
+    pub process: Option<u32>,
 }
 
 /// All that was found.
@@ -35,19 +35,83 @@ impl HostFs {
     /// Finds the network namespaces: Plimsoll's own, those with a file under `/run/netns` (and Docker's under
     /// `/run/docker/netns`: Swarm's `ingress_sbox` has no process), and those that a process is in.
     ///
+    /// A process whose `ns/net` may not be looked at is placed by its `net/dev`, which needs no right. Where a named
+    /// namespace may not be entered either (an ordinary user's case), it is found apart from the processes in it, as if
+    /// they were two: no file tells that they belong together.
+    ///
     /// Not found are those that only a thread is in (of a process, the leader's counts), and those that only an open
     /// file or a mount elsewhere keeps. A process that ends meanwhile is passed over. Each namespace costs an open
-    /// file, each process one stat(2), and one read where it is not in the namespace of process 1.
+    /// file, each process one stat(2), two where the first is refused, and one read where it is not in the namespace of
+    /// process 1.
     pub fn namespaces(&self) -> Discovery {
-        let mut search = Search { host: self, candidates: BTreeMap::new(), unseen: Vec::new() };
-        let own = search.own();
+        let mut search = Search::new(self);
+        search.own();
         search.named();
         search.processes();
-        search.finish(own)
+        let candidates = search.candidates();
+        let mut unseen = search.unseen;
+        let shows_all = self.shows_all_processes();
+        match &shows_all {
+            Ok(true) => {}
+            Ok(false) => unseen.push(hidden(
+                "the processes outside of this pid namespace",
+                "/proc shows only those inside",
+                "the host's pid namespace (docker run --pid=host, hostPID: true in Kubernetes)",
+            )),
+            Err(error) => unseen.push(error.unseen(Reading::Namespaces)),
+        }
+        let process_1 = if matches!(shows_all, Ok(true)) { Process1::OfHost } else { Process1::OfContainer };
+
+        let described = candidates.into_iter().filter_map(|candidate| self.identify(candidate, process_1, &mut unseen));
+        let mut described: Vec<Described> = described.collect();
+        make_unique(described.iter_mut().map(|described| &mut described.tagged));
+        let mut found: Vec<Found> = described.into_iter().map(Described::into_found).collect();
+        found.sort_by_cached_key(|Found { namespace, .. }| {
+            (namespace.relation == Relation::Other, namespace.name.clone())
+        });
+        Discovery { found, unseen }
     }
 
-    fn inode_of(&self, pid: u32) -> Result<Inode, Error> {
-        Ok(Inode(self.metadata(&network_of(pid))?.ino()))
+    /// What a namespace is known by; `None` if all that told of it has ended since.
+    fn identify(&self, candidate: Candidate, process_1: Process1, unseen: &mut Vec<Unseen>) -> Option<Described> {
+        let owner = self.owner(&candidate, unseen);
+        let a_member = || candidate.members.iter().copied().find(|pid| candidate.holds(self, *pid));
+        let process = owner.as_ref().map(|owner| owner.pid).or_else(a_member);
+        let tag = match (candidate.inode, process) {
+            (Some(inode), _) => inode.to_string(),
+            (None, Some(process)) => format!("process {process}"),
+            (None, None) => return None,
+        };
+        let has_process_1 = candidate.members.contains(&1);
+        let known_by = Names {
+            is_host: candidate.inode == Some(INITIAL_NETWORK_NAMESPACE)
+                || (has_process_1 && process_1 == Process1::OfHost),
+            is_own: candidate.relation == Relation::Own,
+            container: owner.as_ref().and_then(|owner| Some(owner.container.as_ref()?.as_str().into())),
+            given: candidate.given,
+            sandbox: candidate.sandbox,
+        };
+        Some(Described {
+            tagged: Tagged { name: known_by.best(&tag), tag },
+            inode: candidate.inode,
+            relation: candidate.relation,
+            owner,
+            file: candidate.file,
+            process,
+        })
+    }
+
+    /// The oldest process that can be described and is still there.
+    fn owner(&self, candidate: &Candidate, unseen: &mut Vec<Unseen>) -> Option<Owner> {
+        for pid in self.oldest_first(&candidate.members) {
+            match self.describe(pid) {
+                Ok(owner) if candidate.holds(self, pid) => return Some(owner),
+                Ok(_) => {}
+                Err(error) if error.is_absent() => {}
+                Err(error) => unseen.push(error.unseen(Reading::Namespace)),
+            }
+        }
+        None
     }
 
     /// Whether /proc shows the processes of the whole host. Process 1 of that /proc tells; where it may not be looked
@@ -63,9 +127,6 @@ impl HostFs {
     }
 }
 
-/// `include/uapi/linux/magic.h`.
-const NSFS_MAGIC: u64 = 0x6e73_6673;
-
 /// The initial pid namespace's inode (`include/linux/proc_ns.h`).
 const INITIAL_PID_NAMESPACE: u64 = 0xefff_fffc;
 
@@ -73,224 +134,29 @@ const INITIAL_PID_NAMESPACE: u64 = 0xefff_fffc;
 /// given out from 0xf0000000 on, so this one is nobody else's.
 const INITIAL_NETWORK_NAMESPACE: Inode = Inode(0xefff_fff9);
 
-/// Opens a namespace's file, and nothing else: a device in its place is not opened.
-fn open_namespace(path: &Path) -> Result<(Inode, OwnedFd), Error> {
-    let failed =
-        |action| move |errno: rustix::io::Errno| Error::System { action, path: path.into(), source: errno.into() };
-    let file_system = rustix::fs::statfs(path).map_err(failed("look at"))?;
-    if u64::try_from(file_system.f_type) != Ok(NSFS_MAGIC) {
-        let problem = "is not a namespace";
-        return Err(Error::Malformed { path: path.into(), line: None, item: Vec::new(), problem });
-    }
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(failed("open"))?;
-    let stat = rustix::fs::fstat(&file).map_err(failed("look at"))?;
-    Ok((Inode(stat.st_ino), file))
+/// Whose first process /proc shows as process 1.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Process1 {
+    OfHost,
+    /// Or of nobody knows whom.
+    OfContainer,
 }
 
-fn network_of(pid: u32) -> String {
-    format!("/proc/{pid}/ns/net")
+/// A namespace and what it would be called if no other were called so.
+struct Described {
+    tagged: Tagged,
+    inode: Option<Inode>,
+    relation: Relation,
+    owner: Option<Owner>,
+    file: Option<OwnedFd>,
+    process: Option<u32>,
 }
 
-/// A namespace that was found, before it has a name.
-struct Candidate {
-    file: OwnedFd,
-    given: Option<Vec<u8>>,
-    sandbox: Option<Vec<u8>>,
-    members: Vec<u32>,
-}
-
-impl Candidate {
-    const fn new(file: OwnedFd) -> Self {
-        Self { file, given: None, sandbox: None, members: Vec::new() }
-    }
-}
-
-struct Search<'a> {
-    host: &'a HostFs,
-    candidates: BTreeMap<Inode, Candidate>,
-    unseen: Vec<Unseen>,
-}
-
-impl Search<'_> {
-    fn own(&mut self) -> Option<Inode> {
-        match open_namespace(&self.host.path("/proc/self/ns/net")) {
-            Ok((inode, file)) => {
-                self.candidates.insert(inode, Candidate::new(file));
-                Some(inode)
-            }
-            Err(error) => {
-                self.unseen.push(error.unseen(Reading::Namespace));
-                None
-            }
-        }
-    }
-
-    fn named(&mut self) {
-        let mut seen = BTreeSet::new();
-        for (directory, names) in [
-            ("/run/netns", name_given as fn(&mut Candidate, &OsStr)),
-            ("/var/run/netns", name_given),
-            ("/run/docker/netns", name_sandbox),
-        ] {
-            // /var/run is a link to /run almost everywhere.
-            match self.host.metadata(directory) {
-                Ok(stat) if seen.insert((stat.dev(), stat.ino())) => self.named_in(directory, names),
-                Ok(_) => {}
-                Err(error) if error.is_absent() => {}
-                Err(error) => self.unseen.push(error.unseen(Reading::Namespaces)),
-            }
-        }
-    }
-
-    fn named_in(&mut self, directory: &str, names: fn(&mut Candidate, &OsStr)) {
-        let path = self.host.path(directory);
-        let unlisted = |source| Error::System { action: "list", path: path.clone(), source };
-        let entries = match path.read_dir().map_err(unlisted) {
-            Ok(entries) => entries,
-            Err(error) => return self.unseen.push(error.unseen(Reading::Namespaces)),
-        };
-        for entry in entries {
-            let found = entry.map_err(unlisted).and_then(|entry| {
-                let (inode, file) = open_namespace(&entry.path())?;
-                Ok((inode, file, entry.file_name()))
-            });
-            match found {
-                Ok((inode, file, name)) => {
-                    names(self.candidates.entry(inode).or_insert_with(|| Candidate::new(file)), &name);
-                }
-                // Removed since it was listed.
-                Err(error) if error.is_absent() => {}
-                Err(error) => self.unseen.push(error.unseen(Reading::Namespace)),
-            }
-        }
-    }
-
-    fn processes(&mut self) {
-        let pids = match self.host.process_ids() {
-            Ok(pids) => pids,
-            Err(error) => return self.unseen.push(error.unseen(Reading::Namespaces)),
-        };
-        let mut refused: Vec<Error> = Vec::new();
-        for pid in &pids {
-            match self.join(*pid) {
-                Ok(()) => {}
-                Err(error) if error.is_absent() => {}
-                Err(error) => refused.push(error),
-            }
-        }
-        if let Some(first) = refused.first() {
-            let tried = match refused.len() {
-                1 => "the network namespace of 1 process".to_owned(),
-                number => format!("the network namespaces of {number} processes"),
-            };
-            let needs = "root, or CAP_SYS_PTRACE";
-            self.unseen.push(Unseen { tried: Untrusted::from(tried.as_str()), ..unseen_processes(first, needs) });
-        }
-        if !pids.contains(&1) {
-            self.unseen.push(hidden(
-                "the processes that /proc leaves out (hidepid)",
-                "process 1 is not listed",
-                "root",
-            ));
-        }
-    }
-
-    /// Notes a process as a member of its namespace.
-    fn join(&mut self, pid: u32) -> Result<(), Error> {
-        let inode = self.host.inode_of(pid)?;
-        if let Some(candidate) = self.candidates.get_mut(&inode) {
-            candidate.members.push(pid);
-            return Ok(());
-        }
-        let (inode, file) = open_namespace(&self.host.path(&network_of(pid)))?;
-        self.candidates.entry(inode).or_insert_with(|| Candidate::new(file)).members.push(pid);
-        Ok(())
-    }
-
-    fn finish(mut self, own: Option<Inode>) -> Discovery {
-        let shows_all = self.host.shows_all_processes();
-        match &shows_all {
-            Ok(true) => {}
-            Ok(false) => self.unseen.push(hidden(
-                "the processes outside of this pid namespace",
-                "/proc shows only those inside",
-                "the host's pid namespace (docker run --pid=host, hostPID: true in Kubernetes)",
-            )),
-            Err(error) => self.unseen.push(error.unseen(Reading::Namespaces)),
-        }
-        let process_1_is_the_hosts = matches!(shows_all, Ok(true));
-
-        let mut names = BTreeMap::new();
-        let mut described = Vec::new();
-        for (inode, candidate) in std::mem::take(&mut self.candidates) {
-            let owner = self.owner(&candidate.members, inode);
-            let has_process_1 = candidate.members.contains(&1);
-            let known_by = Names {
-                given: candidate.given,
-                is_host: inode == INITIAL_NETWORK_NAMESPACE || (has_process_1 && process_1_is_the_hosts),
-                is_own: own == Some(inode),
-                container: owner.as_ref().and_then(|owner| Some(owner.container.as_ref()?.as_str().into())),
-                sandbox: candidate.sandbox,
-            };
-            names.insert(inode, known_by.best(inode));
-            described.push((inode, owner, candidate.file));
-        }
-        make_unique(&mut names);
-
-        let into_found = |(inode, owner, file)| {
-            let relation = if own == Some(inode) { Relation::Own } else { Relation::Other };
-            let name = Untrusted::from_bytes(names.get(&inode)?);
-            Some(Found { namespace: Namespace { name, inode, relation, owner }, file })
-        };
-        let mut found: Vec<Found> = described.into_iter().filter_map(into_found).collect();
-        found.sort_by_cached_key(|Found { namespace, .. }| {
-            (namespace.relation == Relation::Other, namespace.name.clone(), namespace.inode)
-        });
-        Discovery { found, unseen: self.unseen }
-    }
-
-    /// The oldest process that can be described and is still there: its number may be another's by now.
-    fn owner(&mut self, members: &[u32], inode: Inode) -> Option<Owner> {
-        for pid in self.host.oldest_first(members) {
-            match self.host.describe(pid) {
-                Ok(owner) if self.host.inode_of(pid).is_ok_and(|now| now == inode) => return Some(owner),
-                Ok(_) => {}
-                Err(error) if error.is_absent() => {}
-                Err(error) => self.unseen.push(error.unseen(Reading::Namespace)),
-            }
-        }
-        None
-    }
-}
-
-/// The first of several names, so that it does not depend on the order of the directory.
-fn keep_first(kept: &mut Option<Vec<u8>>, name: &OsStr) {
-    let name = name.as_bytes();
-    if kept.as_ref().is_none_or(|before| name < before.as_slice()) {
-        *kept = Some(name.to_vec());
-    }
-}
-
-fn name_given(candidate: &mut Candidate, name: &OsStr) {
-    keep_first(&mut candidate.given, name);
-}
-
-fn name_sandbox(candidate: &mut Candidate, name: &OsStr) {
-    keep_first(&mut candidate.sandbox, name);
-}
-
-fn unseen_processes(error: &Error, needs: &str) -> Unseen {
-    Unseen { needs: needs.to_owned(), ..error.unseen(Reading::Namespaces) }
-}
-
-fn hidden(what: &str, because: &str, needs: &str) -> Unseen {
-    Unseen {
-        reading: Reading::Namespaces,
-        namespace: None,
-        tried: Untrusted::from(what),
-        answered: Untrusted::from(because),
-        needs: needs.to_owned(),
+impl Described {
+    fn into_found(self) -> Found {
+        let Self { tagged, inode, relation, owner, file, process } = self;
+        let name = Untrusted::from_bytes(&tagged.name);
+        Found { namespace: Namespace { name, inode, relation, owner }, file, process }
     }
 }
 

@@ -1,16 +1,16 @@
-//! How many packets IP has handled in the calling thread's network namespace.
+//! How many packets IP has handled in a network namespace.
 
 use crate::columns::Columns;
 use crate::text::Text;
-use crate::{Error, HostFs};
+use crate::{Error, HostFs, NetFiles};
 
 impl HostFs {
     /// Packets received and sent by IPv4 and IPv6 since the namespace was made. Forwarded ones are counted when they
     /// come in. A kernel without IPv6 has no `snmp6` and no such packets.
-    pub fn packets(&self) -> Result<u64, Error> {
-        let snmp = self.read("/proc/thread-self/net/snmp")?;
+    pub fn packets(&self, from: NetFiles) -> Result<u64, Error> {
+        let snmp = self.read_net(from, "snmp")?;
         let v4 = ip(&snmp)?;
-        match self.read("/proc/thread-self/net/snmp6") {
+        match self.read_net(from, "snmp6") {
             Ok(text) => v4.checked_add(ip6(&text)?).ok_or_else(|| text.error(TOO_MANY)),
             Err(error) if error.is_absent() => Ok(v4),
             Err(error) => Err(error),
@@ -53,6 +53,7 @@ fn named(text: &Text, name: &'static str) -> Result<u64, Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::testing::{Tree, fixture};
 
     const SNMP: &str = "proc/thread-self/net/snmp";
@@ -60,16 +61,16 @@ mod tests {
 
     #[test]
     fn packets_of_both_families_are_summed() {
-        assert_eq!(fixture("kernel-6.18").packets().unwrap(), 1799 + 1262 + 1 + 10);
+        assert_eq!(fixture("kernel-6.18").packets(NetFiles::OfThread).unwrap(), 1799 + 1262 + 1 + 10);
     }
 
     #[test]
     fn columns_are_found_by_name_and_ipv6_may_be_missing() {
         let tree = Tree::new();
         tree.write(SNMP, "Icmp: InMsgs\nIcmp: 9\nIp: OutRequests Other InReceives\nIp: 5 100 7\n");
-        assert_eq!(tree.host().packets().unwrap(), 12);
+        assert_eq!(tree.host().packets(NetFiles::OfThread).unwrap(), 12);
         tree.write(SNMP6, "Ip6OutRequests 1\nIp6InReceives \t 2\n");
-        assert_eq!(tree.host().packets().unwrap(), 15);
+        assert_eq!(tree.host().packets(NetFiles::OfThread).unwrap(), 15);
     }
 
     #[test]
@@ -90,7 +91,7 @@ mod tests {
             let tree = Tree::new();
             tree.write(SNMP, snmp);
             tree.write(SNMP6, snmp6);
-            assert!(tree.host().packets().is_err(), "{snmp:?} {snmp6:?}");
+            assert!(tree.host().packets(NetFiles::OfThread).is_err(), "{snmp:?} {snmp6:?}");
         }
     }
 }

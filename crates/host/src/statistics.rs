@@ -1,10 +1,10 @@
-//! `/proc/thread-self/net/stat/nf_conntrack`: the counters of the calling thread's network namespace.
+//! `/proc/<pid>/net/stat/nf_conntrack`: the counters of a network namespace.
 
 use plimsoll_model::{Counter, CounterReading, CpuCounters, Occupancy, Untrusted};
 
 use crate::columns::{Columns, Row};
 use crate::text::Text;
-use crate::{Error, HostFs};
+use crate::{Error, HostFs, NetFiles};
 
 /// What the file tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub struct Statistics {
 impl HostFs {
     /// The counters, 32 bits each that wrap, by the words of their header. Some distribution kernels have no such
     /// file (`CONFIG_NF_CONNTRACK_PROCFS`): then [`Error::is_absent`].
-    pub fn statistics(&self) -> Result<Statistics, Error> {
-        parse(&self.read("/proc/thread-self/net/stat/nf_conntrack")?)
+    pub fn statistics(&self, from: NetFiles) -> Result<Statistics, Error> {
+        parse(&self.read_net(from, "stat/nf_conntrack")?)
     }
 }
 
@@ -87,12 +87,12 @@ mod tests {
     fn parsed(content: impl AsRef<[u8]>) -> Result<Statistics, Error> {
         let tree = Tree::new();
         tree.write(FILE, content);
-        tree.host().statistics()
+        tree.host().statistics(NetFiles::OfThread)
     }
 
     #[test]
     fn counters_of_6_18_are_read_by_name() {
-        let statistics = fixture("kernel-6.18").statistics().unwrap();
+        let statistics = fixture("kernel-6.18").statistics(NetFiles::OfThread).unwrap();
         assert_eq!(statistics.occupancy, Some(Occupancy(87)));
         assert_eq!(statistics.counters.cpus.len(), 2);
         assert_eq!(statistics.counters.total(Counter::Drop), Some(0x1f + 2));
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_same_columns_of_5_4_are_other_counters_and_are_not_taken_for_them() {
-        let statistics = fixture("kernel-5.4").statistics().unwrap();
+        let statistics = fixture("kernel-5.4").statistics(NetFiles::OfThread).unwrap();
         assert_eq!(statistics.occupancy, Some(Occupancy(0x100)));
         assert_eq!(statistics.counters.total(Counter::ClashResolved), None);
         assert_eq!(statistics.counters.total(Counter::ChainTooLong), None);

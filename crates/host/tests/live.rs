@@ -1,25 +1,60 @@
-//! The running kernel: needs root, `ip` and `unshare`. Whatever a test makes is removed when it ends, failed or not.
+//! The running kernel: needs root, `ip`, `unshare`, `nsenter` and `nft`. Whatever a test makes is removed when it ends, failed or not.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests, too, fail by panicking")]
 
 use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
-use plimsoll_host::{Discovery, Error, Found, HostFs, Subsystem, in_namespace, monotonic_now};
-use plimsoll_model::{Answer, ModuleState, Reading, Relation};
-use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+use plimsoll_host::{Discovery, Error, Found, HostFs, NetFiles, Subsystem, in_namespace, monotonic_now};
+use plimsoll_model::{Answer, Inode, ModuleState, Occupancy, Reading, Relation};
+use rustix::fs::{Gid, Uid};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen};
+use rustix::thread::{
+    CapabilitySet, capabilities, set_capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+};
 
-/// A process in a network namespace of its own.
+/// A process in another network namespace, or in this one.
 struct Inhabitant(Child);
 
+/// Shows that it is there, and waits for the test's end.
+const WAITS: &str = "echo ready; exec cat";
+
+/// Loopback up, packets tracked.
+const TRACKS: &str = "ip link set lo up
+    nft 'table inet t { chain c { type filter hook output priority 0; ct state invalid counter; }; }'
+    echo ready; exec cat";
+
 impl Inhabitant {
+    /// In a namespace of its own.
     fn new() -> Self {
-        let mut command = Command::new("unshare");
-        command.args(["--net", "sh", "-c", "echo ready; exec cat"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut inhabitant = Self(command.spawn().expect("unshare(1) is needed"));
+        Self::start("unshare", &["--net", "sh", "-c", WAITS])
+    }
+
+    /// In a namespace of its own, in which packets are tracked.
+    fn tracking() -> Self {
+        Self::start("unshare", &["--net", "sh", "-c", TRACKS])
+    }
+
+    /// In the namespace of a file.
+    fn within(file: &str) -> Self {
+        Self::start("nsenter", &[&format!("--net={file}"), "sh", "-c", WAITS])
+    }
+
+    /// In this namespace.
+    fn here() -> Self {
+        Self::start("sh", &["-c", WAITS])
+    }
+
+    fn start(program: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut inhabitant = Self(command.spawn().expect("unshare(1) and nsenter(1) are needed"));
         let mut line = String::new();
         BufReader::new(inhabitant.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "ready\n", "a network namespace takes root");
@@ -30,14 +65,30 @@ impl Inhabitant {
         self.0.id()
     }
 
-    fn inode(&self) -> u64 {
-        std::fs::metadata(format!("/proc/{}/ns/net", self.pid())).unwrap().ino()
+    fn inode(&self) -> Inode {
+        Inode(std::fs::metadata(format!("/proc/{}/ns/net", self.pid())).unwrap().ino())
     }
 
     fn find(&self) -> Found {
         let inode = self.inode();
         let found = HostFs::new().namespaces().found;
-        found.into_iter().find(|found| found.namespace.inode.0 == inode).expect("not found")
+        found.into_iter().find(|found| found.namespace.inode == Some(inode)).expect("not found")
+    }
+
+    /// Runs something in its namespace, with root's rights.
+    fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        in_namespace(self.find().file.unwrap(), work).unwrap()
+    }
+
+    /// Ends it, and leaves it unwaited for.
+    fn become_zombie(&mut self) {
+        self.0.kill().unwrap();
+        let stat = format!("/proc/{}/stat", self.pid());
+        let deadline = monotonic_now() + Duration::from_secs(10);
+        while !std::fs::read_to_string(&stat).unwrap().contains(") Z ") {
+            assert!(monotonic_now() < deadline, "it does not end");
+            thread::yield_now();
+        }
     }
 }
 
@@ -58,6 +109,10 @@ impl Named {
         assert!(status.success(), "ip netns add takes root");
         named
     }
+
+    fn file(&self) -> String {
+        format!("/run/netns/{}", self.0)
+    }
 }
 
 impl Drop for Named {
@@ -66,21 +121,92 @@ impl Drop for Named {
     }
 }
 
-fn network_of_this_thread() -> u64 {
-    std::fs::metadata("/proc/thread-self/ns/net").unwrap().ino()
+/// A tree whose /proc is one of its own, which shows of others' processes what `hidepid` says: mounted nowhere, so that it
+/// is gone when its file is closed.
+struct HidingProc {
+    mount: OwnedFd,
+    root: PathBuf,
 }
 
-/// Runs something in a thread that has no capabilities.
-fn without_rights<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+impl HidingProc {
+    fn new(hidepid: &str) -> Self {
+        let context = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC).expect("it takes root");
+        fsconfig_set_string(&context, "hidepid", hidepid).unwrap();
+        fsconfig_create(&context).unwrap();
+        let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).unwrap();
+        let root = std::env::temp_dir().join(format!("plimsoll-host-{}-hidepid-{hidepid}", std::process::id()));
+        std::fs::create_dir(&root).unwrap();
+        let tree = Self { mount, root };
+        let link = format!("/proc/self/fd/{}", tree.mount.as_raw_fd());
+        std::os::unix::fs::symlink(link, tree.root.join("proc")).unwrap();
+        tree
+    }
+
+    fn host(&self) -> HostFs {
+        HostFs::at(&self.root)
+    }
+}
+
+impl Drop for HidingProc {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.root).ok();
+    }
+}
+
+fn network_of_this_thread() -> Inode {
+    Inode(std::fs::metadata("/proc/thread-self/ns/net").unwrap().ino())
+}
+
+/// Runs something in a thread of its own that has given up rights first.
+fn after<T: Send>(giving_up: impl FnOnce() + Send, work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            let mut sets = capabilities(None).unwrap();
-            sets.effective = CapabilitySet::empty();
-            set_capabilities(None, sets).unwrap();
+            giving_up();
             work()
         });
         thread.join().unwrap()
     })
+}
+
+/// Without some of root's capabilities.
+fn without<T: Send>(rights: CapabilitySet, work: impl FnOnce() -> T + Send) -> T {
+    let giving_up = || {
+        let mut sets = capabilities(None).unwrap();
+        assert!(sets.effective.contains(CapabilitySet::SYS_PTRACE | CapabilitySet::SYS_ADMIN), "it takes root");
+        sets.effective.remove(rights);
+        set_capabilities(None, sets).unwrap();
+    };
+    after(giving_up, work)
+}
+
+/// Without any capability.
+fn without_rights<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    without(CapabilitySet::all(), work)
+}
+
+/// As the user `nobody`: the system calls behind these change the calling thread alone.
+fn as_nobody<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let giving_up = || {
+        let (user, group) = (Uid::from_raw(65534), Gid::from_raw(65534));
+        set_thread_groups(&[]).expect("it takes root");
+        set_thread_res_gid(group, group, group).unwrap();
+        set_thread_res_uid(user, user, user).unwrap();
+        assert!(capabilities(None).unwrap().effective.is_empty());
+    };
+    after(giving_up, work)
+}
+
+/// The one namespace that a process was found to be in as owner.
+fn owned_by(discovery: &Discovery, pid: u32) -> &Found {
+    let is_owner = |found: &&Found| found.namespace.owner.as_ref().is_some_and(|owner| owner.pid == pid);
+    let found: Vec<_> = discovery.found.iter().filter(is_owner).collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    found[0]
+}
+
+fn assert_every_process_is_placed(discovery: &Discovery) {
+    let gap = discovery.unseen.iter().find(|unseen| unseen.tried.as_str().starts_with("the network namespace"));
+    assert_eq!(gap, None);
 }
 
 #[test]
@@ -94,10 +220,10 @@ fn this_kernels_table_is_read() {
     host.expectations().unwrap();
     let timeouts = host.timeouts();
     assert!(timeouts.errors.is_empty(), "{:?}", timeouts.errors);
-    let statistics = host.statistics().unwrap();
+    let statistics = host.statistics(NetFiles::OfThread).unwrap();
     assert!(statistics.occupancy.is_some() && statistics.unknown.is_empty(), "{statistics:?}");
     assert!(host.slab().unwrap().object_bytes >= 200);
-    host.packets().unwrap();
+    host.packets(NetFiles::OfThread).unwrap();
     let machine = host.host();
     assert!(machine.errors.is_empty(), "{:?}", machine.errors);
     assert!(machine.read.ram_bytes > machine.read.available_bytes);
@@ -134,9 +260,10 @@ fn a_namespace_without_a_process_is_found_by_its_name() {
     let Discovery { found, .. } = HostFs::new().namespaces();
     let found = found.into_iter().find(|found| found.namespace.name.as_str() == named.0).unwrap();
     assert_eq!(found.namespace.owner, None);
-    let inode = found.namespace.inode.0;
+    assert_eq!(found.process, None);
     drop(named);
-    assert_eq!(in_namespace(&found.file, network_of_this_thread).unwrap(), inode, "the open file keeps it");
+    let entered = in_namespace(found.file.unwrap(), network_of_this_thread).unwrap();
+    assert_eq!(Some(entered), found.namespace.inode, "the open file keeps it");
 }
 
 #[test]
@@ -144,7 +271,7 @@ fn names_are_unique_and_the_own_namespace_comes_first() {
     let (_a, _b) = (Inhabitant::new(), Inhabitant::new());
     let found = HostFs::new().namespaces().found;
     let own = &found[0].namespace;
-    assert_eq!((own.relation, own.inode.0), (Relation::Own, network_of_this_thread()));
+    assert_eq!((own.relation, own.inode), (Relation::Own, Some(network_of_this_thread())));
     assert!(found[1..].iter().all(|found| found.namespace.relation == Relation::Other));
     let mut names: Vec<_> = found.iter().map(|found| &found.namespace.name).collect();
     names.sort();
@@ -155,13 +282,12 @@ fn names_are_unique_and_the_own_namespace_comes_first() {
 #[test]
 fn what_is_done_in_a_namespace_sees_that_one_and_the_caller_stays() {
     let inhabitant = Inhabitant::new();
-    let found = inhabitant.find();
     let before = network_of_this_thread();
-    let (inside, packets, statistics, occupancy) = in_namespace(&found.file, || {
+    let (inside, packets, statistics, occupancy) = inhabitant.enter(|| {
         let host = HostFs::new();
-        (network_of_this_thread(), host.packets(), host.statistics(), host.occupancy())
-    })
-    .unwrap();
+        let (packets, statistics) = (host.packets(NetFiles::OfThread), host.statistics(NetFiles::OfThread));
+        (network_of_this_thread(), packets, statistics, host.occupancy())
+    });
     assert_eq!(inside, inhabitant.inode());
     assert_eq!(network_of_this_thread(), before);
     assert_eq!(packets.unwrap(), 0, "its loopback is down");
@@ -171,8 +297,7 @@ fn what_is_done_in_a_namespace_sees_that_one_and_the_caller_stays() {
 #[test]
 fn a_panic_in_a_namespace_goes_on_in_the_caller() {
     let inhabitant = Inhabitant::new();
-    let found = inhabitant.find();
-    let panic = catch_unwind(AssertUnwindSafe(|| in_namespace(&found.file, || panic!("on purpose")))).unwrap_err();
+    let panic = catch_unwind(AssertUnwindSafe(|| inhabitant.enter(|| panic!("on purpose")))).unwrap_err();
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"on purpose"));
 }
 
@@ -186,16 +311,10 @@ fn what_is_no_network_namespace_is_not_entered() {
 #[test]
 fn without_rights_the_answer_names_the_right() {
     let inhabitant = Inhabitant::new();
-    let found = inhabitant.find();
-    let refused = without_rights(|| in_namespace(&found.file, || ())).unwrap_err();
+    let file = inhabitant.find().file.unwrap();
+    let refused = without_rights(|| in_namespace(&file, || ())).unwrap_err();
     assert!(matches!(refused, Error::Enter { .. }) && refused.is_not_permitted());
     assert!(refused.to_string().contains("CAP_SYS_ADMIN"), "{refused}");
-
-    let Discovery { found, unseen } = without_rights(|| HostFs::new().namespaces());
-    assert!(found.iter().all(|found| found.namespace.inode.0 != inhabitant.inode()), "it takes CAP_SYS_PTRACE");
-    assert_eq!(found[0].namespace.relation, Relation::Own);
-    let gap = unseen.iter().find(|unseen| unseen.reading == Reading::Namespaces).unwrap();
-    assert_eq!(gap.needs, "root, or CAP_SYS_PTRACE");
 
     let trackers = without_rights(|| HostFs::new().elsewhere());
     assert!(trackers.unseen.iter().any(|unseen| unseen.needs == "CAP_SYS_ADMIN"), "{trackers:?}");
@@ -206,6 +325,118 @@ fn many_namespaces_are_each_found() {
     let inhabitants: Vec<_> = (0..20).map(|_| Inhabitant::new()).collect();
     let found = HostFs::new().namespaces().found;
     for inhabitant in &inhabitants {
-        assert!(found.iter().any(|found| found.namespace.inode.0 == inhabitant.inode()));
+        assert!(found.iter().any(|found| found.namespace.inode == Some(inhabitant.inode())));
     }
+}
+
+#[test]
+fn root_places_every_process_even_where_a_security_module_keeps_it_from_looking() {
+    assert!(capabilities(None).unwrap().effective.contains(CapabilitySet::SYS_PTRACE), "it takes root");
+    let discovery = HostFs::new().namespaces();
+    assert_every_process_is_placed(&discovery);
+    assert!(discovery.found.iter().all(|found| found.file.is_some()), "{discovery:?}");
+}
+
+#[test]
+fn nobody_recognises_the_own_namespace_in_processes_that_may_not_be_looked_at() {
+    let resident = Inhabitant::here();
+    let as_root = HostFs::new().namespaces();
+    let discovery = as_nobody(|| {
+        let refused = std::fs::metadata(format!("/proc/{}/ns/net", resident.pid())).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
+        HostFs::new().namespaces()
+    });
+    assert_every_process_is_placed(&discovery);
+    let own = &discovery.found[0];
+    assert_eq!(own.namespace.relation, Relation::Own);
+    assert_eq!(own.namespace, as_root.found[0].namespace, "whose it is, too, can be told without rights");
+    assert!(own.process.is_some() && own.file.is_some());
+    assert!(discovery.found[1..].iter().all(|other| other.process != Some(resident.pid())));
+}
+
+#[test]
+fn nobody_tells_another_namespace_apart_and_reads_it_through_its_process() {
+    let inhabitant = Inhabitant::tracking();
+    let housemate = Inhabitant::within(&format!("/proc/{}/ns/net", inhabitant.pid()));
+    let other = Inhabitant::new();
+    inhabitant.enter(|| {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        for port in 1..=7 {
+            // The answer to an earlier packet, that nobody listens there, may come as the error of a later one.
+            socket.send_to(b"x", (Ipv4Addr::LOCALHOST, port)).ok();
+        }
+    });
+    let entries = inhabitant.enter(|| HostFs::new().occupancy()).unwrap();
+    assert!(entries > Occupancy(0), "nothing is tracked: is nft(8) there?");
+
+    let discovery = as_nobody(|| HostFs::new().namespaces());
+    assert_every_process_is_placed(&discovery);
+    let found = owned_by(&discovery, inhabitant.pid());
+    assert_eq!((found.namespace.relation, found.namespace.inode), (Relation::Other, None));
+    assert!(found.file.is_none());
+    assert_eq!(found.process, Some(inhabitant.pid()));
+    assert_eq!(found.namespace.name.as_str(), format!("net:[process {}]", inhabitant.pid()));
+    assert!(discovery.found.iter().all(|found| found.process != Some(housemate.pid())), "{discovery:?}");
+
+    let through = NetFiles::OfProcess(inhabitant.pid());
+    let (statistics, packets) = as_nobody(|| (HostFs::new().statistics(through), HostFs::new().packets(through)));
+    assert_eq!(statistics.unwrap().occupancy, Some(entries));
+    assert_eq!(packets.unwrap(), inhabitant.enter(|| HostFs::new().packets(NetFiles::OfThread)).unwrap());
+
+    let through = NetFiles::OfProcess(owned_by(&discovery, other.pid()).process.unwrap());
+    let statistics = as_nobody(|| HostFs::new().statistics(through)).unwrap();
+    assert_eq!(statistics.occupancy, Some(Occupancy(0)), "it is not the other's table");
+}
+
+#[test]
+fn root_without_ptrace_rights_places_processes_in_named_namespaces() {
+    let named = Named::new("placed");
+    let inhabitant = Inhabitant::within(&named.file());
+    let discovery = without(CapabilitySet::SYS_PTRACE, || HostFs::new().namespaces());
+    assert_every_process_is_placed(&discovery);
+    let found = owned_by(&discovery, inhabitant.pid());
+    assert_eq!(found.namespace.name.as_str(), named.0);
+    assert_eq!(found.namespace.inode, Some(inhabitant.inode()));
+    assert_eq!(found.process, Some(inhabitant.pid()));
+    assert!(found.file.is_some());
+}
+
+#[test]
+fn a_process_that_has_ended_is_absent_and_leaves_no_namespace() {
+    let mut inhabitant = Inhabitant::new();
+    let pid = inhabitant.pid();
+    let read = || {
+        let host = HostFs::new();
+        let (statistics, packets) = (host.statistics(NetFiles::OfProcess(pid)), host.packets(NetFiles::OfProcess(pid)));
+        (statistics.map_err(|error| error.is_absent()), packets.map_err(|error| error.is_absent()))
+    };
+    assert!(matches!(as_nobody(read), (Ok(_), Ok(_))));
+    inhabitant.become_zombie();
+    assert_eq!(as_nobody(read), (Err(true), Err(true)));
+    let discovery = as_nobody(|| HostFs::new().namespaces());
+    assert_every_process_is_placed(&discovery);
+    assert!(discovery.found.iter().all(|found| found.process != Some(pid)));
+    drop(inhabitant);
+    assert_eq!(as_nobody(read), (Err(true), Err(true)));
+}
+
+#[test]
+fn processes_that_proc_does_not_let_nobody_near_are_unseen() {
+    let inhabitant = Inhabitant::new();
+    let tree = HidingProc::new("noaccess");
+    let Discovery { found, unseen } = as_nobody(|| tree.host().namespaces());
+    assert_eq!(found[0].namespace.relation, Relation::Own);
+    assert!(found.iter().all(|found| found.process != Some(inhabitant.pid())));
+    let gap = unseen.iter().find(|unseen| unseen.tried.as_str().starts_with("the network namespaces of")).unwrap();
+    assert_eq!((gap.reading, gap.needs.as_str()), (Reading::Namespaces, "root, or CAP_SYS_PTRACE"));
+}
+
+#[test]
+fn processes_that_proc_does_not_list_are_unseen() {
+    let inhabitant = Inhabitant::new();
+    let tree = HidingProc::new("invisible");
+    let Discovery { found, unseen } = as_nobody(|| tree.host().namespaces());
+    assert!(found.iter().all(|found| found.process != Some(inhabitant.pid())));
+    let gap = unseen.iter().find(|unseen| unseen.reading == Reading::Namespaces).unwrap();
+    assert_eq!(gap.tried.as_str(), "the processes that /proc leaves out (hidepid)");
 }

@@ -79,3 +79,36 @@ fn mirrored(tuple: &Tuple) -> Tuple {
     };
     Tuple { source: tuple.destination, destination: tuple.source, protocol: tuple.protocol, layer4 }
 }
+
+/// `count` entries as a busy proxy has them: half closing, a third established, the rest half-open, UDP and IPv6, in an
+/// order in which the kinds are mixed.
+pub fn mixed_entries(count: u32) -> impl Iterator<Item = NewEntry> {
+    const PATTERN: [Kind; 20] = {
+        use Kind::{AssuredTcp, Ipv6, Tcp, UdpStream, UdpUnreplied};
+        let (waiting, established) = (AssuredTcp(TcpState::TimeWait), AssuredTcp(TcpState::Established));
+        let (closing, half_open) = (AssuredTcp(TcpState::CloseWait), Tcp(TcpState::SynSent));
+        [
+            waiting,
+            established,
+            waiting,
+            UdpUnreplied,
+            waiting,
+            established,
+            half_open,
+            waiting,
+            established,
+            waiting,
+            Ipv6,
+            waiting,
+            established,
+            waiting,
+            UdpStream,
+            waiting,
+            established,
+            closing,
+            waiting,
+            established,
+        ]
+    };
+    (0..count).map(|number| entry(PATTERN[number as usize % PATTERN.len()], number))
+}

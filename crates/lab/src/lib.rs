@@ -6,5 +6,5 @@
 mod fill;
 mod namespace;
 
-pub use fill::{Kind, entries};
+pub use fill::{Kind, entries, mixed_entries};
 pub use namespace::{Error, LabNamespace};

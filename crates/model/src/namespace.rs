@@ -44,10 +44,10 @@ pub struct Owner {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Namespace {
     /// Name to call it by: that under `/run/netns`, else `host` (that of process 1), else its container, else the
-    /// inode.
+    /// inode, else a process in it.
     pub name: Untrusted,
-    /// Inode.
-    pub inode: Inode,
+    /// Inode; `None` where only `/proc/<pid>/net` tells of it, because no `ns/net` of its processes may be looked at.
+    pub inode: Option<Inode>,
     /// Whether it is the one that Plimsoll runs in.
     pub relation: Relation,
     /// The oldest process in it, where there is one that may be seen.

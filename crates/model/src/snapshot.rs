@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A reading of a host.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Wall-clock time of the reading, in seconds since 1970.
     pub taken_at_unix_secs: u64,
@@ -88,6 +88,7 @@ pub struct Slab {
 #[derive(Clone, Debug, Serialize)]
 pub struct NamespaceSnapshot {
     /// Which.
+    #[serde(flatten)]
     pub namespace: Namespace,
     /// Entries now.
     pub occupancy: Option<Occupancy>,
@@ -109,6 +110,13 @@ pub struct NamespaceSnapshot {
     pub packets: Option<u64>,
     /// The entries, where they were read.
     pub census: Option<Census>,
+}
+
+impl NamespaceSnapshot {
+    /// Occupancy over capacity; `None` without a limit, or where either was not read.
+    pub fn utilization(&self) -> Option<f64> {
+        self.occupancy?.utilization(self.capacity?)
+    }
 }
 
 /// What is known of timeout policies in a namespace.

@@ -155,6 +155,11 @@ impl Prefix {
             IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
         })
     }
+
+    /// Its first address.
+    pub const fn address(self) -> IpAddr {
+        self.0
+    }
 }
 
 impl fmt::Display for Prefix {

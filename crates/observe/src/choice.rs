@@ -37,7 +37,7 @@ pub(crate) enum Asked {
 }
 
 pub(crate) fn choose(ns: &NamespaceSnapshot, asked: Asked, buckets: Option<Buckets>) -> Choice {
-    let utilization = ns.occupancy.zip(ns.capacity).and_then(|(occupancy, capacity)| occupancy.utilization(capacity));
+    let utilization = ns.utilization();
     let drops = ns.change.as_ref().and_then(|change| change.counters.full_table_drops()).is_some_and(|d| d > 0);
     if drops || utilization.is_some_and(|utilization| utilization >= NEARLY_FULL) {
         Choice::All

@@ -1,6 +1,5 @@
 //! A namespace's entries, read as far as is wanted.
 
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use plimsoll_census::{Armings, Counting, DumpNotes};
@@ -9,16 +8,16 @@ use plimsoll_host::{HostFs, monotonic_now};
 use plimsoll_model::{Buckets, Census, Coverage, Occupancy, StoppedBecause};
 
 use crate::Depth;
-use crate::reading::Place;
+use crate::reading::{Place, Unvisited};
 
 /// A table is resized rarely; twice within one dump and something is wrong.
 const MOST_RESTARTS: u32 = 2;
 
 /// A dump under way and what was counted of it. The dump belongs to the namespace in which it was begun, so it can be
 /// read on from anywhere.
-pub(crate) struct Reader<'a, F> {
+pub(crate) struct Reader<'a> {
     host: &'a HostFs,
-    place: Place<'a, F>,
+    place: Place<'a>,
     armings: Armings,
     buckets: Option<Buckets>,
     dump: Dump,
@@ -33,11 +32,11 @@ pub(crate) enum Error {
     #[error(transparent)]
     Netlink(#[from] plimsoll_ctnetlink::Error),
     #[error(transparent)]
-    Host(#[from] plimsoll_host::Error),
+    Unvisited(#[from] Unvisited),
 }
 
-impl<'a, F: AsFd> Reader<'a, F> {
-    pub(crate) fn begin(host: &'a HostFs, place: Place<'a, F>, armings: Armings) -> Result<Self, Error> {
+impl<'a> Reader<'a> {
+    pub(crate) fn begin(host: &'a HostFs, place: Place<'a>, armings: Armings) -> Result<Self, Error> {
         Ok(Self {
             host,
             buckets: host.buckets().ok(),
@@ -94,7 +93,7 @@ impl<'a, F: AsFd> Reader<'a, F> {
             }
             let Some(batch) = self.dump.next_batch()? else { return Ok(None) };
             for dumped in batch.entries(&mut self.unknown) {
-                self.counting.add(&dumped?.entry);
+                self.counting.add(&dumped.map_err(plimsoll_ctnetlink::Error::from)?.entry);
             }
         }
     }

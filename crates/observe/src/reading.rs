@@ -1,36 +1,57 @@
 //! One reading of one namespace, without its entries.
 
-use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use plimsoll_ctnetlink::{PolicyKeeper, conntrack_is_hooked, cpu_statistics, table_statistics, timeout_policies};
-use plimsoll_host::{HostFs, Statistics, Subsystem, in_namespace, monotonic_now};
+use plimsoll_host::{Found, HostFs, NetFiles, Subsystem, in_namespace, monotonic_now};
 use plimsoll_model::{
     Answer, Capacity, Change, CounterReading, ModuleState, Namespace, NamespaceSnapshot, Occupancy, Policies, Reading,
     Relation, Timeouts, Unseen, Untrusted,
 };
 
-/// A namespace, and the way into it.
-#[derive(Debug)]
-pub(crate) struct Place<'a, F> {
+/// A namespace, and the ways to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
     pub(crate) namespace: &'a Namespace,
-    pub(crate) file: &'a F,
+    file: Option<&'a OwnedFd>,
+    process: Option<u32>,
 }
 
-impl<F> Clone for Place<'_, F> {
-    fn clone(&self) -> Self {
-        *self
+impl<'a> Place<'a> {
+    pub(crate) fn of(found: &'a Found) -> Self {
+        Self { namespace: &found.namespace, file: found.file.as_ref(), process: found.process }
+    }
+
+    /// Runs a closure in the namespace. Plimsoll's own needs no right to be entered: it is there already.
+    pub(crate) fn visit<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Unvisited> {
+        match (self.namespace.relation, self.file) {
+            (Relation::Own, _) => Ok(work()),
+            (Relation::Other, Some(file)) => Ok(in_namespace(file, work)?),
+            (Relation::Other, None) => Err(Unvisited::NotOpened),
+        }
     }
 }
 
-impl<F> Copy for Place<'_, F> {}
+/// Why a namespace was not entered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unvisited {
+    #[error(transparent)]
+    Refused(#[from] plimsoll_host::Error),
+    #[error("its file may not be opened")]
+    NotOpened,
+}
 
-impl<F: AsFd> Place<'_, F> {
-    /// Runs a closure in the namespace. Plimsoll's own needs no right to be entered: it is there already.
-    pub(crate) fn visit<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, plimsoll_host::Error> {
-        match self.namespace.relation {
-            Relation::Own => Ok(work()),
-            Relation::Other => in_namespace(self.file, work),
+impl Unvisited {
+    pub(crate) const NEEDS: &str = "root, or CAP_SYS_ADMIN and CAP_SYS_PTRACE";
+
+    fn unseen(&self, reading: Reading, namespace: &Namespace) -> Unseen {
+        Unseen {
+            reading,
+            namespace: Some(namespace.name.clone()),
+            tried: Untrusted::from("enter the network namespace"),
+            answered: Untrusted::from(self.to_string().as_str()),
+            needs: Self::NEEDS.to_string(),
         }
     }
 }
@@ -91,56 +112,57 @@ impl Gaps<'_> {
 }
 
 /// Reads a namespace for the first time: all but what entries need.
-pub(crate) fn first<F: AsFd>(host: &HostFs, place: Place<'_, F>, module: ModuleState) -> FirstReading {
-    let mut gaps = Gaps { namespace: place.namespace, unseen: Vec::new() };
-    let visited = place.visit(|| {
-        // Threads that visit do not outlive this, so the notes can be theirs meanwhile.
-        let mut inner = Gaps { namespace: place.namespace, unseen: Vec::new() };
-        let read = (module != ModuleState::Absent).then(|| read_table(host, &mut inner));
-        let tracking = tracking(host, module, read.as_ref().and_then(|(moment, _)| moment.occupancy));
-        let moment = read.as_ref().map(|(moment, _)| moment.clone());
-        let expectations = host.expectations().ok();
-        (moment, read.and_then(|(_, capacity)| capacity), expectations, tracking, inner.unseen)
+pub(crate) fn first(host: &HostFs, place: Place<'_>, module: ModuleState) -> FirstReading {
+    let mut unseen = Vec::new();
+    let read = place.visit(|| read_inside(host, place.namespace, module)).or_else(|refusal| {
+        // A process that is in there shows the counters, to anybody.
+        match place.process {
+            Some(pid) => Ok(read_from_outside(host, place.namespace, pid)),
+            None => Err(refusal),
+        }
     });
-    let (moment, capacity, expectations, tracking) = match visited {
-        Ok((moment, capacity, expectations, tracking, unseen)) => {
-            gaps.unseen.extend(unseen);
-            (moment, capacity, expectations, tracking)
-        }
-        Err(error) => {
-            gaps.note(Reading::Namespace, &error);
-            (None, None, None, Answer::Inconclusive { because: "the namespace could not be entered".to_string() })
-        }
+    let nothing = || Inside {
+        moment: Moment { at: monotonic_now(), occupancy: None, counters: None, packets: None },
+        capacity: None,
+        expectations: None,
+        tracking: Answer::Inconclusive { because: "the namespace could not be entered".to_string() },
+        unseen: Vec::new(),
     };
-    let moment =
-        moment.unwrap_or_else(|| Moment { at: monotonic_now(), occupancy: None, counters: None, packets: None });
+    let inside = read.unwrap_or_else(|refusal| {
+        unseen.push(refusal.unseen(Reading::Namespace, place.namespace));
+        nothing()
+    });
+    unseen.extend(inside.unseen);
     FirstReading {
         snapshot: NamespaceSnapshot {
             namespace: place.namespace.clone(),
-            occupancy: moment.occupancy,
-            capacity,
-            expectations,
+            occupancy: inside.moment.occupancy,
+            capacity: inside.capacity,
+            expectations: inside.expectations,
             timeouts: Timeouts::default(),
             policies: Policies::Unknown,
-            counters: moment.counters.clone(),
+            counters: inside.moment.counters.clone(),
             change: None,
-            tracking,
+            tracking: inside.tracking,
             packets: None,
             census: None,
         },
-        moment,
-        unseen: gaps.unseen,
+        moment: inside.moment,
+        unseen,
     }
 }
 
 /// Reads again what changes; `None` where it cannot be read any more.
-pub(crate) fn again<F: AsFd>(host: &HostFs, place: Place<'_, F>) -> Option<Moment> {
-    let mut gaps = Gaps { namespace: place.namespace, unseen: Vec::new() };
-    place.visit(|| read_moment(host, &mut gaps)).ok()
+pub(crate) fn again(host: &HostFs, place: Place<'_>) -> Option<Moment> {
+    let read = |from| {
+        let mut gaps = Gaps { namespace: place.namespace, unseen: Vec::new() };
+        read_moment(host, from, &mut gaps)
+    };
+    place.visit(|| read(NetFiles::OfThread)).ok().or_else(|| Some(read(NetFiles::OfProcess(place.process?))))
 }
 
 /// Reads what is needed to understand entries: the timeouts in force, and whether policies may have armed them.
-pub(crate) fn timeouts<F: AsFd>(host: &HostFs, place: Place<'_, F>) -> (Timeouts, Policies, Vec<Unseen>) {
+pub(crate) fn timeouts(host: &HostFs, place: Place<'_>) -> (Timeouts, Policies, Vec<Unseen>) {
     let mut gaps = Gaps { namespace: place.namespace, unseen: Vec::new() };
     match place.visit(|| (host.timeouts(), policies(host))) {
         Ok((timeouts, policies)) => {
@@ -150,9 +172,9 @@ pub(crate) fn timeouts<F: AsFd>(host: &HostFs, place: Place<'_, F>) -> (Timeouts
             }
             (timeouts.read, policies, gaps.unseen)
         }
-        Err(error) => {
-            gaps.note(Reading::Timeouts, &error);
-            (Timeouts::default(), Policies::Unknown, gaps.unseen)
+        Err(refusal) => {
+            let unseen = vec![refusal.unseen(Reading::Timeouts, place.namespace)];
+            (Timeouts::default(), Policies::Unknown, unseen)
         }
     }
 }
@@ -165,49 +187,82 @@ pub(crate) fn may_ask_conntrack(host: &HostFs) -> Answer {
     }
 }
 
-fn read_table(host: &HostFs, gaps: &mut Gaps<'_>) -> (Moment, Option<Capacity>) {
-    let moment = read_moment(host, gaps);
+/// What one namespace shows.
+struct Inside {
+    moment: Moment,
+    capacity: Option<Capacity>,
+    expectations: Option<u32>,
+    tracking: Answer,
+    unseen: Vec<Unseen>,
+}
+
+fn read_inside(host: &HostFs, namespace: &Namespace, module: ModuleState) -> Inside {
+    let mut gaps = Gaps { namespace, unseen: Vec::new() };
+    if module == ModuleState::Absent {
+        let moment = Moment { at: monotonic_now(), occupancy: None, counters: None, packets: None };
+        let tracking = tracking(host, module, None);
+        return Inside { moment, capacity: None, expectations: None, tracking, unseen: gaps.unseen };
+    }
+    let moment = read_moment(host, NetFiles::OfThread, &mut gaps);
     let capacity = host.capacity().or_else(|error| {
         // A namespace that hides its sysctls still tells by netlink.
         let by_netlink = may_ask_conntrack(host) == Answer::Yes;
         by_netlink.then(|| table_statistics().ok()?.capacity).flatten().ok_or(error)
     });
-    (moment, gaps.keep(Reading::Capacity, capacity))
+    Inside {
+        capacity: gaps.keep(Reading::Capacity, capacity),
+        expectations: host.expectations().ok(),
+        tracking: tracking(host, module, moment.occupancy),
+        moment,
+        unseen: gaps.unseen,
+    }
 }
 
-fn read_moment(host: &HostFs, gaps: &mut Gaps<'_>) -> Moment {
-    let at = monotonic_now();
-    let Statistics { occupancy, counters } = match host.statistics() {
-        Ok(statistics) => statistics,
-        Err(error) => match statistics_by_netlink(host) {
-            Some(statistics) => statistics,
-            None => {
-                gaps.note(Reading::Counters, &error);
-                Statistics { occupancy: None, counters: CounterReading::default() }
-            }
+/// What `/proc/<pid>/net` shows of a namespace that may not be entered. The limit is the same in all.
+fn read_from_outside(host: &HostFs, namespace: &Namespace, pid: u32) -> Inside {
+    let mut gaps = Gaps { namespace, unseen: Vec::new() };
+    let moment = read_moment(host, NetFiles::OfProcess(pid), &mut gaps);
+    Inside {
+        capacity: gaps.keep(Reading::Capacity, host.capacity()),
+        expectations: None,
+        tracking: match moment.occupancy {
+            Some(occupancy) if occupancy.0 > 0 => Answer::Yes,
+            _ => Answer::Inconclusive { because: "the namespace may not be entered".to_string() },
         },
+        moment,
+        unseen: gaps.unseen,
+    }
+}
+
+fn read_moment(host: &HostFs, from: NetFiles, gaps: &mut Gaps<'_>) -> Moment {
+    let at = monotonic_now();
+    let statistics = host.statistics(from).map(|read| (read.occupancy, read.counters));
+    let (occupancy, counters) = statistics
+        .or_else(|error| match from {
+            NetFiles::OfThread => statistics_by_netlink(host).ok_or(error),
+            NetFiles::OfProcess(_) => Err(error),
+        })
+        .map_or_else(
+            |error| {
+                gaps.note(Reading::Counters, &error);
+                (None, None)
+            },
+            |(occupancy, counters)| (occupancy, Some(counters)),
+        );
+    let occupancy = match (occupancy, from) {
+        (Some(occupancy), _) => Some(occupancy),
+        (None, NetFiles::OfThread) => gaps.keep(Reading::Occupancy, host.occupancy()),
+        (None, NetFiles::OfProcess(_)) => None,
     };
-    let occupancy = match host.occupancy() {
-        Ok(occupancy) => Some(occupancy),
-        Err(_) if occupancy.is_some() => occupancy,
-        Err(error) => {
-            gaps.note(Reading::Occupancy, &error);
-            None
-        }
-    };
-    let counters = (!counters.cpus.is_empty()).then_some(counters);
-    Moment { at, occupancy, counters, packets: host.packets().ok() }
+    Moment { at, occupancy, counters, packets: host.packets(from).ok() }
 }
 
 /// Kernels that are built without the /proc files still answer by netlink.
-fn statistics_by_netlink(host: &HostFs) -> Option<Statistics> {
+fn statistics_by_netlink(host: &HostFs) -> Option<(Option<Occupancy>, CounterReading)> {
     if may_ask_conntrack(host) != Answer::Yes {
         return None;
     }
-    Some(Statistics {
-        occupancy: table_statistics().ok().map(|table| table.occupancy),
-        counters: cpu_statistics().ok()?,
-    })
+    Some((table_statistics().ok().map(|table| table.occupancy), cpu_statistics().ok()?))
 }
 
 /// Whether packets are tracked here. An entry proves it; otherwise the list of hooks tells, where the kernel has it.

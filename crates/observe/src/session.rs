@@ -1,6 +1,5 @@
 //! The order of a reading: what is cheap first, entries where it pays, counters once more at the end.
 
-use std::os::fd::OwnedFd;
 use std::time::{Duration, SystemTime};
 
 use plimsoll_census::Armings;
@@ -11,7 +10,7 @@ use plimsoll_model::{
 
 use crate::choice::{Asked, Choice, choose};
 use crate::reader::{self, Reader};
-use crate::reading::{self, Moment, Place};
+use crate::reading::{self, Moment, Place, Unvisited};
 use crate::{Depth, Error, Options, Target};
 
 pub(crate) struct Session<'a> {
@@ -71,8 +70,7 @@ impl<'a> Session<'a> {
     fn read_first(&mut self) {
         let module = self.snapshot.module;
         for found in &self.places {
-            let place = Place { namespace: &found.namespace, file: &found.file };
-            let first = reading::first(&self.host, place, module);
+            let first = reading::first(&self.host, Place::of(found), module);
             self.snapshot.namespaces.push(first.snapshot);
             self.moments.push(first.moment);
             self.snapshot.unseen.extend(first.unseen);
@@ -83,8 +81,7 @@ impl<'a> Session<'a> {
 
     fn read_again(&mut self) {
         for (index, found) in self.places.iter().enumerate() {
-            let place = Place { namespace: &found.namespace, file: &found.file };
-            if let Some(moment) = reading::again(&self.host, place) {
+            if let Some(moment) = reading::again(&self.host, Place::of(found)) {
                 moment.apply_to(&mut self.snapshot.namespaces[index], &self.moments[index]);
             }
         }
@@ -134,7 +131,7 @@ impl<'a> Session<'a> {
             }
         }
         let failed = |error: reader::Error| reading::unseen_entries(namespace, &error.to_string(), needs(&error));
-        let place = Place { namespace, file: &found.file };
+        let place = Place::of(found);
         let (timeouts, policies, unseen) = reading::timeouts(&self.host, place);
         let armings = Armings::in_force(&timeouts, policies);
         let snapshot = &mut self.snapshot.namespaces[index];
@@ -142,7 +139,7 @@ impl<'a> Session<'a> {
         self.snapshot.unseen.extend(unseen);
 
         let deadline = self.started + self.options.timeout;
-        let mut reader = Reader::<OwnedFd>::begin(&self.host, place, armings).map_err(failed)?;
+        let mut reader = Reader::begin(&self.host, place, armings).map_err(failed)?;
         let mut coverage = reader.read(self.options.depth, occupancy, deadline).map_err(failed)?;
         let precise = Coverage::Sample { because: plimsoll_model::StoppedBecause::PreciseEnough };
         if coverage == precise && (choice == Choice::All || reader.is_uneven()) {
@@ -160,7 +157,7 @@ fn needs(error: &reader::Error) -> String {
         reader::Error::Netlink(error) if error.is_permission() => {
             "root, or CAP_NET_ADMIN in the namespace's user namespace".to_string()
         }
-        reader::Error::Host(error) if error.is_not_permitted() => "root, or CAP_SYS_ADMIN".to_string(),
+        reader::Error::Unvisited(_) => Unvisited::NEEDS.to_string(),
         _ => "the cause of the system's answer removed".to_string(),
     }
 }
@@ -172,7 +169,7 @@ fn named(found: Vec<Found>, name: &str) -> Result<Found, Error> {
     let goes_by = |found: &Found| {
         let namespace = &found.namespace;
         namespace.name == asked
-            || namespace.inode.to_string() == name
+            || namespace.inode.is_some_and(|inode| inode.to_string() == name)
             || (name == "this" && namespace.relation == Relation::Own)
     };
     found.into_iter().find(goes_by).ok_or_else(|| Error::NoSuchNamespace { name: name.to_string(), known })

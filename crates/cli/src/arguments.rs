@@ -1,0 +1,94 @@
+//! What may be asked for on the command line.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The load line for a Linux host's connection-tracking table.
+///
+/// Without a command it does what `check` does.
+#[derive(Debug, Parser)]
+#[command(name = "plimsoll", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) check: CheckArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Diagnose this host once: how full its tables are, what fills them, whether packets are lost
+    Check(CheckArguments),
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+EXIT CODES (those of monitoring plugins)
+  0  nothing is wrong
+  1  warning: a table is filling, or something else will do harm
+  2  critical: packets are being lost, or will be as soon as new flows come
+  3  it could not be told: a right is missing, an option is wrong, flows are tracked elsewhere
+
+EXAMPLES
+  plimsoll check                     every namespace, two readings a second apart
+  plimsoll check --interval 0        one reading, at once
+  plimsoll check --netns web --exact one namespace, every entry of it
+  plimsoll check --json | jq .verdict
+")]
+pub(crate) struct CheckArguments {
+    /// Look at one network namespace: its name, its inode, or `this`; or at `all`
+    #[arg(long, value_name = "NAME", default_value = "all")]
+    pub(crate) netns: String,
+
+    /// Read every entry, where entries are read at all
+    #[arg(long, conflicts_with = "sample")]
+    pub(crate) exact: bool,
+
+    /// Read this many entries, instead of as many as every share needs to be known to a point
+    #[arg(long, value_name = "ENTRIES")]
+    pub(crate) sample: Option<NonZeroU64>,
+
+    /// Seconds between two readings of the counters; 0 for one reading
+    #[arg(long, value_name = "SECS", default_value = "1", value_parser = seconds)]
+    pub(crate) interval: Duration,
+
+    /// Seconds after which to stop reading entries and say what is known by then
+    #[arg(long, value_name = "SECS", default_value = "60", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+
+    /// Write one JSON document (docs/json.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// When to colour
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+
+    /// Only the verdict's line
+    #[arg(short, long, conflicts_with_all = ["json", "verbose"])]
+    pub(crate) quiet: bool,
+
+    /// Every namespace, every counter, every group of entries
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    Always,
+    Never,
+}
+
+/// A number of seconds, with a fraction if need be; at most a day.
+fn seconds(text: &str) -> Result<Duration, String> {
+    const MOST: f64 = 86_400.0;
+    match text.parse::<f64>() {
+        Ok(secs) if (0.0..=MOST).contains(&secs) => Ok(Duration::from_secs_f64(secs)),
+        Ok(_) => Err(format!("must be between 0 and {MOST} seconds")),
+        Err(_) => Err("must be a number of seconds".to_string()),
+    }
+}

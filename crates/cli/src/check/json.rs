@@ -1,0 +1,58 @@
+//! The JSON document of `check`. `docs/json.md` describes every key; what is here never changes its meaning within a
+//! schema version.
+
+use plimsoll_model::{
+    Elsewhere, Finding, Host, KernelLog, Limits, ModuleState, NamespaceSnapshot, Scope, Slab, Snapshot, Unseen, Verdict,
+};
+use serde::Serialize;
+
+/// Rises when a key changes its meaning or goes away; new keys do not raise it.
+const SCHEMA: &str = "plimsoll.check/1";
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    verdict: Verdict,
+    taken_at_unix_secs: u64,
+    host: &'a Host,
+    module: ModuleState,
+    limits: &'a Limits,
+    slab: &'a Option<Slab>,
+    scope: Scope,
+    namespaces: Vec<Namespace<'a>>,
+    elsewhere: &'a [Elsewhere],
+    log: &'a Option<KernelLog>,
+    unseen: &'a [Unseen],
+    findings: &'a [Finding],
+}
+
+#[derive(Serialize)]
+struct Namespace<'a> {
+    #[serde(flatten)]
+    reading: &'a NamespaceSnapshot,
+    /// Occupancy over capacity; null without a limit, or where either was not read.
+    utilization: Option<f64>,
+}
+
+pub(crate) fn render(snapshot: &Snapshot, findings: &[Finding]) -> anyhow::Result<String> {
+    let document = Document {
+        schema: SCHEMA,
+        verdict: Verdict::of(findings),
+        taken_at_unix_secs: snapshot.taken_at_unix_secs,
+        host: &snapshot.host,
+        module: snapshot.module,
+        limits: &snapshot.limits,
+        slab: &snapshot.slab,
+        scope: snapshot.scope,
+        namespaces: snapshot
+            .namespaces
+            .iter()
+            .map(|reading| Namespace { reading, utilization: reading.utilization() })
+            .collect(),
+        elsewhere: &snapshot.elsewhere,
+        log: &snapshot.log,
+        unseen: &snapshot.unseen,
+        findings,
+    };
+    Ok(serde_json::to_string_pretty(&document)? + "\n")
+}

@@ -1,0 +1,50 @@
+//! `plimsoll check`: one reading, one verdict.
+
+mod census;
+mod json;
+mod text;
+mod wrap;
+
+use plimsoll_diagnose::diagnose;
+use plimsoll_model::{Snapshot, Verdict};
+use plimsoll_observe::{Depth, Options, Target, observe};
+
+use crate::arguments::CheckArguments;
+use crate::output;
+
+/// Checks the host, writes what was found, and returns the verdict.
+pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Verdict> {
+    let mut write_provisional = |snapshot: &Snapshot| {
+        if !arguments.json && !arguments.quiet {
+            // If this cannot be written, the final answer cannot either, and says so.
+            let _ = output::write(&text::provisional(snapshot, &diagnose(snapshot)), arguments.color);
+        }
+    };
+    let snapshot = observe(&options(arguments), &mut write_provisional)?;
+    let findings = diagnose(&snapshot);
+    let verdict = Verdict::of(&findings);
+    let written = if arguments.json {
+        json::render(&snapshot, &findings)?
+    } else if arguments.quiet {
+        text::verdict_line(&snapshot, &findings)
+    } else if arguments.verbose {
+        text::render(&snapshot, &findings, text::Detail::Everything)
+    } else {
+        text::render(&snapshot, &findings, text::Detail::WhatMatters)
+    };
+    output::write(&written, arguments.color)?;
+    Ok(verdict)
+}
+
+fn options(arguments: &CheckArguments) -> Options {
+    let depth = match arguments.sample {
+        _ if arguments.exact => Depth::Exact,
+        Some(entries) => Depth::Sample(entries),
+        None => Depth::Precise,
+    };
+    let target = match arguments.netns.as_str() {
+        "all" => Target::All,
+        name => Target::Named(name.to_string()),
+    };
+    Options { target, interval: arguments.interval, depth, timeout: arguments.timeout }
+}

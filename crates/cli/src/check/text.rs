@@ -1,0 +1,239 @@
+//! The answer for people: the verdict first, then why, then what to do, then what the tables hold.
+
+use anstyle::{AnsiColor, Style};
+use plimsoll_diagnose::words::{duration, grouped, percent};
+use plimsoll_model::{Counter, Finding, NamespaceSnapshot, Relation, Severity, Snapshot, Verdict};
+
+use super::census;
+use super::wrap::paragraph;
+
+/// How much to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// What one needs to act.
+    WhatMatters,
+    /// All of it.
+    Everything,
+}
+
+/// Namespaces that are listed where not everything is asked for: the fullest.
+const NAMESPACES_SHOWN: usize = 5;
+
+/// The whole answer.
+pub(crate) fn render(snapshot: &Snapshot, findings: &[Finding], detail: Detail) -> String {
+    let mut text = verdict_line(snapshot, findings);
+    let (told, noted): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.severity > Severity::Info);
+    for finding in &told {
+        text.push('\n');
+        text.push_str(&in_full(finding));
+    }
+    if told.is_empty() {
+        text.push_str(&healthy(snapshot));
+    } else {
+        text.push('\n');
+    }
+    for finding in &noted {
+        match detail {
+            Detail::WhatMatters => text.push_str(&in_one_line(finding)),
+            Detail::Everything => text.push_str(&in_full(finding)),
+        }
+    }
+    if !told.is_empty() || detail == Detail::Everything {
+        for ns in &snapshot.namespaces {
+            text.push_str(&census::render(ns, detail));
+        }
+        text.push_str(&namespaces(snapshot, detail));
+    }
+    if detail == Detail::Everything {
+        text.push_str(&counters(snapshot));
+    }
+    text
+}
+
+/// What a sample tells while the whole table is being read.
+pub(crate) fn provisional(snapshot: &Snapshot, findings: &[Finding]) -> String {
+    let read: u64 = snapshot.namespaces.iter().filter_map(|ns| ns.census.as_ref()).map(|census| census.read).sum();
+    let mut text = verdict_line(snapshot, findings);
+    text.push_str(&paragraph(
+        "",
+        &format!("Provisional, from a sample of {} entries; the whole table is being read.", grouped(read)),
+    ));
+    text.push('\n');
+    text
+}
+
+/// The verdict, the host, and the worst finding or how full the fullest table is.
+pub(crate) fn verdict_line(snapshot: &Snapshot, findings: &[Finding]) -> String {
+    let verdict = Verdict::of(findings);
+    let style = verdict_style(verdict);
+    let host = snapshot.host.name.as_ref().map_or("this host", |name| name.as_str());
+    let worst = findings.first().filter(|finding| finding.severity > Severity::Info);
+    let what = worst.map_or_else(|| fullest(snapshot), |finding| format!("{}{}", place(finding), finding.title));
+    format!("{style}{}{style:#} {host}: {what}\n", verdict.to_string().to_uppercase())
+}
+
+fn verdict_style(verdict: Verdict) -> Style {
+    let color = match verdict {
+        Verdict::Ok => AnsiColor::Green,
+        Verdict::Warning => AnsiColor::Yellow,
+        Verdict::Critical => AnsiColor::Red,
+        Verdict::Unknown => AnsiColor::Magenta,
+    };
+    Style::new().bold().fg_color(Some(color.into()))
+}
+
+fn place(finding: &Finding) -> String {
+    finding.namespace.as_ref().map_or(String::new(), |name| format!("{name}: "))
+}
+
+fn in_full(finding: &Finding) -> String {
+    let bold = Style::new().bold();
+    let mut text = format!(
+        "{bold}{}{bold:#} ({}, {})\n",
+        paragraph("", &format!("{}: {}{}", finding.id, place(finding), finding.title)).trim_end(),
+        finding.severity,
+        finding.confidence
+    );
+    for evidence in &finding.evidence {
+        text.push_str(&paragraph("  - ", &evidence.text));
+    }
+    text.push_str(&paragraph("  ", &finding.meaning));
+    if !finding.remedies.is_empty() {
+        text.push_str("  What helps:\n");
+    }
+    for (index, remedy) in finding.remedies.iter().enumerate() {
+        text.push_str(&paragraph(&format!("  {}. ", index + 1), &remedy.action));
+        if let Some(command) = &remedy.command {
+            text.push_str(&format!("     {bold}{command}{bold:#}\n"));
+        }
+    }
+    text
+}
+
+fn in_one_line(finding: &Finding) -> String {
+    paragraph("note: ", &format!("{}: {}{}", finding.id, place(finding), finding.title))
+}
+
+/// What is worth knowing of a host that is well.
+fn healthy(snapshot: &Snapshot) -> String {
+    let mut text = String::new();
+    let own = snapshot.namespaces.iter().find(|ns| ns.namespace.relation == Relation::Own);
+    if let Some(ns) = own.or(snapshot.namespaces.first()) {
+        if let Some(line) = losses(ns) {
+            text.push_str(&paragraph("  ", &line));
+        }
+        if let Some(line) = ns.census.as_ref().and_then(census::most) {
+            text.push_str(&paragraph("  ", &line));
+        }
+    }
+    let others = snapshot.namespaces.iter().filter(|ns| ns.namespace.relation == Relation::Other);
+    let fullest = others.clone().filter_map(NamespaceSnapshot::utilization).fold(0.0, f64::max);
+    match others.count() {
+        0 => {}
+        count => {
+            text.push_str(&format!("  {count} other network namespaces, the fullest at {}\n", percent(fullest)));
+        }
+    }
+    text
+}
+
+/// Whether packets were lost within the interval, and since boot.
+fn losses(ns: &NamespaceSnapshot) -> Option<String> {
+    let total = |counter| ns.counters.as_ref()?.total(counter);
+    let boot = format!(
+        "since boot {} dropped, {} evicted",
+        total(Counter::Drop).map_or("?".to_string(), grouped),
+        total(Counter::EarlyDrop).map_or("?".to_string(), grouped)
+    );
+    match &ns.change {
+        Some(change) => {
+            let drops = change.counters.full_table_drops()?;
+            let over = change.over.as_secs_f64();
+            Some(format!("{} packets dropped by a full table within {over:.1} s; {boot}", grouped(drops)))
+        }
+        None => Some(format!("one reading only, so nothing is said of now; {boot}")),
+    }
+}
+
+fn fullest(snapshot: &Snapshot) -> String {
+    let by_utilization = |ns: &&NamespaceSnapshot| {
+        // Shares of one limit order as their counts do.
+        ns.occupancy
+    };
+    snapshot
+        .namespaces
+        .iter()
+        .max_by_key(by_utilization)
+        .map_or("no namespace".to_string(), |ns| format!("{}: {}", ns.namespace.name, fill(ns)))
+}
+
+fn fill(ns: &NamespaceSnapshot) -> String {
+    let occupancy = ns.occupancy.map_or("?".to_string(), |occupancy| grouped(occupancy.0.into()));
+    match ns.capacity.map(plimsoll_model::Capacity::limit) {
+        Some(Some(limit)) => {
+            let share = ns.utilization().map_or("?".to_string(), percent);
+            format!("{occupancy} of {} entries ({share})", grouped(limit.into()))
+        }
+        Some(None) => format!("{occupancy} entries, no limit"),
+        None => format!("{occupancy} entries, limit not known"),
+    }
+}
+
+/// The namespaces, fullest first.
+fn namespaces(snapshot: &Snapshot, detail: Detail) -> String {
+    let mut namespaces: Vec<_> = snapshot.namespaces.iter().collect();
+    namespaces.sort_by_key(|ns| std::cmp::Reverse(ns.occupancy));
+    let shown = match detail {
+        Detail::WhatMatters => NAMESPACES_SHOWN,
+        Detail::Everything => usize::MAX,
+    };
+    if namespaces.len() < 2 {
+        return String::new();
+    }
+    let mut text = format!("Namespaces (each has the limit to itself): {}\n", namespaces.len());
+    for ns in namespaces.iter().take(shown) {
+        let owner = ns.namespace.owner.as_ref().map_or(String::new(), |owner| {
+            let whose = match (&owner.pod, &owner.container) {
+                (Some(pod), _) => format!(", pod {pod}"),
+                (None, Some(container)) => format!(", container {}", short(container.as_str())),
+                (None, None) => String::new(),
+            };
+            format!("  {} ({}){whose}", owner.command, owner.pid)
+        });
+        text.push_str(&format!("  {:<24} {}{owner}\n", ns.namespace.name, fill(ns)));
+    }
+    if namespaces.len() > shown {
+        text.push_str(&format!("  and {} more, less full (-v shows them)\n", namespaces.len() - shown));
+    }
+    text
+}
+
+/// The twelve characters by which containers are called.
+fn short(container: &str) -> &str {
+    container.get(..12).unwrap_or(container)
+}
+
+fn counters(snapshot: &Snapshot) -> String {
+    let mut text = String::new();
+    for ns in &snapshot.namespaces {
+        let Some(reading) = &ns.counters else { continue };
+        let shown = Counter::ALL.iter().filter_map(|counter| {
+            let total = reading.total(*counter)?;
+            let change = ns.change.as_ref().and_then(|change| change.counters.get(*counter));
+            Some(match change {
+                Some(change) if change > 0 => format!("{} {} (+{})", counter.name(), grouped(total), grouped(change)),
+                _ => format!("{} {}", counter.name(), grouped(total)),
+            })
+        });
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        text.push_str(&paragraph("  ", &format!("Counters of {} since boot: {shown}", ns.namespace.name)));
+        let timeouts = ns.timeouts.iter_secs().filter_map(|(timeout, secs)| {
+            Some(format!("{} {}", timeout.sysctl()?.strip_prefix("nf_conntrack_")?, duration(secs.into())))
+        });
+        let timeouts = timeouts.collect::<Vec<_>>().join(", ");
+        if !timeouts.is_empty() {
+            text.push_str(&paragraph("  ", &format!("Timeouts in {}: {timeouts}", ns.namespace.name)));
+        }
+    }
+    text
+}

@@ -2,7 +2,7 @@
 
 use plimsoll_model::{
     Answer, Confidence, Elsewhere, Evidence, Finding, FindingId, ModuleState, NamespaceSnapshot, Reading, Relation,
-    Remedy, Severity, Snapshot, ZoneLimit,
+    Remedy, Severity, Snapshot, Unseen, ZoneLimit,
 };
 
 use crate::evidence::{advice, fact, number};
@@ -160,17 +160,35 @@ fn cannot_see(snapshot: &Snapshot) -> Option<Finding> {
             Severity::Info => "something could not be read; it does not change the verdict".to_string(),
             _ => "what could not be read may hide that packets are lost".to_string(),
         },
-        evidence: snapshot
-            .unseen
-            .iter()
-            .map(|unseen| {
-                let place = unseen.namespace.as_ref().map_or(String::new(), |name| format!(" in {name}"));
-                fact(key_unseen(unseen.reading), format!("{}{place}: {}", unseen.tried, unseen.answered))
-            })
-            .collect(),
+        evidence: gaps(&snapshot.unseen),
         meaning: "What is said above holds for what could be read, and for nothing else.".to_string(),
         remedies,
     })
+}
+
+/// One piece of evidence for all gaps of a kind that have the same cause.
+fn gaps(unseen: &[Unseen]) -> Vec<Evidence> {
+    const NAMED: usize = 3;
+    let same = |a: &Unseen, b: &Unseen| (a.reading, &a.tried, &a.answered) == (b.reading, &b.tried, &b.answered);
+    let mut kinds: Vec<Vec<&Unseen>> = Vec::new();
+    for gap in unseen {
+        match kinds.iter_mut().find(|kind| kind.first().is_some_and(|first| same(first, gap))) {
+            Some(kind) => kind.push(gap),
+            None => kinds.push(vec![gap]),
+        }
+    }
+    let evidence = kinds.into_iter().filter_map(|kind| {
+        let first = kind.first()?;
+        let names: Vec<_> = kind.iter().filter_map(|gap| gap.namespace.as_ref()).map(ToString::to_string).collect();
+        let place = match names.len() {
+            0 => String::new(),
+            few if few <= NAMED => format!(" ({})", names.join(", ")),
+            many => format!(" ({} and {} more)", names[..NAMED].join(", "), many - NAMED),
+        };
+        let text = format!("{}{place}: {}", first.tried, first.answered);
+        Some(number(key_unseen(first.reading), kind.len() as f64, text))
+    });
+    evidence.collect()
 }
 
 /// Whether harm could hide behind what was not read.

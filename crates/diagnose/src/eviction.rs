@@ -22,7 +22,7 @@ fn finding(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<Finding> {
         number("early_drop_per_sec", per_sec, format!("{} a second", rate(per_sec))),
     ];
     if let Some(total) = ns.counters.as_ref().and_then(|counters| counters.total(Counter::EarlyDrop)) {
-        evidence.push(number("early_drop_total", total as f64, format!("{} since boot", grouped(total))));
+        evidence.push(number("early_drop_total", total as f64, format!("{} so far", grouped(total))));
     }
     let mut remedies = Vec::new();
     if let Some(limit) = limit(ns) {

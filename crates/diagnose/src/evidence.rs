@@ -21,16 +21,18 @@ pub(crate) fn command(action: impl Into<String>, command: impl Into<String>) -> 
     Remedy { action: action.into(), command: Some(command.into()) }
 }
 
-/// Bytes that an entry takes: the slab's object, and extensions as far as the entries that were read show them. What a
-/// dump does not show (event cache, policies, masquerading) is in the upper bound.
-pub(crate) fn bytes_per_entry(slab: Option<Slab>, ns: &NamespaceSnapshot) -> Range {
-    let object = slab.map_or(Range { low: *OBJECT_BYTES.start(), high: *OBJECT_BYTES.end() }, |slab| {
-        Range::exact(slab.object_bytes)
+/// Bytes that an entry of this namespace takes: the slab's object, and extensions as far as the entries that were read
+/// show them. What a dump does not show (event cache, policies, masquerading) is in the upper bound.
+pub fn bytes_per_entry(slab: Option<Slab>, ns: &NamespaceSnapshot) -> Range {
+    /// The smallest block of extensions (`NF_CT_EXT_PREALLOC` in `nf_conntrack_extend.c`).
+    const SMALLEST_BLOCK_BYTES: f64 = 128.0;
+    let unread = Range { low: *OBJECT_BYTES.start(), high: *OBJECT_BYTES.end() };
+    let object = slab.map_or(unread, |slab| Range::exact(slab.object_bytes));
+    let extended = ns.census.as_ref().map_or(0.0, |census| {
+        census.extensions.iter().map(|group| group.count.share.low).fold(*EXTENSION_BYTES.start() as f64, f64::max)
     });
-    let visible =
-        ns.census.as_ref().is_some_and(|census| census.extensions.iter().any(|group| group.count.share.low > 0.5));
-    // The smallest block of extensions is 128 bytes (NF_CT_EXT_PREALLOC).
-    let least = if visible { 128 } else { *EXTENSION_BYTES.start() };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 128")]
+    let least = (extended * SMALLEST_BLOCK_BYTES) as u64;
     Range { low: object.low + least, high: object.high + EXTENSION_BYTES.end() }
 }
 

@@ -189,7 +189,7 @@ impl<'a> Fullness<'a> {
             evidence.push(number(
                 "drop_total",
                 total as f64,
-                format!("{} packets dropped since boot, for any reason", grouped(total)),
+                format!("{} packets dropped so far, for any reason", grouped(total)),
             ));
         }
         if let Some(logged) = self.logged {
@@ -213,10 +213,13 @@ impl<'a> Fullness<'a> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of entries")]
         let text = if self.ns.census.is_some() {
             format!(
-                "a full table refuses {} of new flows ({} to {}): exp(−16·U/B) with U = {} entries that are not assured",
+                "a full table refuses {}{} of new flows: exp(−16·U/B) with U = {} entries that are not assured",
                 percent(loss.value),
-                percent(loss.low),
-                percent(loss.high),
+                if loss.half_width() > 0.0 {
+                    format!(" ({} to {})", percent(loss.low), percent(loss.high))
+                } else {
+                    String::new()
+                },
                 grouped(killable.value as u64),
             )
         } else {
@@ -300,16 +303,30 @@ fn is_recent(logged: &LogOccurrences) -> bool {
 }
 
 /// The recent line of the kernel's log that speaks of this namespace.
-///
-/// A line may name a namespace by its inode, and inodes are used again; or it may name none. Either way a namespace that
-/// has never dropped a packet cannot be the one.
 fn logged(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<LogOccurrences> {
     let log = snapshot.log.as_ref()?;
-    if ns.counters.as_ref().and_then(|counters| counters.total(Counter::Drop)) == Some(0) {
+    if !may_have_dropped(ns) {
         return None;
     }
     let named = log.named.iter().find(|(inode, _)| Some(*inode) == ns.namespace.inode).map(|(_, logged)| *logged);
-    named.into_iter().chain(log.unnamed).filter(is_recent).min_by_key(|logged| logged.last_secs_ago)
+    let unnamed = log.unnamed.filter(|_| is_likeliest(snapshot, ns));
+    named.into_iter().chain(unnamed).filter(is_recent).min_by_key(|logged| logged.last_secs_ago)
+}
+
+/// Inodes are used again and old lines name none, but a namespace that has never dropped a packet cannot be the one.
+fn may_have_dropped(ns: &NamespaceSnapshot) -> bool {
+    ns.counters.as_ref().and_then(|counters| counters.total(Counter::Drop)) != Some(0)
+}
+
+/// Whether a line that names no namespace is as likely about this one as about any: those that drop now come before
+/// those that are nearly full, and these before those that have dropped at some time.
+fn is_likeliest(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> bool {
+    let likelihood = |ns: &NamespaceSnapshot| {
+        let drops = ns.change.as_ref().and_then(|change| change.counters.full_table_drops());
+        (drops.is_some_and(|drops| drops > 0), ns.utilization().is_some_and(|utilization| utilization >= FILLING))
+    };
+    let suspects = snapshot.namespaces.iter().filter(|suspect| may_have_dropped(suspect));
+    suspects.map(likelihood).max() == Some(likelihood(ns))
 }
 
 /// A recent line that no namespace we looked at can have caused: the namespace is gone, or out of sight.

@@ -12,6 +12,8 @@ mod memory;
 pub mod thresholds;
 pub mod words;
 
+pub use evidence::bytes_per_entry;
+
 use plimsoll_model::{Finding, Snapshot};
 
 /// Every cause that the snapshot shows, the worst first.

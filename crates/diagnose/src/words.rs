@@ -13,15 +13,15 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// A share as a percentage: `76.3 %`. Never rounded to 0 or 100 when it is neither.
+/// A share as a percentage: `76.3%`. Never rounded to 0 or 100 when it is neither.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent > 0.0 && percent < 0.1 {
-        "< 0.1 %".to_string()
+        "<0.1%".to_string()
     } else if percent > 99.9 && percent < 100.0 {
-        "> 99.9 %".to_string()
+        ">99.9%".to_string()
     } else {
-        format!("{percent:.1} %")
+        format!("{percent:.1}%")
     }
 }
 
@@ -81,10 +81,7 @@ mod tests {
 
     #[test]
     fn almost_nothing_is_not_nothing_and_almost_all_is_not_all() {
-        assert_eq!(
-            [0.0, 0.0004, 0.7634, 0.9999, 1.0].map(percent),
-            ["0.0 %", "< 0.1 %", "76.3 %", "> 99.9 %", "100.0 %"]
-        );
+        assert_eq!([0.0, 0.0004, 0.7634, 0.9999, 1.0].map(percent), ["0.0%", "<0.1%", "76.3%", ">99.9%", "100.0%"]);
     }
 
     #[test]

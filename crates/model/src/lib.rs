@@ -27,7 +27,7 @@ pub use estimate::{Interval, Range};
 pub use finding::{Confidence, Evidence, Finding, FindingId, Remedy, Severity, Verdict};
 pub use limits::{Buckets, Capacity, Limits, Occupancy};
 pub use namespace::{Inode, Namespace, Owner, Relation};
-pub use probe::Answer;
+pub use probe::{Answer, Capabilities};
 pub use snapshot::{
     Change, Elsewhere, Host, KernelLog, LogOccurrences, ModuleState, NamespaceSnapshot, Policies, Reading, Scope, Slab,
     Snapshot, Unseen, ZoneLimit,

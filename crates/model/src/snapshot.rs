@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::{
-    Answer, Capacity, Census, CounterChange, CounterReading, Inode, Limits, Namespace, Occupancy, Timeouts, Untrusted,
+    Answer, Capabilities, Capacity, Census, CounterChange, CounterReading, Inode, Limits, Namespace, Occupancy,
+    Timeouts, Untrusted,
 };
 
 /// A reading of a host.
@@ -23,6 +24,8 @@ pub struct Snapshot {
     pub slab: Option<Slab>,
     /// Which namespaces were asked for.
     pub scope: Scope,
+    /// What could be read here, and what not.
+    pub capabilities: Capabilities,
     /// Every namespace that was looked at.
     pub namespaces: Vec<NamespaceSnapshot>,
     /// Tables other than the kernel's own that track flows here.

@@ -1,6 +1,7 @@
 //! One reading of a host: every network namespace's limits and counters, and a census of those tables where there is much
 //! to see, as a [`Snapshot`]. Nothing is written, nothing subscribed to, nothing loaded or registered.
 
+mod capabilities;
 mod choice;
 mod reader;
 mod reading;

@@ -10,6 +10,8 @@ use plimsoll_model::{
     Relation, Timeouts, Unseen, Untrusted,
 };
 
+use crate::capabilities::may_ask_conntrack;
+
 /// A namespace, and the ways to it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
@@ -112,9 +114,9 @@ impl Gaps<'_> {
 }
 
 /// Reads a namespace for the first time: all but what entries need.
-pub(crate) fn first(host: &HostFs, place: Place<'_>, module: ModuleState) -> FirstReading {
+pub(crate) fn first(host: &HostFs, place: Place<'_>, module: ModuleState, list_hooks: &Answer) -> FirstReading {
     let mut unseen = Vec::new();
-    let read = place.visit(|| read_inside(host, place.namespace, module)).or_else(|refusal| {
+    let read = place.visit(|| read_inside(host, place.namespace, module, list_hooks)).or_else(|refusal| {
         // A process that is in there shows the counters, to anybody.
         match place.process {
             Some(pid) => Ok(read_from_outside(host, place.namespace, pid)),
@@ -179,14 +181,6 @@ pub(crate) fn timeouts(host: &HostFs, place: Place<'_>) -> (Timeouts, Policies, 
     }
 }
 
-/// Whether conntrack can be asked by netlink without the kernel loading a module for it.
-pub(crate) fn may_ask_conntrack(host: &HostFs) -> Answer {
-    match host.asking_loads_nothing(Subsystem::Nfnetlink) {
-        Answer::Yes => host.asking_loads_nothing(Subsystem::ConntrackNetlink),
-        other => other,
-    }
-}
-
 /// What one namespace shows.
 struct Inside {
     moment: Moment,
@@ -196,11 +190,11 @@ struct Inside {
     unseen: Vec<Unseen>,
 }
 
-fn read_inside(host: &HostFs, namespace: &Namespace, module: ModuleState) -> Inside {
+fn read_inside(host: &HostFs, namespace: &Namespace, module: ModuleState, list_hooks: &Answer) -> Inside {
     let mut gaps = Gaps { namespace, unseen: Vec::new() };
     if module == ModuleState::Absent {
         let moment = Moment { at: monotonic_now(), occupancy: None, counters: None, packets: None };
-        let tracking = tracking(host, module, None);
+        let tracking = tracking(list_hooks, module, None);
         return Inside { moment, capacity: None, expectations: None, tracking, unseen: gaps.unseen };
     }
     let moment = read_moment(host, NetFiles::OfThread, &mut gaps);
@@ -212,7 +206,7 @@ fn read_inside(host: &HostFs, namespace: &Namespace, module: ModuleState) -> Ins
     Inside {
         capacity: gaps.keep(Reading::Capacity, capacity),
         expectations: host.expectations().ok(),
-        tracking: tracking(host, module, moment.occupancy),
+        tracking: tracking(list_hooks, module, moment.occupancy),
         moment,
         unseen: gaps.unseen,
     }
@@ -266,24 +260,21 @@ fn statistics_by_netlink(host: &HostFs) -> Option<(Option<Occupancy>, CounterRea
 }
 
 /// Whether packets are tracked here. An entry proves it; otherwise the list of hooks tells, where the kernel has it.
-fn tracking(host: &HostFs, module: ModuleState, occupancy: Option<Occupancy>) -> Answer {
+fn tracking(list_hooks: &Answer, module: ModuleState, occupancy: Option<Occupancy>) -> Answer {
     if module == ModuleState::Absent {
         return Answer::No { needs: "the module nf_conntrack, which a rule that needs it loads".to_string() };
     }
     if occupancy.is_some_and(|occupancy| occupancy.0 > 0) {
         return Answer::Yes;
     }
-    match host.asking_loads_nothing(Subsystem::HookNetlink) {
+    match list_hooks {
         Answer::Yes => match conntrack_is_hooked() {
             Ok(true) => Answer::Yes,
             Ok(false) => Answer::No { needs: "a rule that asks for a connection's state, or NAT".to_string() },
-            Err(error) if error.is_unsupported() => {
-                Answer::Inconclusive { because: "this kernel does not list its hooks (nfnetlink_hook)".to_string() }
-            }
             Err(error) => Answer::Inconclusive { because: error.to_string() },
         },
         Answer::No { needs } => Answer::Inconclusive { because: format!("listing the hooks takes {needs}") },
-        Answer::Inconclusive { because } => Answer::Inconclusive { because },
+        Answer::Inconclusive { because } => Answer::Inconclusive { because: because.clone() },
     }
 }
 

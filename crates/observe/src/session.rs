@@ -4,10 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use plimsoll_census::Armings;
 use plimsoll_host::{Found, HostFs, monotonic_now};
-use plimsoll_model::{
-    Answer, Coverage, KernelLog, Limits, ModuleState, Occupancy, Reading, Relation, Scope, Snapshot, Unseen,
-};
+use plimsoll_model::{Answer, Coverage, Limits, ModuleState, Occupancy, Reading, Relation, Scope, Snapshot, Unseen};
 
+use crate::capabilities;
 use crate::choice::{Asked, Choice, choose};
 use crate::reader::{self, Reader};
 use crate::reading::{self, Moment, Place, Unvisited};
@@ -44,7 +43,7 @@ impl<'a> Session<'a> {
             let (tried, answered) = gap.map_or(("look".into(), "nothing".into()), |gap| (gap.tried, gap.answered));
             return Err(Error::NoNamespaces { tried, answered });
         }
-        let snapshot = host_snapshot(&host, asked, unseen);
+        let snapshot = host_snapshot(&host, asked, &places, unseen);
         let mut session = Self { options, host, started, places, asked, moments: Vec::new(), snapshot };
         session.read_first();
         Ok(session)
@@ -69,8 +68,9 @@ impl<'a> Session<'a> {
 
     fn read_first(&mut self) {
         let module = self.snapshot.module;
+        let list_hooks = self.snapshot.capabilities.list_hooks.clone();
         for found in &self.places {
-            let first = reading::first(&self.host, Place::of(found), module);
+            let first = reading::first(&self.host, Place::of(found), module, &list_hooks);
             self.snapshot.namespaces.push(first.snapshot);
             self.moments.push(first.moment);
             self.snapshot.unseen.extend(first.unseen);
@@ -120,11 +120,9 @@ impl<'a> Session<'a> {
     ) -> Result<(), Unseen> {
         let found = &self.places[index];
         let namespace = &found.namespace;
-        match reading::may_ask_conntrack(&self.host) {
+        match self.snapshot.capabilities.read_entries.clone() {
             Answer::Yes => {}
-            Answer::No { needs } => {
-                return Err(reading::unseen_entries(namespace, "not asked: that would load a module", needs));
-            }
+            Answer::No { needs } => return Err(reading::unseen_entries(namespace, "not asked", needs)),
             Answer::Inconclusive { because } => {
                 let needs = "nf_conntrack_netlink loaded (modprobe nf_conntrack_netlink)".to_string();
                 return Err(reading::unseen_entries(namespace, &because, needs));
@@ -176,7 +174,7 @@ fn named(found: Vec<Found>, name: &str) -> Result<Found, Error> {
 }
 
 /// What belongs to the host and to no namespace.
-fn host_snapshot(host: &HostFs, asked: Asked, mut unseen: Vec<Unseen>) -> Snapshot {
+fn host_snapshot(host: &HostFs, asked: Asked, places: &[Found], mut unseen: Vec<Unseen>) -> Snapshot {
     let mut keep = |reading: Reading, error: &plimsoll_host::Error| unseen.push(error.unseen(reading));
     let machine = host.host();
     for error in &machine.errors {
@@ -189,8 +187,7 @@ fn host_snapshot(host: &HostFs, asked: Asked, mut unseen: Vec<Unseen>) -> Snapsh
     let present = module != ModuleState::Absent;
     let slab = present.then(|| host.slab().inspect_err(|error| keep(Reading::Slab, error)).ok()).flatten();
     let buckets = present.then(|| host.buckets().inspect_err(|error| keep(Reading::Buckets, error)).ok()).flatten();
-    let log: Option<KernelLog> =
-        host.kernel_log(monotonic_now()).inspect_err(|error| keep(Reading::KernelLog, error)).ok();
+    let log = host.kernel_log(monotonic_now()).inspect_err(|error| keep(Reading::KernelLog, error));
     let trackers = host.elsewhere();
     unseen.extend(trackers.unseen);
     Snapshot {
@@ -204,8 +201,9 @@ fn host_snapshot(host: &HostFs, asked: Asked, mut unseen: Vec<Unseen>) -> Snapsh
             Asked::ByName => Scope::Named,
         },
         namespaces: Vec::new(),
+        capabilities: capabilities::probe(host, &log, places),
         elsewhere: trackers.found,
-        log,
+        log: log.ok(),
         unseen,
     }
 }

@@ -93,7 +93,7 @@ fn line(name: &str, count: &Count) -> String {
     format!("  {name:<26} {:<27} {entries}\n", share(&count.share))
 }
 
-/// `34.2 % (33.3–35.1)`, or the share alone where it is exact.
+/// `34.2% (33.3–35.1)`, or the share alone where it is exact.
 fn share(share: &Interval) -> String {
     if share.half_width() == 0.0 {
         percent(share.value)
@@ -113,7 +113,7 @@ fn hitters<K: Display>(name: &str, hitters: &HeavyHitters<K>, detail: Detail) ->
     let listed = hitters.top.iter().filter(worth).take(most_of(detail, ENDPOINTS_SHOWN));
     let listed: Vec<_> = listed.map(|hitter| format!("{} {}", hitter.key, share(&hitter.share))).collect();
     let distinct = if hitters.distinct.is_exact() {
-        format!("{} distinct among those read", grouped(hitters.distinct.high))
+        format!("{} distinct", grouped(hitters.distinct.high))
     } else {
         format!("more than {} distinct", grouped(hitters.distinct.low))
     };
@@ -121,28 +121,36 @@ fn hitters<K: Display>(name: &str, hitters: &HeavyHitters<K>, detail: Detail) ->
         return if hitters.distinct.high == 0 {
             String::new()
         } else {
-            paragraph(&format!("  {name}: "), &format!("none has {} ({distinct})", percent(WORTH_A_LINE)))
+            paragraph(&format!("  {name}: "), &format!("none has as much as {} ({distinct})", percent(WORTH_A_LINE)))
         };
     }
     paragraph(&format!("  {name}: "), &format!("{} ({distinct})", listed.join(", ")))
 }
 
+/// Ages that are told of where not everything is asked for: 5 min, 1 h, 1 day.
+const AGES_SHOWN: [u32; 3] = [300, 3600, 86_400];
+
 /// How much of the largest states is certainly, and possibly, idle for long.
 fn idle(census: &Census, detail: Detail) -> String {
     let mut text = String::new();
     for histogram in census.idle.iter().filter(|histogram| is_worth_idle(histogram, census, detail)) {
-        let read = histogram.read as f64;
-        let edges = (0..IDLE_EDGES_SECS.len()).filter(|edge| histogram.possibly_over[*edge] > 0).map(|edge| {
-            format!(
-                "over {} {}–{}",
-                duration(IDLE_EDGES_SECS[edge].into()),
-                percent(histogram.certainly_over[edge] as f64 / read),
-                percent(histogram.possibly_over[edge] as f64 / read)
-            )
-        });
-        let edges = edges.collect::<Vec<_>>();
-        if !edges.is_empty() {
-            text.push_str(&paragraph(&format!("  {} idle (certainly–possibly): ", histogram.key), &edges.join(", ")));
+        let share = |entries: u64| percent(entries as f64 / histogram.read as f64);
+        let ages = IDLE_EDGES_SECS.iter().zip(histogram.certainly_over.iter().zip(histogram.possibly_over));
+        let ages = ages
+            .filter(|(secs, (_, possibly))| {
+                *possibly > 0 && (detail == Detail::Everything || AGES_SHOWN.contains(secs))
+            })
+            .map(|(secs, (certainly, possibly))| {
+                let over = format!("over {} ", duration((*secs).into()));
+                if *certainly == possibly {
+                    over + &share(possibly)
+                } else {
+                    format!("{over}{} to {}", share(*certainly), share(possibly))
+                }
+            });
+        let ages = ages.collect::<Vec<_>>().join(", ");
+        if !ages.is_empty() {
+            text.push_str(&paragraph(&format!("  {} idle: ", histogram.key), &ages));
         }
         if histogram.armed_otherwise > 0 {
             text.push_str(&paragraph(

@@ -1,8 +1,10 @@
 //! The JSON document of `check`. `docs/json.md` describes every key; what is here never changes its meaning within a
 //! schema version.
 
+use plimsoll_diagnose::bytes_per_entry;
 use plimsoll_model::{
-    Elsewhere, Finding, Host, KernelLog, Limits, ModuleState, NamespaceSnapshot, Scope, Slab, Snapshot, Unseen, Verdict,
+    Capabilities, Elsewhere, Finding, Host, KernelLog, Limits, ModuleState, NamespaceSnapshot, Range, Scope, Slab,
+    Snapshot, Unseen, Verdict,
 };
 use serde::Serialize;
 
@@ -19,6 +21,7 @@ struct Document<'a> {
     limits: &'a Limits,
     slab: &'a Option<Slab>,
     scope: Scope,
+    capabilities: &'a Capabilities,
     namespaces: Vec<Namespace<'a>>,
     elsewhere: &'a [Elsewhere],
     log: &'a Option<KernelLog>,
@@ -32,6 +35,7 @@ struct Namespace<'a> {
     reading: &'a NamespaceSnapshot,
     /// Occupancy over capacity; null without a limit, or where either was not read.
     utilization: Option<f64>,
+    bytes_per_entry: Range,
 }
 
 pub(crate) fn render(snapshot: &Snapshot, findings: &[Finding]) -> anyhow::Result<String> {
@@ -44,10 +48,15 @@ pub(crate) fn render(snapshot: &Snapshot, findings: &[Finding]) -> anyhow::Resul
         limits: &snapshot.limits,
         slab: &snapshot.slab,
         scope: snapshot.scope,
+        capabilities: &snapshot.capabilities,
         namespaces: snapshot
             .namespaces
             .iter()
-            .map(|reading| Namespace { reading, utilization: reading.utilization() })
+            .map(|reading| Namespace {
+                reading,
+                utilization: reading.utilization(),
+                bytes_per_entry: bytes_per_entry(snapshot.slab, reading),
+            })
             .collect(),
         elsewhere: &snapshot.elsewhere,
         log: &snapshot.log,

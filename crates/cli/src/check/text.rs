@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use plimsoll_diagnose::words::{duration, grouped, percent};
-use plimsoll_model::{Counter, Finding, NamespaceSnapshot, Relation, Severity, Snapshot, Verdict};
+use plimsoll_model::{Answer, Counter, Finding, NamespaceSnapshot, Relation, Severity, Snapshot, Verdict};
 
 use super::census;
 use super::wrap::paragraph;
@@ -23,31 +23,40 @@ const NAMESPACES_SHOWN: usize = 5;
 pub(crate) fn render(snapshot: &Snapshot, findings: &[Finding], detail: Detail) -> String {
     let mut text = verdict_line(snapshot, findings);
     let (told, noted): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.severity > Severity::Info);
-    for finding in &told {
-        text.push('\n');
-        text.push_str(&in_full(finding));
-    }
     if told.is_empty() {
         text.push_str(&healthy(snapshot));
-    } else {
-        text.push('\n');
+    }
+    for (rank, finding) in told.iter().enumerate() {
+        match detail {
+            Detail::WhatMatters if rank > 0 => text.push_str(&in_short(finding)),
+            // The verdict's line has said the first one's title.
+            _ if rank == 0 => text.push_str(&format!("\n{}{}", heading(finding), details(finding))),
+            _ => text.push_str(&in_full(finding)),
+        }
     }
     for finding in &noted {
         match detail {
-            Detail::WhatMatters => text.push_str(&in_one_line(finding)),
+            Detail::WhatMatters => text.push_str(&in_short(finding)),
             Detail::Everything => text.push_str(&in_full(finding)),
         }
     }
+    for ns in snapshot.namespaces.iter().filter(|ns| is_worth_a_census(ns, &told, detail)) {
+        text.push_str(&census::render(ns, detail));
+    }
     if !told.is_empty() || detail == Detail::Everything {
-        for ns in &snapshot.namespaces {
-            text.push_str(&census::render(ns, detail));
-        }
         text.push_str(&namespaces(snapshot, detail));
     }
     if detail == Detail::Everything {
         text.push_str(&counters(snapshot));
+        text.push_str(&capabilities(snapshot));
     }
     text
+}
+
+/// Whether to say what a namespace holds: it is what the worst finding is about, or everything is asked for.
+fn is_worth_a_census(ns: &NamespaceSnapshot, told: &[&Finding], detail: Detail) -> bool {
+    let worst = told.first().and_then(|finding| finding.namespace.as_ref());
+    ns.census.is_some() && (detail == Detail::Everything || worst == Some(&ns.namespace.name))
 }
 
 /// What a sample tells while the whole table is being read.
@@ -86,15 +95,23 @@ fn place(finding: &Finding) -> String {
     finding.namespace.as_ref().map_or(String::new(), |name| format!("{name}: "))
 }
 
+/// Evidence that a finding's title says already.
+const SAID_IN_THE_TITLE: [&str; 3] = ["occupancy_entries", "capacity_entries", "utilization_ratio"];
+
 fn in_full(finding: &Finding) -> String {
+    format!("\n{}{}{}", heading(finding), paragraph("  ", &finding.title), details(finding))
+}
+
+fn heading(finding: &Finding) -> String {
     let bold = Style::new().bold();
-    let mut text = format!(
-        "{bold}{}{bold:#} ({}, {})\n",
-        paragraph("", &format!("{}: {}{}", finding.id, place(finding), finding.title)).trim_end(),
-        finding.severity,
-        finding.confidence
-    );
-    for evidence in &finding.evidence {
+    let place = finding.namespace.as_ref().map_or(String::new(), |name| format!(" in {name}"));
+    format!("{bold}{}{place}{bold:#} ({}, {})\n", finding.id, finding.severity, finding.confidence)
+}
+
+fn details(finding: &Finding) -> String {
+    let bold = Style::new().bold();
+    let mut text = String::new();
+    for evidence in finding.evidence.iter().filter(|evidence| !SAID_IN_THE_TITLE.contains(&evidence.key)) {
         text.push_str(&paragraph("  - ", &evidence.text));
     }
     text.push_str(&paragraph("  ", &finding.meaning));
@@ -110,8 +127,12 @@ fn in_full(finding: &Finding) -> String {
     text
 }
 
-fn in_one_line(finding: &Finding) -> String {
-    paragraph("note: ", &format!("{}: {}{}", finding.id, place(finding), finding.title))
+fn in_short(finding: &Finding) -> String {
+    let rank = match finding.severity {
+        Severity::Info => "note".to_string(),
+        severity => severity.to_string(),
+    };
+    paragraph(&format!("{rank}: "), &format!("{}: {}{}", finding.id, place(finding), finding.title))
 }
 
 /// What is worth knowing of a host that is well.
@@ -137,11 +158,11 @@ fn healthy(snapshot: &Snapshot) -> String {
     text
 }
 
-/// Whether packets were lost within the interval, and since boot.
+/// Whether packets were lost within the interval, and since the namespace was made.
 fn losses(ns: &NamespaceSnapshot) -> Option<String> {
     let total = |counter| ns.counters.as_ref()?.total(counter);
-    let boot = format!(
-        "since boot {} dropped, {} evicted",
+    let so_far = format!(
+        "so far {} dropped, {} evicted",
         total(Counter::Drop).map_or("?".to_string(), grouped),
         total(Counter::EarlyDrop).map_or("?".to_string(), grouped)
     );
@@ -149,9 +170,9 @@ fn losses(ns: &NamespaceSnapshot) -> Option<String> {
         Some(change) => {
             let drops = change.counters.full_table_drops()?;
             let over = change.over.as_secs_f64();
-            Some(format!("{} packets dropped by a full table within {over:.1} s; {boot}", grouped(drops)))
+            Some(format!("{} packets dropped by a full table within {over:.1} s; {so_far}", grouped(drops)))
         }
-        None => Some(format!("one reading only, so nothing is said of now; {boot}")),
+        None => Some(format!("one reading only, so nothing is said of now; {so_far}")),
     }
 }
 
@@ -213,6 +234,16 @@ fn short(container: &str) -> &str {
     container.get(..12).unwrap_or(container)
 }
 
+/// What could be read here, and what it would take.
+fn capabilities(snapshot: &Snapshot) -> String {
+    let answers = snapshot.capabilities.iter().map(|(what, answer)| match answer {
+        Answer::Yes => format!("{what}: yes"),
+        Answer::No { needs } => format!("{what}: no (needs {needs})"),
+        Answer::Inconclusive { because } => format!("{what}: not known ({because})"),
+    });
+    paragraph("  ", &format!("Can: {}", answers.collect::<Vec<_>>().join("; ")))
+}
+
 fn counters(snapshot: &Snapshot) -> String {
     let mut text = String::new();
     for ns in &snapshot.namespaces {
@@ -226,7 +257,7 @@ fn counters(snapshot: &Snapshot) -> String {
             })
         });
         let shown = shown.collect::<Vec<_>>().join(", ");
-        text.push_str(&paragraph("  ", &format!("Counters of {} since boot: {shown}", ns.namespace.name)));
+        text.push_str(&paragraph("  ", &format!("Counters of {}: {shown}", ns.namespace.name)));
         let timeouts = ns.timeouts.iter_secs().filter_map(|(timeout, secs)| {
             Some(format!("{} {}", timeout.sysctl()?.strip_prefix("nf_conntrack_")?, duration(secs.into())))
         });

@@ -17,6 +17,9 @@ use crate::states::{self, SLOTS};
 /// A share is known well enough when its 95 % interval is no wider than a point either way.
 pub const GOAL_HALF_WIDTH: f64 = 0.01;
 
+/// A table of no more entries than this is read whole: a sample that is precise enough would be hardly smaller.
+const WORTH_SAMPLING: u32 = 10_000;
+
 /// Entries below which a share's interval is not looked at: the approximation wants some.
 const FEWEST_FOR_GOAL: u64 = 1000;
 
@@ -132,7 +135,7 @@ impl Counting {
 
     /// Whether every share is known to [`GOAL_HALF_WIDTH`].
     pub fn is_precise_enough(&self, occupancy: Occupancy) -> bool {
-        if self.read < FEWEST_FOR_GOAL {
+        if occupancy.0 <= WORTH_SAMPLING || self.read < FEWEST_FOR_GOAL {
             return false;
         }
         let sample =

@@ -61,17 +61,14 @@ impl<K: Key> Heavy<K> {
         #[expect(clippy::cast_possible_truncation, reason = "halves of a hash")]
         let (index, tag) = ((hash >> 32) as usize % SETS, hash as u32);
         let set = &mut self.sets[index];
-        let counter = match set.position(tag, value) {
-            Some(counter) => counter,
-            None => {
-                let counter = set.smallest();
-                self.has_replaced |= set.counts[counter] > 0;
-                set.errors[counter] = set.counts[counter];
-                set.hashes[counter] = tag;
-                set.values[counter] = Some(value);
-                counter
-            }
-        };
+        let counter = set.position(tag, value).unwrap_or_else(|| {
+            let counter = set.smallest();
+            self.has_replaced |= set.counts[counter] > 0;
+            set.errors[counter] = set.counts[counter];
+            set.hashes[counter] = tag;
+            set.values[counter] = Some(value);
+            counter
+        });
         set.counts[counter] += 1;
         self.last = Some((value, index, counter));
     }

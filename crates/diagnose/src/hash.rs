@@ -102,7 +102,7 @@ impl Load {
         Some(Self {
             buckets: snapshot.limits.buckets?.0.max(1),
             entries: snapshot.total_occupancy(),
-            limit: snapshot.namespaces.first().and_then(|ns| limit(ns)),
+            limit: snapshot.namespaces.first().and_then(limit),
             has_chain_cap,
         })
     }

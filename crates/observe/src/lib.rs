@@ -70,5 +70,5 @@ pub enum Error {
 /// Reads the host. `provisional` is called with what is known so far where a sample already tells enough to act on but
 /// the whole table is still to be read.
 pub fn observe(options: &Options, provisional: &mut dyn FnMut(&Snapshot)) -> Result<Snapshot, Error> {
-    session::Session::begin(options)?.run(provisional)
+    Ok(session::Session::begin(options)?.run(provisional))
 }

@@ -3,8 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use plimsoll_census::Armings;
+use plimsoll_ctnetlink::zone_limits;
 use plimsoll_host::{Found, HostFs, monotonic_now};
-use plimsoll_model::{Answer, Coverage, Limits, ModuleState, Occupancy, Reading, Relation, Scope, Snapshot, Unseen};
+use plimsoll_model::{
+    Answer, Coverage, Elsewhere, Limits, ModuleState, Occupancy, Reading, Relation, Scope, Snapshot, Unseen,
+};
 
 use crate::capabilities;
 use crate::choice::{Asked, Choice, choose};
@@ -50,7 +53,7 @@ impl<'a> Session<'a> {
     }
 
     /// Reads entries and, after the interval, the counters again.
-    pub(crate) fn run(mut self, provisional: &mut dyn FnMut(&Snapshot)) -> Result<Snapshot, Error> {
+    pub(crate) fn run(mut self, provisional: &mut dyn FnMut(&Snapshot)) -> Snapshot {
         for place in 0..self.places.len() {
             self.read_entries(place, provisional);
         }
@@ -63,7 +66,7 @@ impl<'a> Session<'a> {
                 self.read_entries(place, provisional);
             }
         }
-        Ok(self.snapshot)
+        self.snapshot
     }
 
     fn read_first(&mut self) {
@@ -156,7 +159,7 @@ fn needs(error: &reader::Error) -> String {
             "root, or CAP_NET_ADMIN in the namespace's user namespace".to_string()
         }
         reader::Error::Unvisited(_) => Unvisited::NEEDS.to_string(),
-        _ => "the cause of the system's answer removed".to_string(),
+        reader::Error::Netlink(_) => "the cause of the system's answer removed".to_string(),
     }
 }
 
@@ -188,8 +191,9 @@ fn host_snapshot(host: &HostFs, asked: Asked, places: &[Found], mut unseen: Vec<
     let slab = present.then(|| host.slab().inspect_err(|error| keep(Reading::Slab, error)).ok()).flatten();
     let buckets = present.then(|| host.buckets().inspect_err(|error| keep(Reading::Buckets, error)).ok()).flatten();
     let log = host.kernel_log(monotonic_now()).inspect_err(|error| keep(Reading::KernelLog, error));
-    let trackers = host.elsewhere();
+    let mut trackers = host.elsewhere();
     unseen.extend(trackers.unseen);
+    trackers.found.iter_mut().for_each(read_zone_limits);
     Snapshot {
         taken_at_unix_secs: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         host: machine.read,
@@ -205,5 +209,15 @@ fn host_snapshot(host: &HostFs, asked: Asked, places: &[Found], mut unseen: Vec<
         elsewhere: trackers.found,
         log: log.ok(),
         unseen,
+    }
+}
+
+/// Open vSwitch is there, so asking it loads nothing. Kernels before 4.18 have no limits to tell of.
+fn read_zone_limits(tracker: &mut Elsewhere) {
+    if let Elsewhere::OpenVswitchZones { limits } = tracker {
+        *limits = match zone_limits() {
+            Err(error) if error.is_unsupported() => Some(Vec::new()),
+            answer => answer.ok(),
+        };
     }
 }

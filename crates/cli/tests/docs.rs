@@ -1,0 +1,72 @@
+//! Every command that a document shows is run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Commands that whoever runs this test has run already, or that take long: their program has to be there.
+const RUN_ELSEWHERE: [&str; 5] = ["cargo ", "scripts/test", "scripts/bench", "scripts/fuzz", "crates/"];
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace")
+}
+
+fn documents() -> Vec<PathBuf> {
+    let top = workspace();
+    let folders = [top.clone(), top.join("docs")];
+    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("a folder").flatten());
+    files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+}
+
+/// The lines of the blocks that are marked as a shell's.
+fn commands(document: &str) -> Vec<&str> {
+    let mut commands = Vec::new();
+    let mut in_block = false;
+    for line in document.lines() {
+        match line.trim() {
+            "```sh" => in_block = true,
+            "```" => in_block = false,
+            command if in_block && !command.is_empty() => commands.push(command),
+            _ => {}
+        }
+    }
+    commands
+}
+
+#[test]
+fn every_command_in_the_documents_works() {
+    let binary = Path::new(env!("CARGO_BIN_EXE_plimsoll")).parent().expect("a folder").display().to_string();
+    let path = format!("{binary}:{}", std::env::var("PATH").unwrap_or_default());
+    let mut ran = 0;
+    for document in documents() {
+        let text = fs::read_to_string(&document).expect("a document");
+        for command in commands(&text) {
+            let shown = format!("{}: {command}", document.display());
+            if RUN_ELSEWHERE.iter().any(|known| command.starts_with(known)) {
+                let program = command.split_whitespace().next().expect("a program");
+                let there = program == "cargo" || workspace().join(program).exists();
+                assert!(there, "{shown}: {program} is not there");
+                continue;
+            }
+            let output = Command::new("bash").args(["-c", command]).env("PATH", &path).output().expect("bash");
+            let code = output.status.code().unwrap_or(-1);
+            let verdict = command.starts_with("plimsoll") && (0..=3).contains(&code);
+            assert!(verdict && output.stderr.is_empty() && !output.stdout.is_empty(), "{shown}: {output:?}");
+            ran += 1;
+        }
+    }
+    assert!(ran >= 8, "only {ran} commands were found to run");
+}
+
+#[test]
+fn every_link_in_the_documents_leads_somewhere() {
+    for document in documents() {
+        let text = fs::read_to_string(&document).expect("a document");
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if !target.starts_with("http") && !target.starts_with('#') {
+                let path = document.parent().expect("a folder").join(target);
+                assert!(path.exists(), "{}: {target}", document.display());
+            }
+        }
+    }
+}

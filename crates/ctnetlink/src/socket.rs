@@ -1,4 +1,4 @@
-//! A netlink socket that talks to nfnetlink in the calling thread's network namespace.
+//! A netlink socket that talks to the kernel in the calling thread's network namespace.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,9 +8,9 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, netlink, recv, send, socket_with, sockopt,
 };
 
-use crate::error::{Error, ParseError, Problem, Request};
+use crate::error::{AttributePath, Error, ParseError, Problem, Request};
 use crate::message::Requests;
-use crate::wire::{Fault, Message, Messages, NLMSG_DONE, NLMSG_ERROR};
+use crate::wire::{Fault, MESSAGE_HEADER_BYTES, Message, Messages, NLMSG_DONE, NLMSG_ERROR};
 
 /// The kernel fills a datagram of a dump with at most 32 KiB (`netlink_dump` in `net/netlink/af_netlink.c`).
 pub(crate) const DATAGRAM_BYTES: usize = 64 * 1024;
@@ -27,7 +27,10 @@ pub(crate) struct Socket {
 impl Socket {
     pub(crate) fn open(request: Request) -> Result<Self, Error> {
         let open = || -> rustix::io::Result<OwnedFd> {
-            let protocol = Some(netlink::NETFILTER);
+            let protocol = Some(match request {
+                Request::ZoneLimits => netlink::GENERIC,
+                _ => netlink::NETFILTER,
+            });
             let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
             // Connected to the kernel (port 0), the socket takes messages from nobody else
             // (netlink_getsockbyportid in net/netlink/af_netlink.c).
@@ -64,6 +67,22 @@ impl Socket {
             datagram_bytes,
             buffer_bytes,
         })
+    }
+
+    /// Receives an answer that is one message, and no `NLMSG_DONE` behind it.
+    pub(crate) fn receive_one<'b>(&self, buffer: &'b mut [u8]) -> Result<Message<'b>, Error> {
+        let nothing = ParseError {
+            message_type: 0,
+            attribute: AttributePath::default(),
+            offset: 0,
+            problem: Problem::Truncated { needs: MESSAGE_HEADER_BYTES, has: 0 },
+        };
+        let first = Messages::of(self.receive(buffer)?).next().unwrap_or(Err(nothing));
+        let message = first.map_err(|problem| self.broken(problem))?;
+        if self.ends_dump(&message)? {
+            return Err(self.broken(message.error(Fault::at(message.payload, Problem::Unexpected))));
+        }
+        Ok(message)
     }
 
     /// Receives a dump to its end and hands each of its messages on.

@@ -2,10 +2,10 @@
 
 use plimsoll_model::{Capacity, Counter, CounterReading, CpuCounters, Occupancy};
 
-use crate::error::{AttributePath, Error, ParseError, Problem, Request};
+use crate::error::{Error, ParseError, Problem, Request};
 use crate::message::{ANY_FAMILY, DUMP, Header, Requests};
 use crate::socket::{DATAGRAM_BYTES, Socket};
-use crate::wire::{Fault, MESSAGE_HEADER_BYTES, Message, Messages};
+use crate::wire::{Fault, Message, Messages, NLMSG_DONE};
 
 /// `IPCTNL_MSG_CT_GET_STATS_CPU`.
 const GET_CPU_STATISTICS: u16 = 0x0104;
@@ -23,27 +23,16 @@ pub struct TableStatistics {
 
 /// Reads entries and limit of the calling thread's network namespace.
 pub fn table_statistics() -> Result<TableStatistics, Error> {
-    let header = Header { kind: GET_TABLE_STATISTICS, flags: 0, sequence: 1, family: ANY_FAMILY };
+    let header = Header { kind: GET_TABLE_STATISTICS, flags: 0, sequence: 1, selector: ANY_FAMILY };
     let socket = Socket::ask(Request::TableStatistics, &Requests::one(header, |_| {}))?;
     let mut buffer = vec![0; DATAGRAM_BYTES];
-    let datagram = socket.receive(&mut buffer)?;
-    // One message answers, and no NLMSG_DONE.
-    let nothing = ParseError {
-        message_type: 0,
-        attribute: AttributePath::default(),
-        offset: 0,
-        problem: Problem::Truncated { needs: MESSAGE_HEADER_BYTES, has: 0 },
-    };
-    let message = Messages::of(datagram).next().unwrap_or(Err(nothing)).map_err(|problem| socket.broken(problem))?;
-    if socket.ends_dump(&message)? {
-        return Err(socket.broken(message.error(Fault::at(message.payload, Problem::Unexpected))));
-    }
+    let message = socket.receive_one(&mut buffer)?;
     table_of(&message).map_err(|problem| socket.broken(problem))
 }
 
 /// Reads the counters of each CPU in the calling thread's network namespace.
 pub fn cpu_statistics() -> Result<CounterReading, Error> {
-    let header = Header { kind: GET_CPU_STATISTICS, flags: DUMP, sequence: 1, family: ANY_FAMILY };
+    let header = Header { kind: GET_CPU_STATISTICS, flags: DUMP, sequence: 1, selector: ANY_FAMILY };
     let socket = Socket::ask(Request::CpuStatistics, &Requests::one(header, |_| {}))?;
     let mut reading = CounterReading::default();
     socket.receive_dump(|message| {
@@ -58,9 +47,11 @@ pub fn parse_table_statistics(datagram: &[u8]) -> Result<Vec<TableStatistics>, P
     Messages::of(datagram).map(|message| table_of(&message?)).collect()
 }
 
-/// Parses a datagram of per-CPU counters.
+/// Parses a datagram of per-CPU counters, up to the end of the dump where the datagram holds it.
 pub fn parse_cpu_statistics(datagram: &[u8]) -> Result<CounterReading, ParseError> {
-    let cpus = Messages::of(datagram).map(|message| cpu_of(&message?)).collect::<Result<_, _>>()?;
+    let messages = Messages::of(datagram);
+    let counters = messages.take_while(|message| !matches!(message, Ok(message) if message.kind == NLMSG_DONE));
+    let cpus = counters.map(|message| cpu_of(&message?)).collect::<Result<_, _>>()?;
     Ok(CounterReading { cpus })
 }
 
@@ -72,6 +63,7 @@ fn table_of(message: &Message<'_>) -> Result<TableStatistics, ParseError> {
 fn parse_table(message: &Message<'_>) -> Result<TableStatistics, Fault> {
     const ENTRIES: u16 = 1;
     const MAX_ENTRIES: u16 = 2;
+    message.expect(GET_TABLE_STATISTICS)?;
     let mut occupancy = None;
     let mut capacity = None;
     let mut attributes = message.attributes()?;
@@ -95,6 +87,7 @@ fn cpu_of(message: &Message<'_>) -> Result<CpuCounters, ParseError> {
 
 /// `enum ctattr_stats_cpu`; the numbers that are not here are of counters that the kernel no longer counts.
 fn parse_cpu(message: &Message<'_>) -> Result<CpuCounters, Fault> {
+    message.expect(GET_CPU_STATISTICS)?;
     let mut counters = CpuCounters::default();
     let mut attributes = message.attributes()?;
     for attribute in attributes.by_ref() {

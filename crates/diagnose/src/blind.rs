@@ -56,18 +56,25 @@ fn nothing_tracked(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<Findin
 }
 
 fn tracked_elsewhere(elsewhere: &[Elsewhere]) -> Option<Finding> {
-    let severity = elsewhere.iter().map(severity_elsewhere).max()?;
+    // Zones that are well below their limits are no matter: their entries are in the table that was read.
+    let elsewhere: Vec<_> = elsewhere.iter().filter(|other| severity_elsewhere(other) > Severity::Info).collect();
+    let severity = elsewhere.iter().map(|other| severity_elsewhere(other)).max()?;
+    let title = if severity == Severity::Unknown {
+        "flows are tracked, or limited, where Plimsoll does not look"
+    } else {
+        "a conntrack zone of Open vSwitch is near its own limit"
+    };
     Some(Finding {
         id: FindingId::TrackedElsewhere,
         severity,
         confidence: Confidence::Likely,
         namespace: None,
-        title: "flows are tracked where Plimsoll does not look".to_string(),
-        evidence: elsewhere.iter().flat_map(evidence_elsewhere).collect(),
+        title: title.to_string(),
+        evidence: elsewhere.iter().flat_map(|other| evidence_elsewhere(other)).collect(),
         meaning: "These tables have limits of their own. They can be full, and drop, while the kernel's table looks \
                   fine."
             .to_string(),
-        remedies: elsewhere.iter().map(remedy_elsewhere).fold(Vec::new(), |mut unique, remedy| {
+        remedies: elsewhere.iter().map(|other| remedy_elsewhere(other)).fold(Vec::new(), |mut unique, remedy| {
             if !unique.contains(&remedy) {
                 unique.push(remedy);
             }

@@ -239,9 +239,13 @@ fn a_hash_that_would_refuse_entries_before_the_limit_is_too_small() {
         snapshot.namespaces[0].occupancy = Some(Occupancy(occupancy));
         snapshot
     };
-    assert_eq!(severity(&with_buckets(512, 100), FindingId::HashTooSmall), Some(Severity::Warning));
+    assert_eq!(severity(&with_buckets(CAPACITY / 25, 100), FindingId::HashTooSmall), Some(Severity::Warning));
     assert_eq!(severity(&with_buckets(128, 5_000), FindingId::HashTooSmall), Some(Severity::Critical));
-    assert_eq!(severity(&with_buckets(2_500, 100), FindingId::HashTooSmall), None, "the classic max/4 is no finding");
+    assert_eq!(
+        severity(&with_buckets(CAPACITY / 4, 100), FindingId::HashTooSmall),
+        None,
+        "the classic max/4 is no finding"
+    );
 }
 
 #[test]

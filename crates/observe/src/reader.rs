@@ -68,6 +68,11 @@ impl<'a> Reader<'a> {
         self.counting.is_uneven()
     }
 
+    /// The buckets of the hash that was read.
+    pub(crate) const fn buckets(&self) -> Option<Buckets> {
+        self.buckets
+    }
+
     pub(crate) fn census(&self, coverage: Coverage, occupancy: Occupancy) -> Census {
         let notes = DumpNotes { restarts: self.restarts, unknown: self.unknown.clone() };
         self.counting.finish(coverage, occupancy, notes)

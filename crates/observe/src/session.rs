@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use plimsoll_census::Armings;
 use plimsoll_ctnetlink::zone_limits;
-use plimsoll_host::{Found, HostFs, monotonic_now};
+use plimsoll_host::{Found, HostFs, allow_many_open_files, monotonic_now};
 use plimsoll_model::{
     Answer, Coverage, Elsewhere, Limits, ModuleState, Occupancy, Reading, Relation, Scope, Snapshot, Unseen,
 };
@@ -29,6 +29,7 @@ pub(crate) struct Session<'a> {
 impl<'a> Session<'a> {
     /// Finds the namespaces and reads each once.
     pub(crate) fn begin(options: &'a Options) -> Result<Self, Error> {
+        allow_many_open_files();
         let host = HostFs::new();
         let started = monotonic_now();
         let discovery = host.namespaces();
@@ -149,6 +150,8 @@ impl<'a> Session<'a> {
             coverage = reader.read(Depth::Exact, occupancy, deadline).map_err(failed)?;
         }
         self.snapshot.namespaces[index].census = Some(reader.census(coverage, occupancy));
+        // The hash may have been resized meanwhile.
+        self.snapshot.limits.buckets = reader.buckets().or(self.snapshot.limits.buckets);
         Ok(())
     }
 }

@@ -70,7 +70,7 @@ fn coverage(census: &Census) -> String {
         Coverage::Complete => format!("all {read} live entries read"),
         Coverage::Sample { because } => {
             let why = match because {
-                StoppedBecause::PreciseEnough => "shares are known to a point either way, at 95 %",
+                StoppedBecause::PreciseEnough => "shares are known to a point either way, at 95%",
                 StoppedBecause::SampleSize => "as many as were asked for",
                 StoppedBecause::TimeUp => "then the time was up",
                 StoppedBecause::Resized => "the table was resized under the dump again and again",

@@ -1,6 +1,5 @@
 //! Making entries. Nothing that only reads calls this: it is for laboratories and restores.
 
-use std::io;
 use std::net::IpAddr;
 
 use plimsoll_model::{Layer4, Status, TcpState, Tuple, Zone};
@@ -21,9 +20,10 @@ pub struct NewEntry {
     pub reply: Tuple,
     /// Zone.
     pub zone: Zone,
-    /// `SEEN_REPLY`, `ASSURED` and the like; `CONFIRMED` is added.
+    /// `SEEN_REPLY`, `ASSURED` and the like; `CONFIRMED` is added. The kernel passes over the bits of NAT and of
+    /// offloading, and refuses `EXPECTED` and `DYING`.
     pub status: Status,
-    /// State, for TCP.
+    /// State, for TCP; the kernel passes over it for others, and takes TCP without one as `NONE`.
     pub tcp_state: Option<TcpState>,
     /// Seconds until it expires.
     pub timeout_secs: u32,
@@ -39,7 +39,8 @@ const BATCH: usize = 128;
 /// Makes entries in the calling thread's network namespace, in batches, and returns how many were made.
 ///
 /// # Errors
-/// The first refusal ends it: `EEXIST` for a tuple that is there, `ENOMEM` for a full table.
+/// The first refusal ends it: `EEXIST` for a tuple that is there, `ENOMEM` for a full table. Entries before the one that
+/// was refused are made, and those behind it in its batch may be.
 pub fn create(entries: impl IntoIterator<Item = NewEntry>) -> Result<u64, Error> {
     let socket = Socket::open(Request::Create)?;
     let mut buffer = vec![0; DATAGRAM_BYTES];
@@ -60,10 +61,7 @@ pub fn create(entries: impl IntoIterator<Item = NewEntry>) -> Result<u64, Error>
                 let message = message.map_err(|problem| socket.broken(problem))?;
                 if message.kind == NLMSG_ERROR {
                     if let Some(answer) = errno_of(&message).map_err(|problem| socket.broken(problem))? {
-                        return Err(socket.refused(io::Error::new(
-                            answer.kind(),
-                            format!("{answer} (entry {} of this call)", created + u64::from(message.sequence)),
-                        )));
+                        return Err(socket.refused(answer));
                     }
                     acknowledged += 1;
                 }
@@ -76,7 +74,7 @@ pub fn create(entries: impl IntoIterator<Item = NewEntry>) -> Result<u64, Error>
 
 fn write_entry(requests: &mut Requests, sequence: u32, entry: &NewEntry) {
     let family = if entry.original.source.is_ipv4() { AF_INET } else { AF_INET6 };
-    let header = Header { kind: CT_NEW, flags: CREATE_NEW | ACK, sequence, family };
+    let header = Header { kind: CT_NEW, flags: CREATE_NEW | ACK, sequence, selector: family };
     requests.add(header, |body| {
         body.nest(cta::TUPLE_ORIG, |body| write_tuple(body, &entry.original));
         body.nest(cta::TUPLE_REPLY, |body| write_tuple(body, &entry.reply));

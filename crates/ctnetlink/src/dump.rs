@@ -6,7 +6,7 @@ use crate::entry::{self, DumpedEntry};
 use crate::error::{Error, ParseError, Problem, Request};
 use crate::message::{ANY_FAMILY, DUMP, Header, Requests};
 use crate::socket::{DATAGRAM_BYTES, Socket};
-use crate::wire::{Fault, Messages, NLMSG_DONE, NLMSG_ERROR};
+use crate::wire::{Fault, Messages, NLMSG_DONE};
 
 /// `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW`: what the kernel calls an entry of a dump.
 pub(crate) const CT_NEW: u16 = 0x0100;
@@ -47,7 +47,7 @@ pub struct RawDump {
 impl RawDump {
     /// Asks for all entries of the calling thread's network namespace.
     pub fn start() -> Result<Self, Error> {
-        let header = Header { kind: CT_GET, flags: DUMP, sequence: 1, family: ANY_FAMILY };
+        let header = Header { kind: CT_GET, flags: DUMP, sequence: 1, selector: ANY_FAMILY };
         let socket = Socket::ask(Request::Dump, &Requests::one(header, |_| {}))?;
         Ok(Self { socket, buffer: vec![0; DATAGRAM_BYTES], ended: false })
     }
@@ -57,17 +57,20 @@ impl RawDump {
         if self.ended {
             return Ok(None);
         }
+        // Nothing comes after a failure.
+        self.ended = true;
         let datagram = self.socket.receive(&mut self.buffer)?;
         let mut holds_entries = false;
+        let mut holds_the_end = false;
         for message in Messages::of(datagram) {
             let message = message.map_err(|problem| self.socket.broken(problem))?;
             if self.socket.ends_dump(&message)? {
-                self.ended = true;
+                holds_the_end = true;
                 break;
             }
             holds_entries = true;
         }
-        self.ended |= !holds_entries;
+        self.ended = holds_the_end || !holds_entries;
         Ok(holds_entries.then_some(datagram))
     }
 }
@@ -90,8 +93,8 @@ pub fn parse_datagram<'a, 'u>(datagram: &'a [u8], unknowns: &'u mut Unknowns) ->
     Entries { messages: Messages::of(datagram), unknowns }
 }
 
-/// Iterator over the entries of a datagram. A message that is broken inside is an error and the next one follows;
-/// where the framing is broken nothing can follow.
+/// Iterator over the entries of a datagram, up to the dump's end. A message that is broken inside, or that is no entry,
+/// is an error and the next one follows; where the framing is broken nothing can follow.
 #[derive(Debug)]
 pub struct Entries<'a, 'u> {
     messages: Messages<'a>,
@@ -105,7 +108,7 @@ impl<'a> Iterator for Entries<'a, '_> {
     fn next(&mut self) -> Option<Self::Item> {
         match self.messages.next()? {
             Ok(message) if message.kind == CT_NEW => Some(entry::parse(&message, self.unknowns)),
-            Ok(message) if matches!(message.kind, NLMSG_DONE | NLMSG_ERROR) => None,
+            Ok(message) if message.kind == NLMSG_DONE => None,
             Ok(message) => Some(Err(message.error(Fault::at(message.payload, Problem::Unexpected)))),
             Err(problem) => Some(Err(problem)),
         }

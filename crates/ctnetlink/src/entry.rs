@@ -33,7 +33,7 @@ pub(crate) fn parse<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
 fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Result<DumpedEntry<'a>, Fault> {
     let mut original = None;
     let mut reply = None;
-    let mut id = 0;
+    let mut id = None;
     let mut zone = None;
     let mut status = None;
     let mut state = ProtocolState::None;
@@ -52,7 +52,7 @@ fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
             cta::PROTOINFO => state = parse_state(&attribute, unknowns)?,
             cta::TIMEOUT => remaining_secs = Some(attribute.be32()?),
             cta::MARK => mark = attribute.be32()?,
-            cta::ID => id = attribute.be32()?,
+            cta::ID => id = Some(attribute.be32()?),
             cta::ZONE => zone = Some(Zone(attribute.be16()?)),
             cta::HELP => {
                 helper = parse_helper_name(&attribute)?;
@@ -72,11 +72,12 @@ fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
     }
     attributes.end()?;
 
-    let (Some(original), Some(reply), Some(status)) = (original, reply, status) else {
-        let kind = match (original, reply) {
-            (None, _) => cta::TUPLE_ORIG,
-            (_, None) => cta::TUPLE_REPLY,
-            _ => cta::STATUS,
+    let (Some(original), Some(reply), Some(status), Some(id)) = (original, reply, status, id) else {
+        let kind = match (original, reply, status) {
+            (None, ..) => cta::TUPLE_ORIG,
+            (_, None, _) => cta::TUPLE_REPLY,
+            (.., None) => cta::STATUS,
+            _ => cta::ID,
         };
         return Err(Fault::at(message.payload, Problem::Missing { kind }));
     };
@@ -190,8 +191,13 @@ fn parse_addresses(addresses: &Attribute<'_>, unknowns: &mut Unknowns) -> Result
         }
     }
     attributes.end()?;
-    let source = source.ok_or_else(|| addresses.missing(cta_ip::V4_SRC))?;
-    Ok((source, destination.ok_or_else(|| addresses.missing(cta_ip::V4_DST))?))
+    match (source, destination) {
+        (Some(source), Some(destination)) if source.is_ipv4() == destination.is_ipv4() => Ok((source, destination)),
+        (Some(IpAddr::V4(_)), _) => Err(addresses.missing(cta_ip::V4_DST)),
+        (Some(IpAddr::V6(_)), _) => Err(addresses.missing(cta_ip::V6_DST)),
+        (None, Some(IpAddr::V6(_))) => Err(addresses.missing(cta_ip::V6_SRC)),
+        (None, _) => Err(addresses.missing(cta_ip::V4_SRC)),
+    }
 }
 
 fn parse_protocol(protocol: &Attribute<'_>, unknowns: &mut Unknowns) -> Result<(Protocol, Layer4), Fault> {
@@ -218,22 +224,21 @@ fn parse_protocol(protocol: &Attribute<'_>, unknowns: &mut Unknowns) -> Result<(
     let layer4 = match (source, destination, id, kind, code) {
         (Some(source), Some(destination), ..) => Layer4::Ports { source, destination },
         (_, _, Some(id), Some(kind), Some(code)) => Layer4::Icmp { id, kind, code },
-        _ => Layer4::None,
+        (None, None, None, None, None) => Layer4::None,
+        // Half of a pair is not a protocol without ports.
+        (Some(_), None, ..) => return Err(protocol.missing(cta_proto::DST_PORT)),
+        (None, Some(_), ..) => return Err(protocol.missing(cta_proto::SRC_PORT)),
+        (.., None, _, _) => return Err(protocol.missing(cta_proto::ICMP_ID)),
+        (.., None, _) => return Err(protocol.missing(cta_proto::ICMP_TYPE)),
+        (.., None) => return Err(protocol.missing(cta_proto::ICMP_CODE)),
     };
     Ok((Protocol(number), layer4))
 }
 
-/// The state comes first of what a tracker tells; the windows and flags behind it are not looked at.
 #[inline]
 fn parse_state(info: &Attribute<'_>, unknowns: &mut Unknowns) -> Result<ProtocolState, Fault> {
     let protocol = first_nested(info)?;
-    let number = || {
-        let state = first_nested(&protocol).map_err(|fault| fault.inside(info.kind))?;
-        match state.kind {
-            cta_protoinfo::STATE => state.u8().map_err(|fault| fault.inside(protocol.kind).inside(info.kind)),
-            _ => Err(protocol.missing(cta_protoinfo::STATE).inside(info.kind)),
-        }
-    };
+    let number = || parse_state_number(&protocol).map_err(|fault| fault.inside(protocol.kind).inside(info.kind));
     Ok(match protocol.kind {
         cta_protoinfo::TCP => {
             let number = number()?;
@@ -249,6 +254,16 @@ fn parse_state(info: &Attribute<'_>, unknowns: &mut Unknowns) -> Result<Protocol
             ProtocolState::None
         }
     })
+}
+
+/// The windows and flags that a tracker tells behind the state are not looked at.
+#[inline]
+fn parse_state_number(tracker: &Attribute<'_>) -> Result<u8, Fault> {
+    let mut attributes = tracker.nested();
+    match attributes.by_ref().find(|attribute| attribute.kind == cta_protoinfo::STATE) {
+        Some(state) => state.u8(),
+        None => Err(attributes.end().err().unwrap_or_else(|| tracker.missing(cta_protoinfo::STATE))),
+    }
 }
 
 #[inline]

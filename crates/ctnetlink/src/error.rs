@@ -18,6 +18,8 @@ pub enum Request {
     Hooks,
     /// New entries.
     Create,
+    /// Limits of Open vSwitch's zones.
+    ZoneLimits,
 }
 
 impl fmt::Display for Request {
@@ -29,6 +31,7 @@ impl fmt::Display for Request {
             Self::TimeoutPolicies => "list conntrack timeout policies",
             Self::Hooks => "list netfilter hooks",
             Self::Create => "create conntrack entries",
+            Self::ZoneLimits => "talk to Open vSwitch about its conntrack zones' limits",
         })
     }
 }
@@ -130,7 +133,7 @@ pub struct ParseError {
     pub message_type: u16,
     /// Which attribute.
     pub attribute: AttributePath,
-    /// Offset in the datagram.
+    /// Offset in the datagram: of the header where a length is wrong, else of the value. Never beyond its end.
     pub offset: usize,
     /// What is wrong.
     pub problem: Problem,
@@ -166,6 +169,12 @@ pub enum Problem {
     Missing {
         /// Its type.
         kind: u16,
+    },
+    /// A number that its type does not allow.
+    #[error("its value {value} is out of range")]
+    OutOfRange {
+        /// The number.
+        value: i64,
     },
     /// A message of a type that was not asked for.
     #[error("the message was not asked for")]

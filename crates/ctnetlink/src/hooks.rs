@@ -29,7 +29,7 @@ pub fn conntrack_is_hooked() -> Result<bool, Error> {
 }
 
 fn family_is_hooked(family: u8) -> Result<bool, Error> {
-    let header = Header { kind: HOOK_GET, flags: DUMP, sequence: 1, family };
+    let header = Header { kind: HOOK_GET, flags: DUMP, sequence: 1, selector: family };
     let request = Requests::one(header, |body| body.put(HOOK_NUMBER, &PREROUTING.to_be_bytes()));
     let socket = Socket::ask(Request::Hooks, &request)?;
     let mut hooked = false;

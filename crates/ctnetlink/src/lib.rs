@@ -41,6 +41,7 @@ mod policies;
 mod socket;
 mod statistics;
 mod wire;
+mod zones;
 
 pub use create::{NewEntry, create};
 pub use dump::{Batch, Dump, Entries, RawDump};
@@ -49,13 +50,15 @@ pub use error::{AttributePath, Error, ParseError, Problem, Request};
 pub use hooks::conntrack_is_hooked;
 pub use plimsoll_model::{
     Counter, CounterReading, Entry, Extension, Extensions, Layer4, Protocol, ProtocolState, SctpState, Status,
-    TcpState, Tuple, Unknowns, Zone,
+    TcpState, Tuple, Unknowns, Zone, ZoneLimit,
 };
 pub use policies::{PolicyKeeper, timeout_policies};
 pub use statistics::{TableStatistics, cpu_statistics, table_statistics};
+pub use zones::{limit_zone, zone_limits};
 
 /// Parsers of single datagrams, for fuzzing and for captured dumps.
 pub mod parse {
     pub use crate::dump::parse_datagram;
     pub use crate::statistics::{parse_cpu_statistics, parse_table_statistics};
+    pub use crate::zones::parse_zone_limits;
 }

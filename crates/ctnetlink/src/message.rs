@@ -1,6 +1,6 @@
 //! Requests, written.
 
-use crate::wire::{ATTRIBUTE_HEADER_BYTES, MESSAGE_HEADER_BYTES, NFGENMSG_BYTES, aligned};
+use crate::wire::{ATTRIBUTE_HEADER_BYTES, FIXED_HEADER_BYTES, MESSAGE_HEADER_BYTES, aligned};
 
 /// `NLM_F_REQUEST`.
 pub(crate) const REQUEST: u16 = 0x1;
@@ -22,13 +22,13 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// Adds a request of nfnetlink; `write` adds its attributes.
+    /// Adds a request of nfnetlink or generic netlink; `write` adds what follows the fixed header.
     pub(crate) fn add(&mut self, header: Header, write: impl FnOnce(&mut Body)) {
         let start = self.bytes.len();
         self.bytes.resize(start + MESSAGE_HEADER_BYTES, 0);
-        // struct nfgenmsg: family, version NFNETLINK_V0, resource id.
-        self.bytes.extend_from_slice(&[header.family, 0, 0, 0]);
-        debug_assert_eq!(self.bytes.len(), start + MESSAGE_HEADER_BYTES + NFGENMSG_BYTES);
+        // struct nfgenmsg (family, version NFNETLINK_V0, resource id) or genlmsghdr (command, version, reserved).
+        self.bytes.extend_from_slice(&[header.selector, 0, 0, 0]);
+        debug_assert_eq!(self.bytes.len(), start + MESSAGE_HEADER_BYTES + FIXED_HEADER_BYTES);
         write(&mut Body { bytes: &mut self.bytes });
         #[expect(clippy::cast_possible_truncation, reason = "a request is a few hundred bytes")]
         let length = (self.bytes.len() - start) as u32;
@@ -57,13 +57,13 @@ impl Requests {
 /// The head of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
-    /// Subsystem in the upper byte, message in the lower.
+    /// Subsystem in the upper byte and message in the lower; or a generic family's number.
     pub(crate) kind: u16,
     /// Beyond `NLM_F_REQUEST`.
     pub(crate) flags: u16,
     pub(crate) sequence: u32,
-    /// Address family, or `NFPROTO_*`.
-    pub(crate) family: u8,
+    /// What the fixed header begins with: an address family or `NFPROTO_*`; or a generic family's command.
+    pub(crate) selector: u8,
 }
 
 /// The attributes of a request.
@@ -73,6 +73,11 @@ pub(crate) struct Body<'a> {
 }
 
 impl Body<'_> {
+    /// Bytes that are no attribute: a family's own fixed header.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
     pub(crate) fn put(&mut self, kind: u16, value: &[u8]) {
         let start = self.open(kind);
         self.bytes.extend_from_slice(value);

@@ -34,7 +34,7 @@ pub fn timeout_policies(keeper: PolicyKeeper) -> Result<u32, Error> {
 }
 
 fn count(kind: u16, matches: fn(&Message<'_>) -> Result<bool, Fault>) -> Result<u32, Error> {
-    let header = Header { kind, flags: DUMP, sequence: 1, family: ANY_FAMILY };
+    let header = Header { kind, flags: DUMP, sequence: 1, selector: ANY_FAMILY };
     let socket = Socket::ask(Request::TimeoutPolicies, &Requests::one(header, |_| {}))?;
     let mut found = 0;
     let answer = socket.receive_dump(|message| {

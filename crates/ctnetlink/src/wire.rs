@@ -8,8 +8,8 @@ pub(crate) const NLMSG_ERROR: u16 = 2;
 pub(crate) const NLMSG_DONE: u16 = 3;
 /// `struct nlmsghdr`.
 pub(crate) const MESSAGE_HEADER_BYTES: usize = 16;
-/// `struct nfgenmsg`.
-pub(crate) const NFGENMSG_BYTES: usize = 4;
+/// `struct nfgenmsg`, `struct genlmsghdr`.
+pub(crate) const FIXED_HEADER_BYTES: usize = 4;
 /// `struct nlattr`.
 pub(crate) const ATTRIBUTE_HEADER_BYTES: usize = 4;
 /// `NLA_TYPE_MASK`: without the bits for "nested" and "network byte order".
@@ -47,12 +47,23 @@ pub(crate) struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
+    /// A fault unless the message is of a kind.
+    pub(crate) fn expect(&self, kind: u16) -> Result<(), Fault> {
+        if self.kind == kind { Ok(()) } else { Err(Fault::at(self.payload, Problem::Unexpected)) }
+    }
+
     /// The attributes of a message of nfnetlink, behind its fixed header.
     #[inline]
     pub(crate) fn attributes(&self) -> Result<Attributes<'a>, Fault> {
-        match self.payload.get(NFGENMSG_BYTES..) {
+        self.attributes_behind(FIXED_HEADER_BYTES)
+    }
+
+    /// The attributes behind fixed headers of any size.
+    #[inline]
+    pub(crate) fn attributes_behind(&self, header_bytes: usize) -> Result<Attributes<'a>, Fault> {
+        match self.payload.get(header_bytes..) {
             Some(attributes) => Ok(Attributes::of(attributes)),
-            None => Err(truncated(self.payload, NFGENMSG_BYTES)),
+            None => Err(truncated(self.payload, header_bytes)),
         }
     }
 

@@ -1,0 +1,17 @@
+//! Any bytes, taken for statistics of the table, of the CPUs, of zones: no panic, and every error lies inside the datagram.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use plimsoll_ctnetlink::parse::{parse_cpu_statistics, parse_table_statistics, parse_zone_limits};
+
+fuzz_target!(|datagram: &[u8]| {
+    let problems = [
+        parse_table_statistics(datagram).err(),
+        parse_cpu_statistics(datagram).err(),
+        parse_zone_limits(datagram).err(),
+    ];
+    for problem in problems.into_iter().flatten() {
+        assert!(problem.offset <= datagram.len(), "{problem}");
+        std::hint::black_box(problem.to_string());
+    }
+});

@@ -41,7 +41,6 @@ impl Fault {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Message<'a> {
     pub(crate) kind: u16,
-    pub(crate) sequence: u32,
     pub(crate) payload: &'a [u8],
     datagram: &'a [u8],
 }
@@ -116,7 +115,7 @@ impl<'a> Iterator for Messages<'a> {
         if bytes.is_empty() {
             return None;
         }
-        let Some(&[l0, l1, l2, l3, k0, k1, _, _, s0, s1, s2, s3, _, _, _, _]) = bytes.first_chunk() else {
+        let Some(&[l0, l1, l2, l3, k0, k1, ..]) = bytes.first_chunk::<MESSAGE_HEADER_BYTES>() else {
             let problem = Problem::Truncated { needs: MESSAGE_HEADER_BYTES, has: bytes.len() };
             return Some(Err(self.fail(0, problem)));
         };
@@ -129,8 +128,7 @@ impl<'a> Iterator for Messages<'a> {
             return Some(Err(self.fail(kind, Problem::Truncated { needs: length, has: bytes.len() })));
         };
         self.rest = bytes.get(aligned(length)..).unwrap_or_default();
-        let sequence = u32::from_ne_bytes([s0, s1, s2, s3]);
-        Some(Ok(Message { kind, sequence, payload, datagram: self.datagram }))
+        Some(Ok(Message { kind, payload, datagram: self.datagram }))
     }
 }
 

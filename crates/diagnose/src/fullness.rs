@@ -1,20 +1,18 @@
-//! `table-full`, `table-filling`, `namespace-full`.
+//! `table-full`, `table-filling`, `namespace-full`: how full each namespace's table is, and what that does.
 
 use plimsoll_model::{
     Confidence, Counter, Evidence, Finding, FindingId, Interval, LogOccurrences, NamespaceSnapshot, Relation, Remedy,
-    Severity, Snapshot, StateKey, Untrusted,
+    Severity, Snapshot, StateKey,
 };
 
 use crate::eviction::{killable, loss};
 use crate::evidence::{advice, command, fact, limit, number, raise_capacity};
-use crate::thresholds::{FILLING, FULL, LOG_IS_RECENT_SECS, ROOM_FACTOR, TOLERABLE_LOSS};
-use crate::words::{duration, grouped, percent, rate};
+use crate::log;
+use crate::thresholds::{FILLING, FULL, ROOM_FACTOR, TOLERABLE_LOSS};
+use crate::words::{grouped, percent, rate};
 
 pub(crate) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
-    let mut findings: Vec<_> =
-        snapshot.namespaces.iter().filter_map(|ns| Some(Fullness::of(snapshot, ns)?.finding())).collect();
-    findings.extend(logged_by_nobody(snapshot));
-    findings
+    snapshot.namespaces.iter().filter_map(|ns| Some(Fullness::of(snapshot, ns)?.finding())).collect()
 }
 
 /// How full one namespace's table is, and what that does.
@@ -55,7 +53,7 @@ impl<'a> Fullness<'a> {
             limit,
             utilization: f64::from(occupancy.0) / f64::from(limit),
             drops: ns.change.as_ref().and_then(|change| change.counters.full_table_drops()),
-            logged: logged(snapshot, ns),
+            logged: log::of_namespace(snapshot, ns),
             loss: snapshot.limits.buckets.map(|buckets| loss(killable(ns), buckets)),
         };
         (this.is_losing() || this.utilization >= FILLING).then_some(this)
@@ -193,7 +191,7 @@ impl<'a> Fullness<'a> {
             ));
         }
         if let Some(logged) = self.logged {
-            evidence.push(log_evidence(&logged));
+            evidence.push(log::evidence(&logged));
         }
         if self.utilization >= FULL {
             match self.loss {
@@ -283,84 +281,4 @@ impl<'a> Fullness<'a> {
             (Relation::Other, None) => format!("ip netns exec {} {command}", self.ns.namespace.name),
         }
     }
-}
-
-fn log_evidence(logged: &LogOccurrences) -> Evidence {
-    number(
-        "log_last_secs_ago",
-        logged.last_secs_ago as f64,
-        format!(
-            "the kernel logged \"table full\" {} ago, for the first time {} ago (its log is limited: the number of lines \
-             says nothing)",
-            duration(logged.last_secs_ago),
-            duration(logged.first_secs_ago)
-        ),
-    )
-}
-
-fn is_recent(logged: &LogOccurrences) -> bool {
-    logged.last_secs_ago <= LOG_IS_RECENT_SECS
-}
-
-/// The recent line of the kernel's log that speaks of this namespace.
-fn logged(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<LogOccurrences> {
-    let log = snapshot.log.as_ref()?;
-    if !may_have_dropped(ns) {
-        return None;
-    }
-    let named = log.named.iter().find(|(inode, _)| Some(*inode) == ns.namespace.inode).map(|(_, logged)| *logged);
-    let unnamed = log.unnamed.filter(|_| is_likeliest(snapshot, ns));
-    named.into_iter().chain(unnamed).filter(is_recent).min_by_key(|logged| logged.last_secs_ago)
-}
-
-/// Inodes are used again and old lines name none, but a namespace that has never dropped a packet cannot be the one.
-fn may_have_dropped(ns: &NamespaceSnapshot) -> bool {
-    ns.counters.as_ref().and_then(|counters| counters.total(Counter::Drop)) != Some(0)
-}
-
-/// Whether a line that names no namespace is as likely about this one as about any: those that drop now come before
-/// those that are nearly full, and these before those that have dropped at some time.
-fn is_likeliest(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> bool {
-    let likelihood = |ns: &NamespaceSnapshot| {
-        let drops = ns.change.as_ref().and_then(|change| change.counters.full_table_drops());
-        (drops.is_some_and(|drops| drops > 0), ns.utilization().is_some_and(|utilization| utilization >= FILLING))
-    };
-    let suspects = snapshot.namespaces.iter().filter(|suspect| may_have_dropped(suspect));
-    suspects.map(likelihood).max() == Some(likelihood(ns))
-}
-
-/// A recent line that no namespace we looked at can have caused: the namespace is gone, or out of sight.
-fn logged_by_nobody(snapshot: &Snapshot) -> Option<Finding> {
-    if snapshot.scope != plimsoll_model::Scope::All {
-        return None;
-    }
-    let log = snapshot.log.as_ref()?;
-    let explained = snapshot.namespaces.iter().any(|ns| logged(snapshot, ns).is_some());
-    let latest = log
-        .named
-        .iter()
-        .map(|(inode, logged)| (Some(*inode), logged))
-        .chain(log.unnamed.as_ref().map(|logged| (None, logged)))
-        .filter(|(_, logged)| is_recent(logged))
-        .min_by_key(|(_, logged)| logged.last_secs_ago)?;
-    let all_seen = !snapshot.unseen.iter().any(|unseen| {
-        matches!(unseen.reading, plimsoll_model::Reading::Namespaces | plimsoll_model::Reading::Namespace)
-    });
-    let (inode, logged) = latest;
-    (!explained).then(|| Finding {
-        id: FindingId::NamespaceFull,
-        severity: if all_seen { Severity::Info } else { Severity::Unknown },
-        confidence: Confidence::Possible,
-        namespace: inode.map(|inode| Untrusted::from(format!("net:[{inode}]").as_str())),
-        title: "the kernel logged a full table, in a namespace that is not to be seen".to_string(),
-        evidence: vec![log_evidence(logged)],
-        meaning: if all_seen {
-            "No namespace that is there now has dropped a packet: the one that did is gone, or only an open file \
-             keeps it."
-        } else {
-            "No namespace that could be read has dropped a packet. One that could not be read may be dropping them now."
-        }
-        .to_string(),
-        remedies: if all_seen { Vec::new() } else { vec![advice("Run as root, so that every namespace can be read.")] },
-    })
 }

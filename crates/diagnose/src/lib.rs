@@ -8,6 +8,7 @@ mod eviction;
 mod evidence;
 mod fullness;
 mod hash;
+mod log;
 mod memory;
 pub mod thresholds;
 pub mod words;
@@ -20,6 +21,7 @@ use plimsoll_model::{Finding, Snapshot};
 pub fn diagnose(snapshot: &Snapshot) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(fullness::findings(snapshot));
+    findings.extend(log::findings(snapshot));
     findings.extend(eviction::findings(snapshot));
     findings.extend(hash::findings(snapshot));
     findings.extend(memory::findings(snapshot));

@@ -5,7 +5,7 @@ use plimsoll_ctnetlink::{conntrack_is_hooked, table_statistics};
 use plimsoll_host::{Found, HostFs, Subsystem};
 use plimsoll_model::{Answer, Capabilities, KernelLog, Relation};
 
-use crate::reading::{Place, Unvisited};
+use crate::place::{Place, Unvisited};
 
 /// Whether conntrack can be asked by netlink without the kernel loading a module for it.
 pub(crate) fn may_ask_conntrack(host: &HostFs) -> Answer {

@@ -3,6 +3,7 @@
 
 mod capabilities;
 mod choice;
+mod place;
 mod reader;
 mod reading;
 mod session;

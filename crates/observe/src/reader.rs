@@ -8,7 +8,7 @@ use plimsoll_host::{HostFs, monotonic_now};
 use plimsoll_model::{Buckets, Census, Coverage, Occupancy, StoppedBecause};
 
 use crate::Depth;
-use crate::reading::{Place, Unvisited};
+use crate::place::{Place, Unvisited};
 
 /// A table is resized rarely; twice within one dump and something is wrong.
 const MOST_RESTARTS: u32 = 2;

@@ -1,62 +1,16 @@
 //! One reading of one namespace, without its entries.
 
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use plimsoll_ctnetlink::{PolicyKeeper, conntrack_is_hooked, cpu_statistics, table_statistics, timeout_policies};
-use plimsoll_host::{Found, HostFs, NetFiles, Subsystem, in_namespace, monotonic_now};
+use plimsoll_host::{HostFs, NetFiles, Subsystem, monotonic_now};
 use plimsoll_model::{
     Answer, Capacity, Change, CounterReading, ModuleState, Namespace, NamespaceSnapshot, Occupancy, Policies, Reading,
-    Relation, Timeouts, Unseen, Untrusted,
+    Timeouts, Unseen, Untrusted,
 };
 
 use crate::capabilities::may_ask_conntrack;
-
-/// A namespace, and the ways to it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
-    pub(crate) namespace: &'a Namespace,
-    file: Option<&'a OwnedFd>,
-    process: Option<u32>,
-}
-
-impl<'a> Place<'a> {
-    pub(crate) fn of(found: &'a Found) -> Self {
-        Self { namespace: &found.namespace, file: found.file.as_ref(), process: found.process }
-    }
-
-    /// Runs a closure in the namespace. Plimsoll's own needs no right to be entered: it is there already.
-    pub(crate) fn visit<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Unvisited> {
-        match (self.namespace.relation, self.file) {
-            (Relation::Own, _) => Ok(work()),
-            (Relation::Other, Some(file)) => Ok(in_namespace(file, work)?),
-            (Relation::Other, None) => Err(Unvisited::NotOpened),
-        }
-    }
-}
-
-/// Why a namespace was not entered.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unvisited {
-    #[error(transparent)]
-    Refused(#[from] plimsoll_host::Error),
-    #[error("its file may not be opened")]
-    NotOpened,
-}
-
-impl Unvisited {
-    pub(crate) const NEEDS: &str = "root, or CAP_SYS_ADMIN and CAP_SYS_PTRACE";
-
-    fn unseen(&self, reading: Reading, namespace: &Namespace) -> Unseen {
-        Unseen {
-            reading,
-            namespace: Some(namespace.name.clone()),
-            tried: Untrusted::from("enter the network namespace"),
-            answered: Untrusted::from(self.to_string().as_str()),
-            needs: Self::NEEDS.to_string(),
-        }
-    }
-}
+use crate::place::Place;
 
 /// What was read, what was not, and when.
 pub(crate) struct FirstReading {

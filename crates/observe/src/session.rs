@@ -11,8 +11,9 @@ use plimsoll_model::{
 
 use crate::capabilities;
 use crate::choice::{Asked, Choice, choose};
+use crate::place::{Place, Unvisited};
 use crate::reader::{self, Reader};
-use crate::reading::{self, Moment, Place, Unvisited};
+use crate::reading::{self, Moment};
 use crate::{Depth, Error, Options, Target};
 
 pub(crate) struct Session<'a> {

@@ -8,7 +8,7 @@ use plimsoll_model::{
     NamespaceSnapshot, StateKey, StoppedBecause,
 };
 
-use super::text::Detail;
+use super::detail::Detail;
 use super::wrap::paragraph;
 
 /// States that are listed where not everything is asked for.

@@ -1,6 +1,7 @@
 //! `plimsoll check`: one reading, one verdict.
 
 mod census;
+mod detail;
 mod json;
 mod text;
 mod wrap;
@@ -9,6 +10,7 @@ use plimsoll_diagnose::diagnose;
 use plimsoll_model::{Snapshot, Verdict};
 use plimsoll_observe::{Depth, Options, Target, observe};
 
+use self::detail::Detail;
 use crate::arguments::CheckArguments;
 use crate::output;
 
@@ -28,9 +30,9 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Verdict> {
     } else if arguments.quiet {
         text::verdict_line(&snapshot, &findings)
     } else if arguments.verbose {
-        text::render(&snapshot, &findings, text::Detail::Everything)
+        text::render(&snapshot, &findings, Detail::Everything)
     } else {
-        text::render(&snapshot, &findings, text::Detail::WhatMatters)
+        text::render(&snapshot, &findings, Detail::WhatMatters)
     };
     output::write(&written, arguments.color)?;
     Ok(verdict)

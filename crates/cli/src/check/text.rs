@@ -5,16 +5,8 @@ use plimsoll_diagnose::words::{duration, grouped, percent};
 use plimsoll_model::{Answer, Counter, Finding, NamespaceSnapshot, Relation, Severity, Snapshot, Verdict};
 
 use super::census;
+use super::detail::Detail;
 use super::wrap::paragraph;
-
-/// How much to say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Detail {
-    /// What one needs to act.
-    WhatMatters,
-    /// All of it.
-    Everything,
-}
 
 /// Namespaces that are listed where not everything is asked for: the fullest.
 const NAMESPACES_SHOWN: usize = 5;

@@ -1,5 +1,6 @@
 //! What an entry costs beyond receiving it: nanoseconds to parse it, and to count it.
 //! `cargo bench -p plimsoll-census --bench counting -- DUMP` with a dump that ctnetlink's example `capture` wrote.
+#![allow(clippy::expect_used, reason = "a bench fails by it")]
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -16,7 +17,7 @@ fn main() {
         path.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../ctnetlink/tests/dumps/mixed.bin").into());
     let dump = std::fs::read(&path).expect("the dump");
     let datagrams = datagrams(&dump);
-    let armings = Armings::in_force(&Timeouts::default(), Policies::None);
+    let armings = Armings::in_force(&Timeouts::default(), Policies::None, u32::MAX);
 
     let entries = parse(&datagrams, |_| {});
     let parsing = fastest(|| {

@@ -23,11 +23,12 @@ pub struct Armings {
     /// By slot of the state; UDP and GRE by what their status says.
     by_slot: Box<[[Option<u32>; CANDIDATES]]>,
     policies: Policies,
+    uptime_secs: u32,
 }
 
 impl Armings {
-    /// Those of the settings in force.
-    pub fn in_force(timeouts: &Timeouts, policies: Policies) -> Self {
+    /// Those of the settings in force, on a host that has been up for `uptime_secs`: nothing is idle for longer.
+    pub fn in_force(timeouts: &Timeouts, policies: Policies, uptime_secs: u32) -> Self {
         let get = |timeout| timeouts.get_secs(timeout);
         let own_or_stream = |own, stream| [get(own), get(stream), None, None];
         let mut by_slot = vec![[get(Timeout::Generic), None, None, None]; SLOTS].into_boxed_slice();
@@ -54,7 +55,7 @@ impl Armings {
             set(Protocol::DCCP, ProtocolState::Dccp(number), [None; CANDIDATES]);
             set(Protocol::TCP, ProtocolState::Unknown(number), [None; CANDIDATES]);
         }
-        Self { by_slot, policies }
+        Self { by_slot, policies, uptime_secs }
     }
 
     /// How long an entry has seen no packet.
@@ -68,8 +69,10 @@ impl Armings {
         let mut high = None;
         // The kernel rounds what remains down, so an entry armed with T is idle between T − remaining − 1 and
         // T − remaining.
-        for secs in self.candidates(entry).into_iter().flatten().filter(|secs| *secs >= remaining) {
-            let idle = secs - remaining;
+        for idle in self.candidates(entry).into_iter().flatten().filter_map(|secs| secs.checked_sub(remaining)) {
+            if idle > self.uptime_secs {
+                continue;
+            }
             low = Some(low.map_or(idle, |low: u32| low.min(idle)));
             high = Some(high.map_or(idle, |high: u32| high.max(idle)));
         }
@@ -126,6 +129,8 @@ mod tests {
 
     use super::*;
 
+    const UPTIME_SECS: u32 = 30 * 86_400;
+
     fn defaults() -> Timeouts {
         [
             (Timeout::Tcp(TcpState::Established), 432_000),
@@ -163,13 +168,13 @@ mod tests {
 
     #[test]
     fn five_minutes_left_of_five_days_may_be_fresh_unacknowledged_data() {
-        let idle = Armings::in_force(&defaults(), Policies::None).idle_age(&established(299));
+        let idle = Armings::in_force(&defaults(), Policies::None, UPTIME_SECS).idle_age(&established(299));
         assert_eq!(idle, IdleAge { low_secs: 0, high_secs: Some(431_701) });
     }
 
     #[test]
     fn more_left_than_retrans_and_unack_give_proves_the_states_own_timeout() {
-        let idle = Armings::in_force(&defaults(), Policies::None).idle_age(&established(432_000 - 7200));
+        let idle = Armings::in_force(&defaults(), Policies::None, UPTIME_SECS).idle_age(&established(432_000 - 7200));
         assert_eq!(idle, IdleAge { low_secs: 7199, high_secs: Some(7200) });
     }
 
@@ -178,7 +183,7 @@ mod tests {
         let mut lowered: Vec<_> = defaults().iter_secs().collect();
         lowered.retain(|(timeout, _)| *timeout != Timeout::Tcp(TcpState::Established));
         lowered.push((Timeout::Tcp(TcpState::Established), 3600));
-        let armings = Armings::in_force(&lowered.into_iter().collect(), Policies::None);
+        let armings = Armings::in_force(&lowered.into_iter().collect(), Policies::None, UPTIME_SECS);
         let old = established(400_000);
         assert!(armings.is_armed_otherwise(&old));
         assert_eq!(armings.idle_age(&old), IdleAge::UNKNOWN);
@@ -187,7 +192,7 @@ mod tests {
 
     #[test]
     fn an_assured_udp_flow_is_a_stream_and_a_one_way_one_is_not() {
-        let armings = Armings::in_force(&defaults(), Policies::None);
+        let armings = Armings::in_force(&defaults(), Policies::None, UPTIME_SECS);
         let udp = |status| armings.idle_age(&entry(Protocol::UDP, ProtocolState::None, status, 20));
         let replied = Status::SEEN_REPLY;
         assert_eq!(udp(replied.and(Status::ASSURED)), IdleAge { low_secs: 99, high_secs: Some(100) });
@@ -197,11 +202,11 @@ mod tests {
 
     #[test]
     fn policies_helpers_and_fixed_timeouts_leave_nothing_to_be_known() {
-        let none = Armings::in_force(&defaults(), Policies::None);
+        let none = Armings::in_force(&defaults(), Policies::None, UPTIME_SECS);
         let waiting = entry(Protocol::TCP, ProtocolState::Tcp(TcpState::TimeWait), Status::ASSURED, 20);
         assert_eq!(none.idle_age(&waiting).low_secs, 99);
         for policies in [Policies::Some(1), Policies::Unknown] {
-            assert_eq!(Armings::in_force(&defaults(), policies).idle_age(&waiting), IdleAge::UNKNOWN);
+            assert_eq!(Armings::in_force(&defaults(), policies, UPTIME_SECS).idle_age(&waiting), IdleAge::UNKNOWN);
         }
         let mut helped = waiting;
         helped.extensions.insert(Extension::Helper);
@@ -211,8 +216,15 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_idle_for_longer_than_the_host_is_up() {
+        let armings = Armings::in_force(&defaults(), Policies::None, 3600);
+        assert_eq!(armings.idle_age(&established(299)), IdleAge { low_secs: 0, high_secs: Some(1) });
+        assert_eq!(armings.idle_age(&established(301)), IdleAge::UNKNOWN, "armed by something else, by hand perhaps");
+    }
+
+    #[test]
     fn a_timeout_that_was_not_read_bounds_nothing() {
-        let armings = Armings::in_force(&Timeouts::default(), Policies::None);
+        let armings = Armings::in_force(&Timeouts::default(), Policies::None, UPTIME_SECS);
         assert_eq!(armings.idle_age(&established(10)), IdleAge::UNKNOWN);
         assert!(!armings.is_armed_otherwise(&established(10)));
     }

@@ -9,7 +9,7 @@
 //! use plimsoll_census::{Armings, Counting};
 //! use plimsoll_model::{Coverage, Occupancy, Policies, Range, Timeouts};
 //!
-//! let counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None));
+//! let counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None, u32::MAX));
 //! let census = counting.finish(Coverage::Complete, Occupancy(0), Default::default());
 //! assert_eq!(census.live, Range::exact(0));
 //! ```

@@ -1,4 +1,5 @@
 //! The intervals of a sample cover the truth as often as they say, and gc's work at the beginning is recognised.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
 
 use std::net::Ipv4Addr;
 
@@ -69,7 +70,7 @@ fn population(entries: usize) -> Vec<Entry> {
 fn sampled(dump: &[Entry]) -> Census {
     const DATAGRAM: usize = 120;
     let occupancy = Occupancy(dump.len() as u32);
-    let mut counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None));
+    let mut counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None, u32::MAX));
     for datagram in dump.chunks(DATAGRAM) {
         datagram.iter().for_each(|entry| counting.add(entry));
         if counting.is_precise_enough(occupancy) {
@@ -134,7 +135,7 @@ fn after_gc_pressure(seed: u64) -> Vec<Entry> {
 fn gc_pressure_at_the_beginning_of_a_dump_is_recognised() {
     for seed in 0..20 {
         let dump = after_gc_pressure(seed);
-        let mut counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None));
+        let mut counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None, u32::MAX));
         dump.iter().for_each(|entry| counting.add(entry));
         assert!(counting.is_uneven());
         let census = counting.finish(Coverage::Complete, Occupancy(dump.len() as u32), DumpNotes::default());
@@ -153,7 +154,7 @@ fn unevenness_of_another_kind_is_not_blamed_on_gc() {
     // The other way round: the first part is richer in what gc kills.
     let mut dump = after_gc_pressure(7);
     dump.reverse();
-    let mut counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None));
+    let mut counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None, u32::MAX));
     dump.iter().for_each(|entry| counting.add(entry));
     let census = counting.finish(Coverage::Complete, Occupancy(dump.len() as u32), DumpNotes::default());
     assert!(matches!(census.homogeneity, Homogeneity::Uneven { .. }), "{:?}", census.homogeneity);
@@ -161,7 +162,7 @@ fn unevenness_of_another_kind_is_not_blamed_on_gc() {
 
 #[test]
 fn an_entry_that_a_dump_shows_twice_counts_once_and_two_that_share_an_id_count_twice() {
-    let mut counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None));
+    let mut counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None, u32::MAX));
     let first = entry(1, TcpState::Established, ASSURED);
     let same_id = Entry { id: 1, ..entry(2, TcpState::Established, ASSURED) };
     for shown in [first, same_id, first, entry(3, TcpState::Established, ASSURED), same_id] {
@@ -173,7 +174,7 @@ fn an_entry_that_a_dump_shows_twice_counts_once_and_two_that_share_an_id_count_t
 
 #[test]
 fn an_offloaded_entry_is_a_class_of_its_own() {
-    let mut counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None));
+    let mut counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None, u32::MAX));
     let offloaded = Entry {
         status: ASSURED.and(Status::OFFLOAD),
         state: ProtocolState::None,

@@ -1,4 +1,5 @@
 //! `plimsoll check` on the real kernel, in namespaces of the test's own. Needs root.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
 
 mod support;
 
@@ -282,7 +283,7 @@ fn reading_registers_no_hook() {
 
 fn diff(before: &str, after: &str) -> String {
     let changed = before.lines().zip(after.lines()).filter(|(before, after)| before != after);
-    changed.map(|(before, after)| format!("- {before}\n+ {after}\n")).collect()
+    changed.map(|(before, after)| format!("- {before}\n+ {after}")).collect::<Vec<_>>().join("\n")
 }
 
 /// A process in a namespace, killed when dropped.
@@ -447,9 +448,9 @@ fn policies_leave_idle_ages_unknown() {
     lab.fill(entries(Kind::AssuredTcp(TcpState::TimeWait), 0, 100)).unwrap();
     let idle = |document: &Value| namespace(document, lab.name())["census"]["idle"][0].clone();
     let arguments = ["check", "--netns", lab.name(), "--interval", "0", "--json"];
-    lab.set("net/netfilter/nf_conntrack_tcp_timeout_time_wait", 4000).unwrap();
+    lab.set("net/netfilter/nf_conntrack_tcp_timeout_time_wait", 3700).unwrap();
     let before = idle(&plimsoll(&arguments).json());
-    assert_eq!(before["certainly_over"][2], 100, "armed with 4000 s, 3600 s left: {before}");
+    assert_eq!(before["certainly_over"][1], 100, "armed with 3700 s, 3600 s left: {before}");
     lab.nft("table inet t { ct timeout short { protocol udp; policy = { replied : 5 }; }; }\n").unwrap();
     let document = plimsoll(&arguments).json();
     assert_eq!(namespace(&document, lab.name())["policies"], serde_json::json!({ "some": 1 }));

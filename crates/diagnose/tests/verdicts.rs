@@ -1,4 +1,5 @@
 //! From a reading to a verdict: each finding where it must be, and nowhere else.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -69,7 +70,7 @@ fn change(values: &[(Counter, u32)]) -> Change {
 
 /// A whole census with so many entries that `early_drop` may kill and so many that it may not.
 fn census(killable: u32, assured: u32) -> plimsoll_model::Census {
-    let mut counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None));
+    let mut counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None, u32::MAX));
     for number in 0..killable + assured {
         let source = Ipv4Addr::from_bits(0x0a00_0000 + number).into();
         let layer4 = Layer4::Ports { source: 1024, destination: 443 };

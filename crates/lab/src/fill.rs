@@ -36,7 +36,6 @@ pub fn entries(kind: Kind, first: u32, count: u32) -> impl Iterator<Item = NewEn
 fn entry(kind: Kind, number: u32) -> NewEntry {
     let source = Ipv4Addr::from_bits(0x0a00_0000 | (number >> 4 & 0x00ff_ffff));
     // 16 source ports an address; each kind has a range of its own.
-    #[expect(clippy::cast_possible_truncation, reason = "masked to four bits")]
     let source_port = 1024 + (number & 0xf) as u16;
     let (protocol, tcp_state, status, offset) = match kind {
         Kind::AssuredTcp(state) => (Protocol::TCP, Some(state), ASSURED, 0x100 * (state as u16 + 1)),

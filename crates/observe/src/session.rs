@@ -63,6 +63,8 @@ impl<'a> Session<'a> {
             let end = self.started + self.options.interval.min(self.options.timeout);
             std::thread::sleep(end.saturating_sub(monotonic_now()));
             self.read_again();
+            // What the kernel logged meanwhile; where it cannot be read, that has been said.
+            self.snapshot.log = self.host.kernel_log(monotonic_now()).ok().or(self.snapshot.log);
             // Some may have dropped meanwhile: their entries are worth reading, or worth reading to the end.
             for place in 0..self.places.len() {
                 self.read_entries(place, provisional);
@@ -136,7 +138,9 @@ impl<'a> Session<'a> {
         let failed = |error: reader::Error| reading::unseen_entries(namespace, &error.to_string(), needs(&error));
         let place = Place::of(found);
         let (timeouts, policies, unseen) = reading::timeouts(&self.host, place);
-        let armings = Armings::in_force(&timeouts, policies);
+        // Timeouts run on the kernel's ticks, which stand still with the monotonic clock while the host sleeps.
+        let uptime_secs = u32::try_from(monotonic_now().as_secs()).unwrap_or(u32::MAX);
+        let armings = Armings::in_force(&timeouts, policies, uptime_secs);
         let snapshot = &mut self.snapshot.namespaces[index];
         (snapshot.timeouts, snapshot.policies) = (timeouts, policies);
         self.snapshot.unseen.extend(unseen);

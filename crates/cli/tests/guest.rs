@@ -1,0 +1,287 @@
+//! `plimsoll check` on another kernel, Debian's stock 6.1 in QEMU: what needs modules or global settings. Needs what
+//! scripts/test installs, and no right.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "the helpers of tests, too, panic")]
+
+mod support;
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use plimsoll_lab::guest::{Guest, Step, Transcript};
+use serde_json::Value;
+
+/// For a machine much slower than any it was tried on.
+const TIMEOUT: Duration = Duration::from_mins(5);
+
+/// Sends one UDP packet to each of some ports, so that each asks for an entry of its own, and says how many the kernel
+/// refused to send: `send-udp ADDRESS FIRST-PORT LAST-PORT`.
+const SEND_UDP: &str = r#"#!/bin/perl
+my ($address, $first, $last) = @ARGV;
+my ($AF_INET, $SOCK_DGRAM) = (2, 2);
+socket(my $socket, $AF_INET, $SOCK_DGRAM, 0) or die $!;
+my $refused = 0;
+for my $port ($first .. $last) {
+    my $to = pack("S n C4 x8", $AF_INET, $port, split(/\./, $address));
+    send($socket, "plimsoll", 0, $to) or $refused++;
+}
+print "$refused\n";
+"#;
+
+/// What the scripts share.
+const COMMON: &str = r#"
+set_max() { echo "$1" >/proc/sys/net/netfilter/nf_conntrack_max; }
+set_buckets() { echo "$1" >/sys/module/nf_conntrack/parameters/hashsize; }
+count() { cat /proc/sys/net/netfilter/nf_conntrack_count; }
+check() { plimsoll check --json "$@"; }
+
+# Tracks what is sent, for an hour, so that nothing expires meanwhile.
+track() {
+    ip link set lo up
+    nft 'table inet lab { chain out { type filter hook output priority 0; ct state invalid counter; }; }'
+    echo 3600 >/proc/sys/net/netfilter/nf_conntrack_udp_timeout
+}
+
+# Returns when there is much to receive at a socket of netfilter's.
+await_dump() (
+    set +x
+    until awk '$2 == 12 && $5 > 16000 { found = 1 } END { exit !found }' /proc/net/netlink; do :; done
+)
+
+# Takes a step while new flows come, a thousand to each of many addresses.
+step_under_fire() {
+    rm -f /tmp/cease
+    for host in $(seq 1 250); do
+        [ -e /tmp/cease ] || send-udp "127.0.1.$host" 1 1000
+    done &
+    step "$@"
+    touch /tmp/cease
+    wait $!
+}
+"#;
+
+fn guest() -> Guest {
+    let guest = Guest::new().program(support::PLIMSOLL).file("/bin/send-udp", SEND_UDP);
+    let guest = ["nft", "conntrack", "perl"].into_iter().fold(guest, Guest::program);
+    ["nf_conntrack", "nf_conntrack_netlink", "nft_ct"].into_iter().fold(guest, Guest::module)
+}
+
+fn run(guest: &Guest, script: &str) -> Transcript {
+    guest.run(&format!("{COMMON}\n{script}"), TIMEOUT).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn reading_loads_no_module() {
+    let transcript = run(
+        &guest(),
+        r"
+        state() {
+            cat /proc/modules /proc/net/netlink
+            find /sys/module /proc/net/ /proc/sys/net
+        }
+        step bare-before state
+        step bare check
+        step bare-after state
+
+        modprobe nf_conntrack
+        step untracked check
+
+        track
+        ping -c 1 127.0.0.1
+        step tracking-before state
+        step tracking check --netns this
+        step tracking-after state
+
+        # That what was not loaded could have been, by asking for it.
+        conntrack -L
+        step asked state
+        ",
+    );
+    let output = |name| transcript.step(name).unwrap().output.as_str();
+
+    let bare = Checked::of(&transcript, "bare");
+    assert_eq!(output("bare-before"), output("bare-after"));
+    assert!(!output("bare-before").contains("nfnetlink"));
+    bare.ended("ok", 0);
+    assert_eq!(bare.json["module"], "absent");
+    assert_eq!(bare.finding("nothing-tracked")["confidence"], "certain");
+    assert_eq!(bare.json["unseen"], Value::Array(Vec::new()), "where nothing is tracked there is nothing to be seen");
+
+    let untracked = Checked::of(&transcript, "untracked");
+    assert_eq!(untracked.json["module"], "loaded");
+    assert_eq!(untracked.host()["tracking"]["answer"], "inconclusive", "this kernel cannot list its hooks");
+    assert_eq!(untracked.finding("nothing-tracked")["severity"], "info");
+
+    let tracking = Checked::of(&transcript, "tracking");
+    assert_eq!(output("tracking-before"), output("tracking-after"));
+    assert!(!output("tracking-before").contains("nf_conntrack_netlink "));
+    assert!(output("asked").contains("nf_conntrack_netlink "));
+    tracking.ended("ok", 0);
+    assert_eq!(tracking.host()["tracking"]["answer"], "yes");
+    assert_eq!(tracking.host()["occupancy"], 1);
+    assert_eq!(tracking.host()["census"], Value::Null);
+    let unseen = tracking.json["unseen"].as_array().unwrap();
+    let entries = unseen.iter().find(|gap| gap["reading"] == "entries").expect("the entries that were not read");
+    assert!(entries["needs"].as_str().unwrap().contains("nf_conntrack_netlink"), "{entries}");
+    assert_eq!(tracking.finding("cannot-see")["severity"], "info");
+}
+
+#[test]
+fn limits_are_told_apart() {
+    let established = entries(0..1000, "ESTABLISHED");
+    let transcript = run(
+        &guest().file("/established", established),
+        r"
+        modprobe nf_conntrack_netlink
+        track
+        set_max 200000
+
+        # Chains of any length are refused at 50 to 79 nodes: with 512 buckets that is long before the limit.
+        set_buckets 512
+        step small-hash check --interval 0
+        send-udp 127.0.0.1 1 18000
+        step_under_fire long-chains check
+
+        # The buckets change while a dump waits to be received.
+        set_buckets 8192
+        step count count
+        step resized check --exact --netns this --interval 0 &
+        await_dump
+        set_buckets 65536
+        wait $!
+
+        # Full of what early_drop kills.
+        conntrack -F
+        set_buckets 1024
+        set_max 4000
+        send-udp 127.0.0.1 1 4000
+        step_under_fire half-open check
+        step refused send-udp 127.0.0.2 1 1000
+
+        # Full of what nothing kills.
+        conntrack -F
+        set_max 1000
+        conntrack -R /established
+        send-udp 127.0.0.1 1 100
+        step_under_fire full check
+        step log dmesg
+        ",
+    );
+
+    let small_hash = Checked::of(&transcript, "small-hash");
+    small_hash.ended("warning", 1);
+    assert_eq!(small_hash.finding("hash-too-small")["severity"], "warning");
+
+    let long_chains = Checked::of(&transcript, "long-chains");
+    long_chains.ended("critical", 2);
+    assert_eq!(long_chains.finding("hash-too-small")["severity"], "critical");
+    assert!(long_chains.evidence("chain-too-long", "chain_too_long_per_sec") > 0.0);
+    assert!(long_chains.counted("chain_too_long") > 0);
+    assert_eq!(long_chains.counted("drop"), 0, "the chain cap does not show in `drop`");
+    assert!(long_chains.finding("table-full").is_null());
+
+    let resized = Checked::of(&transcript, "resized");
+    let count: u64 = transcript.step("count").unwrap().output.trim().parse().unwrap();
+    let census = &resized.host()["census"];
+    assert_eq!(resized.json["limits"]["buckets"], 65_536);
+    assert_eq!(census["restarts"], 1);
+    assert_eq!(census["coverage"]["kind"], "complete");
+    assert_eq!(census["read"], count, "each entry once: {}", census["duplicates"]);
+
+    let half_open = Checked::of(&transcript, "half-open");
+    half_open.ended("warning", 1);
+    assert_eq!(half_open.finding("table-full")["severity"], "warning");
+    assert!(half_open.evidence("table-full", "new_flow_loss_ratio") < 0.01);
+    assert!(half_open.evidence("early-drop", "early_drop_entries") > 0.0);
+    assert_eq!(half_open.counted("drop"), 0);
+    assert_eq!(transcript.step("refused").unwrap().output, "0\n", "packets of new flows");
+
+    let full = Checked::of(&transcript, "full");
+    full.ended("critical", 2);
+    assert_eq!(full.finding("table-full")["severity"], "critical");
+    assert_eq!(full.finding("table-full")["confidence"], "certain");
+    assert!(full.evidence("table-full", "full_table_drops") > 0.0);
+    assert!(full.counted("drop") > 0);
+    let log = &transcript.step("log").unwrap().output;
+    assert!(log.contains("nf_conntrack: nf_conntrack: table full, dropping packet"), "{log}");
+    assert!(full.evidence("table-full", "log_last_secs_ago") < 60.0);
+    assert!(full.json["log"]["unnamed"]["lines"].as_u64().unwrap() > 0);
+}
+
+/// A refused packet asks gc for help. It runs once a minute, begins at the first bucket, and stops long before the last.
+#[test]
+fn gc_under_pressure_is_seen_in_the_entries() {
+    let entries = entries(0..9000, "ESTABLISHED") + &entries(9000..12_000, "TIME_WAIT");
+    let transcript = run(
+        &guest().file("/entries", entries),
+        r#"
+        modprobe nf_conntrack_netlink
+        track
+        set_max 12000
+        conntrack -R /entries
+        step before check --interval 0
+        send-udp 127.0.0.1 1 100
+        while [ "$(count)" -ge 12000 ]; do sleep 1; done
+        step after check --interval 0
+        "#,
+    );
+    assert_eq!(Checked::of(&transcript, "before").host()["census"]["homogeneity"]["kind"], "alike");
+    let after = Checked::of(&transcript, "after");
+    let homogeneity = &after.host()["census"]["homogeneity"];
+    assert_eq!(homogeneity["kind"], "gc_pressure", "{homogeneity}");
+    assert!(homogeneity["share_in_first"].as_f64() < homogeneity["share_in_rest"].as_f64(), "{homogeneity}");
+}
+
+/// Assured TCP entries in a state, as `conntrack --load-file` takes them.
+fn entries(numbers: std::ops::Range<u32>, state: &str) -> String {
+    numbers.fold(String::new(), |mut lines, number| {
+        let client = std::net::Ipv4Addr::from_bits(0x0a00_0000 | number);
+        writeln!(
+            lines,
+            "-A -t 3600 -u SEEN_REPLY,ASSURED -p tcp --state {state} -s {client} -d 192.0.2.1 --sport 1024 --dport 443 \
+             -r 192.0.2.1 -q {client} --reply-port-src 443 --reply-port-dst 1024"
+        )
+        .unwrap();
+        lines
+    })
+}
+
+/// What `check --json` wrote, and how it ended.
+struct Checked<'a> {
+    step: &'a Step,
+    json: Value,
+}
+
+impl<'a> Checked<'a> {
+    fn of(transcript: &'a Transcript, name: &str) -> Self {
+        let step = transcript.step(name).unwrap();
+        let json = serde_json::from_str(&step.output).unwrap_or_else(|error| panic!("{error}: {step:?}"));
+        Self { step, json }
+    }
+
+    #[track_caller]
+    fn ended(&self, verdict: &str, exit_code: u8) {
+        let told = (self.json["verdict"].as_str().unwrap(), self.step.exit_code);
+        assert_eq!(told, (verdict, exit_code), "{}: {:#}", self.step.name, self.json["findings"]);
+    }
+
+    fn host(&self) -> &Value {
+        support::namespace(&self.json, "host")
+    }
+
+    fn finding(&self, id: &str) -> &Value {
+        support::finding(&self.json, id)
+    }
+
+    #[track_caller]
+    fn evidence(&self, id: &str, key: &str) -> f64 {
+        let evidence = self.finding(id)["evidence"].as_array();
+        let keyed = evidence.and_then(|evidence| evidence.iter().find(|evidence| evidence["key"] == key));
+        let value = keyed.and_then(|evidence| evidence["value"].as_f64());
+        value.unwrap_or_else(|| panic!("{}: no {key} of {id}: {:#}", self.step.name, self.json["findings"]))
+    }
+
+    /// What a counter of the host's namespace rose by in the interval.
+    fn counted(&self, counter: &str) -> u64 {
+        self.host()["change"]["counters"][counter].as_u64().unwrap()
+    }
+}

@@ -1,0 +1,103 @@
+//! Another kernel, booted in QEMU: for what cannot be tried inside a namespace (limits, buckets, modules, a reboot).
+//!
+//! The processor is emulated, so neither KVM nor any right is needed. The machine lives in an initramfs that is put
+//! together for each run; nothing of it reaches the host but what its script recorded.
+
+mod archive;
+mod contents;
+mod error;
+mod kernel;
+mod machine;
+mod transcript;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use self::error::Error;
+use self::kernel::Kernel;
+use self::machine::Machine;
+pub use self::transcript::{Step, Transcript};
+
+/// A machine to be booted: busybox, the stock kernel, and what is added here.
+#[derive(Clone, Debug, Default)]
+pub struct Guest {
+    programs: Vec<PathBuf>,
+    modules: Vec<String>,
+    files: Vec<(PathBuf, Vec<u8>)>,
+}
+
+impl Guest {
+    /// A machine with nothing but busybox in it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a program of this host, by its path or its name, with the libraries it needs; it goes by its file's name.
+    #[must_use]
+    pub fn program(mut self, program: impl AsRef<Path>) -> Self {
+        self.programs.push(program.as_ref().to_path_buf());
+        self
+    }
+
+    /// Adds a kernel module and those that it needs. They are there to be loaded, by the script or by the kernel
+    /// itself; none is loaded yet.
+    #[must_use]
+    pub fn module(mut self, name: &str) -> Self {
+        self.modules.push(name.to_string());
+        self
+    }
+
+    /// Adds a file, by its absolute path in the guest.
+    #[must_use]
+    pub fn file(mut self, path: impl AsRef<Path>, contents: impl Into<Vec<u8>>) -> Self {
+        self.files.push((path.as_ref().to_path_buf(), contents.into()));
+        self
+    }
+
+    /// Boots the machine, runs a shell script in it as root (`sh -eux`), and powers it off.
+    ///
+    /// The script says `step NAME COMMAND…` where what a command writes to standard output, and its exit code, are to
+    /// be in the transcript. Everything else that is written goes to the machine's console, which an error shows.
+    pub fn run(&self, script: &str, timeout: Duration) -> Result<Transcript, Error> {
+        let kernel = Kernel::stock()?;
+        let initramfs = contents::initramfs(self, &kernel, script)?;
+        let ended = Machine::boot(&kernel, &initramfs)?.wait(timeout)?;
+        Transcript::parse(&ended.recorded, &ended.console)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENOUGH: Duration = Duration::from_mins(2);
+
+    #[test]
+    fn a_script_that_fails_shows_where() {
+        let error = Guest::new().run("step well true\ncat /nowhere\nstep ill true", ENOUGH).unwrap_err();
+        assert!(matches!(error, Error::Script { exit_code: 1, .. }), "{error}");
+        assert!(error.to_string().contains("+ cat /nowhere"), "{error}");
+    }
+
+    #[test]
+    fn a_kernel_that_panics_is_no_end_of_a_script() {
+        let error = Guest::new().run("step well true\necho c >/proc/sysrq-trigger", ENOUGH).unwrap_err();
+        assert!(matches!(error, Error::Transcript { .. }), "{error}");
+        assert!(error.to_string().contains("Kernel panic"), "{error}");
+    }
+
+    #[test]
+    fn a_guest_that_takes_too_long_is_killed() {
+        let error = Guest::new().run("sleep 1000", Duration::from_secs(1)).unwrap_err();
+        assert!(matches!(error, Error::TimeUp { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_is_missing_is_named_before_anything_is_booted() {
+        let module = Guest::new().module("nf_nothing").run("", ENOUGH).unwrap_err();
+        assert!(matches!(module, Error::NoModule { module } if module == "nf_nothing"));
+        let program = Guest::new().program("no-such-program").run("", ENOUGH).unwrap_err();
+        assert!(matches!(program, Error::NoProgram { program, .. } if program == "no-such-program"));
+        assert!(Error::no_program("nft").to_string().ends_with("apt-get install nftables"));
+    }
+}

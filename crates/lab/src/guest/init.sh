@@ -1,0 +1,27 @@
+#!/bin/busybox sh
+# The guest's first process: makes it a machine, runs /script, says how that ended, and switches the power off.
+/bin/busybox --install -s /bin 2>/dev/null
+export PATH=/bin
+# Where the kernel looks for modprobe.
+ln -s bin /sbin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+stty -F /dev/ttyS1 raw
+exec 3>/dev/ttyS1
+
+cat >/steps <<'STEPS'
+# Runs a command and records its standard output and exit code: a header that tells the length, then the bytes.
+step() {
+    step_name=$1
+    shift
+    step_code=0
+    "$@" >/tmp/step || step_code=$?
+    echo "step $step_name $step_code $(wc -c </tmp/step)" >&3
+    cat /tmp/step >&3
+}
+STEPS
+sh -euxc '. /steps; . /script' </dev/null >/dev/console 2>&1
+echo "end $?" >&3
+exec 3>&-
+poweroff -f

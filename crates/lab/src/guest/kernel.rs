@@ -1,0 +1,93 @@
+//! The guest's kernel: Debian's package, unpacked, with the lists that depmod(8) makes of its modules.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Error;
+use super::contents::output_of;
+
+/// A kernel and its modules.
+#[derive(Debug)]
+pub(super) struct Kernel {
+    root: PathBuf,
+    release: String,
+}
+
+/// A file of a module, as it goes into the guest.
+#[derive(Debug)]
+pub(super) struct ModuleFile {
+    pub(super) path: PathBuf,
+    pub(super) contents: Vec<u8>,
+}
+
+/// What says which module needs which, which answers to which request, and which are part of the kernel's image.
+const LISTS: [&str; 3] = ["modules.dep", "modules.alias", "modules.builtin"];
+
+impl Kernel {
+    /// The one that scripts/test fetches.
+    pub(super) fn stock() -> Result<Self, Error> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guest");
+        let missing = || Error::NoKernel { looked_in: root.clone() };
+        let kernels = fs::read_dir(root.join("lib/modules")).map_err(|_| missing())?;
+        let release = kernels
+            .flatten()
+            .map(|folder| folder.file_name().to_string_lossy().into_owned())
+            .filter(|release| root.join(format!("boot/vmlinuz-{release}")).exists())
+            .max()
+            .ok_or_else(missing)?;
+        Ok(Self { root, release })
+    }
+
+    pub(super) fn image(&self) -> PathBuf {
+        self.root.join(format!("boot/vmlinuz-{}", self.release))
+    }
+
+    /// The files without which no module can be loaded by its name.
+    pub(super) fn lists(&self) -> Result<Vec<ModuleFile>, Error> {
+        LISTS
+            .map(|list| {
+                // The lists name modules as they lie in the guest: not compressed.
+                let contents = self.read(list)?.replace(".ko.xz", ".ko").into_bytes();
+                Ok(ModuleFile { path: self.folder().join(list), contents })
+            })
+            .into_iter()
+            .collect()
+    }
+
+    /// A module's file and those of all that it needs; none for what is part of the kernel's image.
+    pub(super) fn module(&self, name: &str) -> Result<Vec<ModuleFile>, Error> {
+        if let Some(line) = self.read("modules.dep")?.lines().find(|line| is_module(line.split(':').next(), name)) {
+            return line.split_whitespace().map(|file| self.module_file(file.trim_end_matches(':'))).collect();
+        }
+        if self.read("modules.builtin")?.lines().any(|line| is_module(Some(line), name)) {
+            return Ok(Vec::new());
+        }
+        Err(Error::NoModule { module: name.to_string() })
+    }
+
+    fn module_file(&self, file: &str) -> Result<ModuleFile, Error> {
+        let path = self.folder().join(file);
+        let source = self.root.join(path.strip_prefix("/").unwrap_or(&path));
+        if path.extension().is_some_and(|extension| extension == "xz") {
+            let contents = output_of("xz", &["--decompress".as_ref(), "--stdout".as_ref(), source.as_os_str()])?;
+            return Ok(ModuleFile { path: path.with_extension(""), contents });
+        }
+        Ok(ModuleFile { path, contents: fs::read(&source).map_err(Error::file(&source))? })
+    }
+
+    fn read(&self, list: &str) -> Result<String, Error> {
+        let path = self.root.join("lib/modules").join(&self.release).join(list);
+        fs::read_to_string(&path).map_err(Error::file(&path))
+    }
+
+    /// Where the modules lie in the guest.
+    fn folder(&self) -> PathBuf {
+        Path::new("/lib/modules").join(&self.release)
+    }
+}
+
+/// Whether a module's file is of that name; in file names, `-` and `_` are one.
+fn is_module(file: Option<&str>, name: &str) -> bool {
+    let stem = file.and_then(|file| file.rsplit('/').next()).and_then(|file| file.split(".ko").next());
+    stem.is_some_and(|stem| stem.replace('-', "_") == name)
+}

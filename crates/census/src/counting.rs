@@ -195,7 +195,8 @@ impl Counting {
         tally.read += 1;
         tally.certainly[idle_bin(low_secs)] += 1;
         tally.possibly[high_secs.map_or(IDLE_BINS - 1, idle_bin)] += 1;
-        tally.armed_otherwise += u64::from(self.armings.is_armed_otherwise(entry));
+        // Where the age has an upper bound, a timeout in force explains it.
+        tally.armed_otherwise += u64::from(high_secs.is_none() && self.armings.is_armed_otherwise(entry));
     }
 
     #[inline]

@@ -25,8 +25,9 @@ impl Duplicates {
     /// Whether the entry was seen just before; remembers it if not.
     #[inline]
     pub fn is_repeated(&mut self, entry: &Entry) -> bool {
-        // One pass without branches over the ids, which fit a few cache lines; tuples only where an id matches.
-        let same_id = self.ids.iter().filter(|id| **id == entry.id).count();
+        // One pass without branches over the ids, which fit a few cache lines; tuples only where an id matches. Summed in
+        // the ids' own width, which takes half as many instructions as a count.
+        let same_id: u32 = self.ids.iter().map(|id| u32::from(*id == entry.id)).sum();
         if same_id > 0 && self.holds(entry) {
             return true;
         }

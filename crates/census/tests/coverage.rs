@@ -1,5 +1,6 @@
 //! The intervals of a sample cover the truth as often as they say, and gc's work at the beginning is recognised.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of a few hundred thousand")]
 
 use std::net::Ipv4Addr;
 
@@ -9,7 +10,7 @@ use plimsoll_model::{
     StoppedBecause, TcpState, Timeouts, Tuple, Zone,
 };
 
-/// A sequence of numbers without pattern (SplitMix64), so that a seed makes a draw repeatable.
+/// A sequence of numbers without pattern (`SplitMix64`), so that a seed makes a draw repeatable.
 struct Random(u64);
 
 impl Random {
@@ -18,7 +19,7 @@ impl Random {
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (((z ^ (z >> 31)) as u128 * bound as u128) >> 64) as usize
+        usize::try_from((u128::from(z ^ (z >> 31)) * bound as u128) >> 64).unwrap()
     }
 
     fn shuffle<T>(&mut self, items: &mut [T], first: usize) {
@@ -72,7 +73,9 @@ fn sampled(dump: &[Entry]) -> Census {
     let occupancy = Occupancy(dump.len() as u32);
     let mut counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None, u32::MAX));
     for datagram in dump.chunks(DATAGRAM) {
-        datagram.iter().for_each(|entry| counting.add(entry));
+        for entry in datagram {
+            counting.add(entry);
+        }
         if counting.is_precise_enough(occupancy) {
             let coverage = Coverage::Sample { because: StoppedBecause::PreciseEnough };
             return counting.finish(coverage, occupancy, DumpNotes::default());
@@ -136,7 +139,9 @@ fn gc_pressure_at_the_beginning_of_a_dump_is_recognised() {
     for seed in 0..20 {
         let dump = after_gc_pressure(seed);
         let mut counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None, u32::MAX));
-        dump.iter().for_each(|entry| counting.add(entry));
+        for entry in &dump {
+            counting.add(entry);
+        }
         assert!(counting.is_uneven());
         let census = counting.finish(Coverage::Complete, Occupancy(dump.len() as u32), DumpNotes::default());
         match census.homogeneity {
@@ -155,7 +160,9 @@ fn unevenness_of_another_kind_is_not_blamed_on_gc() {
     let mut dump = after_gc_pressure(7);
     dump.reverse();
     let mut counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None, u32::MAX));
-    dump.iter().for_each(|entry| counting.add(entry));
+    for entry in &dump {
+        counting.add(entry);
+    }
     let census = counting.finish(Coverage::Complete, Occupancy(dump.len() as u32), DumpNotes::default());
     assert!(matches!(census.homogeneity, Homogeneity::Uneven { .. }), "{:?}", census.homogeneity);
 }

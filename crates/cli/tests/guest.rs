@@ -125,6 +125,59 @@ fn reading_loads_no_module() {
     assert_eq!(tracking.finding("cannot-see")["severity"], "info");
 }
 
+/// Limits a conntrack zone of Open vSwitch: `limit-zone ZONE LIMIT`, where zone -1 is the default for all others.
+const LIMIT_ZONE: &str = r#"#!/bin/perl
+my ($zone, $limit) = @ARGV;
+my ($AF_NETLINK, $SOCK_RAW, $NETLINK_GENERIC) = (16, 3, 16);
+socket(my $socket, $AF_NETLINK, $SOCK_RAW, $NETLINK_GENERIC) or die $!;
+sub ask {
+    my ($family, $command, $body) = @_;
+    # nlmsghdr with NLM_F_REQUEST | NLM_F_ACK, genlmsghdr.
+    my $message = pack("L S S L L C C S a*", 20 + length $body, $family, 5, 1, 0, $command, 1, 0, $body);
+    send($socket, $message, 0, pack("S S L L", $AF_NETLINK, 0, 0, 0)) or die $!;
+    recv($socket, my $answer, 65536, 0);
+    my ($length, $kind) = unpack("L S", $answer);
+    die "refused: " . unpack("x16 l", $answer) if $kind == 2 && unpack("x16 l", $answer);
+    return $answer;
+}
+# CTRL_CMD_GETFAMILY by CTRL_ATTR_FAMILY_NAME; CTRL_ATTR_FAMILY_ID is among the attributes of the answer.
+my $name = "ovs_ct_limit\0";
+my $answer = substr ask(16, 3, pack("S S a* x3", 4 + length $name, 2, $name)), 20;
+my $family;
+while (length $answer >= 4) {
+    my ($length, $kind) = unpack("S S", $answer);
+    $family = unpack("x4 S", $answer) if $kind == 1;
+    $answer = substr $answer, ($length + 3) & ~3;
+}
+recv($socket, my $acknowledged, 65536, 0);
+# ovs_header, OVS_CT_LIMIT_CMD_SET, OVS_CT_LIMIT_ATTR_ZONE_LIMIT with one struct ovs_zone_limit.
+ask($family, 1, pack("l S S l L L", 0, 16, 1, $zone, $limit, 0));
+"#;
+
+#[test]
+fn limits_of_open_vswitchs_zones_are_read() {
+    let guest = guest().file("/bin/limit-zone", LIMIT_ZONE).module("openvswitch");
+    let transcript = run(
+        &guest,
+        r"
+        modprobe openvswitch
+        step unlimited check
+        limit-zone -1 1000
+        limit-zone 5 100
+        step limited check
+        ",
+    );
+    let unlimited = Checked::of(&transcript, "unlimited");
+    unlimited.ended("ok", 0);
+    let limits = |checked: &Checked| checked.json["elsewhere"][0]["limits"].clone();
+    assert_eq!(limits(&unlimited), serde_json::json!([{ "zone": null, "limit": 0, "count": 0 }]));
+    let limited = Checked::of(&transcript, "limited");
+    limited.ended("ok", 0);
+    let expected = [(Value::Null, 1000), (5.into(), 100)];
+    let expected = expected.map(|(zone, limit)| serde_json::json!({ "zone": zone, "limit": limit, "count": 0 }));
+    assert_eq!(limits(&limited), Value::from(expected.to_vec()));
+}
+
 #[test]
 fn limits_are_told_apart() {
     let established = entries(0..1000, "ESTABLISHED");

@@ -46,8 +46,9 @@ fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
     let mut attributes = message.attributes()?;
     for attribute in attributes.by_ref() {
         match attribute.kind {
-            cta::TUPLE_ORIG => original = Some(parse_tuple(&attribute, &mut zone, unknowns)?),
-            cta::TUPLE_REPLY => reply = Some(parse_tuple(&attribute, &mut zone, unknowns)?),
+            // Parsed below: tuples that were carried through this loop would be copied in each turn of it.
+            cta::TUPLE_ORIG => original = Some(attribute),
+            cta::TUPLE_REPLY => reply = Some(attribute),
             cta::STATUS => status = Some(Status(attribute.be32()?)),
             cta::PROTOINFO => state = parse_state(&attribute, unknowns)?,
             cta::TIMEOUT => remaining_secs = Some(attribute.be32()?),
@@ -81,6 +82,8 @@ fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
         };
         return Err(Fault::at(message.payload, Problem::Missing { kind }));
     };
+    let original = parse_tuple(&original, &mut zone, unknowns)?;
+    let reply = parse_tuple(&reply, &mut zone, unknowns)?;
     let Tuple { protocol, .. } = original;
     if protocol.name().is_none() {
         count(&mut unknowns.protocols, protocol.0);
@@ -95,7 +98,8 @@ fn count<K: Ord>(counts: &mut BTreeMap<K, u64>, unknown: K) {
     *counts.entry(unknown).or_default() += 1;
 }
 
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "called twice, and each call would copy the tuple three times")]
 fn parse_tuple(tuple: &Attribute<'_>, zone: &mut Option<Zone>, unknowns: &mut Unknowns) -> Result<Tuple, Fault> {
     match usual_tuple(tuple.value) {
         Some(tuple) => Ok(tuple),
@@ -237,6 +241,24 @@ fn parse_protocol(protocol: &Attribute<'_>, unknowns: &mut Unknowns) -> Result<(
 
 #[inline]
 fn parse_state(info: &Attribute<'_>, unknowns: &mut Unknowns) -> Result<ProtocolState, Fault> {
+    match usual_state(info.value) {
+        Some(state) => Ok(state),
+        None => parse_any_state(info, unknowns),
+    }
+}
+
+/// The state of TCP, which comes first of what its tracker tells (`tcp_to_nlattr`).
+#[inline]
+fn usual_state(bytes: &[u8]) -> Option<ProtocolState> {
+    let state: &[u8; 9] = bytes.first_chunk()?;
+    let length = u16::try_from(bytes.len()).ok()?;
+    let laid_out =
+        word(state, 0) == nested(length, cta_protoinfo::TCP) && word(state, 4) == plain(5, cta_protoinfo::STATE);
+    laid_out.then(|| TcpState::from_kernel(state[8]).map(ProtocolState::Tcp))?
+}
+
+#[inline(never)]
+fn parse_any_state(info: &Attribute<'_>, unknowns: &mut Unknowns) -> Result<ProtocolState, Fault> {
     let protocol = first_nested(info)?;
     let number = || parse_state_number(&protocol).map_err(|fault| fault.inside(protocol.kind).inside(info.kind));
     Ok(match protocol.kind {

@@ -54,7 +54,7 @@ pub use plimsoll_model::{
 };
 pub use policies::{PolicyKeeper, timeout_policies};
 pub use statistics::{TableStatistics, cpu_statistics, table_statistics};
-pub use zones::{limit_zone, zone_limits};
+pub use zones::zone_limits;
 
 /// Parsers of single datagrams, for fuzzing and for captured dumps.
 pub mod parse {

@@ -4,8 +4,8 @@
 use plimsoll_model::ZoneLimit;
 
 use crate::error::{Error, ParseError, Problem, Request};
-use crate::message::{ACK, Body, Header, Requests};
-use crate::socket::{DATAGRAM_BYTES, Socket, errno_of};
+use crate::message::{Header, Requests};
+use crate::socket::{DATAGRAM_BYTES, Socket};
 use crate::wire::{FIXED_HEADER_BYTES, Fault, Message, Messages};
 
 /// The family `nlctrl`, and its command `CTRL_CMD_GETFAMILY`.
@@ -15,9 +15,8 @@ const GET_FAMILY: u8 = 3;
 const FAMILY_ID: u16 = 1;
 const FAMILY_NAME: u16 = 2;
 
-/// `OVS_CT_LIMIT_FAMILY`, `OVS_CT_LIMIT_CMD_SET`, `OVS_CT_LIMIT_CMD_GET`.
+/// `OVS_CT_LIMIT_FAMILY`, `OVS_CT_LIMIT_CMD_GET`.
 const LIMITS_FAMILY: &[u8] = b"ovs_ct_limit\0";
-const SET_LIMITS: u8 = 1;
 const GET_LIMITS: u8 = 3;
 /// `OVS_CT_LIMIT_ATTR_ZONE_LIMIT`.
 const LIMITS: u16 = 1;
@@ -37,28 +36,6 @@ pub fn zone_limits() -> Result<Vec<ZoneLimit>, Error> {
     let mut buffer = vec![0; DATAGRAM_BYTES];
     let message = socket.receive_one(&mut buffer)?;
     parse_limits(&message).map_err(|fault| socket.broken(message.error(fault)))
-}
-
-/// Sets the limit of a zone, or the default. Nothing that only reads calls this: it is for laboratories.
-pub fn limit_zone(zone: Option<u16>, limit: u32) -> Result<(), Error> {
-    let socket = Socket::open(Request::ZoneLimits)?;
-    let header = Header { kind: family(&socket)?, flags: ACK, sequence: 2, selector: SET_LIMITS };
-    let mut value = [0; LIMIT_BYTES];
-    value[..4].copy_from_slice(&zone.map_or(DEFAULT_ZONE, i32::from).to_ne_bytes());
-    value[4..8].copy_from_slice(&limit.to_ne_bytes());
-    let write = |body: &mut Body<'_>| {
-        body.raw(&OVS_HEADER);
-        body.put(LIMITS, &value);
-    };
-    socket.send(&Requests::one(header, write))?;
-    let mut buffer = vec![0; DATAGRAM_BYTES];
-    for message in Messages::of(socket.receive(&mut buffer)?) {
-        let message = message.map_err(|problem| socket.broken(problem))?;
-        if let Some(answer) = errno_of(&message).map_err(|problem| socket.broken(problem))? {
-            return Err(socket.refused(answer));
-        }
-    }
-    Ok(())
 }
 
 /// The number that the kernel gave the family.

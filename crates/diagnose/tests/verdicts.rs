@@ -57,8 +57,12 @@ fn namespace(name: &str, relation: Relation, occupancy: u32) -> NamespaceSnapsho
 /// Counters of one CPU; those that are not named are 0.
 fn counters(values: &[(Counter, u32)]) -> CounterReading {
     let mut cpu = CpuCounters::default();
-    Counter::ALL.iter().for_each(|counter| cpu.set(*counter, 0));
-    values.iter().for_each(|(counter, value)| cpu.set(*counter, *value));
+    for counter in Counter::ALL {
+        cpu.set(counter, 0);
+    }
+    for (counter, value) in values {
+        cpu.set(*counter, *value);
+    }
     CounterReading { cpus: vec![cpu] }
 }
 

@@ -33,6 +33,43 @@ impl Dump {
     pub fn next_batch(&mut self) -> Result<Option<Batch<'_>>, Error> {
         Ok(self.raw.next_datagram()?.map(|datagram| Batch { datagram }))
     }
+
+    /// Receives as many batches as there is room for, in place of those that were there, and says whether more will
+    /// come.
+    pub fn fill(&mut self, batches: &mut Batches) -> Result<bool, Error> {
+        batches.lengths.clear();
+        let mut used = 0;
+        while let Some(room) = batches.bytes.get_mut(used..).filter(|room| room.len() >= DATAGRAM_BYTES) {
+            let Some(length) = receive(&self.raw.socket, &mut self.raw.ended, room)? else { return Ok(false) };
+            batches.lengths.push(length);
+            used += length;
+        }
+        Ok(true)
+    }
+}
+
+/// Batches in memory of their own, so that one thread can count them while another has the kernel fill more.
+#[derive(Debug)]
+pub struct Batches {
+    bytes: Vec<u8>,
+    lengths: Vec<usize>,
+}
+
+impl Batches {
+    /// Room for this many datagrams of the size that the kernel sends, or more.
+    pub fn with_room_for(datagrams: usize) -> Self {
+        Self { bytes: vec![0; (datagrams + 1) * DATAGRAM_BYTES / 2], lengths: Vec::with_capacity(datagrams) }
+    }
+
+    /// The batches, in the order in which they came.
+    pub fn iter(&self) -> impl Iterator<Item = Batch<'_>> {
+        let mut rest = self.bytes.as_slice();
+        self.lengths.iter().map_while(move |length| {
+            let (datagram, behind) = rest.split_at_checked(*length)?;
+            rest = behind;
+            Some(Batch { datagram })
+        })
+    }
 }
 
 /// A dump of which only the framing is looked at: what any reader has to do, and nothing more. It is the yardstick for
@@ -54,25 +91,31 @@ impl RawDump {
 
     /// Receives the next datagram; `None` at the end.
     pub fn next_datagram(&mut self) -> Result<Option<&[u8]>, Error> {
-        if self.ended {
-            return Ok(None);
-        }
-        // Nothing comes after a failure.
-        self.ended = true;
-        let datagram = self.socket.receive(&mut self.buffer)?;
-        let mut holds_entries = false;
-        let mut holds_the_end = false;
-        for message in Messages::of(datagram) {
-            let message = message.map_err(|problem| self.socket.broken(problem))?;
-            if self.socket.ends_dump(&message)? {
-                holds_the_end = true;
-                break;
-            }
-            holds_entries = true;
-        }
-        self.ended = holds_the_end || !holds_entries;
-        Ok(holds_entries.then_some(datagram))
+        let length = receive(&self.socket, &mut self.ended, &mut self.buffer)?;
+        Ok(length.and_then(|length| self.buffer.get(..length)))
     }
+}
+
+/// Receives a datagram of a dump and returns its length; `None` at the end.
+fn receive(socket: &Socket, ended: &mut bool, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
+    if *ended {
+        return Ok(None);
+    }
+    // Nothing comes after a failure.
+    *ended = true;
+    let datagram = socket.receive(buffer)?;
+    let mut holds_entries = false;
+    let mut holds_the_end = false;
+    for message in Messages::of(datagram) {
+        let message = message.map_err(|problem| socket.broken(problem))?;
+        if socket.ends_dump(&message)? {
+            holds_the_end = true;
+            break;
+        }
+        holds_entries = true;
+    }
+    *ended = holds_the_end || !holds_entries;
+    Ok(holds_entries.then_some(datagram.len()))
 }
 
 /// Some entries of a dump, in the receive buffer.

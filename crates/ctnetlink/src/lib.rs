@@ -44,7 +44,7 @@ mod wire;
 mod zones;
 
 pub use create::{NewEntry, create};
-pub use dump::{Batch, Dump, Entries, RawDump};
+pub use dump::{Batch, Batches, Dump, Entries, RawDump};
 pub use entry::DumpedEntry;
 pub use error::{AttributePath, Error, ParseError, Problem, Request};
 pub use hooks::conntrack_is_hooked;

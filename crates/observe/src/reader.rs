@@ -1,9 +1,13 @@
 //! A namespace's entries, read as far as is wanted.
 
+use std::io;
+use std::panic::resume_unwind;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
 use std::time::Duration;
 
 use plimsoll_census::{Armings, Counting, DumpNotes};
-use plimsoll_ctnetlink::{Dump, Unknowns};
+use plimsoll_ctnetlink::{Batch, Batches, Dump, Unknowns};
 use plimsoll_host::{HostFs, monotonic_now};
 use plimsoll_model::{Buckets, Census, Coverage, Occupancy, StoppedBecause};
 
@@ -12,6 +16,11 @@ use crate::place::{Place, Unvisited};
 
 /// A table is resized rarely; twice within one dump and something is wrong.
 const MOST_RESTARTS: u32 = 2;
+
+/// Buffers between receiving and counting: one is filled, one is counted, one waits.
+const BUFFERS: usize = 3;
+/// So many that a thread is woken every millisecond or two, not for each datagram.
+const DATAGRAMS_A_BUFFER: usize = 8;
 
 /// A dump under way and what was counted of it. The dump belongs to the namespace in which it was begun, so it can be
 /// read on from anywhere.
@@ -33,6 +42,8 @@ pub(crate) enum Error {
     Netlink(#[from] plimsoll_ctnetlink::Error),
     #[error(transparent)]
     Unvisited(#[from] Unvisited),
+    #[error("cannot start a thread to count entries in: {0}")]
+    Thread(io::Error),
 }
 
 impl<'a> Reader<'a> {
@@ -52,7 +63,10 @@ impl<'a> Reader<'a> {
     /// Reads on: until the depth is reached, the dump ends, or `deadline` (on the monotonic clock) is past.
     pub(crate) fn read(&mut self, depth: Depth, occupancy: Occupancy, deadline: Duration) -> Result<Coverage, Error> {
         loop {
-            let stopped = self.read_once(depth, occupancy, deadline)?;
+            let stopped = match depth {
+                Depth::Exact => self.read_all(deadline)?,
+                Depth::Precise | Depth::Sample(_) => self.read_some(depth, occupancy, deadline)?,
+            };
             if self.host.buckets().ok() == self.buckets {
                 return Ok(stopped.map_or(Coverage::Complete, |because| Coverage::Sample { because }));
             }
@@ -78,7 +92,8 @@ impl<'a> Reader<'a> {
         self.counting.finish(coverage, occupancy, notes)
     }
 
-    fn read_once(
+    /// Reads batch by batch until the depth is reached; `None` at the end of the dump.
+    fn read_some(
         &mut self,
         depth: Depth,
         occupancy: Occupancy,
@@ -97,10 +112,37 @@ impl<'a> Reader<'a> {
                 return Ok(Some(StoppedBecause::TimeUp));
             }
             let Some(batch) = self.dump.next_batch()? else { return Ok(None) };
-            for dumped in batch.entries(&mut self.unknown) {
-                self.counting.add(&dumped.map_err(plimsoll_ctnetlink::Error::from)?.entry);
-            }
+            count(batch, &mut self.counting, &mut self.unknown)?;
         }
+    }
+
+    /// Reads to the end of the dump. The kernel fills a datagram within the call that receives it, so a thread of its
+    /// own counts what has come, and the kernel never waits for that.
+    fn read_all(&mut self, deadline: Duration) -> Result<Option<StoppedBecause>, Error> {
+        let Self { dump, counting, unknown, .. } = self;
+        let (to_count, received) = sync_channel::<Batches>(BUFFERS);
+        let (to_fill, counted) = sync_channel(BUFFERS);
+        for _ in 0..BUFFERS {
+            // There is room for all of them, and a receiver.
+            let _ = to_fill.send(Batches::with_room_for(DATAGRAMS_A_BUFFER));
+        }
+        let count_all = move || -> Result<(), Error> {
+            for batches in received {
+                batches.iter().try_for_each(|batch| count(batch, counting, unknown))?;
+                // At the end nobody takes buffers back any more.
+                let _ = to_fill.send(batches);
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let thread = thread::Builder::new().name("plimsoll-count".to_string()).spawn_scoped(scope, count_all);
+            let thread = thread.map_err(Error::Thread)?;
+            let stopped = receive_all(dump, &counted, &to_count, deadline);
+            // Nothing more comes: the counting ends with what it has.
+            drop(to_count);
+            thread.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+            stopped
+        })
     }
 
     /// Every entry has moved to another bucket: what was read is no sample of what is there, so it begins anew.
@@ -112,4 +154,31 @@ impl<'a> Reader<'a> {
         self.unknown = Unknowns::default();
         Ok(())
     }
+}
+
+/// Receives a dump to its end into the buffers that come back from counting.
+fn receive_all(
+    dump: &mut Dump,
+    counted: &Receiver<Batches>,
+    to_count: &SyncSender<Batches>,
+    deadline: Duration,
+) -> Result<Option<StoppedBecause>, Error> {
+    // No buffer comes back, and none is taken, once counting has failed; that error is told by whoever joins it.
+    while let Ok(mut batches) = counted.recv() {
+        if monotonic_now() >= deadline {
+            return Ok(Some(StoppedBecause::TimeUp));
+        }
+        let more = dump.fill(&mut batches)?;
+        if to_count.send(batches).is_err() || !more {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+fn count(batch: Batch<'_>, counting: &mut Counting, unknown: &mut Unknowns) -> Result<(), Error> {
+    for dumped in batch.entries(unknown) {
+        counting.add(&dumped.map_err(plimsoll_ctnetlink::Error::from)?.entry);
+    }
+    Ok(())
 }

@@ -167,7 +167,7 @@ fn needs(error: &reader::Error) -> String {
             "root, or CAP_NET_ADMIN in the namespace's user namespace".to_string()
         }
         reader::Error::Unvisited(_) => Unvisited::NEEDS.to_string(),
-        reader::Error::Netlink(_) => "the cause of the system's answer removed".to_string(),
+        reader::Error::Netlink(_) | reader::Error::Thread(_) => "the cause of the system's answer removed".to_string(),
     }
 }
 

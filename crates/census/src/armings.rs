@@ -9,6 +9,9 @@ use crate::states::{SLOTS, slot};
 /// The candidates of one state: at most the state's own, RETRANS, UNACK and CLOSE.
 const CANDIDATES: usize = 4;
 
+/// Those in force, and behind them those that are compiled in.
+type Candidates = [Option<u32>; 2 * CANDIDATES];
+
 /// The timeouts with which entries of each state could have been armed, under the settings in force.
 ///
 /// Facts, from `nf_conntrack_proto_*.c`: the timeout of a TCP packet is the state's own, but at most RETRANS after
@@ -16,46 +19,31 @@ const CANDIDATES: usize = 4;
 /// in the middle; a reset whose sequence number is inexact leaves ESTABLISHED standing with CLOSE's. A UDP or GRE flow
 /// that has seen a reply has the short timeout or the stream's, an assured one the stream's. All else has one.
 ///
-/// A timeout that was another when the entry was last armed is not among them; nor is what somebody set by hand. Only
-/// where more time remains than any of them gives is that seen.
+/// The timeouts that are compiled in count too: they were in force before somebody set others. A third value that was in
+/// force when the entry was last armed is not among them, nor is what somebody set by hand (`conntrack -U`). Only where
+/// more time remains than any of them gives is that seen.
 #[derive(Clone, Debug)]
 pub struct Armings {
     /// By slot of the state; UDP and GRE by what their status says.
-    by_slot: Box<[[Option<u32>; CANDIDATES]]>,
+    by_slot: Box<[Candidates]>,
     policies: Policies,
     uptime_secs: u32,
 }
 
 impl Armings {
-    /// Those of the settings in force, on a host that has been up for `uptime_secs`: nothing is idle for longer.
+    /// Those of the settings in force, and of those that are compiled in, which were in force before somebody set others;
+    /// on a host that has been up for `uptime_secs`: nothing is idle for longer.
     pub fn in_force(timeouts: &Timeouts, policies: Policies, uptime_secs: u32) -> Self {
-        let get = |timeout| timeouts.get_secs(timeout);
-        let own_or_stream = |own, stream| [get(own), get(stream), None, None];
-        let mut by_slot = vec![[get(Timeout::Generic), None, None, None]; SLOTS].into_boxed_slice();
-        let mut set = |protocol, state, candidates| by_slot[slot(protocol, state)] = candidates;
-
-        for state in TcpState::ALL {
-            set(Protocol::TCP, ProtocolState::Tcp(*state), tcp(*state, timeouts));
-        }
-        for state in plimsoll_model::SctpState::ALL {
-            let own = get(Timeout::Sctp(*state));
-            set(Protocol::SCTP, ProtocolState::Sctp(*state), [own, None, None, None]);
-        }
-        set(Protocol::UDP, ProtocolState::None, own_or_stream(Timeout::Udp, Timeout::UdpStream));
-        set(Protocol::UDPLITE, ProtocolState::None, own_or_stream(Timeout::Udp, Timeout::UdpStream));
-        set(Protocol::GRE, ProtocolState::None, own_or_stream(Timeout::Gre, Timeout::GreStream));
-        set(Protocol::ICMP, ProtocolState::None, [get(Timeout::Icmp), None, None, None]);
-        set(Protocol::ICMPV6, ProtocolState::None, [get(Timeout::Icmpv6), None, None, None]);
-        // A state of a protocol that has states, but none is shown or it is not known; and DCCP, whose sysctls are not
-        // read.
-        for protocol in [Protocol::TCP, Protocol::SCTP, Protocol::DCCP] {
-            set(protocol, ProtocolState::None, [None; CANDIDATES]);
-        }
-        for number in 0..=u8::MAX {
-            set(Protocol::DCCP, ProtocolState::Dccp(number), [None; CANDIDATES]);
-            set(Protocol::TCP, ProtocolState::Unknown(number), [None; CANDIDATES]);
-        }
-        Self { by_slot, policies, uptime_secs }
+        let now = Table::of(timeouts);
+        let by_default = Table::of(&Timeouts::compiled_defaults());
+        let by_slot = now.by_slot.iter().zip(&by_default.by_slot).map(|(now, by_default)| {
+            // What is the same twice is looked at once; what was not read is not known to be the default.
+            std::array::from_fn(|n| match n.checked_sub(CANDIDATES) {
+                None => now[n],
+                Some(n) => by_default[n].filter(|secs| now[n].is_some() && !now.contains(&Some(*secs))),
+            })
+        });
+        Self { by_slot: by_slot.collect(), policies, uptime_secs }
     }
 
     /// How long an entry has seen no packet.
@@ -101,16 +89,58 @@ impl Armings {
     }
 
     #[inline]
-    fn candidates(&self, entry: &Entry) -> [Option<u32>; CANDIDATES] {
-        let [own, second, third, fourth] = self.by_slot[slot(entry.original.protocol, entry.state)];
+    fn candidates(&self, entry: &Entry) -> Candidates {
+        let all = self.by_slot[slot(entry.original.protocol, entry.state)];
         let has_stream = matches!(entry.original.protocol, Protocol::UDP | Protocol::UDPLITE | Protocol::GRE);
-        if has_stream && entry.status.has(Status::ASSURED) {
-            [None, second, None, None]
-        } else if has_stream && !entry.status.has(Status::SEEN_REPLY) {
-            [own, None, None, None]
-        } else {
-            [own, second, third, fourth]
+        if !has_stream {
+            return all;
         }
+        // Own timeout first, the stream's second; and so once more for those that are compiled in.
+        let [own, stream, _, _, own_by_default, stream_by_default, _, _] = all;
+        let mut candidates = [None; 2 * CANDIDATES];
+        if !entry.status.has(Status::ASSURED) {
+            [candidates[0], candidates[1]] = [own, own_by_default];
+        }
+        if entry.status.has(Status::SEEN_REPLY) {
+            [candidates[2], candidates[3]] = [stream, stream_by_default];
+        }
+        candidates
+    }
+}
+
+/// The candidates of each slot under one set of timeouts.
+struct Table {
+    by_slot: Vec<[Option<u32>; CANDIDATES]>,
+}
+
+impl Table {
+    fn of(timeouts: &Timeouts) -> Self {
+        let get = |timeout| timeouts.get_secs(timeout);
+        let own_or_stream = |own, stream| [get(own), get(stream), None, None];
+        let mut by_slot = vec![[get(Timeout::Generic), None, None, None]; SLOTS];
+        let mut set = |protocol, state, candidates| by_slot[slot(protocol, state)] = candidates;
+        for state in TcpState::ALL {
+            set(Protocol::TCP, ProtocolState::Tcp(*state), tcp(*state, timeouts));
+        }
+        for state in plimsoll_model::SctpState::ALL {
+            let own = get(Timeout::Sctp(*state));
+            set(Protocol::SCTP, ProtocolState::Sctp(*state), [own, None, None, None]);
+        }
+        set(Protocol::UDP, ProtocolState::None, own_or_stream(Timeout::Udp, Timeout::UdpStream));
+        set(Protocol::UDPLITE, ProtocolState::None, own_or_stream(Timeout::Udp, Timeout::UdpStream));
+        set(Protocol::GRE, ProtocolState::None, own_or_stream(Timeout::Gre, Timeout::GreStream));
+        set(Protocol::ICMP, ProtocolState::None, [get(Timeout::Icmp), None, None, None]);
+        set(Protocol::ICMPV6, ProtocolState::None, [get(Timeout::Icmpv6), None, None, None]);
+        // A state of a protocol that has states, but none is shown or it is not known; and DCCP, whose sysctls are not
+        // read.
+        for protocol in [Protocol::TCP, Protocol::SCTP, Protocol::DCCP] {
+            set(protocol, ProtocolState::None, [None; CANDIDATES]);
+        }
+        for number in 0..=u8::MAX {
+            set(Protocol::DCCP, ProtocolState::Dccp(number), [None; CANDIDATES]);
+            set(Protocol::TCP, ProtocolState::Unknown(number), [None; CANDIDATES]);
+        }
+        Self { by_slot }
     }
 }
 
@@ -178,16 +208,30 @@ mod tests {
         assert_eq!(idle, IdleAge { low_secs: 7199, high_secs: Some(7200) });
     }
 
+    fn with_time_wait(secs: u32) -> Armings {
+        let others = defaults();
+        let others = others.iter_secs().filter(|(timeout, _)| *timeout != Timeout::Tcp(TcpState::TimeWait));
+        let timeouts = others.chain([(Timeout::Tcp(TcpState::TimeWait), secs)]).collect();
+        Armings::in_force(&timeouts, Policies::None, UPTIME_SECS)
+    }
+
+    fn waiting(remaining_secs: u32) -> Entry {
+        entry(Protocol::TCP, ProtocolState::Tcp(TcpState::TimeWait), Status::ASSURED, remaining_secs)
+    }
+
     #[test]
-    fn more_left_than_any_timeout_in_force_gives_is_another_arming_and_says_nothing() {
-        let mut lowered: Vec<_> = defaults().iter_secs().collect();
-        lowered.retain(|(timeout, _)| *timeout != Timeout::Tcp(TcpState::Established));
-        lowered.push((Timeout::Tcp(TcpState::Established), 3600));
-        let armings = Armings::in_force(&lowered.into_iter().collect(), Policies::None, UPTIME_SECS);
-        let old = established(400_000);
-        assert!(armings.is_armed_otherwise(&old));
-        assert_eq!(armings.idle_age(&old), IdleAge::UNKNOWN);
-        assert!(!armings.is_armed_otherwise(&established(3600)));
+    fn more_left_than_any_timeout_gives_is_another_arming_and_says_nothing() {
+        let armings = with_time_wait(30);
+        assert!(armings.is_armed_otherwise(&waiting(121)));
+        assert_eq!(armings.idle_age(&waiting(121)), IdleAge::UNKNOWN);
+        assert!(!armings.is_armed_otherwise(&waiting(120)), "the default was in force before");
+    }
+
+    #[test]
+    fn a_timeout_that_was_raised_proves_no_age_to_entries_that_the_default_may_have_armed() {
+        let armings = with_time_wait(600);
+        assert_eq!(armings.idle_age(&waiting(100)), IdleAge { low_secs: 19, high_secs: Some(500) });
+        assert_eq!(armings.idle_age(&waiting(400)), IdleAge { low_secs: 199, high_secs: Some(200) });
     }
 
     #[test]

@@ -20,9 +20,6 @@ pub const GOAL_HALF_WIDTH: f64 = 0.01;
 /// A table of no more entries than this is read whole: a sample that is precise enough would be hardly smaller.
 const WORTH_SAMPLING: u32 = 10_000;
 
-/// Entries below which a share's interval is not looked at: the approximation wants some.
-const FEWEST_FOR_GOAL: u64 = 1000;
-
 /// One more than the edges: entries idle for less than the first.
 const IDLE_BINS: usize = IDLE_EDGES_SECS.len() + 1;
 
@@ -133,17 +130,12 @@ impl Counting {
         self.read
     }
 
-    /// Whether every share is known to [`GOAL_HALF_WIDTH`].
+    /// Whether every share is known to [`GOAL_HALF_WIDTH`], that of a state, a source or whatever else: a half is the
+    /// hardest to know.
     pub fn is_precise_enough(&self, occupancy: Occupancy) -> bool {
-        if occupancy.0 <= WORTH_SAMPLING || self.read < FEWEST_FOR_GOAL {
-            return false;
-        }
-        let sample =
-            self.sample(Coverage::Sample { because: plimsoll_model::StoppedBecause::PreciseEnough }, occupancy);
-        let states = self.states.iter().map(|tally| tally.read);
-        let protocols = self.by_protocol().into_iter().map(|(_, seen)| seen);
-        let precise = |seen| sample.share(seen).half_width() <= GOAL_HALF_WIDTH;
-        states.chain(protocols).chain(self.features).all(precise)
+        let coverage = Coverage::Sample { because: plimsoll_model::StoppedBecause::PreciseEnough };
+        occupancy.0 > WORTH_SAMPLING
+            && self.sample(coverage, occupancy).share(self.read / 2).half_width() <= GOAL_HALF_WIDTH
     }
 
     /// Whether the beginning of the dump is seen not to stand for the whole.

@@ -35,6 +35,17 @@ pub(crate) fn write(text: &str, color: Color) -> anyhow::Result<()> {
     }
 }
 
+/// Writes text to standard error, where progress belongs: what reads standard output gets the final answer alone.
+pub(crate) fn write_progress(text: &str, color: Color) {
+    let choice = match color {
+        Color::Auto => AutoStream::choice(&io::stderr()),
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    };
+    // Nobody is left to be told it if this fails.
+    let _ = AutoStream::new(io::stderr().lock(), choice).write_all(text.as_bytes());
+}
+
 /// Says on standard error why there is no answer.
 pub(crate) fn complain(error: &anyhow::Error) {
     // Nothing is left to be told it if this fails.

@@ -90,18 +90,20 @@ fn a_full_namespace_is_found_from_a_host_whose_own_table_is_nearly_empty_and_at_
     let mut child = Command::new(PLIMSOLL)
         .args(["check", "--interval", "0"])
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("plimsoll runs");
     let mut first = [0; 256];
-    let read = child.stdout.as_mut().unwrap().read(&mut first).unwrap();
+    let read = child.stderr.as_mut().unwrap().read(&mut first).unwrap();
     let answered = began.elapsed();
     let first = String::from_utf8_lossy(&first[..read]).into_owned();
     assert!(first.starts_with("CRITICAL") && first.contains(lab.name()), "{first}");
     assert!(answered < Duration::from_secs(1), "the first answer came after {answered:?}");
-    let mut rest = String::new();
-    child.stdout.as_mut().unwrap().read_to_string(&mut rest).unwrap();
-    assert!((first + &rest).contains("Provisional"), "{rest}");
-    assert_eq!(child.wait().unwrap().code(), Some(2));
+    let output = child.wait_with_output().unwrap();
+    assert!((first + &String::from_utf8_lossy(&output.stderr)).contains("Provisional"));
+    assert_eq!(output.status.code(), Some(2));
+    let answer = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(answer.lines().filter(|line| line.starts_with("CRITICAL")).count(), 1, "{answer}");
 
     let document = plimsoll(&["check", "--interval", "0", "--json"]).json();
     assert_eq!(document["verdict"], "critical");
@@ -156,6 +158,14 @@ fn a_table_full_of_half_open_entries_refuses_nobody_and_is_a_warning() {
 }
 
 #[test]
+fn an_empty_table_that_is_tracked_is_not_said_to_be_untracked() {
+    let lab = LabNamespace::tracking().unwrap();
+    let run = plimsoll_in(&lab, &["check", "--netns", "this", "--interval", "0"]);
+    assert!(!run.stdout.contains("nothing is tracked here:"), "{run:?}");
+    assert_eq!(run.code, 0, "{run:?}");
+}
+
+#[test]
 fn where_nothing_is_tracked_it_says_so_and_that_is_fine() {
     let lab = LabNamespace::create().unwrap();
     lab.send_udp(1000..=1010).unwrap();
@@ -163,9 +173,19 @@ fn where_nothing_is_tracked_it_says_so_and_that_is_fine() {
     let document = run.json();
     assert_eq!((run.code, &document["verdict"]), (0, &"ok".into()), "{document:#}");
     assert_eq!(finding(&document, "nothing-tracked")["severity"], "info");
-    let text = plimsoll_in(&lab, &["check", "--netns", "this", "--interval", "0"]).stdout;
+    let text = std::thread::scope(|scope| {
+        let traffic = scope.spawn(|| {
+            let end = Instant::now() + Duration::from_secs(2);
+            while Instant::now() < end {
+                lab.send_udp(1000..=1010).unwrap();
+            }
+        });
+        let text = plimsoll_in(&lab, &["check", "--netns", "this"]).stdout;
+        traffic.join().unwrap();
+        text
+    });
     assert!(text.lines().count() <= 5, "a healthy host is told of in five lines:\n{text}");
-    assert!(text.contains("nothing is tracked here"), "{text}");
+    assert!(text.contains("nothing is tracked here: packets pass"), "{text}");
 }
 
 #[test]
@@ -272,6 +292,30 @@ fn reading_changes_nothing() {
 }
 
 #[test]
+fn reading_subscribes_to_no_events() {
+    let lab = LabNamespace::tracking().unwrap();
+    lab.fill(mixed_entries(limit() / 2 + 1000)).unwrap();
+    let mut child = Command::new(PLIMSOLL).args(["check", "--exact"]).stdout(Stdio::null()).spawn().unwrap();
+    let mut seen = 0;
+    while child.try_wait().unwrap().is_none() {
+        for sockets in [fs::read_to_string("/proc/net/netlink").unwrap(), lab.enter(netlink_sockets).unwrap()] {
+            // Address, protocol, port (the process's id for its first socket), groups.
+            for socket in sockets.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>()) {
+                if socket[2] == child.id().to_string() {
+                    seen += 1;
+                    assert_eq!(socket[3], "00000000", "plimsoll has joined a group: {socket:?}");
+                }
+            }
+        }
+    }
+    assert!(seen > 0, "no socket of plimsoll's was seen while it ran");
+}
+
+fn netlink_sockets() -> String {
+    fs::read_to_string("/proc/thread-self/net/netlink").unwrap()
+}
+
+#[test]
 fn reading_registers_no_hook() {
     let untracked = LabNamespace::create().unwrap();
     plimsoll_in(&untracked, &["check", "--netns", "this", "--exact", "--interval", "0.1"]);
@@ -332,6 +376,8 @@ fn an_ordinary_user_is_shown_what_may_be_seen_and_told_what_may_not() {
     );
     assert_eq!(document["capabilities"]["read_entries"]["needs"], "CAP_NET_ADMIN");
     assert!(namespace(&document, "host")["capacity"].as_u64().unwrap() > 0);
+    let text = as_nobody(&["check", "--interval", "0", "--netns", "this"]).stdout;
+    assert!(text.starts_with("UNKNOWN") && text.contains("entries (0.") && text.contains("so far"), "{text}");
 }
 
 #[test]
@@ -382,6 +428,8 @@ fn wrong_input_is_an_unknown_verdict_and_never_a_critical_one() {
         assert_eq!(run.code, 3, "{arguments:?}: {run:?}");
         assert!(run.stdout.is_empty() && !run.stderr.is_empty(), "{arguments:?}: {run:?}");
     }
+    let document = plimsoll(&["check", "--netns", "no-such-namespace", "--json"]).json();
+    assert_eq!(document["verdict"], "unknown", "{document:#}");
     let missing = plimsoll(&["check", "--netns", "no-such-namespace"]).stderr;
     assert!(missing.contains("no-such-namespace") && missing.contains("host"), "{missing}");
     assert_eq!(plimsoll(&["--help"]).code, 0);

@@ -2,7 +2,7 @@
 
 use plimsoll_model::{
     Answer, Confidence, Elsewhere, Evidence, Finding, FindingId, ModuleState, NamespaceSnapshot, Reading, Relation,
-    Remedy, Severity, Snapshot, Unseen, ZoneLimit,
+    Remedy, Scope, Severity, Snapshot, Unseen, ZoneLimit,
 };
 
 use crate::evidence::{advice, fact, number};
@@ -13,31 +13,39 @@ pub(crate) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     let own = snapshot
         .namespaces
         .iter()
-        .filter(|ns| ns.namespace.relation == Relation::Own || snapshot.scope == plimsoll_model::Scope::Named);
+        .filter(|ns| ns.namespace.relation == Relation::Own || snapshot.scope == Scope::Named);
     let mut findings: Vec<_> = own.filter_map(|ns| nothing_tracked(snapshot, ns)).collect();
     findings.extend(tracked_elsewhere(&snapshot.elsewhere));
+    findings.extend(held_out_of_sight(snapshot));
     findings.extend(cannot_see(snapshot));
     findings
 }
 
 fn nothing_tracked(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<Finding> {
-    if ns.occupancy.is_some_and(|occupancy| occupancy.0 > 0) {
-        return None;
-    }
+    let is_empty = ns.occupancy.is_some_and(|occupancy| occupancy.0 == 0);
     let mut evidence = Vec::new();
     if let Some(packets) = ns.packets {
         evidence.push(number("packets", packets as f64, format!("{} packets passed meanwhile", grouped(packets))));
     }
-    let (confidence, why) = match (snapshot.module, &ns.tracking) {
-        (ModuleState::Absent, _) => (Confidence::Certain, "this kernel has no connection tracking loaded".to_string()),
-        (_, Answer::No { needs }) => (Confidence::Certain, format!("its hooks are not registered: {needs}")),
+    let (confidence, title) = match (snapshot.module, &ns.tracking) {
+        (ModuleState::Absent, _) => {
+            (Confidence::Certain, "nothing is tracked here: this kernel has no connection tracking loaded".to_string())
+        }
+        _ if !is_empty => return None,
         // Hooked, and simply empty.
         (_, Answer::Yes) => return None,
+        (_, Answer::No { needs }) => {
+            (Confidence::Certain, format!("nothing is tracked here: tracking is not hooked in, which takes {needs}"))
+        }
         (_, Answer::Inconclusive { because }) => {
-            evidence.push(fact("hooks", format!("whether its hooks are registered is not known: {because}")));
-            let passed = ns.packets.is_some_and(|packets| packets > 0);
-            let confidence = if passed { Confidence::Likely } else { Confidence::Possible };
-            (confidence, "the table is empty, as it is where no rule needs the state of a connection".to_string())
+            evidence.push(fact("hooks", format!("whether tracking is hooked in is not known: {because}")));
+            if ns.packets.is_some_and(|packets| packets > 0) {
+                let title = "nothing is tracked here: packets pass, and the table stays empty";
+                (Confidence::Likely, title.to_string())
+            } else {
+                let title = "the table is empty; it may be that nothing is tracked here, as where no rule asks for it";
+                (Confidence::Possible, title.to_string())
+            }
         }
     };
     Some(Finding {
@@ -45,13 +53,47 @@ fn nothing_tracked(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<Findin
         severity: Severity::Info,
         confidence,
         namespace: Some(ns.namespace.name.clone()),
-        title: format!("nothing is tracked here: {why}"),
+        title,
         evidence,
         meaning:
             "The kernel tracks connections only in namespaces where a rule asks for it (ct state, NAT, a helper). \
                   Without one the table stays empty and cannot overflow."
                 .to_string(),
         remedies: Vec::new(),
+    })
+}
+
+/// Entries in namespaces that nobody shows: a thread's alone, or one that only an open file keeps. The slab holds
+/// the entries of all; where it holds enough beyond those that were counted to fill a table, one may be full.
+fn held_out_of_sight(snapshot: &Snapshot) -> Option<Finding> {
+    let (slab, capacity) = (snapshot.slab?, snapshot.limits.capacity?.limit()?);
+    if snapshot.scope != Scope::All {
+        return None;
+    }
+    let beyond = slab.objects_in_use.saturating_sub(snapshot.total_occupancy());
+    ((beyond as f64) >= FILLING * f64::from(capacity)).then(|| Finding {
+        id: FindingId::CannotSee,
+        severity: Severity::Unknown,
+        confidence: Confidence::Likely,
+        namespace: None,
+        title: format!("about {} entries are in no namespace that could be found", grouped(beyond)),
+        evidence: vec![number(
+            "entries_out_of_sight",
+            beyond as f64,
+            format!(
+                "the slab has {} entries in use, the namespaces that were found count {}",
+                grouped(slab.objects_in_use),
+                grouped(snapshot.total_occupancy())
+            ),
+        )],
+        meaning:
+            "A namespace that only a thread is in, or that only an open file keeps, is not found. Its table may be \
+                  full. Entries that have just been freed in great number look the same for some seconds."
+                .to_string(),
+        remedies: vec![advice(
+            "Look for it: `lsns -t net`, and `ls -l /proc/*/task/*/ns/net /proc/*/fd | grep net:`; then \
+             `plimsoll check` inside it, by `nsenter`.",
+        )],
     })
 }
 
@@ -164,13 +206,21 @@ fn cannot_see(snapshot: &Snapshot) -> Option<Finding> {
         confidence: Confidence::Certain,
         namespace: None,
         title: match severity {
-            Severity::Info => "something could not be read; it does not change the verdict".to_string(),
-            _ => "what could not be read may hide that packets are lost".to_string(),
+            Severity::Info => format!("not read, without changing the verdict: {}", missing(&snapshot.unseen)),
+            _ => format!("what could not be read may hide that packets are lost: {}", missing(&snapshot.unseen)),
         },
         evidence: gaps(&snapshot.unseen),
         meaning: "What is said above holds for what could be read, and for nothing else.".to_string(),
         remedies,
     })
+}
+
+/// What is missing, in a few words.
+fn missing(unseen: &[Unseen]) -> String {
+    let mut kinds: Vec<_> = unseen.iter().map(|gap| key_unseen(gap.reading).replace('_', " ")).collect();
+    kinds.sort();
+    kinds.dedup();
+    kinds.join(", ")
 }
 
 /// One piece of evidence for all gaps of a kind that have the same cause.

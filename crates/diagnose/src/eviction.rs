@@ -56,18 +56,15 @@ pub(crate) fn loss(killable: Interval, buckets: Buckets) -> Interval {
     Interval { low: loss(killable.high), value: loss(killable.value), high: loss(killable.low) }
 }
 
-/// How many entries `early_drop` could kill in a namespace.
-pub(crate) fn killable(ns: &NamespaceSnapshot) -> Interval {
-    let occupancy = f64::from(ns.occupancy.map_or(0, |occupancy| occupancy.0));
-    match &ns.census {
-        Some(census) => Interval {
-            low: census.killable.entries.low as f64,
-            // Expired entries that the kernel still counts are not in the dump: the estimate takes them for few.
-            value: census.killable.share.value * census.live.high as f64,
-            high: census.killable.entries.high as f64,
-        },
-        None => Interval { low: 0.0, value: 0.0, high: occupancy },
-    }
+/// How many entries `early_drop` could kill in a namespace; `None` where no entry was read.
+pub(crate) fn killable(ns: &NamespaceSnapshot) -> Option<Interval> {
+    let census = ns.census.as_ref().filter(|census| census.read > 0)?;
+    Some(Interval {
+        low: census.killable.entries.low as f64,
+        // Expired entries that the kernel still counts are not in the dump: the estimate takes them for few.
+        value: census.killable.share.value * census.live.high as f64,
+        high: census.killable.entries.high as f64,
+    })
 }
 
 #[cfg(test)]

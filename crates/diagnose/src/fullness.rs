@@ -25,8 +25,15 @@ struct Fullness<'a> {
     /// Packets that a full table dropped within the interval; `None` without two readings.
     drops: Option<u64>,
     logged: Option<LogOccurrences>,
-    /// Probability that a full table refuses a new flow; `None` where the buckets are not known.
-    loss: Option<Interval>,
+    /// Entries that can be evicted, and the probability that a full table refuses a new flow; `None` where the entries
+    /// or the buckets could not be read.
+    refusal: Option<Refusal>,
+}
+
+#[derive(Clone, Copy)]
+struct Refusal {
+    killable: Interval,
+    loss: Interval,
 }
 
 /// What is the matter.
@@ -54,7 +61,11 @@ impl<'a> Fullness<'a> {
             utilization: f64::from(occupancy.0) / f64::from(limit),
             drops: ns.change.as_ref().and_then(|change| change.counters.full_table_drops()),
             logged: log::of_namespace(snapshot, ns),
-            loss: snapshot.limits.buckets.map(|buckets| loss(killable(ns), buckets)),
+            refusal: snapshot
+                .limits
+                .buckets
+                .zip(killable(ns))
+                .map(|(buckets, killable)| Refusal { killable, loss: loss(killable, buckets) }),
         };
         (this.is_losing() || this.utilization >= FILLING).then_some(this)
     }
@@ -68,7 +79,7 @@ impl<'a> Fullness<'a> {
             Harm::Losing
         } else if self.utilization < FULL {
             Harm::Filling
-        } else if self.loss.is_none_or(|loss| loss.value > TOLERABLE_LOSS) {
+        } else if self.refusal.is_none_or(|refusal| refusal.loss.value > TOLERABLE_LOSS) {
             Harm::WouldLose
         } else {
             Harm::Carried
@@ -100,11 +111,11 @@ impl<'a> Fullness<'a> {
             Harm::Losing => (Severity::Critical, Confidence::Certain),
             Harm::Filling => (Severity::Warning, Confidence::Certain),
             Harm::WouldLose => {
-                let settled = self.loss.is_some_and(|loss| loss.low > TOLERABLE_LOSS);
+                let settled = self.refusal.is_some_and(|refusal| refusal.loss.low > TOLERABLE_LOSS);
                 (Severity::Critical, if settled { Confidence::Likely } else { Confidence::Possible })
             }
             Harm::Carried => {
-                let settled = self.loss.is_some_and(|loss| loss.high <= TOLERABLE_LOSS);
+                let settled = self.refusal.is_some_and(|refusal| refusal.loss.high <= TOLERABLE_LOSS);
                 (Severity::Warning, if settled { Confidence::Likely } else { Confidence::Possible })
             }
         }
@@ -128,11 +139,13 @@ impl<'a> Fullness<'a> {
                 }
                 _ => format!("the table was full within the last minutes and dropped packets; now {fill}"),
             },
-            Harm::WouldLose => match self.loss {
-                Some(loss) => {
-                    format!("the table is nearly full and would refuse {} of new flows: {fill}", percent(loss.value))
+            Harm::WouldLose => match self.refusal {
+                Some(Refusal { loss, .. }) => {
+                    format!("the table is nearly full and would refuse {} of new flows: {fill}", estimate(loss))
                 }
-                None => format!("the table is nearly full: {fill}"),
+                None => {
+                    format!("the table is nearly full; whether it would refuse new flows could not be read: {fill}")
+                }
             },
             Harm::Carried => format!("the table is nearly full of entries that the kernel can evict: {fill}"),
             Harm::Filling => format!("the table is filling: {fill}"),
@@ -194,36 +207,9 @@ impl<'a> Fullness<'a> {
             evidence.push(log::evidence(&logged));
         }
         if self.utilization >= FULL {
-            match self.loss {
-                Some(loss) => evidence.push(self.loss_evidence(loss)),
-                None => evidence.push(fact(
-                    "new_flow_loss_ratio",
-                    "how many new flows a full table refuses is not known: the number of buckets was not read"
-                        .to_string(),
-                )),
-            }
+            evidence.push(self.refusal.as_ref().map_or_else(no_refusal_evidence, refusal_evidence));
         }
         evidence
-    }
-
-    fn loss_evidence(&self, loss: Interval) -> Evidence {
-        let killable = killable(self.ns);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of entries")]
-        let text = if self.ns.census.is_some() {
-            format!(
-                "a full table refuses {}{} of new flows: exp(−16·U/B) with U = {} entries that are not assured",
-                percent(loss.value),
-                if loss.half_width() > 0.0 {
-                    format!(" ({} to {})", percent(loss.low), percent(loss.high))
-                } else {
-                    String::new()
-                },
-                grouped(killable.value as u64),
-            )
-        } else {
-            "a full table refuses between none and all of the new flows: its entries could not be read".to_string()
-        };
-        number("new_flow_loss_ratio", loss.value, text)
     }
 
     fn remedies(&self) -> Vec<Remedy> {
@@ -280,5 +266,30 @@ impl<'a> Fullness<'a> {
             (Relation::Other, Some(owner)) => format!("nsenter -t {} -n {command}", owner.pid),
             (Relation::Other, None) => format!("ip netns exec {} {command}", self.ns.namespace.name),
         }
+    }
+}
+
+fn refusal_evidence(refusal: &Refusal) -> Evidence {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of entries")]
+    let killable = refusal.killable.value as u64;
+    let text = format!(
+        "a full table refuses {} of new flows: exp(−16·U/B) with U = {} entries that are not assured",
+        estimate(refusal.loss),
+        grouped(killable)
+    );
+    number("new_flow_loss_ratio", refusal.loss.value, text)
+}
+
+fn no_refusal_evidence() -> Evidence {
+    let text = "a full table refuses between none and all of the new flows: what it holds could not be read";
+    fact("new_flow_loss_ratio", text.to_string())
+}
+
+/// A share, with its bounds where it has an error.
+fn estimate(share: Interval) -> String {
+    if share.half_width() > 0.0 {
+        format!("{} ({} to {})", percent(share.value), percent(share.low), percent(share.high))
+    } else {
+        percent(share.value)
     }
 }

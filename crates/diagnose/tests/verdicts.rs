@@ -128,7 +128,9 @@ fn filling_begins_at_three_quarters() {
     assert_eq!(severity(&at(7_500), FindingId::TableFilling), Some(Severity::Warning));
     assert_eq!(severity(&at(8_999), FindingId::TableFilling), Some(Severity::Warning));
     assert_eq!(severity(&at(9_000), FindingId::TableFilling), None);
-    assert_eq!(severity(&at(9_000), FindingId::TableFull), Some(Severity::Critical), "nothing is known of the entries");
+    let unread = found(&at(9_000), FindingId::TableFull).expect("a finding");
+    assert_eq!(unread.severity, Severity::Critical, "nothing is known of the entries, so the worst is assumed");
+    assert!(!unread.title.contains("100.0% of new flows") && unread.title.contains("could not be read"), "{unread:?}");
 }
 
 #[test]
@@ -276,6 +278,39 @@ fn an_empty_table_is_said_to_be_empty_and_why() {
     snapshot.namespaces[0].tracking = Answer::Inconclusive { because: "old kernel".to_string() };
     assert_eq!(severity(&snapshot, FindingId::NothingTracked), Some(Severity::Info));
     assert_eq!(verdict(&snapshot), Verdict::Ok);
+}
+
+#[test]
+fn nothing_is_said_of_a_table_that_could_not_be_read() {
+    let mut snapshot = host();
+    snapshot.namespaces[0].occupancy = None;
+    snapshot.namespaces[0].tracking = Answer::Inconclusive { because: "it may not be entered".to_string() };
+    assert_eq!(severity(&snapshot, FindingId::NothingTracked), None);
+    snapshot.module = ModuleState::Absent;
+    assert_eq!(severity(&snapshot, FindingId::NothingTracked), Some(Severity::Info), "no table can be there");
+}
+
+#[test]
+fn an_empty_table_is_not_said_to_track_nothing_unless_that_is_known() {
+    let mut snapshot = host();
+    snapshot.namespaces[0].occupancy = Some(Occupancy(0));
+    snapshot.namespaces[0].tracking = Answer::Inconclusive { because: "old kernel".to_string() };
+    let with_packets = found(&snapshot, FindingId::NothingTracked).expect("a finding");
+    snapshot.namespaces[0].packets = None;
+    let without = found(&snapshot, FindingId::NothingTracked).expect("a finding");
+    assert!(with_packets.title.starts_with("nothing is tracked") && with_packets.confidence > without.confidence);
+    assert!(without.title.starts_with("the table is empty; it may be"), "{}", without.title);
+}
+
+#[test]
+fn a_slab_with_a_tablefull_of_entries_that_nobody_counts_is_no_ok() {
+    let mut snapshot = host();
+    snapshot.slab = Some(Slab { object_bytes: 256, objects_in_use: 7_599 });
+    assert_eq!(verdict(&snapshot), Verdict::Ok);
+    snapshot.slab = Some(Slab { object_bytes: 256, objects_in_use: 7_600 });
+    assert_eq!(severity(&snapshot, FindingId::CannotSee), Some(Severity::Unknown), "7,500 beyond the 100 counted");
+    snapshot.scope = Scope::Named;
+    assert_eq!(verdict(&snapshot), Verdict::Ok, "only one was asked for");
 }
 
 #[test]

@@ -76,6 +76,8 @@ pub enum ModuleState {
     Loaded,
     /// Not there.
     Absent,
+    /// It could not be found out.
+    Unknown,
 }
 
 /// The slab cache of entries (`nf_conntrack` in `/proc/slabinfo` or `/sys/kernel/slab`).

@@ -90,6 +90,33 @@ impl Timeout {
         })
     }
 
+    /// The value that is compiled in, in seconds, and in force until somebody sets another (`nf_conntrack_proto_*.c`).
+    /// UDP streams had 180 before 5.0.
+    pub const fn compiled_default_secs(self) -> Option<u32> {
+        Some(match self {
+            Self::Tcp(state) => match state {
+                TcpState::None => return None,
+                TcpState::SynSent | TcpState::FinWait | TcpState::TimeWait | TcpState::SynSent2 => 120,
+                TcpState::SynRecv | TcpState::CloseWait => 60,
+                TcpState::Established => 432_000,
+                TcpState::LastAck => 30,
+                TcpState::Close => 10,
+            },
+            Self::TcpMaxRetrans | Self::TcpUnacknowledged => 300,
+            Self::Udp | Self::Icmp | Self::Icmpv6 | Self::Gre => 30,
+            Self::UdpStream => 120,
+            Self::GreStream => 180,
+            Self::Generic => 600,
+            Self::Sctp(state) => match state {
+                SctpState::None => return None,
+                SctpState::Closed => 10,
+                SctpState::Established | SctpState::HeartbeatAcked => 210,
+                SctpState::HeartbeatSent => 30,
+                _ => 3,
+            },
+        })
+    }
+
     /// Whether every kernel that has the table shows this sysctl. GRE's, SCTP's and `ICMPv6`'s depend on how the
     /// kernel was built, `heartbeat_acked` on its version.
     pub const fn is_on_every_kernel(self) -> bool {
@@ -102,6 +129,11 @@ impl Timeout {
 pub struct Timeouts(BTreeMap<Timeout, u32>);
 
 impl Timeouts {
+    /// Those that are compiled in.
+    pub fn compiled_defaults() -> Self {
+        Timeout::all_with_sysctl().filter_map(|timeout| Some((timeout, timeout.compiled_default_secs()?))).collect()
+    }
+
     /// The timeout in seconds; `None` where it was not read.
     pub fn get_secs(&self, timeout: Timeout) -> Option<u32> {
         match timeout {

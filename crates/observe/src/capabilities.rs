@@ -50,7 +50,9 @@ fn hooks(host: &HostFs) -> Answer {
         Answer::Yes => match conntrack_is_hooked() {
             Ok(_) => Answer::Yes,
             Err(error) if error.is_permission() => needs("CAP_NET_ADMIN"),
-            Err(error) if error.is_unsupported() => needs("a kernel with nfnetlink_hook (5.14 or later)"),
+            Err(error) if error.is_unsupported() => {
+                needs("a kernel built with CONFIG_NETFILTER_NETLINK_HOOK (5.14 or later)")
+            }
             Err(error) => Answer::Inconclusive { because: error.to_string() },
         },
         other => other,

@@ -38,6 +38,10 @@ pub(crate) enum Asked {
 
 pub(crate) fn choose(ns: &NamespaceSnapshot, asked: Asked, buckets: Option<Buckets>) -> Choice {
     let utilization = ns.utilization();
+    if ns.occupancy.is_none_or(|occupancy| occupancy.0 == 0) {
+        // The walk would find nothing, and hold up packets all the while.
+        return Choice::Skip;
+    }
     let drops = ns.change.as_ref().and_then(|change| change.counters.full_table_drops()).is_some_and(|d| d > 0);
     if drops || utilization.is_some_and(|utilization| utilization >= NEARLY_FULL) {
         Choice::All

@@ -108,13 +108,16 @@ pub(crate) fn first(host: &HostFs, place: Place<'_>, module: ModuleState, list_h
     }
 }
 
-/// Reads again what changes; `None` where it cannot be read any more.
-pub(crate) fn again(host: &HostFs, place: Place<'_>) -> Option<Moment> {
+/// Reads again what changes, and notes what cannot be read any more.
+pub(crate) fn again(host: &HostFs, place: Place<'_>) -> (Option<Moment>, Vec<Unseen>) {
     let read = |from| {
         let mut gaps = Gaps { namespace: place.namespace, unseen: Vec::new() };
-        read_moment(host, from, &mut gaps)
+        (Some(read_moment(host, from, &mut gaps)), gaps.unseen)
     };
-    place.visit(|| read(NetFiles::OfThread)).ok().or_else(|| Some(read(NetFiles::OfProcess(place.process?))))
+    place.visit(|| read(NetFiles::OfThread)).unwrap_or_else(|refusal| match place.process {
+        Some(pid) => read(NetFiles::OfProcess(pid)),
+        None => (None, vec![refusal.unseen(Reading::Namespace, place.namespace)]),
+    })
 }
 
 /// Reads what is needed to understand entries: the timeouts in force, and whether policies may have armed them.

@@ -20,6 +20,8 @@ pub(crate) struct Session<'a> {
     options: &'a Options,
     host: HostFs,
     started: Duration,
+    /// When the last of the first readings was made.
+    read_at: Duration,
     places: Vec<Found>,
     asked: Asked,
     /// The first moment of each place.
@@ -49,7 +51,8 @@ impl<'a> Session<'a> {
             return Err(Error::NoNamespaces { tried, answered });
         }
         let snapshot = host_snapshot(&host, asked, &places, unseen);
-        let mut session = Self { options, host, started, places, asked, moments: Vec::new(), snapshot };
+        let mut session =
+            Self { options, host, started, read_at: started, places, asked, moments: Vec::new(), snapshot };
         session.read_first();
         Ok(session)
     }
@@ -60,8 +63,8 @@ impl<'a> Session<'a> {
             self.read_entries(place, provisional);
         }
         if self.options.interval > Duration::ZERO {
-            let end = self.started + self.options.interval.min(self.options.timeout);
-            std::thread::sleep(end.saturating_sub(monotonic_now()));
+            // From the first reading on, so that a change is never of less than what was asked for.
+            std::thread::sleep((self.read_at + self.options.interval).saturating_sub(monotonic_now()));
             self.read_again();
             // What the kernel logged meanwhile; where it cannot be read, that has been said.
             self.snapshot.log = self.host.kernel_log(monotonic_now()).ok().or(self.snapshot.log);
@@ -70,7 +73,26 @@ impl<'a> Session<'a> {
                 self.read_entries(place, provisional);
             }
         }
+        self.let_the_slab_settle();
         self.snapshot
+    }
+
+    /// A namespace that has just been removed leaves its entries in the slab for a moment. Where there are so many more
+    /// than all namespaces count that one might be hidden, it is worth a moment to see whether they go away.
+    fn let_the_slab_settle(&mut self) {
+        const LOOKS: u32 = 20;
+        const PAUSE: Duration = Duration::from_millis(50);
+        let limit = self.snapshot.limits.capacity.and_then(plimsoll_model::Capacity::limit);
+        let Some(suspicious) = limit.map(|limit| self.snapshot.total_occupancy() + u64::from(limit) / 2) else {
+            return;
+        };
+        for _ in 0..LOOKS {
+            if self.snapshot.slab.is_none_or(|slab| slab.objects_in_use < suspicious) {
+                return;
+            }
+            std::thread::sleep(PAUSE);
+            self.snapshot.slab = self.host.slab().ok().or(self.snapshot.slab);
+        }
     }
 
     fn read_first(&mut self) {
@@ -82,15 +104,24 @@ impl<'a> Session<'a> {
             self.moments.push(first.moment);
             self.snapshot.unseen.extend(first.unseen);
         }
+        self.read_at = monotonic_now();
         let limits = &mut self.snapshot.limits;
         limits.capacity = limits.capacity.or_else(|| self.snapshot.namespaces.iter().find_map(|ns| ns.capacity));
     }
 
     fn read_again(&mut self) {
         for (index, found) in self.places.iter().enumerate() {
-            if let Some(moment) = reading::again(&self.host, Place::of(found)) {
+            let (moment, unseen) = reading::again(&self.host, Place::of(found));
+            if let Some(moment) = moment {
                 moment.apply_to(&mut self.snapshot.namespaces[index], &self.moments[index]);
             }
+            // What could not be read the first time has been noted.
+            let is_new = |gap: &Unseen| {
+                let known = &self.snapshot.unseen;
+                !known.iter().any(|other| (other.reading, &other.namespace) == (gap.reading, &gap.namespace))
+            };
+            let new: Vec<_> = unseen.into_iter().filter(is_new).collect();
+            self.snapshot.unseen.extend(new);
         }
     }
 
@@ -173,11 +204,18 @@ fn needs(error: &reader::Error) -> String {
 
 /// The namespace that goes by a name.
 fn named(found: Vec<Found>, name: &str) -> Result<Found, Error> {
-    let known = found.iter().map(|found| found.namespace.name.to_string()).collect::<Vec<_>>().join(", ");
+    const LISTED: usize = 20;
+    let names = found.iter().map(|found| found.namespace.name.to_string());
+    let mut known = names.take(LISTED).collect::<Vec<_>>().join(", ");
+    if found.len() > LISTED {
+        known += &format!(" and {} more; an inode will do too", found.len() - LISTED);
+    }
     let asked = plimsoll_model::Untrusted::from(name);
     let goes_by = |found: &Found| {
         let namespace = &found.namespace;
         namespace.name == asked
+            // As it is shown, for names that have to be escaped.
+            || namespace.name.as_str() == name
             || namespace.inode.is_some_and(|inode| inode.to_string() == name)
             || (name == "this" && namespace.relation == Relation::Own)
     };
@@ -193,7 +231,7 @@ fn host_snapshot(host: &HostFs, asked: Asked, places: &[Found], mut unseen: Vec<
     }
     let module = host.module_state().unwrap_or_else(|error| {
         keep(Reading::Occupancy, &error);
-        ModuleState::Absent
+        ModuleState::Unknown
     });
     let present = module != ModuleState::Absent;
     let slab = present.then(|| host.slab().inspect_err(|error| keep(Reading::Slab, error)).ok()).flatten();

@@ -38,7 +38,7 @@ pub(crate) fn render(ns: &NamespaceSnapshot, detail: Detail) -> String {
             text.push_str(&line(name, &count));
         }
     }
-    if census.zones.len() > 1 || detail == Detail::Everything {
+    if census.zones.len() > 1 || (detail == Detail::Everything && !census.zones.is_empty()) {
         text.push_str(&groups("zones", &census.zones, detail));
     }
     text.push_str(&hitters("sources", &census.sources, detail));

@@ -38,6 +38,18 @@ struct Namespace<'a> {
     bytes_per_entry: Range,
 }
 
+/// The document where nothing could be read.
+pub(crate) fn failed(error: &dyn std::error::Error) -> String {
+    let document = serde_json::json!({
+        "schema": SCHEMA,
+        "verdict": Verdict::Unknown,
+        "error": error.to_string(),
+        "namespaces": [],
+        "findings": [],
+    });
+    format!("{document:#}\n")
+}
+
 pub(crate) fn render(snapshot: &Snapshot, findings: &[Finding]) -> anyhow::Result<String> {
     let document = Document {
         schema: SCHEMA,

@@ -18,11 +18,15 @@ use crate::output;
 pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Verdict> {
     let mut write_provisional = |snapshot: &Snapshot| {
         if !arguments.json && !arguments.quiet {
-            // If this cannot be written, the final answer cannot either, and says so.
-            let _ = output::write(&text::provisional(snapshot, &diagnose(snapshot)), arguments.color);
+            output::write_progress(&text::provisional(snapshot, &diagnose(snapshot)), arguments.color);
         }
     };
-    let snapshot = observe(&options(arguments), &mut write_provisional)?;
+    let snapshot = observe(&options(arguments), &mut write_provisional).inspect_err(|error| {
+        if arguments.json {
+            // Whoever reads documents gets one; why there is no more goes to standard error too.
+            output::write(&json::failed(error), arguments.color).ok();
+        }
+    })?;
     let findings = diagnose(&snapshot);
     let verdict = Verdict::of(&findings);
     let written = if arguments.json {

@@ -15,8 +15,8 @@ const NAMESPACES_SHOWN: usize = 5;
 pub(crate) fn render(snapshot: &Snapshot, findings: &[Finding], detail: Detail) -> String {
     let mut text = verdict_line(snapshot, findings);
     let (told, noted): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.severity > Severity::Info);
-    if told.is_empty() {
-        text.push_str(&healthy(snapshot));
+    if told.iter().all(|finding| finding.severity == Severity::Unknown) {
+        text.push_str(&what_was_read(snapshot));
     }
     for (rank, finding) in told.iter().enumerate() {
         match detail {
@@ -36,7 +36,7 @@ pub(crate) fn render(snapshot: &Snapshot, findings: &[Finding], detail: Detail) 
         text.push_str(&census::render(ns, detail));
     }
     if !told.is_empty() || detail == Detail::Everything {
-        text.push_str(&namespaces(snapshot, detail));
+        text.push_str(&namespaces(snapshot, findings, detail));
     }
     if detail == Detail::Everything {
         text.push_str(&counters(snapshot));
@@ -69,7 +69,10 @@ pub(crate) fn verdict_line(snapshot: &Snapshot, findings: &[Finding]) -> String 
     let style = verdict_style(verdict);
     let host = snapshot.host.name.as_ref().map_or("this host", |name| name.as_str());
     let worst = findings.first().filter(|finding| finding.severity > Severity::Info);
-    let what = worst.map_or_else(|| fullest(snapshot), |finding| format!("{}{}", place(finding), finding.title));
+    let what = worst.map_or_else(
+        || fullest(snapshot).map_or("no namespace".to_string(), |ns| format!("{}: {}", ns.namespace.name, fill(ns))),
+        |finding| format!("{}{}", place(finding), finding.title),
+    );
     format!("{style}{}{style:#} {host}: {what}\n", verdict.to_string().to_uppercase())
 }
 
@@ -127,57 +130,46 @@ fn in_short(finding: &Finding) -> String {
     paragraph(&format!("{rank}: "), &format!("{}: {}{}", finding.id, place(finding), finding.title))
 }
 
-/// What is worth knowing of a host that is well.
-fn healthy(snapshot: &Snapshot) -> String {
+/// What is worth knowing where nothing is known to be wrong: the fullest table, what was lost, what it holds.
+fn what_was_read(snapshot: &Snapshot) -> String {
+    let Some(fullest) = fullest(snapshot) else { return String::new() };
     let mut text = String::new();
-    let own = snapshot.namespaces.iter().find(|ns| ns.namespace.relation == Relation::Own);
-    if let Some(ns) = own.or(snapshot.namespaces.first()) {
-        if let Some(line) = losses(ns) {
-            text.push_str(&paragraph("  ", &line));
-        }
-        if let Some(line) = ns.census.as_ref().and_then(census::most) {
-            text.push_str(&paragraph("  ", &line));
-        }
+    if snapshot.namespaces.iter().any(|ns| ns.occupancy.is_some()) {
+        text.push_str(&paragraph("  ", &losses(&snapshot.namespaces)));
     }
-    let others = snapshot.namespaces.iter().filter(|ns| ns.namespace.relation == Relation::Other);
-    let fullest = others.clone().filter_map(NamespaceSnapshot::utilization).fold(0.0, f64::max);
-    match others.count() {
+    if let Some(line) = fullest.census.as_ref().and_then(census::most) {
+        text.push_str(&paragraph("  ", &format!("{}: {line}", fullest.namespace.name)));
+    }
+    match snapshot.namespaces.len() - 1 {
         0 => {}
-        count => {
-            text.push_str(&format!("  {count} other network namespaces, the fullest at {}\n", percent(fullest)));
-        }
+        1 => text.push_str("  1 other network namespace is no fuller\n"),
+        others => text.push_str(&format!("  {others} other network namespaces are no fuller\n")),
     }
     text
 }
 
-/// Whether packets were lost within the interval, and since the namespace was made.
-fn losses(ns: &NamespaceSnapshot) -> Option<String> {
-    let total = |counter| ns.counters.as_ref()?.total(counter);
-    let so_far = format!(
-        "so far {} dropped, {} evicted",
-        total(Counter::Drop).map_or("?".to_string(), grouped),
-        total(Counter::EarlyDrop).map_or("?".to_string(), grouped)
-    );
-    match &ns.change {
-        Some(change) => {
-            let drops = change.counters.full_table_drops()?;
-            let over = change.over.as_secs_f64();
-            Some(format!("{} packets dropped by a full table within {over:.1} s; {so_far}", grouped(drops)))
+/// Whether packets were lost within the interval, and since the namespaces were made.
+fn losses(namespaces: &[NamespaceSnapshot]) -> String {
+    let total = |counter| {
+        let known = namespaces.iter().filter_map(|ns| ns.counters.as_ref()?.total(counter));
+        grouped(known.sum())
+    };
+    let so_far = format!("so far {} dropped, {} evicted", total(Counter::Drop), total(Counter::EarlyDrop));
+    let changes = namespaces.iter().filter_map(|ns| ns.change.as_ref());
+    let drops = changes.clone().filter_map(|change| change.counters.full_table_drops());
+    match changes.map(|change| change.over).max() {
+        Some(over) => {
+            let secs = over.as_secs_f64();
+            format!("{} packets dropped by full tables within {secs:.1} s; {so_far}", grouped(drops.sum()))
         }
-        None => Some(format!("one reading only, so nothing is said of now; {so_far}")),
+        None => format!("one reading only, so nothing is said of now; {so_far}"),
     }
 }
 
-fn fullest(snapshot: &Snapshot) -> String {
-    let by_utilization = |ns: &&NamespaceSnapshot| {
-        // Shares of one limit order as their counts do.
-        ns.occupancy
-    };
-    snapshot
-        .namespaces
-        .iter()
-        .max_by_key(by_utilization)
-        .map_or("no namespace".to_string(), |ns| format!("{}: {}", ns.namespace.name, fill(ns)))
+/// The fullest namespace; of equals, Plimsoll's own.
+fn fullest(snapshot: &Snapshot) -> Option<&NamespaceSnapshot> {
+    // One limit holds for all, so shares of it order as the counts do.
+    snapshot.namespaces.iter().max_by_key(|ns| (ns.occupancy, ns.namespace.relation == Relation::Own))
 }
 
 fn fill(ns: &NamespaceSnapshot) -> String {
@@ -193,14 +185,15 @@ fn fill(ns: &NamespaceSnapshot) -> String {
 }
 
 /// The namespaces, fullest first.
-fn namespaces(snapshot: &Snapshot, detail: Detail) -> String {
+fn namespaces(snapshot: &Snapshot, findings: &[Finding], detail: Detail) -> String {
     let mut namespaces: Vec<_> = snapshot.namespaces.iter().collect();
     namespaces.sort_by_key(|ns| std::cmp::Reverse(ns.occupancy));
     let shown = match detail {
         Detail::WhatMatters => NAMESPACES_SHOWN,
         Detail::Everything => usize::MAX,
     };
-    if namespaces.len() < 2 {
+    let is_said = snapshot.namespaces.len() == 1 && Verdict::of(findings) != Verdict::Unknown;
+    if is_said {
         return String::new();
     }
     let mut text = format!("Namespaces (each has the limit to itself): {}\n", namespaces.len());

@@ -1,12 +1,12 @@
 //! `table-full`, `table-filling`, `namespace-full`: how full each namespace's table is, and what that does.
 
 use plimsoll_model::{
-    Confidence, Counter, Evidence, Finding, FindingId, Interval, LogOccurrences, NamespaceSnapshot, Relation, Remedy,
-    Severity, Snapshot, StateKey,
+    Confidence, Counter, Evidence, Finding, FindingId, Interval, LogOccurrences, NamedBy, Namespace, NamespaceSnapshot,
+    Relation, Remedy, Severity, Snapshot, StateKey,
 };
 
 use crate::eviction::{killable, loss};
-use crate::evidence::{advice, command, fact, limit, number, raise_capacity};
+use crate::evidence::{advice, fact, limit, number, raise_capacity};
 use crate::log;
 use crate::thresholds::{FILLING, FULL, ROOM_FACTOR, TOLERABLE_LOSS};
 use crate::words::{grouped, percent, rate};
@@ -222,11 +222,12 @@ impl<'a> Fullness<'a> {
             remedies.push(remedy);
         }
         if self.is_losing() && self.closing_share().is_some_and(|share| share > 0.1) {
-            remedies.push(command(
-                "Remove entries of connections that are over: room at once, and no live connection is touched. It \
-                 cannot be undone.",
-                self.in_namespace("conntrack -D -p tcp --state TIME_WAIT"),
-            ));
+            remedies.push(Remedy {
+                action: "Remove entries of connections that are over, inside the namespace: room at once, and no live \
+                         connection is touched. It cannot be undone."
+                    .to_string(),
+                command: self.in_namespace("conntrack -D -p tcp --state TIME_WAIT"),
+            });
         }
         remedies.push(advice(
             "Lowering a timeout helps only flows that see another packet: entries that are there keep the time they \
@@ -259,12 +260,17 @@ impl<'a> Fullness<'a> {
         Some(census.state(key).map_or(0.0, |count| count.share.low))
     }
 
-    /// A command, run where the entries are.
-    fn in_namespace(&self, command: &str) -> String {
-        match (&self.ns.namespace.relation, &self.ns.namespace.owner) {
-            (Relation::Own, _) => command.to_string(),
-            (Relation::Other, Some(owner)) => format!("nsenter -t {} -n {command}", owner.pid),
-            (Relation::Other, None) => format!("ip netns exec {} {command}", self.ns.namespace.name),
+    /// A command, run where the entries are. Only by a name that stays what it is in a shell, and that still means the
+    /// same namespace when the command is run: a process's number may be another's by then.
+    fn in_namespace(&self, command: &str) -> Option<String> {
+        let Namespace { name, named_by, relation, .. } = &self.ns.namespace;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        match relation {
+            Relation::Own => Some(command.to_string()),
+            Relation::Other => {
+                let is_safe = name.as_str().chars().all(is_plain) && !name.as_str().starts_with('-');
+                (*named_by == NamedBy::Given && is_safe).then(|| format!("ip netns exec {name} {command}"))
+            }
         }
     }
 }

@@ -8,9 +8,9 @@ use plimsoll_census::{Armings, Counting, DumpNotes};
 use plimsoll_diagnose::diagnose;
 use plimsoll_model::{
     Answer, Buckets, Capabilities, Capacity, Change, Counter, CounterReading, Coverage, CpuCounters, Elsewhere, Entry,
-    Extensions, Finding, FindingId, Host, Inode, KernelLog, Layer4, Limits, LogOccurrences, ModuleState, Namespace,
-    NamespaceSnapshot, Occupancy, Policies, Protocol, ProtocolState, Reading, Relation, Scope, Severity, Slab,
-    Snapshot, Status, TcpState, Timeouts, Tuple, Unseen, Untrusted, Verdict, Zone, ZoneLimit,
+    Extensions, Finding, FindingId, Host, Inode, KernelLog, Layer4, Limits, LogOccurrences, ModuleState, NamedBy,
+    Namespace, NamespaceSnapshot, Occupancy, Policies, Protocol, ProtocolState, Reading, Relation, Scope, Severity,
+    Slab, Snapshot, Status, TcpState, Timeouts, Tuple, Unseen, Untrusted, Verdict, Zone, ZoneLimit,
 };
 
 const CAPACITY: u32 = 10_000;
@@ -40,7 +40,13 @@ fn host() -> Snapshot {
 fn namespace(name: &str, relation: Relation, occupancy: u32) -> NamespaceSnapshot {
     let inode = 4_026_531_840 + name.len() as u64;
     NamespaceSnapshot {
-        namespace: Namespace { name: Untrusted::from(name), inode: Some(Inode(inode)), relation, owner: None },
+        namespace: Namespace {
+            name: Untrusted::from(name),
+            named_by: NamedBy::Given,
+            inode: Some(Inode(inode)),
+            relation,
+            owner: None,
+        },
         occupancy: Some(Occupancy(occupancy)),
         capacity: Some(Capacity(CAPACITY)),
         expectations: Some(0),
@@ -73,6 +79,8 @@ fn change(values: &[(Counter, u32)]) -> Change {
 }
 
 /// A whole census with so many entries that `early_drop` may kill and so many that it may not.
+///
+/// The assured ones are in `TIME_WAIT`.
 fn census(killable: u32, assured: u32) -> plimsoll_model::Census {
     let mut counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None, u32::MAX));
     for number in 0..killable + assured {
@@ -82,7 +90,7 @@ fn census(killable: u32, assured: u32) -> plimsoll_model::Census {
         let (status, state) = if number < killable {
             (Status(0), TcpState::SynSent)
         } else {
-            (Status::SEEN_REPLY.and(Status::ASSURED), TcpState::Established)
+            (Status::SEEN_REPLY.and(Status::ASSURED), TcpState::TimeWait)
         };
         counting.add(&Entry {
             id: number,
@@ -172,6 +180,26 @@ fn a_full_container_is_found_on_a_host_whose_own_count_is_low() {
     assert_eq!(finding.severity, Severity::Critical);
     assert_eq!(finding.namespace, Some(Untrusted::from("container")));
     assert_eq!(severity(&snapshot, FindingId::TableFull), None);
+}
+
+#[test]
+fn a_command_is_only_given_for_a_name_that_a_shell_leaves_alone() {
+    let command = |name: &str, named_by| {
+        let mut snapshot = host();
+        let mut container = namespace(name, Relation::Other, 10_000);
+        container.namespace.named_by = named_by;
+        container.census = Some(census(0, 10_000));
+        container.change = Some(change(&[(Counter::Drop, 5)]));
+        snapshot.namespaces.push(container);
+        let remedies = found(&snapshot, FindingId::NamespaceFull).expect("a finding").remedies;
+        remedies.into_iter().filter_map(|remedy| remedy.command).find(|command| command.contains("conntrack -D"))
+    };
+    let given = command("blue", NamedBy::Given).expect("a command");
+    assert!(given.starts_with("ip netns exec blue conntrack -D"), "{given}");
+    for (name, named_by) in [("x;id;#", NamedBy::Given), ("-all", NamedBy::Given), ("net:[4026532280]", NamedBy::Inode)]
+    {
+        assert_eq!(command(name, named_by), None, "{name}");
+    }
 }
 
 #[test]

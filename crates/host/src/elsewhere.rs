@@ -1,5 +1,8 @@
 //! Trackers of flows beside the kernel's own table.
 
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
+
 use plimsoll_model::{Elsewhere, Reading, Unseen, Untrusted};
 
 use crate::{Error, HostFs, Subsystem, bpf};
@@ -17,9 +20,15 @@ impl HostFs {
     /// Looks for BPF maps that track connections (Cilium's, Calico's), Open vSwitch and VPP. The limits of Open
     /// vSwitch's zones are not read here.
     ///
-    /// `ovs-vswitchd` tracks by itself only where the kernel has no datapath for it. The BPF maps are those of the
-    /// running kernel, whatever the root is.
+    /// `ovs-vswitchd` tracks by itself only where the kernel has no datapath for it. A process counts only if it is a
+    /// system account's: anybody may call a process so. The BPF maps are those of the running kernel, whatever the root
+    /// is.
     pub fn elsewhere(&self) -> OtherTrackers {
+        self.elsewhere_trusting(&SYSTEM_ACCOUNTS)
+    }
+
+    /// Believes the processes of some users.
+    fn elsewhere_trusting(&self, users: &Range<u32>) -> OtherTrackers {
         let mut trackers = OtherTrackers::default();
         trackers.add_maps();
         let open_vswitch = self.is_present(Subsystem::OpenVswitch);
@@ -27,12 +36,18 @@ impl HostFs {
             trackers.found.push(Elsewhere::OpenVswitchZones { limits: None });
         }
         match self.process_ids() {
-            Ok(pids) => pids.into_iter().for_each(|pid| trackers.add_process(pid, self.command(pid), &open_vswitch)),
+            Ok(pids) => pids.into_iter().for_each(|pid| {
+                let is_trusted = || Ok(users.contains(&self.metadata(&format!("/proc/{pid}"))?.uid()));
+                trackers.add_process(pid, self.command(pid), is_trusted, &open_vswitch);
+            }),
             Err(error) => trackers.unseen.push(error.unseen(Reading::OtherTrackers)),
         }
         trackers
     }
 }
+
+/// Root, and those that daemons run as (`SYS_UID_MAX` of login.defs(5)): RHEL's `ovs-vswitchd` is not root's.
+const SYSTEM_ACCOUNTS: Range<u32> = 0..1000;
 
 /// The beginnings of the maps' names; the kernel keeps 15 bytes of a name.
 const MAPS: [&str; 3] = ["cilium_ct", "cali_v4_ct", "cali_v6_ct"];
@@ -53,9 +68,19 @@ impl OtherTrackers {
         }
     }
 
-    fn add_process(&mut self, pid: u32, command: Result<Untrusted, Error>, open_vswitch: &Result<bool, Error>) {
-        let command = match command {
-            Ok(command) => command,
+    fn add_process(
+        &mut self,
+        pid: u32,
+        command: Result<Untrusted, Error>,
+        is_trusted: impl FnOnce() -> Result<bool, Error>,
+        open_vswitch: &Result<bool, Error>,
+    ) {
+        let is_tracker = |command: &Untrusted| ["vpp_main", "vpp", "ovs-vswitchd"].contains(&command.as_str());
+        // Whose it is is asked only of the few that are called so.
+        let known = command.and_then(|command| Ok((is_tracker(&command) && is_trusted()?).then_some(command)));
+        let command = match known {
+            Ok(Some(command)) => command,
+            Ok(None) => return,
             Err(error) if error.is_absent() => return,
             Err(error) => return self.unseen.push(error.unseen(Reading::OtherTrackers)),
         };
@@ -77,7 +102,13 @@ mod tests {
 
     /// What was found besides BPF maps, which are the running kernel's.
     fn without_maps(host: &HostFs) -> (Vec<Elsewhere>, Vec<Unseen>) {
-        let OtherTrackers { mut found, unseen } = host.elsewhere();
+        let me = rustix::process::getuid().as_raw();
+        trackers_of(host, me..me + 1)
+    }
+
+    /// The same, where only some users are believed.
+    fn trackers_of(host: &HostFs, users: Range<u32>) -> (Vec<Elsewhere>, Vec<Unseen>) {
+        let OtherTrackers { mut found, unseen } = host.elsewhere_trusting(&users);
         found.retain(|tracker| !matches!(tracker, Elsewhere::BpfMap { .. }));
         (found, unseen)
     }
@@ -93,6 +124,15 @@ mod tests {
         tree.write("proc/13/comm", "vpp_mainly\n");
         tree.write("proc/14/comm", b"\xff\x1b\n");
         assert_eq!(without_maps(&tree.host()).0, [process(12, "vpp_main")]);
+    }
+
+    #[test]
+    fn what_another_user_calls_so_is_none() {
+        let tree = Tree::new();
+        tree.write("proc/12/comm", "vpp_main\n");
+        tree.write("proc/13/comm", "ovs-vswitchd\n");
+        let me = rustix::process::getuid().as_raw();
+        assert_eq!(trackers_of(&tree.host(), me + 1..me + 2), (vec![], vec![]));
     }
 
     #[test]

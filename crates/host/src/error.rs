@@ -100,6 +100,9 @@ impl Error {
         match self {
             Self::Enter { .. } if self.is_not_permitted() => "CAP_SYS_ADMIN",
             _ if self.is_not_permitted() => "root",
+            _ if matches!(self.errno(), Some(Errno::MFILE | Errno::NFILE)) => "more open files (ulimit -n)",
+            // Under whatever root.
+            _ if self.errno() == Some(Errno::NOENT) && self.path().iter().any(|part| part == "proc") => "a full /proc",
             _ if self.is_absent() => "a kernel that shows it",
             Self::Malformed { .. } => "a version of Plimsoll that knows what this kernel writes",
             _ => "the cause of the system's answer removed",
@@ -163,5 +166,20 @@ mod tests {
         }
         assert!(of(Errno::PERM).is_not_permitted() && of(Errno::ACCESS).is_not_permitted());
         assert!(!of(Errno::IO).is_absent() && !of(Errno::IO).is_not_permitted());
+    }
+
+    #[test]
+    fn what_would_help_depends_on_the_answer_and_the_place() {
+        let needs = |path: &str, errno: Errno| {
+            Error::System { action: "open", path: path.into(), source: errno.into() }.unseen(Reading::Namespace).needs
+        };
+        for errno in [Errno::MFILE, Errno::NFILE] {
+            assert_eq!(needs("/proc/self/ns/net", errno), "more open files (ulimit -n)");
+        }
+        assert_eq!(needs("/proc/self/ns/net", Errno::NOENT), "a full /proc");
+        assert_eq!(needs("/host/proc/stat", Errno::NOENT), "a full /proc");
+        assert_eq!(needs("/sys/module", Errno::NOENT), "a kernel that shows it");
+        assert_eq!(needs("/proc/7/comm", Errno::SRCH), "a kernel that shows it");
+        assert_eq!(needs("/proc/7/comm", Errno::ACCESS), "root");
     }
 }

@@ -40,6 +40,15 @@ impl HostFs {
         self.root.join(absolute.trim_start_matches('/'))
     }
 
+    /// Where a mount point lies. The kernel tells it as Plimsoll sees it, so one under the root is that already; a
+    /// captured tree has it as the captured machine saw it.
+    pub(crate) fn place_of(&self, mount_point: &Path) -> PathBuf {
+        if mount_point.starts_with(&self.root) {
+            return mount_point.to_owned();
+        }
+        self.root.join(mount_point.strip_prefix("/").unwrap_or(mount_point))
+    }
+
     /// Reads a whole file.
     pub(crate) fn read(&self, absolute: &str) -> Result<Text, Error> {
         let path = self.path(absolute);

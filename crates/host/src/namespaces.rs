@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 
-use plimsoll_model::{Inode, Namespace, Owner, Reading, Relation, Unseen, Untrusted};
+use plimsoll_model::{Inode, NamedBy, Namespace, Owner, Reading, Relation, Unseen, Untrusted};
 
 use crate::naming::{Names, Tagged, make_unique};
 use crate::search::{Candidate, Search, hidden};
@@ -33,21 +33,25 @@ pub struct Discovery {
 
 impl HostFs {
     /// Finds the network namespaces: Plimsoll's own, those with a file under `/run/netns` (and Docker's under
-    /// `/run/docker/netns`: Swarm's `ingress_sbox` has no process), and those that a process is in.
+    /// `/run/docker/netns`: Swarm's `ingress_sbox` has no process), those that are mounted elsewhere, and those that a
+    /// process is in.
     ///
     /// A process whose `ns/net` may not be looked at is placed by its `net/dev`, which needs no right. Where a named
     /// namespace may not be entered either (an ordinary user's case), it is found apart from the processes in it, as if
     /// they were two: no file tells that they belong together.
     ///
     /// Not found are those that only a thread is in (of a process, the leader's counts), and those that only an open
-    /// file or a mount elsewhere keeps. A process that ends meanwhile is passed over. Each namespace costs an open
-    /// file, each process one stat(2), two where the first is refused, and one read where it is not in the namespace of
-    /// process 1.
+    /// file keeps, a mount that another one covers, or one in another mount namespace. A process that ends meanwhile is
+    /// passed over. Each namespace costs an open file, each process one stat(2), two where the first is refused, and one
+    /// read where it is not in the namespace of process 1. Files among the named ones that are no namespaces cost up to
+    /// 20 ms together: they may be just being made or removed.
     pub fn namespaces(&self) -> Discovery {
         let mut search = Search::new(self);
         search.own();
         search.named();
+        search.mounted();
         search.processes();
+        search.settle();
         let candidates = search.candidates();
         let mut unseen = search.unseen;
         let shows_all = self.shows_all_processes();
@@ -77,9 +81,9 @@ impl HostFs {
         let owner = self.owner(&candidate, unseen);
         let a_member = || candidate.members.iter().copied().find(|pid| candidate.holds(self, *pid));
         let process = owner.as_ref().map(|owner| owner.pid).or_else(a_member);
-        let tag = match (candidate.inode, process) {
-            (Some(inode), _) => inode.to_string(),
-            (None, Some(process)) => format!("process {process}"),
+        let (tag, tag_is) = match (candidate.inode, process) {
+            (Some(inode), _) => (inode.to_string(), NamedBy::Inode),
+            (None, Some(process)) => (format!("process {process}"), NamedBy::Process),
             (None, None) => return None,
         };
         let has_process_1 = candidate.members.contains(&1);
@@ -88,11 +92,15 @@ impl HostFs {
                 || (has_process_1 && process_1 == Process1::OfHost),
             is_own: candidate.relation == Relation::Own,
             container: owner.as_ref().and_then(|owner| Some(owner.container.as_ref()?.as_str().into())),
-            given: candidate.given,
+            given: candidate.given.clone(),
             sandbox: candidate.sandbox,
+            mount: candidate.mount,
         };
+        let (name, named_by) = known_by.best(&tag, tag_is);
         Some(Described {
-            tagged: Tagged { name: known_by.best(&tag), tag },
+            tagged: Tagged { tag, name },
+            named_by,
+            given: candidate.given,
             inode: candidate.inode,
             relation: candidate.relation,
             owner,
@@ -145,6 +153,8 @@ enum Process1 {
 /// A namespace and what it would be called if no other were called so.
 struct Described {
     tagged: Tagged,
+    named_by: NamedBy,
+    given: Option<Vec<u8>>,
     inode: Option<Inode>,
     relation: Relation,
     owner: Option<Owner>,
@@ -154,9 +164,14 @@ struct Described {
 
 impl Described {
     fn into_found(self) -> Found {
-        let Self { tagged, inode, relation, owner, file, process } = self;
+        let Self { tagged, named_by, given, inode, relation, owner, file, process } = self;
         let name = Untrusted::from_bytes(&tagged.name);
-        Found { namespace: Namespace { name, inode, relation, owner }, file, process }
+        let named_by = match named_by {
+            // With a tag, or escaped, it is no longer the file's name.
+            NamedBy::Given if given.as_deref() != Some(name.as_str().as_bytes()) => NamedBy::Inode,
+            named_by => named_by,
+        };
+        Found { namespace: Namespace { name, named_by, inode, relation, owner }, file, process }
     }
 }
 
@@ -183,11 +198,63 @@ mod tests {
         let Discovery { found, unseen } = tree.host().namespaces();
         let own = found.first().unwrap();
         assert_eq!(own.namespace.name.as_str(), "also mine");
-        assert_eq!(own.namespace.relation, Relation::Own);
+        assert_eq!((own.namespace.relation, own.namespace.named_by), (Relation::Own, NamedBy::Given));
         let mut bad: Vec<_> = unseen.iter().filter(|unseen| unseen.reading == Reading::Namespace).collect();
         bad.sort_by(|a, b| a.tried.cmp(&b.tried));
         assert_eq!(bad.len(), 2, "{unseen:?}");
-        assert!(bad[0].tried.as_str().ends_with("run/netns/device") && bad[1].tried.as_str().ends_with("plain"));
+        assert!(bad[0].tried.as_str().starts_with("open the network namespace /"), "{bad:?}");
+        assert!(bad[0].tried.as_str().ends_with("/run/netns/plain"), "{bad:?}");
+        assert!(bad[0].answered.as_str().starts_with("it is a plain file: left over"), "{bad:?}");
+        assert!(bad[0].needs.starts_with("`ip netns delete plain` if it is left over; else"), "{bad:?}");
+        assert!(bad[1].tried.as_str().ends_with("/run/netns/device"), "{bad:?}");
+    }
+
+    #[test]
+    fn a_name_that_ip_would_not_find_is_not_given() {
+        let tree = live_proc();
+        tree.link("run/netns/a\x1bb", "/proc/self/ns/net");
+        let own = &tree.host().namespaces().found[0].namespace;
+        assert_eq!((own.name.as_str(), own.named_by), ("a\\u{1b}b", NamedBy::Inode));
+
+        let described = |name: &str| Described {
+            tagged: Tagged { tag: "5".to_owned(), name: name.into() },
+            named_by: NamedBy::Given,
+            given: Some(b"blue".to_vec()),
+            inode: Some(Inode(5)),
+            relation: Relation::Other,
+            owner: None,
+            file: None,
+            process: None,
+        };
+        assert_eq!(described("blue").into_found().namespace.named_by, NamedBy::Given);
+        assert_eq!(described("blue [5]").into_found().namespace.named_by, NamedBy::Inode);
+    }
+
+    #[test]
+    fn a_namespace_mounted_elsewhere_is_found_by_its_mount_point() {
+        // A link to the only namespace that a test may count on stands in for a mount; this /proc has no processes.
+        let tree = Tree::new();
+        tree.link("srv/a b", "/proc/self/ns/net");
+        tree.write("srv/unmounted", "");
+        let lines = [
+            r"43 42 0:4 net:[7] /srv/a\040b rw shared:2 - nsfs nsfs rw",
+            "44 42 0:4 net:[8] /srv/unmounted rw - nsfs nsfs rw",
+            "45 42 0:4 net:[9] /srv/gone rw - nsfs nsfs rw",
+        ];
+        tree.write("proc/self/mountinfo", lines.join("\n"));
+        let Discovery { found, unseen } = tree.host().namespaces();
+        assert_eq!(found.len(), 1, "{found:?}");
+        // From 6.18 on the host's is known by its inode, and that is the better name.
+        if found[0].namespace.inode != Some(INITIAL_NETWORK_NAMESPACE) {
+            let named = &found[0].namespace;
+            assert_eq!((named.name.as_str(), named.named_by), ("/srv/a b", NamedBy::Mount));
+        }
+        assert!(unseen.iter().all(|unseen| !unseen.tried.as_str().contains("srv")), "{unseen:?}");
+
+        tree.link("run/netns/blue", "/proc/self/ns/net");
+        let found = tree.host().namespaces().found;
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].namespace.name.as_str(), found[0].namespace.named_by), ("blue", NamedBy::Given));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use plimsoll_model::NamedBy;
+
 /// What is known of a namespace that it could be called by; names are bytes as they came.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
@@ -15,18 +17,25 @@ pub(crate) struct Names {
     pub(crate) container: Option<Vec<u8>>,
     /// Under `/run/docker/netns`.
     pub(crate) sandbox: Option<Vec<u8>>,
+    /// Where it is mounted, if elsewhere.
+    pub(crate) mount: Option<Vec<u8>>,
 }
 
 impl Names {
     /// The best name: given, `host`, `this` (its own, where that of process 1 may not be seen), the container's short
-    /// id, Docker's name for it, or the tag.
-    pub(crate) fn best(self, tag: &str) -> Vec<u8> {
-        self.given
-            .or_else(|| self.is_host.then(|| b"host".to_vec()))
-            .or_else(|| self.is_own.then(|| b"this".to_vec()))
-            .or_else(|| self.container.map(|id| id.into_iter().take(12).collect()))
-            .or(self.sandbox)
-            .unwrap_or_else(|| format!("net:[{tag}]").into_bytes())
+    /// id, Docker's name for it, where it is mounted, or the tag.
+    pub(crate) fn best(self, tag: &str, tag_is: NamedBy) -> (Vec<u8>, NamedBy) {
+        let short = |id: Vec<u8>| id.into_iter().take(12).collect();
+        let names = [
+            (self.given, NamedBy::Given),
+            (self.is_host.then(|| b"host".to_vec()), NamedBy::Host),
+            (self.is_own.then(|| b"this".to_vec()), NamedBy::This),
+            (self.container.map(short), NamedBy::Container),
+            (self.sandbox, NamedBy::Docker),
+            (self.mount, NamedBy::Mount),
+        ];
+        let best = names.into_iter().find_map(|(name, named_by)| Some((name?, named_by)));
+        best.unwrap_or_else(|| (format!("net:[{tag}]").into_bytes(), tag_is))
     }
 }
 
@@ -80,17 +89,23 @@ mod tests {
 
     #[test]
     fn the_best_name_wins() {
-        let name = |names: Names| String::from_utf8(names.best("5")).unwrap();
+        let name = |names: Names| {
+            let (name, named_by) = names.best("5", NamedBy::Inode);
+            (String::from_utf8(name).unwrap(), named_by)
+        };
+        let is = |name: &str, named_by| (name.to_owned(), named_by);
         let some = |name: &str| Some(name.as_bytes().to_vec());
-        let sandbox = || Names { sandbox: some("ingress_sbox"), ..Names::default() };
+        let mount = || Names { mount: some("/srv/net"), ..Names::default() };
+        let sandbox = || Names { sandbox: some("ingress_sbox"), ..mount() };
         let container = || Names { container: some("0123456789abcdef"), ..sandbox() };
         let own = || Names { is_own: true, ..container() };
         let host = || Names { is_host: true, ..own() };
-        assert_eq!(name(Names::default()), "net:[5]");
-        assert_eq!(name(sandbox()), "ingress_sbox");
-        assert_eq!(name(container()), "0123456789ab");
-        assert_eq!(name(own()), "this");
-        assert_eq!(name(host()), "host");
-        assert_eq!(name(Names { given: some("blue"), ..host() }), "blue");
+        assert_eq!(name(Names::default()), is("net:[5]", NamedBy::Inode));
+        assert_eq!(name(mount()), is("/srv/net", NamedBy::Mount));
+        assert_eq!(name(sandbox()), is("ingress_sbox", NamedBy::Docker));
+        assert_eq!(name(container()), is("0123456789ab", NamedBy::Container));
+        assert_eq!(name(own()), is("this", NamedBy::This));
+        assert_eq!(name(host()), is("host", NamedBy::Host));
+        assert_eq!(name(Names { given: some("blue"), ..host() }), is("blue", NamedBy::Given));
     }
 }

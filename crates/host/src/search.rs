@@ -5,14 +5,16 @@ use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
 use plimsoll_model::{Inode, Reading, Relation, Unseen, Untrusted};
-use rustix::fs::{Mode, OFlags};
 use rustix::thread::{CapabilitySet, capabilities};
 
+use crate::named_file::{NameBy, NamedFile};
+use crate::namespace_file::open_namespace;
 use crate::net_files::NetId;
-use crate::{Error, HostFs, in_namespace};
+use crate::{Error, HostFs, in_namespace, monotonic_now};
 
 /// What a search has found.
 pub(crate) struct Search<'a> {
@@ -21,6 +23,10 @@ pub(crate) struct Search<'a> {
     opened: BTreeMap<Inode, Candidate>,
     /// Those that only `/proc/<pid>/net` tells of.
     unopened: Vec<Candidate>,
+    /// Files that may become namespaces, or go, before the search ends, and what is wrong with them.
+    unsettled: Vec<(NamedFile, Error)>,
+    /// Those whose mount point could not be opened.
+    refused_mounts: Vec<(Inode, Error)>,
     pub(crate) unseen: Vec<Unseen>,
 }
 
@@ -33,12 +39,20 @@ pub(crate) struct Candidate {
     pub(crate) net_id: Option<NetId>,
     pub(crate) given: Option<Vec<u8>>,
     pub(crate) sandbox: Option<Vec<u8>>,
+    pub(crate) mount: Option<Vec<u8>>,
     pub(crate) members: Vec<u32>,
 }
 
 impl<'a> Search<'a> {
     pub(crate) const fn new(host: &'a HostFs) -> Self {
-        Self { host, opened: BTreeMap::new(), unopened: Vec::new(), unseen: Vec::new() }
+        Self {
+            host,
+            opened: BTreeMap::new(),
+            unopened: Vec::new(),
+            unsettled: Vec::new(),
+            refused_mounts: Vec::new(),
+            unseen: Vec::new(),
+        }
     }
 
     /// Takes out what was found.
@@ -61,11 +75,7 @@ impl<'a> Search<'a> {
     /// Finds those that have a name.
     pub(crate) fn named(&mut self) {
         let mut seen = BTreeSet::new();
-        for (directory, names) in [
-            ("/run/netns", name_given as fn(&mut Candidate, &OsStr)),
-            ("/var/run/netns", name_given),
-            ("/run/docker/netns", name_sandbox),
-        ] {
+        for (directory, names) in DIRECTORIES {
             // /var/run is a link to /run almost everywhere.
             match self.host.metadata(directory) {
                 Ok(stat) if seen.insert((stat.dev(), stat.ino())) => self.named_in(directory, names),
@@ -76,7 +86,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn named_in(&mut self, directory: &str, names: fn(&mut Candidate, &OsStr)) {
+    fn named_in(&mut self, directory: &str, names: NameBy) {
         let path = self.host.path(directory);
         let unlisted = |source| Error::System { action: "list", path: path.clone(), source };
         let entries = match path.read_dir().map_err(unlisted) {
@@ -84,15 +94,69 @@ impl<'a> Search<'a> {
             Err(error) => return self.unseen.push(error.unseen(Reading::Namespaces)),
         };
         for entry in entries {
-            let found = entry.map_err(unlisted).and_then(|entry| {
-                let (inode, file) = open_namespace(&entry.path())?;
-                Ok((inode, file, entry.file_name()))
-            });
-            match found {
-                Ok((inode, file, name)) => names(self.candidate(inode, file), &name),
-                // Removed since it was listed.
-                Err(error) if error.is_absent() => {}
+            match entry.map_err(unlisted) {
+                Ok(entry) => {
+                    let unsettled = self.look_at(NamedFile { path: entry.path(), names });
+                    self.unsettled.extend(unsettled);
+                }
                 Err(error) => self.unseen.push(error.unseen(Reading::Namespace)),
+            }
+        }
+    }
+
+    /// Finds the namespace of a file. Gives the file back where it is none, but may be one later.
+    fn look_at(&mut self, file: NamedFile) -> Option<(NamedFile, Error)> {
+        match open_namespace(&file.path) {
+            Ok((inode, opened)) => (file.names)(self.candidate(inode, opened), file.name()),
+            // Removed since it was listed.
+            Err(error) if error.is_absent() => {}
+            Err(error) if file.is_surely_no_namespace() => self.unseen.push(error.unseen(Reading::Namespace)),
+            Err(error) => return Some((file, error)),
+        }
+        None
+    }
+
+    /// Finds those that are mounted where nobody would look for them. Those among the named ones are passed over: they
+    /// were found, or have come since.
+    pub(crate) fn mounted(&mut self) {
+        let mounts = match self.host.namespace_mounts() {
+            Ok(mounts) => mounts,
+            // A tree without /proc: that is told of already.
+            Err(error) if error.is_absent() => return,
+            Err(error) => return self.unseen.push(error.unseen(Reading::Namespaces)),
+        };
+        for mount in mounts {
+            let path = self.host.place_of(&mount.point);
+            let is_named = DIRECTORIES.iter().any(|(named, _)| path.parent() == Some(&self.host.path(named)));
+            if is_named || self.opened.contains_key(&mount.inode) {
+                continue;
+            }
+            match open_namespace(&path) {
+                // Where another was mounted over it, this is the other.
+                Ok((inode, file)) => keep_first(&mut self.candidate(inode, file).mount, mount.point.as_os_str()),
+                // Unmounted since, or covered.
+                Err(error) if error.is_absent() || matches!(error, Error::Malformed { .. }) => {}
+                Err(error) => self.refused_mounts.push((mount.inode, error)),
+            }
+        }
+    }
+
+    /// Looks again at what was not a namespace yet, or no longer, until it is one or gone; tells of what is neither.
+    pub(crate) fn settle(&mut self) {
+        let mut unsettled = std::mem::take(&mut self.unsettled);
+        let deadline = monotonic_now() + PATIENCE;
+        while !unsettled.is_empty() {
+            unsettled = unsettled.into_iter().filter_map(|(file, _)| self.look_at(file)).collect();
+            if unsettled.is_empty() || monotonic_now() + PAUSE > deadline {
+                break;
+            }
+            sleep(PAUSE);
+        }
+        self.unseen.extend(unsettled.iter().map(|(file, error)| file.unseen(error)));
+        for (inode, error) in std::mem::take(&mut self.refused_mounts) {
+            // A process in it may have been found instead.
+            if !self.opened.contains_key(&inode) {
+                self.unseen.push(error.unseen(Reading::Namespace));
             }
         }
     }
@@ -193,6 +257,7 @@ impl Candidate {
             net_id: None,
             given: None,
             sandbox: None,
+            mount: None,
             members: Vec::new(),
         }
     }
@@ -232,23 +297,13 @@ fn network_of(pid: u32) -> String {
     format!("/proc/{pid}/ns/net")
 }
 
-/// `include/uapi/linux/magic.h`.
-const NSFS_MAGIC: u64 = 0x6e73_6673;
+/// Where namespaces have names.
+const DIRECTORIES: [(&str, NameBy); 3] =
+    [("/run/netns", name_given), ("/var/run/netns", name_given), ("/run/docker/netns", name_sandbox)];
 
-/// Opens a namespace's file, and nothing else: a device in its place is not opened.
-fn open_namespace(path: &Path) -> Result<(Inode, OwnedFd), Error> {
-    let failed =
-        |action| move |errno: rustix::io::Errno| Error::System { action, path: path.into(), source: errno.into() };
-    let file_system = rustix::fs::statfs(path).map_err(failed("look at"))?;
-    if u64::try_from(file_system.f_type) != Ok(NSFS_MAGIC) {
-        let problem = "is not a namespace";
-        return Err(Error::Malformed { path: path.into(), line: None, item: Vec::new(), problem });
-    }
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(failed("open"))?;
-    let stat = rustix::fs::fstat(&file).map_err(failed("look at"))?;
-    Ok((Inode(stat.st_ino), file))
-}
+/// How long a file is waited for that may be just being made or removed, and how long between two looks.
+const PATIENCE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// The first of several names, so that it does not depend on the order of the directory.
 fn keep_first(kept: &mut Option<Vec<u8>>, name: &OsStr) {

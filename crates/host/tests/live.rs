@@ -8,11 +8,12 @@ use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use plimsoll_host::{Discovery, Error, Found, HostFs, NetFiles, Subsystem, in_namespace, monotonic_now};
-use plimsoll_model::{Answer, Inode, ModuleState, Occupancy, Reading, Relation};
+use plimsoll_model::{Answer, Inode, ModuleState, NamedBy, Occupancy, Reading, Relation};
 use rustix::fs::{Gid, Uid};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen};
 use rustix::thread::{
@@ -259,11 +260,70 @@ fn a_namespace_without_a_process_is_found_by_its_name() {
     let named = Named::new("name");
     let Discovery { found, .. } = HostFs::new().namespaces();
     let found = found.into_iter().find(|found| found.namespace.name.as_str() == named.0).unwrap();
+    assert_eq!(found.namespace.named_by, NamedBy::Given);
     assert_eq!(found.namespace.owner, None);
     assert_eq!(found.process, None);
     drop(named);
     let entered = in_namespace(found.file.unwrap(), network_of_this_thread).unwrap();
     assert_eq!(Some(entered), found.namespace.inode, "the open file keeps it");
+}
+
+#[test]
+fn a_namespace_that_is_just_being_made_or_removed_is_no_gap() {
+    let (done, is_done) = (AtomicBool::new(false), |done: &AtomicBool| done.load(Ordering::Relaxed));
+    let name = format!("plimsoll-host-{}-hasty", std::process::id());
+    thread::scope(|scope| {
+        let haste = scope.spawn(|| {
+            while !is_done(&done) {
+                drop(Named::new("hasty"));
+            }
+        });
+        let look = || {
+            for _ in 0..200 {
+                let unseen = HostFs::new().namespaces().unseen;
+                let gap = unseen.into_iter().find(|unseen| unseen.tried.as_str().contains(&name));
+                assert_eq!(gap, None);
+            }
+        };
+        let looked = catch_unwind(AssertUnwindSafe(look));
+        done.store(true, Ordering::Relaxed);
+        haste.join().unwrap();
+        looked.unwrap();
+    });
+}
+
+/// Set where the test below has started itself again, in a mount namespace of its own.
+const MOUNTED_AT: &str = "PLIMSOLL_TEST_MOUNTED_AT";
+
+/// The mount is made in a mount namespace that tells no other of it, and goes with its last process.
+#[test]
+fn a_namespace_that_is_mounted_elsewhere_is_found_by_its_mount_point() {
+    if let Ok(file) = std::env::var(MOUNTED_AT) {
+        return the_one_mounted_at_is_found(&file);
+    }
+    let file = std::env::temp_dir().join(format!("plimsoll-host-{} mounted", std::process::id()));
+    std::fs::write(&file, "").unwrap();
+    let script = format!(r#"unshare --net="${MOUNTED_AT}" true && exec "$@""#);
+    let output = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c", &script, "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "a_namespace_that_is_mounted_elsewhere_is_found_by_its_mount_point"])
+        .env(MOUNTED_AT, &file)
+        .output();
+    std::fs::remove_file(&file).unwrap();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn the_one_mounted_at_is_found(file: &str) {
+    let inode = Inode(std::fs::metadata(file).unwrap().ino());
+    let Discovery { found, unseen } = HostFs::new().namespaces();
+    let found = found.into_iter().find(|found| found.namespace.inode == Some(inode)).unwrap();
+    assert_eq!((found.namespace.name.as_str(), found.namespace.named_by), (file, NamedBy::Mount));
+    assert_eq!(found.process, None);
+    assert!(unseen.iter().all(|unseen| !unseen.tried.as_str().contains(file)), "{unseen:?}");
+    assert_eq!(in_namespace(found.file.unwrap(), network_of_this_thread).unwrap(), inode);
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub use entry::{Entry, Extension, Extensions, ProtocolState, SctpState, Status, 
 pub use estimate::{Interval, Range};
 pub use finding::{Confidence, Evidence, Finding, FindingId, Remedy, Severity, Verdict};
 pub use limits::{Buckets, Capacity, Limits, Occupancy};
-pub use namespace::{Inode, Namespace, Owner, Relation};
+pub use namespace::{Inode, NamedBy, Namespace, Owner, Relation};
 pub use probe::{Answer, Capabilities};
 pub use snapshot::{
     Change, Elsewhere, Host, KernelLog, LogOccurrences, ModuleState, NamespaceSnapshot, Policies, Reading, Scope, Slab,

@@ -27,6 +27,28 @@ pub enum Relation {
     Other,
 }
 
+/// What a namespace has its name from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedBy {
+    /// A file under `/run/netns` that is called exactly so: `ip netns exec NAME` works.
+    Given,
+    /// It is that of process 1: `host`.
+    Host,
+    /// It is the one that Plimsoll runs in: `this`.
+    This,
+    /// The id of its container.
+    Container,
+    /// Docker's file.
+    Docker,
+    /// The path of a mount elsewhere.
+    Mount,
+    /// Its inode; also where that had to be added to a given name, or the name had to be escaped.
+    Inode,
+    /// A process in it.
+    Process,
+}
+
 /// A process that lives in a namespace, and what its control group says about whose it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Owner {
@@ -43,9 +65,11 @@ pub struct Owner {
 /// A network namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Namespace {
-    /// Name to call it by: that under `/run/netns`, else `host` (that of process 1), else its container, else the
-    /// inode, else a process in it.
+    /// Name to call it by: that under `/run/netns`, else `host` (that of process 1), else its container, else
+    /// Docker's name for it, else where it is mounted, else the inode, else a process in it.
     pub name: Untrusted,
+    /// What the name is taken from.
+    pub named_by: NamedBy,
     /// Inode; `None` where only `/proc/<pid>/net` tells of it, because no `ns/net` of its processes may be looked at.
     pub inode: Option<Inode>,
     /// Whether it is the one that Plimsoll runs in.

@@ -102,7 +102,9 @@ impl Error {
             _ if self.is_not_permitted() => "root",
             _ if matches!(self.errno(), Some(Errno::MFILE | Errno::NFILE)) => "more open files (ulimit -n)",
             // Under whatever root.
-            _ if self.errno() == Some(Errno::NOENT) && self.path().iter().any(|part| part == "proc") => "a full /proc",
+            _ if self.errno() == Some(Errno::NOENT) && self.path().iter().any(|part| part == "proc") => {
+                "a full /proc, and a kernel that shows it"
+            }
             _ if self.is_absent() => "a kernel that shows it",
             Self::Malformed { .. } => "a version of Plimsoll that knows what this kernel writes",
             _ => "the cause of the system's answer removed",
@@ -176,8 +178,8 @@ mod tests {
         for errno in [Errno::MFILE, Errno::NFILE] {
             assert_eq!(needs("/proc/self/ns/net", errno), "more open files (ulimit -n)");
         }
-        assert_eq!(needs("/proc/self/ns/net", Errno::NOENT), "a full /proc");
-        assert_eq!(needs("/host/proc/stat", Errno::NOENT), "a full /proc");
+        assert_eq!(needs("/proc/self/ns/net", Errno::NOENT), "a full /proc, and a kernel that shows it");
+        assert_eq!(needs("/host/proc/stat", Errno::NOENT), "a full /proc, and a kernel that shows it");
         assert_eq!(needs("/sys/module", Errno::NOENT), "a kernel that shows it");
         assert_eq!(needs("/proc/7/comm", Errno::SRCH), "a kernel that shows it");
         assert_eq!(needs("/proc/7/comm", Errno::ACCESS), "root");

@@ -110,6 +110,9 @@ impl<'a> Session<'a> {
     }
 
     fn read_again(&mut self) {
+        if self.snapshot.module == ModuleState::Absent {
+            return;
+        }
         for (index, found) in self.places.iter().enumerate() {
             let (moment, unseen) = reading::again(&self.host, Place::of(found));
             if let Some(moment) = moment {

@@ -82,7 +82,8 @@ impl<'a> Session<'a> {
     fn let_the_slab_settle(&mut self) {
         const LOOKS: u32 = 20;
         const PAUSE: Duration = Duration::from_millis(50);
-        let limit = self.snapshot.limits.capacity.and_then(plimsoll_model::Capacity::limit);
+        let all_are_counted = self.snapshot.scope == Scope::All;
+        let limit = self.snapshot.limits.capacity.and_then(plimsoll_model::Capacity::limit).filter(|_| all_are_counted);
         let Some(suspicious) = limit.map(|limit| self.snapshot.total_occupancy() + u64::from(limit) / 2) else {
             return;
         };

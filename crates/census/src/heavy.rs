@@ -1,7 +1,7 @@
 //! Heavy hitters in bounded memory: Space-Saving (Metwally, Agrawal, El Abbadi 2005), cut into small sets.
 //!
-//! Every entry is counted under six features, and a whole dump must cost little more than receiving it. A general sketch
-//! took 80 ns an update here, a set of eight counters that lie together takes a tenth.
+//! Every entry is counted under six features, and a whole dump must cost little more than receiving it; so the eight
+//! counters that a value may be in lie together.
 
 use plimsoll_model::{HeavyHitter, HeavyHitters, Interval, Range};
 

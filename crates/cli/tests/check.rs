@@ -189,6 +189,16 @@ fn where_nothing_is_tracked_it_says_so_and_that_is_fine() {
 }
 
 #[test]
+fn a_healthy_host_is_told_of_in_five_lines() {
+    let lab = LabNamespace::tracking().unwrap();
+    lab.fill(mixed_entries(60_000)).unwrap();
+    let run = plimsoll_in(&lab, &["check", "--netns", "this"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.stdout.starts_with("OK ") && run.stdout.lines().count() <= 5, "{}", run.stdout);
+    assert!(run.stdout.contains("holds tcp TIME_WAIT 4"), "{}", run.stdout);
+}
+
+#[test]
 fn a_sick_host_is_told_of_in_about_forty_lines() {
     let lab = LabNamespace::tracking().unwrap();
     lab.fill(mixed_entries(limit())).unwrap();

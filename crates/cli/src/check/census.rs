@@ -61,7 +61,11 @@ pub(crate) fn most(census: &Census) -> Option<String> {
         .take(3)
         .map(|group: &Group<StateKey>| format!("{} {}", group.key, share(&group.count.share)));
     let states = states.collect::<Vec<_>>().join(", ");
-    (!states.is_empty()).then(|| format!("entries: {states} ({})", coverage(census)))
+    let of = match census.coverage {
+        Coverage::Complete => format!("all {} entries", grouped(census.read)),
+        Coverage::Sample { .. } => format!("from a sample of {} entries", grouped(census.read)),
+    };
+    (!states.is_empty()).then(|| format!("{states} ({of})"))
 }
 
 fn coverage(census: &Census) -> String {

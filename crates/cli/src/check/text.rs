@@ -138,7 +138,7 @@ fn what_was_read(snapshot: &Snapshot) -> String {
         text.push_str(&paragraph("  ", &losses(&snapshot.namespaces)));
     }
     if let Some(line) = fullest.census.as_ref().and_then(census::most) {
-        text.push_str(&paragraph("  ", &format!("{}: {line}", fullest.namespace.name)));
+        text.push_str(&paragraph("  ", &format!("{} holds {line}", fullest.namespace.name)));
     }
     match snapshot.namespaces.len() - 1 {
         0 => {}

@@ -108,11 +108,12 @@ impl<'a> Reader<'a> {
             if reached.is_some() {
                 return Ok(reached);
             }
+            let Some(batch) = self.dump.next_batch()? else { return Ok(None) };
+            count(batch, &mut self.counting, &mut self.unknown)?;
+            // However late it is, something has been read.
             if monotonic_now() >= deadline {
                 return Ok(Some(StoppedBecause::TimeUp));
             }
-            let Some(batch) = self.dump.next_batch()? else { return Ok(None) };
-            count(batch, &mut self.counting, &mut self.unknown)?;
         }
     }
 
@@ -165,12 +166,12 @@ fn receive_all(
 ) -> Result<Option<StoppedBecause>, Error> {
     // No buffer comes back, and none is taken, once counting has failed; that error is told by whoever joins it.
     while let Ok(mut batches) = counted.recv() {
-        if monotonic_now() >= deadline {
-            return Ok(Some(StoppedBecause::TimeUp));
-        }
         let more = dump.fill(&mut batches)?;
         if to_count.send(batches).is_err() || !more {
             break;
+        }
+        if monotonic_now() >= deadline {
+            return Ok(Some(StoppedBecause::TimeUp));
         }
     }
     Ok(None)

@@ -29,8 +29,13 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
+    /// Now, when nothing could be read.
+    fn of_nothing() -> Self {
+        Self { at: monotonic_now(), occupancy: None, counters: None, packets: None }
+    }
+
     /// What changed since an earlier moment, and how many packets passed.
-    pub(crate) fn since(&self, earlier: &Self) -> (Option<Change>, Option<u64>) {
+    fn since(&self, earlier: &Self) -> (Option<Change>, Option<u64>) {
         let packets = self.packets.zip(earlier.packets).map(|(now, before)| now.saturating_sub(before));
         let change = || {
             Some(Change {
@@ -78,7 +83,7 @@ pub(crate) fn first(host: &HostFs, place: Place<'_>, module: ModuleState, list_h
         }
     });
     let nothing = || Inside {
-        moment: Moment { at: monotonic_now(), occupancy: None, counters: None, packets: None },
+        moment: Moment::of_nothing(),
         capacity: None,
         expectations: None,
         tracking: Answer::Inconclusive { because: "the namespace could not be entered".to_string() },
@@ -150,7 +155,7 @@ struct Inside {
 fn read_inside(host: &HostFs, namespace: &Namespace, module: ModuleState, list_hooks: &Answer) -> Inside {
     let mut gaps = Gaps { namespace, unseen: Vec::new() };
     if module == ModuleState::Absent {
-        let moment = Moment { at: monotonic_now(), occupancy: None, counters: None, packets: None };
+        let moment = Moment::of_nothing();
         let tracking = tracking(list_hooks, module, None);
         return Inside { moment, capacity: None, expectations: None, tracking, unseen: gaps.unseen };
     }

@@ -129,6 +129,11 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// When to stop reading entries, on the monotonic clock.
+    fn deadline(&self) -> Duration {
+        self.started + self.options.timeout
+    }
+
     /// Reads the entries of a namespace where that is worth it and they are not known already.
     fn read_entries(&mut self, index: usize, provisional: &mut dyn FnMut(&Snapshot)) {
         let ns = &self.snapshot.namespaces[index];
@@ -140,7 +145,8 @@ impl<'a> Session<'a> {
         let enough = match (choice, known) {
             (Choice::Skip, _) | (_, Some(Coverage::Complete)) => true,
             (Choice::Sample, known) => known.is_some(),
-            (Choice::All, _) => false,
+            // Late, a part is better than a smaller part.
+            (Choice::All, known) => known.is_some() && monotonic_now() >= self.deadline(),
         };
         let refused = self
             .snapshot
@@ -180,7 +186,7 @@ impl<'a> Session<'a> {
         (snapshot.timeouts, snapshot.policies) = (timeouts, policies);
         self.snapshot.unseen.extend(unseen);
 
-        let deadline = self.started + self.options.timeout;
+        let deadline = self.deadline();
         let mut reader = Reader::begin(&self.host, place, armings).map_err(failed)?;
         let mut coverage = reader.read(self.options.depth, occupancy, deadline).map_err(failed)?;
         let precise = Coverage::Sample { because: plimsoll_model::StoppedBecause::PreciseEnough };

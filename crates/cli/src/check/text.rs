@@ -140,10 +140,14 @@ fn what_was_read(snapshot: &Snapshot) -> String {
     if let Some(line) = fullest.census.as_ref().and_then(census::most) {
         text.push_str(&paragraph("  ", &format!("{} holds {line}", fullest.namespace.name)));
     }
-    match snapshot.namespaces.len() - 1 {
+    let unread = snapshot.namespaces.iter().filter(|ns| ns.occupancy.is_none()).count();
+    match (snapshot.namespaces.len() - unread).saturating_sub(1) {
         0 => {}
         1 => text.push_str("  1 other network namespace is no fuller\n"),
         others => text.push_str(&format!("  {others} other network namespaces are no fuller\n")),
+    }
+    if unread > 0 {
+        text.push_str(&format!("  of {unread} more it could not be read how full they are\n"));
     }
     text
 }

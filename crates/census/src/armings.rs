@@ -179,17 +179,7 @@ mod tests {
         let address = Ipv4Addr::LOCALHOST.into();
         let layer4 = Layer4::Ports { source: 1, destination: 2 };
         let tuple = Tuple { source: address, destination: address, protocol, layer4 };
-        Entry {
-            id: 1,
-            original: tuple,
-            reply: tuple,
-            zone: Zone(0),
-            status,
-            state,
-            remaining_secs: Some(remaining_secs),
-            mark: 0,
-            extensions: Extensions::default(),
-        }
+        Entry { id: 1, status, state, remaining_secs: Some(remaining_secs), ..Entry::of(tuple) }
     }
 
     fn established(remaining_secs: u32) -> Entry {

@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 use plimsoll_model::{
     Census, Count, Coverage, Entry, Extension, Group, IDLE_EDGES_SECS, IdleAge, IdleHistogram, Occupancy, Prefix,
-    Protocol, Range, Service, StateKey, Status, Unknowns, Zone,
+    Protocol, Range, Sample, Service, StateKey, Status, Unknowns, Zone,
 };
 
 use crate::armings::Armings;
+use crate::drawing::Drawing;
 use crate::duplicates::Duplicates;
 use crate::heavy::Heavy;
 use crate::homogeneity::Blocks;
-use crate::interval::Sample;
 use crate::states::{self, SLOTS};
 
 /// A share is known well enough when its 95 % interval is no wider than a point either way.
@@ -31,6 +31,7 @@ pub struct Counting {
     repeated: u64,
     duplicates: Duplicates,
     blocks: Blocks,
+    drawing: Drawing,
     states: Box<[StateTally]>,
     features: [u64; FEATURES],
     zones: Vec<(Zone, u64)>,
@@ -90,6 +91,7 @@ impl Counting {
             repeated: 0,
             duplicates: Duplicates::new(),
             blocks: Blocks::new(),
+            drawing: Drawing::new(),
             states: vec![StateTally::default(); SLOTS].into_boxed_slice(),
             features: [0; FEATURES],
             zones: Vec::new(),
@@ -112,7 +114,9 @@ impl Counting {
         }
         self.read += 1;
         self.blocks.add(entry);
-        self.add_state(entry);
+        let idle = self.armings.idle_age(entry);
+        self.drawing.add(entry, idle);
+        self.add_state(entry, idle);
         for (count, holds) in self.features.iter_mut().zip(features(entry)) {
             *count += u64::from(holds);
         }
@@ -177,13 +181,13 @@ impl Counting {
             destination_prefixes: self.destination_prefixes.finish(&sample),
             idle: self.by_state().map(|(key, tally)| tally.histogram(key)).collect(),
             unknown: notes.unknown,
+            drawn: self.drawing.drawn().to_vec(),
         }
     }
 
     #[inline]
-    fn add_state(&mut self, entry: &Entry) {
+    fn add_state(&mut self, entry: &Entry, IdleAge { low_secs, high_secs }: IdleAge) {
         let tally = &mut self.states[states::slot(entry.original.protocol, entry.state)];
-        let IdleAge { low_secs, high_secs } = self.armings.idle_age(entry);
         tally.read += 1;
         tally.certainly[idle_bin(low_secs)] += 1;
         tally.possibly[high_secs.map_or(IDLE_BINS - 1, idle_bin)] += 1;

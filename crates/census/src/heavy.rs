@@ -3,9 +3,8 @@
 //! Every entry is counted under six features, and a whole dump must cost little more than receiving it; so the eight
 //! counters that a value may be in lie together.
 
-use plimsoll_model::{HeavyHitter, HeavyHitters, Interval, Range};
+use plimsoll_model::{HeavyHitter, HeavyHitters, Interval, Range, Sample};
 
-use crate::interval::Sample;
 use crate::key::Key;
 
 /// Sets of a table. With 8 counters each, up to about 1,000 distinct values are counted exactly, and no value with more

@@ -16,10 +16,10 @@
 
 mod armings;
 mod counting;
+mod drawing;
 mod duplicates;
 mod heavy;
 mod homogeneity;
-mod interval;
 mod key;
 mod states;
 

@@ -34,17 +34,7 @@ fn entry(number: u32, state: TcpState, status: Status) -> Entry {
     let source = Ipv4Addr::from_bits(0x0a00_0000 | number).into();
     let layer4 = Layer4::Ports { source: 1024, destination: 443 };
     let tuple = Tuple { source, destination: Ipv4Addr::LOCALHOST.into(), protocol: Protocol::TCP, layer4 };
-    Entry {
-        id: number,
-        original: tuple,
-        reply: tuple,
-        zone: Zone(0),
-        status,
-        state: ProtocolState::Tcp(state),
-        remaining_secs: Some(10),
-        mark: 0,
-        extensions: Extensions::default(),
-    }
+    Entry { id: number, status, state: ProtocolState::Tcp(state), remaining_secs: Some(10), ..Entry::of(tuple) }
 }
 
 const ASSURED: Status = Status::SEEN_REPLY.and(Status::ASSURED);

@@ -62,3 +62,11 @@ pub(crate) mod cta_protoinfo {
 
 /// `CTA_HELP_NAME`.
 pub(crate) const HELP_NAME: u16 = 1;
+
+/// `CTA_COUNTERS_*`.
+pub(crate) mod cta_counters {
+    pub(crate) const PACKETS: u16 = 1;
+}
+
+/// `CTA_TIMESTAMP_START`.
+pub(crate) const TIMESTAMP_START: u16 = 1;

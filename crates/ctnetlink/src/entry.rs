@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 
 use plimsoll_model::{
     Entry, Extension, Extensions, Layer4, Protocol, ProtocolState, SctpState, Status, TcpState, Tuple, Unknowns, Zone,
 };
 
-use crate::attributes::{HELP_NAME, cta, cta_ip, cta_proto, cta_protoinfo, cta_tuple};
+use crate::attributes::{HELP_NAME, TIMESTAMP_START, cta, cta_counters, cta_ip, cta_proto, cta_protoinfo, cta_tuple};
 use crate::error::{ParseError, Problem};
 use crate::wire::{Attribute, Fault, Message};
 
@@ -39,6 +40,8 @@ fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
     let mut state = ProtocolState::None;
     let mut remaining_secs = None;
     let mut mark = 0;
+    let mut started_unix_nanos = 0;
+    let mut packets = 0_u64;
     let mut extensions = Extensions::default();
     let mut helper = None;
     let mut labels = None;
@@ -63,11 +66,18 @@ fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
                 labels = Some(attribute.value);
                 extensions.insert(Extension::Labels);
             }
-            cta::COUNTERS_ORIG => extensions.insert(Extension::Accounting),
-            cta::TIMESTAMP => extensions.insert(Extension::Timestamp),
+            cta::COUNTERS_ORIG => {
+                packets = packets.saturating_add(nested_be64(&attribute, cta_counters::PACKETS)?);
+                extensions.insert(Extension::Accounting);
+            }
+            cta::COUNTERS_REPLY => packets = packets.saturating_add(nested_be64(&attribute, cta_counters::PACKETS)?),
+            cta::TIMESTAMP => {
+                started_unix_nanos = nested_be64(&attribute, TIMESTAMP_START)?;
+                extensions.insert(Extension::Timestamp);
+            }
             cta::SEQ_ADJ_ORIG => extensions.insert(Extension::SequenceAdjustment),
             cta::SYNPROXY => extensions.insert(Extension::Synproxy),
-            cta::COUNTERS_REPLY | cta::USE | cta::TUPLE_MASTER | cta::SEQ_ADJ_REPLY | cta::SECMARK | cta::SECCTX => {}
+            cta::USE | cta::TUPLE_MASTER | cta::SEQ_ADJ_REPLY | cta::SECMARK | cta::SECCTX => {}
             unknown => count(&mut unknowns.attributes, unknown),
         }
     }
@@ -89,8 +99,27 @@ fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
         count(&mut unknowns.protocols, protocol.0);
     }
     let zone = zone.unwrap_or_default();
-    let entry = Entry { id, original, reply, zone, status, state, remaining_secs, mark, extensions };
+    let entry = Entry {
+        id,
+        original,
+        reply,
+        zone,
+        status,
+        state,
+        remaining_secs,
+        mark,
+        started_unix_nanos: NonZeroU64::new(started_unix_nanos),
+        packets: NonZeroU64::new(packets),
+        extensions,
+    };
     Ok(DumpedEntry { entry, helper, labels })
+}
+
+/// A number inside an attribute; 0 where it is not there.
+fn nested_be64(outer: &Attribute<'_>, kind: u16) -> Result<u64, Fault> {
+    let mut attributes = outer.nested();
+    let number = attributes.by_ref().find(|attribute| attribute.kind == kind).map(|attribute| attribute.be64());
+    attributes.end().and(number.unwrap_or(Ok(0))).map_err(|fault| fault.inside(outer.kind))
 }
 
 #[cold]

@@ -164,6 +164,11 @@ impl<'a> Attribute<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
+    #[inline]
+    pub(crate) fn be64(&self) -> Result<u64, Fault> {
+        self.array().map(u64::from_be_bytes)
+    }
+
     /// The attributes that the value holds.
     #[inline]
     pub(crate) const fn nested(&self) -> Attributes<'a> {

@@ -53,6 +53,7 @@ fn nothing_tracked(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<Findin
         severity: Severity::Info,
         confidence,
         namespace: Some(ns.namespace.name.clone()),
+        holds: None,
         title,
         evidence,
         meaning:
@@ -76,6 +77,7 @@ fn held_out_of_sight(snapshot: &Snapshot) -> Option<Finding> {
         severity: Severity::Unknown,
         confidence: Confidence::Likely,
         namespace: None,
+        holds: None,
         title: format!("about {} entries are in no namespace that could be found", grouped(beyond)),
         evidence: vec![number(
             "entries_out_of_sight",
@@ -111,6 +113,7 @@ fn tracked_elsewhere(elsewhere: &[Elsewhere]) -> Option<Finding> {
         severity,
         confidence: Confidence::Likely,
         namespace: None,
+        holds: None,
         title: title.to_string(),
         evidence: elsewhere.iter().flat_map(|other| evidence_elsewhere(other)).collect(),
         meaning: "These tables have limits of their own. They can be full, and drop, while the kernel's table looks \
@@ -205,6 +208,7 @@ fn cannot_see(snapshot: &Snapshot) -> Option<Finding> {
         severity,
         confidence: Confidence::Certain,
         namespace: None,
+        holds: None,
         title: match severity {
             Severity::Info => format!("not read, without changing the verdict: {}", missing(&snapshot.unseen)),
             _ => format!("what could not be read may hide that packets are lost: {}", missing(&snapshot.unseen)),
@@ -264,7 +268,9 @@ fn severity_unseen(reading: Reading) -> Severity {
         | Reading::Entries
         | Reading::KernelLog
         | Reading::Slab
-        | Reading::Memory => Severity::Info,
+        | Reading::Memory
+        | Reading::Settings
+        | Reading::Lasting => Severity::Info,
     }
 }
 
@@ -282,5 +288,7 @@ fn key_unseen(reading: Reading) -> &'static str {
         Reading::Slab => "slab",
         Reading::Memory => "memory",
         Reading::OtherTrackers => "other_trackers",
+        Reading::Settings => "settings",
+        Reading::Lasting => "lasting",
     }
 }

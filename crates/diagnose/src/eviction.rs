@@ -37,6 +37,7 @@ fn finding(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<Finding> {
         severity: Severity::Warning,
         confidence: Confidence::Certain,
         namespace: Some(ns.namespace.name.clone()),
+        holds: None,
         title: format!("the table is full and the kernel kills {} entries a second to make room", rate(per_sec)),
         evidence,
         meaning: "Only flows that are not assured die: handshakes under way, one-way UDP, pings. Established \

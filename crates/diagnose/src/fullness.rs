@@ -99,6 +99,7 @@ impl<'a> Fullness<'a> {
             severity,
             confidence,
             namespace: Some(self.ns.namespace.name.clone()),
+            holds: None,
             title: self.title(&harm),
             evidence: self.evidence(),
             meaning: self.meaning(&harm),

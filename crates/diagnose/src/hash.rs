@@ -27,6 +27,7 @@ fn chain_too_long(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<Finding
         severity: Severity::Critical,
         confidence: Confidence::Certain,
         namespace: Some(ns.namespace.name.clone()),
+        holds: None,
         title: format!("{} new flows a second are refused because their hash chain is too long", rate(per_sec)),
         evidence,
         meaning: "The packets are lost although the table is not full, and the kernel logs nothing.".to_string(),
@@ -66,6 +67,7 @@ fn too_small(snapshot: &Snapshot) -> Option<Finding> {
         severity,
         confidence: Confidence::Likely,
         namespace: None,
+        holds: None,
         title,
         evidence: vec![
             number("buckets", load.buckets.into(), format!("{} buckets", grouped(load.buckets.into()))),

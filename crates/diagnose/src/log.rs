@@ -75,6 +75,7 @@ pub(crate) fn findings(snapshot: &Snapshot) -> Option<Finding> {
         severity: if all_seen { Severity::Info } else { Severity::Unknown },
         confidence: Confidence::Possible,
         namespace: inode.map(|inode| Untrusted::from(format!("net:[{inode}]").as_str())),
+        holds: None,
         title: "the kernel logged a full table, in a namespace that is not to be seen".to_string(),
         evidence: vec![evidence(logged)],
         meaning: if all_seen {

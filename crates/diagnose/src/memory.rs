@@ -18,6 +18,7 @@ fn unlimited(snapshot: &Snapshot) -> Option<Finding> {
         severity: Severity::Warning,
         confidence: Confidence::Certain,
         namespace: None,
+        holds: None,
         title: "the table has no limit: nf_conntrack_max is 0".to_string(),
         evidence: vec![number("capacity_entries", capacity.0.into(), "limit 0: none".to_string())],
         meaning: "A flood takes kernel memory until there is none. Kernels from 7.0 on refuse this value.".to_string(),
@@ -66,6 +67,7 @@ fn too_large(snapshot: &Snapshot) -> Option<Finding> {
         severity,
         confidence: Confidence::Likely,
         namespace: None,
+        holds: None,
         title: format!(
             "tables filled to the limit would take {}, and {} are available",
             bytes(growth),

@@ -8,9 +8,9 @@ use plimsoll_census::{Armings, Counting, DumpNotes};
 use plimsoll_diagnose::diagnose;
 use plimsoll_model::{
     Answer, Buckets, Capabilities, Capacity, Change, Counter, CounterReading, Coverage, CpuCounters, Elsewhere, Entry,
-    Extensions, Finding, FindingId, Host, Inode, KernelLog, Layer4, Limits, LogOccurrences, ModuleState, NamedBy,
-    Namespace, NamespaceSnapshot, Occupancy, Policies, Protocol, ProtocolState, Reading, Relation, Scope, Severity,
-    Slab, Snapshot, Status, TcpState, Timeouts, Tuple, Unseen, Untrusted, Verdict, Zone, ZoneLimit,
+    Finding, FindingId, Host, Inode, KernelLog, Layer4, Limits, LogOccurrences, ModuleState, NamedBy, Namespace,
+    NamespaceSnapshot, NetworkSettings, Occupancy, Policies, Protocol, ProtocolState, Reading, Relation, Scope,
+    Severity, Slab, Snapshot, Status, TcpState, Timeouts, Tuple, Unseen, Untrusted, Verdict, ZoneLimit,
 };
 
 const CAPACITY: u32 = 10_000;
@@ -33,6 +33,7 @@ fn host() -> Snapshot {
         namespaces: vec![namespace("host", Relation::Own, 100)],
         elsewhere: Vec::new(),
         log: Some(KernelLog::default()),
+        lasting: None,
         unseen: Vec::new(),
     }
 }
@@ -52,6 +53,7 @@ fn namespace(name: &str, relation: Relation, occupancy: u32) -> NamespaceSnapsho
         expectations: Some(0),
         timeouts: Timeouts::default(),
         policies: Policies::None,
+        settings: NetworkSettings::default(),
         counters: Some(counters(&[])),
         change: Some(change(&[])),
         tracking: Answer::Yes,
@@ -75,7 +77,7 @@ fn counters(values: &[(Counter, u32)]) -> CounterReading {
 /// What was counted within a second.
 fn change(values: &[(Counter, u32)]) -> Change {
     let counters = counters(values).since(&counters(&[]));
-    Change { over: Duration::from_secs(1), counters, occupancy: 0 }
+    Change { over: Duration::from_secs(1), counters, occupancy: 0, course: Vec::new() }
 }
 
 /// A whole census with so many entries that `early_drop` may kill and so many that it may not.
@@ -94,14 +96,10 @@ fn census(killable: u32, assured: u32) -> plimsoll_model::Census {
         };
         counting.add(&Entry {
             id: number,
-            original: tuple,
-            reply: tuple,
-            zone: Zone(0),
             status,
             state: ProtocolState::Tcp(state),
             remaining_secs: Some(60),
-            mark: 0,
-            extensions: Extensions::default(),
+            ..Entry::of(tuple)
         });
     }
     counting.finish(Coverage::Complete, Occupancy(killable + assured), DumpNotes::default())

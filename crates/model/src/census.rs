@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 
-use crate::{Extension, Interval, Prefix, Protocol, ProtocolState, Range, Service, Zone};
+use crate::{Entry, Extension, Interval, Prefix, Protocol, ProtocolState, Range, Sample, Service, Zone};
 
 /// Counts of one namespace's entries, from a whole dump or from its beginning.
 #[derive(Clone, Debug, Serialize)]
@@ -63,9 +63,28 @@ pub struct Census {
     pub idle: Vec<IdleHistogram>,
     /// What the dump held that Plimsoll does not know.
     pub unknown: Unknowns,
+    /// Entries drawn at random from those read, for questions that counts cannot answer; all of them where they are few.
+    #[serde(skip)]
+    pub drawn: Vec<Drawn>,
+}
+
+/// An entry that was drawn, and how long it had seen no packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drawn {
+    /// The entry.
+    pub entry: Entry,
+    /// How long it has seen no packet.
+    pub idle: IdleAge,
 }
 
 impl Census {
+    /// What `of` entries among the drawn ones amount to in the whole table.
+    pub fn count_drawn(&self, of: usize) -> Count {
+        let sample = Sample { read: self.drawn.len() as u64, live: self.live };
+        let seen = of as u64;
+        Count { seen, share: sample.share(seen), entries: sample.entries(seen) }
+    }
+
     /// The count of one state; zero where no entry was in it.
     pub fn state(&self, key: StateKey) -> Option<&Count> {
         self.states.iter().find(|group| group.key == key).map(|group| &group.count)

@@ -1,6 +1,7 @@
 //! One tracked flow.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use serde::{Serialize, Serializer};
 
@@ -25,11 +26,32 @@ pub struct Entry {
     pub remaining_secs: Option<u32>,
     /// `ct mark`; 0 where none is set.
     pub mark: u32,
+    /// When it was made, in nanoseconds since 1970 (`nf_conntrack_timestamp`).
+    pub started_unix_nanos: Option<NonZeroU64>,
+    /// Packets seen so far, both directions together (`nf_conntrack_acct`).
+    pub packets: Option<NonZeroU64>,
     /// What the entry is seen to carry beyond the bare object.
     pub extensions: Extensions,
 }
 
 impl Entry {
+    /// The entry of a flow without NAT that has seen one packet; what else is known is for the caller to say.
+    pub fn of(original: Tuple) -> Self {
+        Self {
+            id: 0,
+            original,
+            reply: original.mirrored(),
+            zone: Zone(0),
+            status: Status::CONFIRMED,
+            state: ProtocolState::None,
+            remaining_secs: None,
+            mark: 0,
+            started_unix_nanos: None,
+            packets: None,
+            extensions: Extensions::default(),
+        }
+    }
+
     /// Whether an accelerator handles the flow: such an entry shows neither timeout nor state.
     pub const fn is_offloaded(&self) -> bool {
         self.status.has(Status::OFFLOAD) || self.status.has(Status::HW_OFFLOAD)

@@ -1,65 +1,98 @@
 //! What diagnosis says.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-use crate::Untrusted;
+use crate::{Range, Untrusted};
 
-/// The stable name of a cause. Docs, alerts and scripts use it, so it never changes its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum FindingId {
-    /// The table of the namespace that Plimsoll runs in is full, or as good as.
-    TableFull,
-    /// A table is on its way there.
-    TableFilling,
-    /// The table of another namespace is full, or as good as.
-    NamespaceFull,
-    /// The kernel is killing entries to make room.
-    EarlyDrop,
-    /// The hash has too few buckets for the entries that it may hold.
-    HashTooSmall,
-    /// Entries are refused because their chain is too long, table full or not.
-    ChainTooLong,
-    /// The memory that the limit allows to be taken is not there.
-    MemoryAtRisk,
-    /// Packets pass and no entry is made.
-    NothingTracked,
-    /// Flows are tracked where Plimsoll does not look.
-    TrackedElsewhere,
-    /// Something could not be read.
-    CannotSee,
+macro_rules! finding_ids {
+    ($($(#[$doc:meta])* $id:ident $text:literal,)*) => {
+        /// The stable name of a cause. Docs, alerts and scripts use it, so it never changes its meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum FindingId {
+            $($(#[$doc])* $id,)*
+        }
+
+        impl FindingId {
+            /// Every id.
+            pub const ALL: &[Self] = &[$(Self::$id),*];
+
+            /// The id as written everywhere.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$id => $text,)*
+                }
+            }
+        }
+    };
 }
 
-impl FindingId {
-    /// Every id.
-    pub const ALL: [Self; 10] = [
-        Self::TableFull,
-        Self::TableFilling,
-        Self::NamespaceFull,
-        Self::EarlyDrop,
-        Self::HashTooSmall,
-        Self::ChainTooLong,
-        Self::MemoryAtRisk,
-        Self::NothingTracked,
-        Self::TrackedElsewhere,
-        Self::CannotSee,
-    ];
+finding_ids! {
+    /// The table of the namespace that Plimsoll runs in is full, or as good as.
+    TableFull "table-full",
+    /// A table is on its way there.
+    TableFilling "table-filling",
+    /// The table of another namespace is full, or as good as.
+    NamespaceFull "namespace-full",
+    /// Many clients open short-lived connections to one service.
+    ConnectionStorm "connection-storm",
+    /// One or a few sources open a connection for each request to one backend.
+    ReverseProxyChurn "reverse-proxy-churn",
+    /// Short-lived connections to a service whose address is translated.
+    NatOrServiceChurn "nat-or-service-churn",
+    /// Half-open connections to one service.
+    SynFlood "syn-flood",
+    /// One source asks many destinations that do not answer.
+    OutboundScan "outbound-scan",
+    /// UDP that nobody answers.
+    UdpUnreplied "udp-unreplied",
+    /// Established connections that have seen no packet for long.
+    IdleEstablished "idle-established",
+    /// Connections that one side has closed and the other has not.
+    HalfClosedLeak "half-closed-leak",
+    /// The ports that source translation may choose from are used up.
+    NatPortsExhausted "nat-ports-exhausted",
+    /// Entries that a helper's expectations make.
+    HelperExpansion "helper-expansion",
+    /// The kernel is killing entries to make room.
+    EarlyDrop "early-drop",
+    /// The kernel's gc is killing closing entries to make room, which no counter shows.
+    GcPressure "gc-pressure",
+    /// Entries are refused because another one has their tuple.
+    InsertClash "insert-clash",
+    /// Packets that belong to no flow as the tracker sees it.
+    InvalidPackets "invalid-packets",
+    /// The hash has too few buckets for the entries that it may hold.
+    HashTooSmall "hash-too-small",
+    /// Entries are refused because their chain is too long, table full or not.
+    ChainTooLong "chain-too-long",
+    /// The memory that the limit allows to be taken is not there.
+    MemoryAtRisk "memory-at-risk",
+    /// A timeout in force ends flows that live.
+    TimeoutRisky "timeout-risky",
+    /// SYN cookies are off.
+    SyncookiesOff "syncookies-off",
+    /// Settings in force are not those that the next boot sets.
+    SettingsNotPersistent "settings-not-persistent",
+    /// Packets pass and no entry is made.
+    NothingTracked "nothing-tracked",
+    /// Flows are tracked where Plimsoll does not look.
+    TrackedElsewhere "tracked-elsewhere",
+    /// Something could not be read.
+    CannotSee "cannot-see",
+}
 
-    /// The id as written everywhere.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::TableFull => "table-full",
-            Self::TableFilling => "table-filling",
-            Self::NamespaceFull => "namespace-full",
-            Self::EarlyDrop => "early-drop",
-            Self::HashTooSmall => "hash-too-small",
-            Self::ChainTooLong => "chain-too-long",
-            Self::MemoryAtRisk => "memory-at-risk",
-            Self::NothingTracked => "nothing-tracked",
-            Self::TrackedElsewhere => "tracked-elsewhere",
-            Self::CannotSee => "cannot-see",
-        }
+/// Not the id of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoSuchFinding;
+
+impl FromStr for FindingId {
+    type Err = NoSuchFinding;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchFinding> {
+        Self::ALL.iter().copied().find(|id| id.as_str() == text).ok_or(NoSuchFinding)
     }
 }
 
@@ -191,6 +224,9 @@ pub struct Finding {
     pub confidence: Confidence,
     /// In which namespace; `None` where it concerns the host.
     pub namespace: Option<Untrusted>,
+    /// Entries that the cause holds now; `None` where it is no cause that holds entries.
+    #[serde(rename = "holds_entries")]
+    pub holds: Option<Range>,
     /// One sentence: what is the matter.
     pub title: String,
     /// The numbers.

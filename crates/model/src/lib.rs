@@ -12,22 +12,26 @@ mod finding;
 mod limits;
 mod namespace;
 mod probe;
+mod sample;
+mod settings;
 mod snapshot;
 mod timeouts;
 mod tuple;
 mod untrusted;
 
 pub use census::{
-    Census, Count, Coverage, Group, HeavyHitter, HeavyHitters, Homogeneity, IDLE_EDGES_SECS, IdleAge, IdleHistogram,
-    StateKey, StoppedBecause, Unknowns,
+    Census, Count, Coverage, Drawn, Group, HeavyHitter, HeavyHitters, Homogeneity, IDLE_EDGES_SECS, IdleAge,
+    IdleHistogram, StateKey, StoppedBecause, Unknowns,
 };
 pub use counters::{Counter, CounterChange, CounterReading, CpuCounters};
 pub use entry::{Entry, Extension, Extensions, ProtocolState, SctpState, Status, TcpState};
 pub use estimate::{Interval, Range};
-pub use finding::{Confidence, Evidence, Finding, FindingId, Remedy, Severity, Verdict};
+pub use finding::{Confidence, Evidence, Finding, FindingId, NoSuchFinding, Remedy, Severity, Verdict};
 pub use limits::{Buckets, Capacity, Limits, Occupancy};
 pub use namespace::{Inode, NamedBy, Namespace, Owner, Relation};
 pub use probe::{Answer, Capabilities};
+pub use sample::Sample;
+pub use settings::{Lasting, NetworkSettings, SettingInFile};
 pub use snapshot::{
     Change, Elsewhere, Host, KernelLog, LogOccurrences, ModuleState, NamespaceSnapshot, Policies, Reading, Scope, Slab,
     Snapshot, Unseen, ZoneLimit,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::{
-    Answer, Capabilities, Capacity, Census, CounterChange, CounterReading, Inode, Limits, Namespace, Occupancy,
-    Timeouts, Untrusted,
+    Answer, Capabilities, Capacity, Census, CounterChange, CounterReading, Inode, Lasting, Limits, Namespace,
+    NetworkSettings, Occupancy, Timeouts, Untrusted,
 };
 
 /// A reading of a host.
@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub elsewhere: Vec<Elsewhere>,
     /// The kernel's log of full tables; `None` where it could not be read.
     pub log: Option<KernelLog>,
+    /// What the next boot will set; `None` where no file of settings could be looked at.
+    pub lasting: Option<Lasting>,
     /// What could not be read.
     pub unseen: Vec<Unseen>,
 }
@@ -105,6 +107,8 @@ pub struct NamespaceSnapshot {
     pub timeouts: Timeouts,
     /// Timeout policies (`ct timeout` objects), which arm entries with values of their own.
     pub policies: Policies,
+    /// Network settings of the namespace's own.
+    pub settings: NetworkSettings,
     /// Counters since boot.
     pub counters: Option<CounterReading>,
     /// What changed within the interval; `None` where only one reading was made.
@@ -146,6 +150,9 @@ pub struct Change {
     pub counters: CounterChange,
     /// Entries.
     pub occupancy: i64,
+    /// Entries as they were counted meanwhile: time since the first reading, and how many.
+    #[serde(skip)]
+    pub course: Vec<(Duration, Occupancy)>,
 }
 
 fn as_secs<S: serde::Serializer>(over: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -240,6 +247,10 @@ pub enum Reading {
     Memory,
     /// BPF maps, Open vSwitch.
     OtherTrackers,
+    /// Network settings of a namespace.
+    Settings,
+    /// Files that set what the next boot has.
+    Lasting,
 }
 
 /// Something that could not be read.

@@ -95,6 +95,16 @@ pub struct Tuple {
 }
 
 impl Tuple {
+    /// The direction that answers, where nothing is translated. (ICMP answers have another type, which is not looked at.)
+    #[must_use]
+    pub const fn mirrored(self) -> Self {
+        let layer4 = match self.layer4 {
+            Layer4::Ports { source, destination } => Layer4::Ports { source: destination, destination: source },
+            other => other,
+        };
+        Self { source: self.destination, destination: self.source, protocol: self.protocol, layer4 }
+    }
+
     /// What this direction talks to; `None` for protocols without ports.
     pub fn service(&self) -> Option<Service> {
         match self.layer4 {

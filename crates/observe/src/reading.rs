@@ -5,8 +5,8 @@ use std::time::Duration;
 use plimsoll_ctnetlink::{PolicyKeeper, conntrack_is_hooked, cpu_statistics, table_statistics, timeout_policies};
 use plimsoll_host::{HostFs, NetFiles, Subsystem, monotonic_now};
 use plimsoll_model::{
-    Answer, Capacity, Change, CounterReading, ModuleState, Namespace, NamespaceSnapshot, Occupancy, Policies, Reading,
-    Timeouts, Unseen, Untrusted,
+    Answer, Capacity, Change, CounterReading, ModuleState, Namespace, NamespaceSnapshot, NetworkSettings, Occupancy,
+    Policies, Reading, Timeouts, Unseen, Untrusted,
 };
 
 use crate::capabilities::may_ask_conntrack;
@@ -42,6 +42,7 @@ impl Moment {
                 over: self.at.saturating_sub(earlier.at),
                 counters: self.counters.as_ref()?.since(earlier.counters.as_ref()?),
                 occupancy: i64::from(self.occupancy?.0) - i64::from(earlier.occupancy?.0),
+                course: Vec::new(),
             })
         };
         (change(), packets)
@@ -102,6 +103,7 @@ pub(crate) fn first(host: &HostFs, place: Place<'_>, module: ModuleState, list_h
             expectations: inside.expectations,
             timeouts: Timeouts::default(),
             policies: Policies::Unknown,
+            settings: NetworkSettings::default(),
             counters: inside.moment.counters.clone(),
             change: None,
             tracking: inside.tracking,

@@ -264,6 +264,7 @@ fn host_snapshot(host: &HostFs, asked: Asked, places: &[Found], mut unseen: Vec<
         capabilities: capabilities::probe(host, &log, places),
         elsewhere: trackers.found,
         log: log.ok(),
+        lasting: None,
         unseen,
     }
 }

@@ -1,22 +1,22 @@
 //! Wilson's interval for a share, at 95 %.
 
-use plimsoll_model::{Interval, Range};
+use crate::{Interval, Range};
 
 /// The normal distribution's 97.5 % point.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// What a sample was drawn from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sample {
+/// Entries that were read, and what they stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
     /// Entries read.
-    pub(crate) read: u64,
+    pub read: u64,
     /// Live entries in the whole table.
-    pub(crate) live: Range,
+    pub live: Range,
 }
 
 impl Sample {
     /// Whether every live entry was read.
-    pub(crate) fn is_whole(&self) -> bool {
+    pub fn is_whole(&self) -> bool {
         self.live == Range::exact(self.read)
     }
 
@@ -24,7 +24,7 @@ impl Sample {
     ///
     /// E. B. Wilson, "Probable inference, the law of succession, and statistical inference" (1927), with the sample
     /// size enlarged by the finite-population correction: drawn from few, a sample knows more.
-    pub(crate) fn share(&self, seen: u64) -> Interval {
+    pub fn share(&self, seen: u64) -> Interval {
         if self.read == 0 {
             return if self.is_whole() { Interval::exact(0.0) } else { Interval { low: 0.0, value: 0.0, high: 1.0 } };
         }
@@ -44,7 +44,7 @@ impl Sample {
     }
 
     /// How many entries of the whole table that share is.
-    pub(crate) fn entries(&self, seen: u64) -> Range {
+    pub fn entries(&self, seen: u64) -> Range {
         if self.is_whole() {
             return Range::exact(seen);
         }

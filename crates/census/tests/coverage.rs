@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 
 use plimsoll_census::{Armings, Counting, DumpNotes, GOAL_HALF_WIDTH};
 use plimsoll_model::{
-    Census, Coverage, Entry, Extensions, Homogeneity, Layer4, Occupancy, Policies, Protocol, ProtocolState, Status,
-    StoppedBecause, TcpState, Timeouts, Tuple, Zone,
+    Census, Coverage, Entry, Homogeneity, Layer4, Occupancy, Policies, Protocol, ProtocolState, Status, StoppedBecause,
+    TcpState, Timeouts, Tuple,
 };
 
 /// A sequence of numbers without pattern (`SplitMix64`), so that a seed makes a draw repeatable.

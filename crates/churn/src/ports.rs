@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use plimsoll_model::{Entry, Layer4, Protocol};
 
 /// Between whom: one side has to choose a port for each flow, and has no more of them than there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Triple {
     protocol: Protocol,
     source: IpAddr,

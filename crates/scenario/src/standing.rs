@@ -166,8 +166,8 @@ impl Standing {
             let digit = |digit: u64| u32::try_from(digit).unwrap_or(u32::MAX);
             let protocol = if kind.tcp_state().is_some() { Protocol::TCP } else { Protocol::UDP };
             let original = Tuple {
-                source: IpAddr::V4(clients.network.host(digit(client))),
-                destination: IpAddr::V4(servers.network.host(digit(server))),
+                source: IpAddr::V4(clients.network.host(digit(scattered(clients.hosts, client, client_hosts)))),
+                destination: IpAddr::V4(servers.network.host(digit(scattered(servers.hosts, server, server_hosts)))),
                 protocol,
                 layer4: Layer4::Ports {
                     source: clients.ports.nth(digit(client_port)),
@@ -176,6 +176,15 @@ impl Standing {
             };
             StandingEntry { original, kind, idle: idle_from + spread.mul_f64(draw.fraction()) }
         }))
+    }
+}
+
+/// Hosts that are drawn lie all over their network: multiplied by a prime that its size is no multiple of, each comes
+/// once.
+fn scattered(hosts: Hosts, host: u64, of: u64) -> u64 {
+    match hosts {
+        Hosts::First(_) => host,
+        Hosts::Any => host * 2_654_435_761 % of,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Entries in, census out.
 
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 
 use plimsoll_model::{
     Census, Count, Coverage, Entry, Extension, Group, IDLE_EDGES_SECS, IdleAge, IdleHistogram, Occupancy, Prefix,
@@ -76,6 +77,8 @@ fn features(entry: &Entry) -> [bool; FEATURES] {
 /// What happened to the dump, beside its entries.
 #[derive(Clone, Debug, Default)]
 pub struct DumpNotes {
+    /// When it began, in nanoseconds since 1970.
+    pub began_unix_nanos: Option<NonZeroU64>,
     /// How often it began anew because the table was resized under it.
     pub restarts: u32,
     /// What it held that is not known.
@@ -156,6 +159,7 @@ impl Counting {
             self.features.map(count);
         Census {
             coverage,
+            read_at_unix_nanos: notes.began_unix_nanos,
             read: self.read,
             duplicates: self.repeated,
             restarts: notes.restarts,

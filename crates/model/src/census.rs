@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 
 use serde::{Serialize, Serializer};
 
@@ -12,6 +13,9 @@ use crate::{Entry, Extension, Interval, Prefix, Protocol, ProtocolState, Range, 
 pub struct Census {
     /// How much of the table was read.
     pub coverage: Coverage,
+    /// When reading them began, in nanoseconds since 1970: what an entry's own time is told against.
+    #[serde(skip)]
+    pub read_at_unix_nanos: Option<NonZeroU64>,
     /// Distinct live entries read.
     pub read: u64,
     /// Entries that the dump showed twice (it resumes within a chain) and that were counted once.

@@ -1,10 +1,11 @@
 //! A namespace's entries, read as far as is wanted.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use plimsoll_census::{Armings, Counting, DumpNotes};
 use plimsoll_ctnetlink::{Batch, Batches, Dump, Unknowns};
@@ -30,6 +31,8 @@ pub(crate) struct Reader<'a> {
     armings: Armings,
     buckets: Option<Buckets>,
     dump: Dump,
+    /// When the dump began.
+    began_unix_nanos: Option<NonZeroU64>,
     counting: Counting,
     unknown: Unknowns,
     restarts: u32,
@@ -52,6 +55,7 @@ impl<'a> Reader<'a> {
             host,
             buckets: host.buckets().ok(),
             dump: place.visit(Dump::start)??,
+            began_unix_nanos: unix_nanos(),
             place,
             counting: Counting::new(armings.clone()),
             armings,
@@ -88,7 +92,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn census(&self, coverage: Coverage, occupancy: Occupancy) -> Census {
-        let notes = DumpNotes { restarts: self.restarts, unknown: self.unknown.clone() };
+        let notes = DumpNotes {
+            began_unix_nanos: self.began_unix_nanos,
+            restarts: self.restarts,
+            unknown: self.unknown.clone(),
+        };
         self.counting.finish(coverage, occupancy, notes)
     }
 
@@ -151,6 +159,7 @@ impl<'a> Reader<'a> {
         self.restarts += 1;
         self.buckets = self.host.buckets().ok();
         self.dump = self.place.visit(Dump::start)??;
+        self.began_unix_nanos = unix_nanos();
         self.counting = Counting::new(self.armings.clone());
         self.unknown = Unknowns::default();
         Ok(())
@@ -175,6 +184,11 @@ fn receive_all(
         }
     }
     Ok(None)
+}
+
+fn unix_nanos() -> Option<NonZeroU64> {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    NonZeroU64::new(u64::try_from(since.as_nanos()).ok()?)
 }
 
 fn count(batch: Batch<'_>, counting: &mut Counting, unknown: &mut Unknowns) -> Result<(), Error> {

@@ -1,0 +1,34 @@
+//! What a part of a table's entries is doing.
+
+use plimsoll_model::{Entry, Interval, NamespaceSnapshot, Range};
+use serde::Serialize;
+
+use crate::course::Course;
+use crate::table::Table;
+
+/// What a part of a table's entries is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Flow {
+    /// Entries now.
+    pub now: Range,
+    /// Arrivals a second now, in the states that date them: over the last five to ten seconds, without the youngest.
+    /// `None` where no entry of the part tells its age.
+    pub per_sec: Option<Interval>,
+    /// Entries at that rate and with the timeouts in force, as the kernel counts them; what cannot be dated is taken to
+    /// stay as it is. `None` where that is more than a fifth.
+    pub tends_to: Option<Interval>,
+}
+
+/// Beyond this share of entries whose time held is not known, nothing is said of where a number leads.
+pub(crate) const MOST_UNDATED: f64 = 0.2;
+
+/// What the part of a namespace's entries is doing of which `part` holds; `None` where the entries were not read.
+pub fn flow(ns: &NamespaceSnapshot, part: &dyn Fn(&Entry) -> bool) -> Option<Flow> {
+    let table = Table::of(ns, part)?;
+    let now = table.census.count_drawn(table.drawn()).entries;
+    let course = Course::of(&table);
+    let per_sec = course.per_sec();
+    let tends_to = per_sec.map(|_| course.entries_in(course.settles_secs()));
+    let tends_to = tends_to.filter(|level| course.undated() <= MOST_UNDATED * level.value);
+    Some(Flow { now, per_sec, tends_to })
+}

@@ -1,0 +1,208 @@
+//! Where the number of a table's entries leads.
+
+use std::collections::BTreeMap;
+
+use plimsoll_model::{Capacity, Homogeneity, Interval, NamespaceSnapshot, StateKey};
+use serde::Serialize;
+
+use crate::course::Course;
+use crate::dating::age_since_made;
+use crate::flow::MOST_UNDATED;
+use crate::slope::between_gc_runs;
+use crate::table::Table;
+
+/// Where the number of entries leads, at the churn of now and with the timeouts in force.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Outlook {
+    /// The table is full now.
+    Full,
+    /// It rises, falls or stays, and then stays.
+    LevelsOff {
+        /// Which way it goes.
+        direction: Direction,
+        /// Entries then, as the kernel counts them.
+        entries: Interval,
+        /// Entries over capacity then; `None` without a limit.
+        utilization: Option<Interval>,
+        /// After so many seconds it is there but for a fiftieth.
+        within_secs: f64,
+        /// What the statement rests on beside what was counted.
+        assuming: Assumption,
+    },
+    /// It reaches the capacity.
+    FullIn {
+        /// Most likely after so many seconds.
+        secs: f64,
+        /// Not before.
+        at_least_secs: f64,
+        /// Not after; `None` where it may not fill at all.
+        at_most_secs: Option<f64>,
+        /// What the statement rests on beside what was counted.
+        assuming: Assumption,
+    },
+    /// It cannot be said.
+    NotKnown {
+        /// Why.
+        because: String,
+    },
+}
+
+/// Which way a number goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Up.
+    Rises,
+    /// Down.
+    Falls,
+    /// Neither, as far as can be told.
+    Stays,
+}
+
+/// What becomes of the entries that cannot be dated.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Assumption {
+    /// There are none.
+    Nothing,
+    /// They stay as many as they are.
+    UndatedStay {
+        /// Their share of the entries now.
+        share: f64,
+    },
+    /// They grow as they were seen to.
+    UndatedGrow {
+        /// Entries a second: what the count grew by beyond what can be dated.
+        per_sec: Interval,
+        /// So far ahead that may be carried on: twice the longest time that an entry was seen to be held.
+        for_secs: f64,
+    },
+}
+
+pub(crate) fn outlook(ns: &NamespaceSnapshot, table: &Table<'_>) -> Outlook {
+    let limit = ns.capacity.and_then(Capacity::limit).map(f64::from);
+    if let (Some(occupancy), Some(limit)) = (ns.occupancy, limit)
+        && f64::from(occupancy.0) >= limit
+    {
+        return Outlook::Full;
+    }
+    if let Homogeneity::GcPressure { .. } | Homogeneity::Uneven { .. } = table.census.homogeneity {
+        return not_known(
+            "parts of the table differ: it is being cleared under pressure, or changed while it was read",
+        );
+    }
+    let mut course = Course::of(table);
+    let now = course.entries_in(0.0).value;
+    let residual = residual(ns, table, &course);
+    let undated = course.undated();
+    let grows = residual.is_some_and(|residual| residual.low > 0.0 || residual.high < 0.0);
+    let assuming = if undated == 0.0 && !grows {
+        Assumption::Nothing
+    } else if let Some(per_sec) = residual.filter(|_| grows || undated > MOST_UNDATED * now) {
+        course.growth_per_sec = per_sec;
+        Assumption::UndatedGrow { per_sec, for_secs: 2.0 * longest_hold_secs(table) }
+    } else if undated > MOST_UNDATED * course.entries_in(course.settles_secs()).value {
+        return not_known(&format!("{}, and how long those are held one reading cannot tell", most_undated(table)));
+    } else {
+        Assumption::UndatedStay { share: undated / now }
+    };
+    lead(&course, assuming, now, limit)
+}
+
+/// Follows the course to its end, or to the limit.
+fn lead(course: &Course, assuming: Assumption, now: f64, limit: Option<f64>) -> Outlook {
+    const STEPS: u32 = 240;
+    const SETTLED: f64 = 0.02;
+    const UNCERTAIN: f64 = 0.5;
+    let settles = course.settles_secs().max(1.0);
+    let (until, goes_on) = match assuming {
+        Assumption::UndatedGrow { per_sec, for_secs } if per_sec.low > 0.0 => (for_secs, true),
+        Assumption::UndatedGrow { for_secs, .. } => (settles.min(for_secs.max(1.0)), false),
+        Assumption::Nothing | Assumption::UndatedStay { .. } => (settles, false),
+    };
+    let times = (1..=STEPS).map(|step| until * f64::from(step) / f64::from(STEPS));
+    let path: Vec<_> = times.map(|secs| (secs, course.entries_in(secs))).collect();
+    let reaches = |of: &dyn Fn(&Interval) -> f64| {
+        let limit = limit?;
+        path.iter().find(|(_, entries)| of(entries) >= limit).map(|(secs, _)| *secs)
+    };
+    if let Some(secs) = reaches(&|entries| entries.value) {
+        let at_least_secs = reaches(&|entries| entries.high).unwrap_or(secs) - until / f64::from(STEPS);
+        return Outlook::FullIn { secs, at_least_secs, at_most_secs: reaches(&|entries| entries.low), assuming };
+    }
+    let level = course.entries_in(until);
+    if goes_on {
+        let Assumption::UndatedGrow { per_sec, .. } = assuming else { return not_known("it grows") };
+        return not_known(&format!(
+            "what cannot be dated grows by {:.0} to {:.0} entries a second, and entries were not seen to be held for \
+             longer than {:.0} s",
+            per_sec.low,
+            per_sec.high,
+            until / 2.0
+        ));
+    }
+    if level.half_width() > UNCERTAIN * level.value.max(now) && level.half_width() > 100.0 {
+        return not_known(&format!("between {:.0} and {:.0} entries in {until:.0} s", level.low, level.high));
+    }
+    let off = |entries: &Interval| (entries.value - level.value).abs() > SETTLED * level.value.max(1.0);
+    let within_secs = path.iter().rev().find(|(_, entries)| off(entries)).map_or(0.0, |(secs, _)| *secs);
+    Outlook::LevelsOff {
+        direction: match () {
+            () if level.low > now => Direction::Rises,
+            () if level.high < now => Direction::Falls,
+            () => Direction::Stays,
+        },
+        entries: level,
+        utilization: limit.map(|limit| Interval {
+            low: level.low / limit,
+            value: level.value / limit,
+            high: level.high / limit,
+        }),
+        within_secs,
+        assuming,
+    }
+}
+
+/// What the entries that cannot be dated gain a second: what the count really grew by, less what came and can be dated,
+/// and more what of that expired and was taken out of the count at once. How much that was is not known.
+fn residual(ns: &NamespaceSnapshot, table: &Table<'_>, course: &Course) -> Option<Interval> {
+    const SOON_SECS: f64 = 10.0;
+    let grew = between_gc_runs(&ns.change.as_ref()?.course)?;
+    let came = course.per_sec().unwrap_or(Interval::exact(0.0));
+    let soon = table.dated.iter().filter(|entry| entry.remaining_secs() < SOON_SECS).count() as u64;
+    let expire = crate::poisson::expected(soon).1 * table.per_drawn.high / SOON_SECS;
+    let expire = if soon == 0 { 0.0 } else { expire };
+    let (below, above) = (grew.value - grew.low, grew.high - grew.value);
+    let value = grew.value - came.value;
+    Some(Interval {
+        low: value - below.hypot(came.high - came.value),
+        value: value + expire / 2.0,
+        high: value + expire + above.hypot(came.value - came.low),
+    })
+}
+
+/// The longest time for which an entry has certainly been there.
+fn longest_hold_secs(table: &Table<'_>) -> f64 {
+    let read_at = table.census.read_at_unix_nanos.map(std::num::NonZeroU64::get);
+    let of_drawn = table.census.drawn.iter().map(|drawn| {
+        let made = read_at.and_then(|read_at| age_since_made(&drawn.entry, read_at));
+        made.unwrap_or(0.0).max(f64::from(drawn.idle.low_secs))
+    });
+    of_drawn.fold(0.0, f64::max)
+}
+
+/// The state that most of those entries are in that cannot be dated.
+fn most_undated(table: &Table<'_>) -> String {
+    let mut states = BTreeMap::<StateKey, usize>::new();
+    for drawn in &table.undated {
+        let key = StateKey { protocol: drawn.entry.original.protocol, state: drawn.entry.state };
+        *states.entry(key).or_default() += 1;
+    }
+    let Some((state, count)) = states.into_iter().max_by_key(|(_, count)| *count) else { return "some".to_string() };
+    format!("{:.0}% are {state}", 100.0 * count as f64 / table.drawn().max(1) as f64)
+}
+
+fn not_known(because: &str) -> Outlook {
+    Outlook::NotKnown { because: because.to_string() }
+}

@@ -1,0 +1,91 @@
+//! A table's drawn entries, dated where that can be done.
+
+use std::collections::HashMap;
+
+use plimsoll_model::{Census, Coverage, Drawn, Entry, Interval, NamespaceSnapshot};
+
+use crate::Series;
+use crate::dating::{Dated, Dating};
+use crate::lag::LAG_SECS;
+use crate::ports::{PortSpace, Triple, Weight, weigh};
+
+/// The entries of a table, or a part of them.
+#[derive(Debug)]
+pub(crate) struct Table<'a> {
+    pub(crate) census: &'a Census,
+    pub(crate) dating: Dating<'a>,
+    /// Live entries that a drawn one stands for.
+    pub(crate) per_drawn: Interval,
+    pub(crate) dated: Vec<DatedEntry<'a>>,
+    pub(crate) undated: Vec<&'a Drawn>,
+    pub(crate) spaces: HashMap<Triple, PortSpace>,
+}
+
+/// A drawn entry whose state tells its age.
+#[derive(Debug)]
+pub(crate) struct DatedEntry<'a> {
+    pub(crate) entry: &'a Entry,
+    pub(crate) dated: Dated,
+    pub(crate) weight: Weight,
+}
+
+impl DatedEntry<'_> {
+    pub(crate) fn remaining_secs(&self) -> f64 {
+        // The kernel rounds down; in the middle it is half a second more.
+        f64::from(self.entry.remaining_secs.unwrap_or(0)) + 0.5
+    }
+}
+
+impl<'a> Table<'a> {
+    /// `None` where no entries were read.
+    pub(crate) fn of(ns: &'a NamespaceSnapshot, part: &dyn Fn(&Entry) -> bool) -> Option<Self> {
+        let census = ns.census.as_ref()?;
+        let dating = Dating::of(ns, census);
+        let per_drawn = per_drawn(census);
+        let mut dated = Vec::new();
+        let mut undated = Vec::new();
+        for drawn in census.drawn.iter().filter(|drawn| part(&drawn.entry)) {
+            match dating.date(&drawn.entry) {
+                Some(date) => dated.push((&drawn.entry, date)),
+                None => undated.push(drawn),
+            }
+        }
+        let ages: Vec<_> = dated.iter().map(|(entry, dated)| (*entry, dated.age_secs)).collect();
+        let (weights, spaces) = weigh(&ages, per_drawn.value, ns.settings.local_ports);
+        let dated = dated.into_iter().zip(weights);
+        let dated = dated.map(|((entry, dated), weight)| DatedEntry { entry, dated, weight }).collect();
+        Some(Self { census, dating, per_drawn, dated, undated, spaces })
+    }
+
+    pub(crate) fn of_series(&self, series: Series) -> impl Iterator<Item = &DatedEntry<'a>> {
+        self.dated.iter().filter(move |entry| entry.dated.series == series)
+    }
+
+    /// Entries of this part among the drawn ones.
+    pub(crate) fn drawn(&self) -> usize {
+        self.dated.len() + self.undated.len()
+    }
+
+    /// Whether every live entry was drawn, so that their number has no error.
+    pub(crate) fn share_drawn(&self) -> f64 {
+        (1.0 / self.per_drawn.high).clamp(0.0, 1.0)
+    }
+}
+
+/// How many live entries each drawn one stands for. A sample knows only how many entries the kernel counts, expired ones
+/// among them. Those wait for gc no longer than it takes to come by: at the rate at which entries expire next.
+fn per_drawn(census: &Census) -> Interval {
+    const SOON_SECS: u32 = 30;
+    let drawn = census.drawn.len() as f64;
+    if drawn == 0.0 {
+        return Interval::exact(1.0);
+    }
+    let counted = census.live.high as f64;
+    if census.coverage == Coverage::Complete {
+        return Interval::exact(counted / drawn);
+    }
+    let soon = census.drawn.iter().filter(|drawn| drawn.entry.remaining_secs.is_some_and(|secs| secs < SOON_SECS));
+    let expire_per_sec = soon.count() as f64 / drawn / f64::from(SOON_SECS);
+    let live = |lag_secs: f64| (counted / (1.0 + expire_per_sec * lag_secs)).max(census.live.low as f64) / drawn;
+    Interval { low: live(LAG_SECS.high), value: live(LAG_SECS.value), high: live(LAG_SECS.low) }
+}

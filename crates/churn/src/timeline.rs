@@ -1,0 +1,163 @@
+//! When what entries date happened.
+
+use plimsoll_model::{Counter, Homogeneity, Interval, NamespaceSnapshot};
+use serde::Serialize;
+
+use crate::Series;
+use crate::arrivals::rate;
+use crate::dating::age_since_made;
+use crate::poisson;
+use crate::table::{DatedEntry, Table};
+
+/// When what some entries date happened, as far back as their timeout reaches.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Timeline {
+    /// What happened.
+    pub series: Series,
+    /// Entries that tell of it, among those drawn.
+    pub drawn: u64,
+    /// When, or why that is not known.
+    #[serde(flatten)]
+    pub course: TimelineCourse,
+    /// What makes the figures other than they seem.
+    pub caveats: Vec<Caveat>,
+}
+
+/// When it happened, or why that is not known.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimelineCourse {
+    /// Rates, the latest first.
+    Bins(Vec<Bin>),
+    /// The entries' ages are not known.
+    NotKnown(String),
+}
+
+/// How often it happened within some seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Bin {
+    /// Seconds ago at which the bin ends.
+    pub from_secs_ago: u32,
+    /// Seconds ago at which it begins.
+    pub to_secs_ago: u32,
+    /// Entries of that age among those drawn.
+    pub drawn: u64,
+    /// A second, at 95 %.
+    pub per_sec: Interval,
+}
+
+/// What makes a timeline's figures other than they seem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Caveat {
+    /// Ports are used again within the timeout, and the older entries are gone: each bin's lower end is what is left, its
+    /// upper end what may have been.
+    PortsUsedAgain,
+    /// Packets that come late arm the timeout again, and the entry looks younger than it is.
+    ArmedAgainByStragglers,
+    /// Without a count of packets (`nf_conntrack_acct`) an entry that gets more packets than it seems is dated by the last.
+    DatedByLastPacket,
+    /// `early_drop` has killed entries meanwhile: there were more.
+    EarlyDrop,
+    /// gc has killed closing entries under pressure: there were more.
+    GcPressure,
+    /// What expired earlier has left no entry: only what lives long is there for the whole time.
+    ExpiredAreGone,
+}
+
+/// Every timeline that the entries tell.
+pub(crate) fn timelines(ns: &NamespaceSnapshot, table: &Table<'_>) -> Vec<Timeline> {
+    let dated =
+        [Series::Closes, Series::Resets, Series::HalfOpen, Series::Answered, Series::OneWayUdp, Series::UdpExchanges];
+    let mut timelines: Vec<_> = dated.into_iter().filter_map(|series| by_state(ns, table, series)).collect();
+    timelines.extend(by_timestamp(table));
+    timelines
+}
+
+fn by_state(ns: &NamespaceSnapshot, table: &Table<'_>, series: Series) -> Option<Timeline> {
+    let entries: Vec<_> = table.of_series(series).collect();
+    let Some(first) = entries.first() else {
+        let of_series = |drawn: &&&plimsoll_model::Drawn| matches!(crate::Arming::of(&drawn.entry), crate::Arming::Once { series: of, .. } if of == series);
+        let drawn = table.undated.iter().filter(of_series).count() as u64;
+        let because =
+            table.dating.refuses(series).unwrap_or("the timeout in force could not be read, or others cap it");
+        let course = TimelineCourse::NotKnown(because.to_string());
+        return (drawn > 0).then(|| Timeline { series, drawn, course, caveats: Vec::new() });
+    };
+    let timeout_secs = first.dated.timeout_secs;
+    let bins = edges(series.youngest_secs(), timeout_secs, entries.len()).map(|(from, to)| {
+        let within: Vec<&DatedEntry<'_>> =
+            entries.iter().copied().filter(|entry| (from..to).contains(&entry.dated.age_secs)).collect();
+        Bin {
+            from_secs_ago: from,
+            to_secs_ago: to,
+            drawn: within.len() as u64,
+            per_sec: rate(&within, f64::from(to - from), &table.per_drawn),
+        }
+    });
+    let course = TimelineCourse::Bins(bins.collect());
+    Some(Timeline { series, drawn: entries.len() as u64, course, caveats: caveats(ns, table, series, &entries) })
+}
+
+/// All entries by the time at which they were made.
+fn by_timestamp(table: &Table<'_>) -> Option<Timeline> {
+    const BACK_SECS: u32 = 120;
+    let read_at = table.census.read_at_unix_nanos?.get();
+    let all = table.dated.iter().map(|entry| entry.entry).chain(table.undated.iter().map(|drawn| &drawn.entry));
+    let ages: Vec<_> = all.filter_map(|entry| age_since_made(entry, read_at)).collect();
+    if ages.is_empty() {
+        return None;
+    }
+    let bins = edges(Series::NewFlows.youngest_secs(), BACK_SECS, ages.len()).map(|(from, to)| {
+        let within = ages.iter().filter(|age| (f64::from(from)..f64::from(to)).contains(*age)).count() as u64;
+        let (low, high) = poisson::expected(within);
+        let (secs, scale) = (f64::from(to - from), &table.per_drawn);
+        let per_sec = Interval {
+            low: low * scale.low / secs,
+            value: within as f64 * scale.value / secs,
+            high: high * scale.high / secs,
+        };
+        Bin { from_secs_ago: from, to_secs_ago: to, drawn: within, per_sec }
+    });
+    let course = TimelineCourse::Bins(bins.collect());
+    let drawn = ages.len() as u64;
+    Some(Timeline { series: Series::NewFlows, drawn, course, caveats: vec![Caveat::ExpiredAreGone] })
+}
+
+/// Bins from the youngest age that tells to the timeout: about twelve, fewer where there are few entries.
+fn edges(youngest_secs: u32, timeout_secs: u32, entries: usize) -> impl Iterator<Item = (u32, u32)> {
+    const MOST_BINS: u32 = 12;
+    const ENTRIES_A_BIN: u32 = 10;
+    const WIDTHS_SECS: [u32; 12] = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 3600, 21_600];
+    let bins = (u32::try_from(entries).unwrap_or(u32::MAX) / ENTRIES_A_BIN).clamp(3, MOST_BINS);
+    let wanted = timeout_secs.div_ceil(bins);
+    let width = WIDTHS_SECS.into_iter().find(|width| *width >= wanted).unwrap_or(wanted);
+    (0..timeout_secs.div_ceil(width))
+        .map(move |bin| ((bin * width).max(youngest_secs), ((bin + 1) * width).min(timeout_secs)))
+        .filter(|(from, to)| from < to)
+}
+
+fn caveats(ns: &NamespaceSnapshot, table: &Table<'_>, series: Series, entries: &[&DatedEntry<'_>]) -> Vec<Caveat> {
+    /// A correction of less than a hundredth is nothing to speak of.
+    const WORTH_SAYING: f64 = 1.01;
+    let mut caveats = Vec::new();
+    if entries.iter().any(|entry| entry.weight.likely > WORTH_SAYING) {
+        caveats.push(Caveat::PortsUsedAgain);
+    }
+    if matches!(series, Series::Closes | Series::Resets) {
+        caveats.push(Caveat::ArmedAgainByStragglers);
+    }
+    let counts_packets = entries.iter().all(|entry| entry.entry.packets.is_some());
+    if matches!(series, Series::OneWayUdp | Series::UdpExchanges) && !counts_packets {
+        caveats.push(Caveat::DatedByLastPacket);
+    }
+    let early_drops = ns.change.as_ref().and_then(|change| change.counters.get(Counter::EarlyDrop));
+    if early_drops.is_some_and(|killed| killed > 0) && entries.iter().any(|entry| entry.entry.is_killable()) {
+        caveats.push(Caveat::EarlyDrop);
+    }
+    let by_gc = matches!(table.census.homogeneity, Homogeneity::GcPressure { .. });
+    if by_gc && entries.iter().any(|entry| entry.entry.is_killable() || entry.entry.is_closing()) {
+        caveats.push(Caveat::GcPressure);
+    }
+    caveats
+}

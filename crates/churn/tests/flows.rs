@@ -1,0 +1,58 @@
+//! What a part of a table is doing now: bursts that are over, storms that have just begun.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
+
+mod simulated;
+
+use plimsoll_churn::{Outlook, churn, flow};
+use plimsoll_model::{Entry, Policies, TcpState};
+use simulated::{Simulated, Traffic};
+
+fn all(_: &Entry) -> bool {
+    true
+}
+
+#[test]
+fn a_burst_that_ended_20_s_ago_has_a_rate_of_nothing_and_falls() {
+    let mut table = Simulated::new(1);
+    table.arrive(Traffic::syns().between(60.0, 20.0), 400.0);
+    let ns = table.read();
+    let flow = flow(&ns, &all).unwrap();
+    let per_sec = flow.per_sec.unwrap();
+    assert!(per_sec.value == 0.0 && per_sec.high < 1.0, "{per_sec:?}");
+    assert!(flow.now.low > 15_000 && flow.tends_to.unwrap().value < 10.0, "{flow:?}");
+}
+
+#[test]
+fn a_storm_that_began_8_s_ago_has_its_full_rate_at_once() {
+    let mut table = Simulated::new(2);
+    table.arrive(Traffic::syns().between(8.0, 0.0), 1000.0);
+    let ns = table.read();
+    let flow = flow(&ns, &all).unwrap();
+    assert!(flow.per_sec.unwrap().covers(1000.0) && flow.per_sec.unwrap().low > 900.0, "{flow:?}");
+    assert!(flow.tends_to.unwrap().covers(120_000.0) && flow.tends_to.unwrap().low > 100_000.0, "{flow:?}");
+}
+
+#[test]
+fn a_part_is_told_apart() {
+    let mut table = Simulated::new(3);
+    table.arrive(Traffic::syns().between(120.0, 0.0), 100.0);
+    table.arrive(Traffic::closes().between(120.0, 0.0), 300.0);
+    let ns = table.read();
+    let syns = flow(&ns, &|entry| entry.state == plimsoll_model::ProtocolState::Tcp(TcpState::SynSent)).unwrap();
+    assert!(syns.per_sec.unwrap().covers(100.0) && syns.per_sec.unwrap().high < 150.0, "{syns:?}");
+    let nobody = flow(&ns, &|_| false).unwrap();
+    assert_eq!((nobody.now.low, nobody.per_sec, nobody.tends_to), (0, None, None));
+}
+
+#[test]
+fn without_a_census_there_is_nothing_to_tell_and_policies_leave_ages_unknown() {
+    let mut table = Simulated::new(4);
+    table.arrive(Traffic::closes().between(120.0, 0.0), 100.0);
+    let mut ns = table.read();
+    ns.policies = Policies::Some(1);
+    assert_eq!(flow(&ns, &all).unwrap().per_sec, None);
+    let told = churn(&ns).unwrap();
+    assert!(matches!(&told.outlook, Outlook::NotKnown { because } if because.contains("TIME_WAIT")), "{told:?}");
+    ns.census = None;
+    assert_eq!((flow(&ns, &all), churn(&ns)), (None, None));
+}

@@ -155,7 +155,7 @@ fn tcp(state: TcpState, timeouts: &Timeouts) -> [Option<u32>; CANDIDATES] {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use plimsoll_model::{Extensions, Layer4, Tuple, Zone};
+    use plimsoll_model::{Layer4, Tuple};
 
     use super::*;
 

@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use plimsoll_scenario::Size;
 
 /// The load line for a Linux host's connection-tracking table.
 ///
@@ -21,6 +22,72 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Diagnose this host once: how full its tables are, what fills them, whether packets are lost
     Check(CheckArguments),
+    /// Play a workload on this machine's kernel, in network namespaces of its own, and see what `check` says of it
+    #[command(subcommand)]
+    Lab(LabCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LabCommand {
+    /// List the scenarios that can be played
+    List(ListArguments),
+    /// Play a scenario; with --check, check meanwhile and say whether it was found what must be found
+    Run(RunArguments),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ListArguments {
+    /// Write one JSON document (docs/lab.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// When to colour
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+EXIT CODES
+  0  played; with --check, the findings are those that the scenario expects
+  1  with --check: a finding is missing, or one is there that should not be
+  3  it could not be played
+
+The namespaces are removed at the end, on Ctrl-C too; what a killed run leaves behind, the next one removes.
+
+EXAMPLES
+  plimsoll lab run syn-flood --check        half a minute: play, check, compare
+  plimsoll lab run http-churn               play, and look at it with `plimsoll check --netns NAME`
+  plimsoll lab run ./mine.toml --size 0.5   a scenario of one's own, at half its size
+")]
+pub(crate) struct RunArguments {
+    /// A scenario's name, or a file that ends in .toml
+    #[arg(value_name = "NAME|FILE.toml")]
+    pub(crate) scenario: String,
+
+    /// Check while it is played, and compare with what the scenario expects
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    /// What arrival times and addresses are drawn from: the same seed plays the same packets
+    #[arg(long, value_name = "NUMBER", default_value = "1")]
+    pub(crate) seed: u64,
+
+    /// Factor on every rate and count
+    #[arg(long, value_name = "FACTOR", default_value = "1")]
+    pub(crate) size: Size,
+
+    /// Play though this host tracks connections of its own, with which the lab shares the kernel's hash, gc and log
+    #[arg(long)]
+    pub(crate) on_this_host: bool,
+
+    /// Write one JSON document (docs/lab.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// When to colour
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
 }
 
 #[derive(Args, Debug)]

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod lab;
 mod output;
 
 use std::process::ExitCode;
@@ -22,12 +23,13 @@ fn main() -> ExitCode {
             return ExitCode::from(if asked_for { 0 } else { COULD_NOT_TELL });
         }
     };
-    let check = match &arguments.command {
-        None => &arguments.check,
-        Some(Command::Check(check)) => check,
+    let ended = match &arguments.command {
+        None => check::run(&arguments.check).map(output::exit_code).map(ExitCode::from),
+        Some(Command::Check(check)) => check::run(check).map(output::exit_code).map(ExitCode::from),
+        Some(Command::Lab(command)) => lab::run(command),
     };
-    match check::run(check) {
-        Ok(verdict) => ExitCode::from(output::exit_code(verdict)),
+    match ended {
+        Ok(code) => code,
         Err(error) => {
             output::complain(&error);
             ExitCode::from(COULD_NOT_TELL)

@@ -7,7 +7,7 @@ mod support;
 use std::fmt::Write;
 use std::time::Duration;
 
-use plimsoll_lab::guest::{Guest, Step, Transcript};
+use plimsoll_guest::{Guest, Step, Transcript};
 use serde_json::Value;
 
 /// For a machine much slower than any it was tried on.

@@ -58,7 +58,12 @@ pub(crate) mod cta_protoinfo {
     pub(crate) const DCCP: u16 = 2;
     pub(crate) const SCTP: u16 = 3;
     pub(crate) const STATE: u16 = 1;
+    pub(crate) const TCP_FLAGS_ORIGINAL: u16 = 4;
+    pub(crate) const TCP_FLAGS_REPLY: u16 = 5;
 }
+
+/// `IP_CT_TCP_FLAG_CLOSE_INIT` (`linux/netfilter/nf_conntrack_tcp.h`): this side sent the FIN that led to `FIN_WAIT`.
+pub(crate) const TCP_CLOSE_INIT: u8 = 0x04;
 
 /// `CTA_HELP_NAME`.
 pub(crate) const HELP_NAME: u16 = 1;

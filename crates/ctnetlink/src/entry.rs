@@ -6,10 +6,13 @@ use std::net::IpAddr;
 use std::num::NonZeroU64;
 
 use plimsoll_model::{
-    Entry, Extension, Extensions, Layer4, Protocol, ProtocolState, SctpState, Status, TcpState, Tuple, Unknowns, Zone,
+    Entry, Extension, Extensions, Layer4, Protocol, ProtocolState, SctpState, Side, Status, TcpState, Tuple, Unknowns,
+    Zone,
 };
 
-use crate::attributes::{HELP_NAME, TIMESTAMP_START, cta, cta_counters, cta_ip, cta_proto, cta_protoinfo, cta_tuple};
+use crate::attributes::{
+    HELP_NAME, TCP_CLOSE_INIT, TIMESTAMP_START, cta, cta_counters, cta_ip, cta_proto, cta_protoinfo, cta_tuple,
+};
 use crate::error::{ParseError, Problem};
 use crate::wire::{Attribute, Fault, Message};
 
@@ -38,6 +41,7 @@ fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
     let mut zone = None;
     let mut status = None;
     let mut state = ProtocolState::None;
+    let mut closed_first = None;
     let mut remaining_secs = None;
     let mut mark = 0;
     let mut started_unix_nanos = 0;
@@ -53,7 +57,14 @@ fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
             cta::TUPLE_ORIG => original = Some(attribute),
             cta::TUPLE_REPLY => reply = Some(attribute),
             cta::STATUS => status = Some(Status(attribute.be32()?)),
-            cta::PROTOINFO => state = parse_state(&attribute, unknowns)?,
+            cta::PROTOINFO => {
+                state = parse_state(&attribute, unknowns)?;
+                if let ProtocolState::Tcp(tcp) = state
+                    && tcp.is_closing()
+                {
+                    closed_first = parse_closed_first(&attribute)?;
+                }
+            }
             cta::TIMEOUT => remaining_secs = Some(attribute.be32()?),
             cta::MARK => mark = attribute.be32()?,
             cta::ID => id = Some(attribute.be32()?),
@@ -106,6 +117,7 @@ fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
         zone,
         status,
         state,
+        closed_first,
         remaining_secs,
         mark,
         started_unix_nanos: NonZeroU64::new(started_unix_nanos),
@@ -307,7 +319,30 @@ fn parse_any_state(info: &Attribute<'_>, unknowns: &mut Unknowns) -> Result<Prot
     })
 }
 
-/// The windows and flags that a tracker tells behind the state are not looked at.
+/// Who sent the first FIN, from the flags that TCP's tracker keeps of each side.
+fn parse_closed_first(info: &Attribute<'_>) -> Result<Option<Side>, Fault> {
+    let tracker = first_nested(info)?;
+    let mut closed = (false, false);
+    let mut attributes = tracker.nested();
+    for attribute in attributes.by_ref() {
+        // A byte of flags, and one that says which of them are meant.
+        let closed_here = || attribute.array::<2>().map(|[flags, _]| flags & TCP_CLOSE_INIT != 0);
+        let inside = |fault: Fault| fault.inside(tracker.kind).inside(info.kind);
+        match attribute.kind {
+            cta_protoinfo::TCP_FLAGS_ORIGINAL => closed.0 = closed_here().map_err(inside)?,
+            cta_protoinfo::TCP_FLAGS_REPLY => closed.1 = closed_here().map_err(inside)?,
+            _ => {}
+        }
+    }
+    attributes.end().map_err(|fault| fault.inside(tracker.kind).inside(info.kind))?;
+    Ok(match closed {
+        (true, false) => Some(Side::Client),
+        (false, true) => Some(Side::Server),
+        (false, false) | (true, true) => None,
+    })
+}
+
+/// The windows that a tracker tells behind the state are not looked at.
 #[inline]
 fn parse_state_number(tracker: &Attribute<'_>) -> Result<u8, Fault> {
     let mut attributes = tracker.nested();

@@ -127,9 +127,17 @@ fn no_byte_changed_to_any_other_does_harm() {
     }
 }
 
-/// Whether the parser looks inside: it passes over counters, timestamps, windows and the like.
-fn is_looked_into(path: &[u16]) -> bool {
-    matches!(path, [_] | [1 | 2, ..] | [4, _] | [4, _, 1] | [5, 1])
+/// Whether the parser looks inside: it passes over bytes, windows and the like, and of a TCP flow that is closing it
+/// wants to know who closed first.
+fn is_looked_into(path: &[u16], is_closing: bool) -> bool {
+    matches!(path, [_] | [1 | 2, ..] | [4, _] | [4, _, 1] | [5, 1] | [9 | 10 | 20, 1])
+        || (is_closing && matches!(path, [4, 1, _]))
+}
+
+/// Whether it is a TCP flow from `FIN_WAIT` to `CLOSE`.
+fn is_closing(datagram: &[u8]) -> bool {
+    let state = places(datagram).into_iter().find(|place| place.path == [4, 1, 1]);
+    state.is_some_and(|state| (4..=8).contains(&datagram[state.header + 4]))
 }
 
 #[test]
@@ -141,7 +149,7 @@ fn every_wrong_length_field_is_told_where_it_is() {
                 let mut broken = datagram.clone();
                 broken[header..header + 2].copy_from_slice(&says.to_ne_bytes());
                 let says = usize::from(says);
-                if is_looked_into(&path) {
+                if is_looked_into(&path, is_closing(&datagram)) {
                     let problem = match says {
                         0..4 => Problem::ImpossibleLength { says },
                         _ => Problem::Truncated { needs: says, has: end - header },
@@ -176,8 +184,10 @@ fn every_wrong_length_of_a_message_is_told_and_nothing_follows() {
 }
 
 /// The size that an attribute is due, if it is one whose size is looked at.
-fn due_bytes(path: &[u16]) -> Option<usize> {
+fn due_bytes(path: &[u16], is_closing: bool) -> Option<usize> {
     Some(match path {
+        [4, 1, 4 | 5] if is_closing => 2,
+        [9 | 10 | 20, 1] => 8,
         [1 | 2, 1, 1 | 2] | [3 | 7 | 8 | 12] => 4,
         [1 | 2, 1, 3 | 4] => 16,
         [1 | 2, 2, 1 | 5 | 6 | 8 | 9] | [4, _, 1] => 1,
@@ -198,7 +208,7 @@ fn every_value_of_a_wrong_size_is_told_where_it_is() {
                 let resized = value.iter().copied().chain([0; 64]).take(has).collect();
                 *broken.at(&path) = Value::Plain(resized);
                 let broken = broken.write();
-                match due_bytes(&path) {
+                match due_bytes(&path, is_closing(&sample.write())) {
                     Some(expected) => {
                         let problem = Problem::WrongSize { expected, has };
                         assert_eq!(problem_at(&broken), (CT_NEW, path.clone(), header + 4, problem));

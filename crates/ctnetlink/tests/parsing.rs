@@ -154,6 +154,7 @@ fn odd_entries_are_exactly_what_they_are() {
 
     for Owned { entry, helper, labels } in &odd {
         assert!(entry.extensions.contains(Extension::Accounting) && entry.extensions.contains(Extension::Timestamp));
+        assert!(entry.packets.is_some() && entry.started_unix_nanos.is_some(), "{entry:?}");
         assert_eq!(entry.extensions.contains(Extension::Helper), helper.is_some());
         assert_eq!(entry.extensions.contains(Extension::Labels), labels.is_some());
         assert!(!entry.extensions.contains(Extension::Synproxy));

@@ -71,7 +71,8 @@ fn entry(kind: Kind, number: u32) -> NewEntry {
 
 const ASSURED: Status = Status::SEEN_REPLY.and(Status::ASSURED);
 
-fn mirrored(tuple: &Tuple) -> Tuple {
+/// A tuple as answers to it come, where nothing is translated.
+pub(crate) fn mirrored(tuple: &Tuple) -> Tuple {
     let layer4 = match tuple.layer4 {
         Layer4::Ports { source, destination } => Layer4::Ports { source: destination, destination: source },
         other => other,

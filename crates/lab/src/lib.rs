@@ -1,11 +1,20 @@
 //! Network namespaces with tables full of entries, on the real kernel, for tests and benches.
 //!
 //! Everything happens in namespaces of the lab's own, which are removed when they are dropped; what a killed run left
-//! behind is swept by the next one. Global settings are never touched: what needs them runs in a [`guest`].
+//! behind is swept by the next one. Global settings are never touched: what needs them runs in a guest.
 
 mod fill;
-pub mod guest;
 mod namespace;
+mod player;
+mod refusal;
+mod router;
+mod stop;
+mod tun;
+mod wire;
 
 pub use fill::{Kind, entries, mixed_entries};
 pub use namespace::{Error, LabNamespace};
+pub use player::Played;
+pub use refusal::{Refusal, Volume, refuse_on_a_busy_host, volume};
+pub use router::Router;
+pub use stop::stop_on_signals;

@@ -29,6 +29,31 @@ pub enum Error {
         /// What was answered.
         answer: String,
     },
+    /// A TUN device could not be made.
+    #[error("making the TUN device {name}: {answer}{needs}")]
+    Tun {
+        /// Its name.
+        name: String,
+        /// What was answered.
+        answer: String,
+        /// What it takes.
+        needs: &'static str,
+    },
+    /// A packet could not be sent, or what came of it not be received.
+    #[error("sending a packet by the lab's TUN devices: {answer}")]
+    Send {
+        /// What was answered.
+        answer: String,
+    },
+    /// Signals cannot be waited for.
+    #[error("waiting for signals: {answer}")]
+    Signals {
+        /// What was answered.
+        answer: String,
+    },
+    /// The scenario is not played.
+    #[error(transparent)]
+    Refused(#[from] crate::Refusal),
     /// The kernel refused entries.
     #[error(transparent)]
     Entries(#[from] plimsoll_ctnetlink::Error),
@@ -82,9 +107,29 @@ impl LabNamespace {
 
     /// Sets a sysctl of this namespace, by its path below `/proc/sys`.
     pub fn set(&self, sysctl: &str, value: u32) -> Result<(), Error> {
+        self.write_sysctl(sysctl, value)?.map_err(|answer| self.sysctl_failed(sysctl, &answer))
+    }
+
+    /// Sets a sysctl that not every kernel has.
+    pub(crate) fn set_where_there(&self, sysctl: &str, value: u32) -> Result<(), Error> {
+        match self.write_sysctl(sysctl, value)? {
+            Err(answer) if answer.kind() != io::ErrorKind::NotFound => Err(self.sysctl_failed(sysctl, &answer)),
+            _ => Ok(()),
+        }
+    }
+
+    fn write_sysctl(&self, sysctl: &str, value: u32) -> Result<io::Result<()>, Error> {
         let path = PathBuf::from("/proc/sys").join(sysctl);
-        self.enter(|| fs::write(path, value.to_string()))?
-            .map_err(|answer| Error::Namespace { name: self.name.clone(), answer: format!("{sysctl}: {answer}") })
+        self.enter(|| fs::write(path, value.to_string()))
+    }
+
+    fn sysctl_failed(&self, sysctl: &str, answer: &io::Error) -> Error {
+        Error::Namespace { name: self.name.clone(), answer: format!("{sysctl}: {answer}") }
+    }
+
+    /// Runs commands of ip(8), one a line.
+    pub(crate) fn ip(&self, commands: &str) -> Result<(), Error> {
+        run("ip", &["-n", &self.name, "-batch", "-"], commands).map(drop)
     }
 
     /// Makes entries and returns how many were made.
@@ -122,6 +167,20 @@ impl Drop for LabNamespace {
     }
 }
 
+/// Whether a namespace of this name is a lab's.
+pub(crate) fn is_of_a_lab(name: &str) -> bool {
+    name.strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with('-'))
+}
+
+/// What to do where a program is missing.
+fn needed(program: &str, answer: &io::Error) -> &'static str {
+    match program {
+        _ if answer.kind() != io::ErrorKind::NotFound => "",
+        "ip" => "; the lab needs it: install iproute2",
+        _ => "; the lab needs it",
+    }
+}
+
 /// Removes what runs that are gone left behind.
 fn sweep() {
     let Ok(directory) = fs::read_dir(DIRECTORY) else { return };
@@ -149,7 +208,7 @@ fn run(program: &str, arguments: &[&str], input: &str) -> Result<String, Error> 
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|answer| failed(answer.to_string()))?;
+        .map_err(|answer| failed(format!("{answer}{}", needed(program, &answer))))?;
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(input.as_bytes()).map_err(|answer| failed(answer.to_string()))?;
     }

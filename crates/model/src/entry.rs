@@ -22,6 +22,8 @@ pub struct Entry {
     pub status: Status,
     /// Where the protocol's state machine stands.
     pub state: ProtocolState,
+    /// Who sent the first FIN of a TCP flow (`IP_CT_TCP_FLAG_CLOSE_INIT`); `None` before that, and where both did.
+    pub closed_first: Option<Side>,
     /// Whole seconds until the entry expires, rounded down; offloaded entries carry none.
     pub remaining_secs: Option<u32>,
     /// `ct mark`; 0 where none is set.
@@ -44,6 +46,7 @@ impl Entry {
             zone: Zone(0),
             status: Status::CONFIRMED,
             state: ProtocolState::None,
+            closed_first: None,
             remaining_secs: None,
             mark: 0,
             started_unix_nanos: None,
@@ -72,6 +75,15 @@ impl Entry {
             _ => false,
         }
     }
+}
+
+/// A side of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The one that opened it.
+    Client,
+    /// The one that was opened to.
+    Server,
 }
 
 /// The status bits of an entry (`IPS_*` in `linux/netfilter/nf_conntrack_common.h`).

@@ -24,7 +24,7 @@ pub use census::{
     IdleHistogram, StateKey, StoppedBecause, Unknowns,
 };
 pub use counters::{Counter, CounterChange, CounterReading, CpuCounters};
-pub use entry::{Entry, Extension, Extensions, ProtocolState, SctpState, Status, TcpState};
+pub use entry::{Entry, Extension, Extensions, ProtocolState, SctpState, Side, Status, TcpState};
 pub use estimate::{Interval, Range};
 pub use finding::{Confidence, Evidence, Finding, FindingId, NoSuchFinding, Remedy, Severity, Verdict};
 pub use limits::{Buckets, Capacity, Limits, Occupancy};

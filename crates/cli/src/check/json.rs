@@ -11,8 +11,9 @@ use serde::Serialize;
 /// Rises when a key changes its meaning or goes away; new keys do not raise it.
 const SCHEMA: &str = "plimsoll.check/1";
 
+/// The document.
 #[derive(Serialize)]
-struct Document<'a> {
+pub(crate) struct Document<'a> {
     schema: &'static str,
     verdict: Verdict,
     taken_at_unix_secs: u64,
@@ -51,29 +52,34 @@ pub(crate) fn failed(error: &dyn std::error::Error) -> String {
 }
 
 pub(crate) fn render(snapshot: &Snapshot, findings: &[Finding]) -> anyhow::Result<String> {
-    let document = Document {
-        schema: SCHEMA,
-        verdict: Verdict::of(findings),
-        taken_at_unix_secs: snapshot.taken_at_unix_secs,
-        host: &snapshot.host,
-        module: snapshot.module,
-        limits: &snapshot.limits,
-        slab: &snapshot.slab,
-        scope: snapshot.scope,
-        capabilities: &snapshot.capabilities,
-        namespaces: snapshot
-            .namespaces
-            .iter()
-            .map(|reading| Namespace {
-                reading,
-                utilization: reading.utilization(),
-                bytes_per_entry: bytes_per_entry(snapshot.slab, reading),
-            })
-            .collect(),
-        elsewhere: &snapshot.elsewhere,
-        log: &snapshot.log,
-        unseen: &snapshot.unseen,
-        findings,
-    };
-    Ok(serde_json::to_string_pretty(&document)? + "\n")
+    Ok(serde_json::to_string_pretty(&Document::of(snapshot, findings))? + "\n")
+}
+
+impl<'a> Document<'a> {
+    pub(crate) fn of(snapshot: &'a Snapshot, findings: &'a [Finding]) -> Self {
+        Self {
+            schema: SCHEMA,
+            verdict: Verdict::of(findings),
+            taken_at_unix_secs: snapshot.taken_at_unix_secs,
+            host: &snapshot.host,
+            module: snapshot.module,
+            limits: &snapshot.limits,
+            slab: &snapshot.slab,
+            scope: snapshot.scope,
+            capabilities: &snapshot.capabilities,
+            namespaces: snapshot
+                .namespaces
+                .iter()
+                .map(|reading| Namespace {
+                    reading,
+                    utilization: reading.utilization(),
+                    bytes_per_entry: bytes_per_entry(snapshot.slab, reading),
+                })
+                .collect(),
+            elsewhere: &snapshot.elsewhere,
+            log: &snapshot.log,
+            unseen: &snapshot.unseen,
+            findings,
+        }
+    }
 }

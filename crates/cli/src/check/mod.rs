@@ -7,27 +7,57 @@ mod text;
 mod wrap;
 
 use plimsoll_diagnose::diagnose;
-use plimsoll_model::{Snapshot, Verdict};
+use plimsoll_model::{Finding, Snapshot, Verdict};
 use plimsoll_observe::{Depth, Options, Target, observe};
+use serde_json::Value;
 
 use self::detail::Detail;
 use crate::arguments::CheckArguments;
 use crate::output;
 
+/// A reading, and what follows from it.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    snapshot: Snapshot,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Checked {
+    /// Reads and diagnoses. `provisional` is called with what a sample tells while the whole table is still to be read.
+    pub(crate) fn read(
+        options: &Options,
+        provisional: &mut dyn FnMut(&Snapshot, &[Finding]),
+    ) -> Result<Self, plimsoll_observe::Error> {
+        let snapshot = observe(options, &mut |snapshot| provisional(snapshot, &diagnose(snapshot)))?;
+        let findings = diagnose(&snapshot);
+        Ok(Self { snapshot, findings })
+    }
+
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        text::render(&self.snapshot, &self.findings, Detail::WhatMatters)
+    }
+
+    /// For programs.
+    pub(crate) fn document(&self) -> anyhow::Result<Value> {
+        Ok(serde_json::to_value(json::Document::of(&self.snapshot, &self.findings))?)
+    }
+}
+
 /// Checks the host, writes what was found, and returns the verdict.
 pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Verdict> {
-    let mut write_provisional = |snapshot: &Snapshot| {
+    let mut write_provisional = |snapshot: &Snapshot, findings: &[Finding]| {
         if !arguments.json && !arguments.quiet {
-            output::write_progress(&text::provisional(snapshot, &diagnose(snapshot)), arguments.color);
+            output::write_progress(&text::provisional(snapshot, findings), arguments.color);
         }
     };
-    let snapshot = observe(&options(arguments), &mut write_provisional).inspect_err(|error| {
-        if arguments.json {
-            // Whoever reads documents gets one; why there is no more goes to standard error too.
-            output::write(&json::failed(error), arguments.color).ok();
-        }
-    })?;
-    let findings = diagnose(&snapshot);
+    let Checked { snapshot, findings } =
+        Checked::read(&options(arguments), &mut write_provisional).inspect_err(|error| {
+            if arguments.json {
+                // Whoever reads documents gets one; why there is no more goes to standard error too.
+                output::write(&json::failed(error), arguments.color).ok();
+            }
+        })?;
     let verdict = Verdict::of(&findings);
     let written = if arguments.json {
         json::render(&snapshot, &findings)?

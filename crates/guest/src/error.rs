@@ -78,7 +78,7 @@ pub enum Error {
 
 impl Error {
     /// A program that is missing.
-    pub(super) fn no_program(program: &str) -> Self {
+    pub(crate) fn no_program(program: &str) -> Self {
         let package = match program {
             "qemu-system-x86_64" => Some("qemu-system-x86"),
             "busybox" => Some("busybox-static"),
@@ -93,7 +93,7 @@ impl Error {
     }
 
     /// A file's error.
-    pub(super) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |answer| Self::File { path, answer }
     }

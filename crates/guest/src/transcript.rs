@@ -1,6 +1,6 @@
 //! What a guest's script recorded.
 
-use super::Error;
+use crate::Error;
 
 /// The steps of a script that ended well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Transcript {
 
     /// Reads `step NAME EXIT-CODE LENGTH` and as many bytes, again and again, until `end EXIT-CODE`. Whatever the bytes
     /// are, they cannot be taken for a header; a transcript without its end is of a machine that died.
-    pub(super) fn parse(recorded: &[u8], console: &str) -> Result<Self, Error> {
+    pub(crate) fn parse(recorded: &[u8], console: &str) -> Result<Self, Error> {
         let broken = |problem: &str| Error::Transcript { problem: problem.to_string(), console: console.to_string() };
         let mut steps = Vec::new();
         let mut rest = recorded;

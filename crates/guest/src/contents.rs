@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::archive::Archive;
-use super::kernel::Kernel;
-use super::{Error, Guest};
+use crate::archive::Archive;
+use crate::kernel::Kernel;
+use crate::{Error, Guest};
 
 /// The first process. What is recorded goes to a serial line of its own, on which the kernel writes nothing.
 const INIT: &str = include_str!("init.sh");
@@ -17,7 +17,7 @@ const INIT: &str = include_str!("init.sh");
 const PROGRAM_FOLDERS: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// Everything, as the kernel takes it.
-pub(super) fn initramfs(guest: &Guest, kernel: &Kernel, script: &str) -> Result<Vec<u8>, Error> {
+pub(crate) fn initramfs(guest: &Guest, kernel: &Kernel, script: &str) -> Result<Vec<u8>, Error> {
     let mut archive = Archive::default();
     for folder in ["/dev", "/proc", "/sys", "/tmp", "/run"] {
         archive.add_folder(Path::new(folder));
@@ -43,7 +43,7 @@ pub(super) fn initramfs(guest: &Guest, kernel: &Kernel, script: &str) -> Result<
 }
 
 /// Finds a program by its path or, as a shell does, by its name.
-pub(super) fn find(program: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn find(program: &Path) -> Result<PathBuf, Error> {
     let candidates: Vec<_> = if program.components().count() > 1 {
         vec![program.to_path_buf()]
     } else {
@@ -58,7 +58,7 @@ pub(super) fn find(program: &Path) -> Result<PathBuf, Error> {
 }
 
 /// What a program writes to standard output.
-pub(super) fn output_of(program: &str, arguments: &[&OsStr]) -> Result<Vec<u8>, Error> {
+pub(crate) fn output_of(program: &str, arguments: &[&OsStr]) -> Result<Vec<u8>, Error> {
     let mut command = Command::new(find(Path::new(program))?);
     command.args(arguments);
     let failed = |answer: String| Error::Program { command: format!("{command:?}"), answer };

@@ -9,14 +9,14 @@ const PROGRAM: u32 = 0o100_755;
 
 /// An archive that grows. Every file may be executed: a script or a library need not be told from data.
 #[derive(Debug, Default)]
-pub(super) struct Archive {
+pub(crate) struct Archive {
     bytes: Vec<u8>,
     present: BTreeSet<PathBuf>,
 }
 
 impl Archive {
     /// Adds a file, and the folders in which it lies; what is there already stays.
-    pub(super) fn add(&mut self, path: &Path, contents: &[u8]) {
+    pub(crate) fn add(&mut self, path: &Path, contents: &[u8]) {
         if let Some(folder) = path.parent() {
             self.add_folder(folder);
         }
@@ -24,7 +24,7 @@ impl Archive {
     }
 
     /// Adds a folder, and those in which it lies.
-    pub(super) fn add_folder(&mut self, path: &Path) {
+    pub(crate) fn add_folder(&mut self, path: &Path) {
         let mut folders: Vec<_> = path.ancestors().filter(|folder| folder.file_name().is_some()).collect();
         folders.reverse();
         for folder in folders {
@@ -33,7 +33,7 @@ impl Archive {
     }
 
     /// The archive, ended.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    pub(crate) fn finish(mut self) -> Vec<u8> {
         self.append("TRAILER!!!", 0, &[]);
         self.bytes
     }

@@ -3,21 +3,21 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Error;
-use super::contents::output_of;
+use crate::Error;
+use crate::contents::output_of;
 
 /// A kernel and its modules.
 #[derive(Debug)]
-pub(super) struct Kernel {
+pub(crate) struct Kernel {
     root: PathBuf,
     release: String,
 }
 
 /// A file of a module, as it goes into the guest.
 #[derive(Debug)]
-pub(super) struct ModuleFile {
-    pub(super) path: PathBuf,
-    pub(super) contents: Vec<u8>,
+pub(crate) struct ModuleFile {
+    pub(crate) path: PathBuf,
+    pub(crate) contents: Vec<u8>,
 }
 
 /// What says which module needs which, which answers to which request, and which are part of the kernel's image.
@@ -25,7 +25,7 @@ const LISTS: [&str; 3] = ["modules.dep", "modules.alias", "modules.builtin"];
 
 impl Kernel {
     /// The one that scripts/test fetches.
-    pub(super) fn stock() -> Result<Self, Error> {
+    pub(crate) fn stock() -> Result<Self, Error> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guest");
         let missing = || Error::NoKernel { looked_in: root.clone() };
         let kernels = fs::read_dir(root.join("lib/modules")).map_err(|_| missing())?;
@@ -38,12 +38,12 @@ impl Kernel {
         Ok(Self { root, release })
     }
 
-    pub(super) fn image(&self) -> PathBuf {
+    pub(crate) fn image(&self) -> PathBuf {
         self.root.join(format!("boot/vmlinuz-{}", self.release))
     }
 
     /// The files without which no module can be loaded by its name.
-    pub(super) fn lists(&self) -> Result<Vec<ModuleFile>, Error> {
+    pub(crate) fn lists(&self) -> Result<Vec<ModuleFile>, Error> {
         LISTS
             .map(|list| {
                 // The lists name modules as they lie in the guest: not compressed.
@@ -55,7 +55,7 @@ impl Kernel {
     }
 
     /// A module's file and those of all that it needs; none for what is part of the kernel's image.
-    pub(super) fn module(&self, name: &str) -> Result<Vec<ModuleFile>, Error> {
+    pub(crate) fn module(&self, name: &str) -> Result<Vec<ModuleFile>, Error> {
         if let Some(line) = self.read("modules.dep")?.lines().find(|line| is_module(line.split(':').next(), name)) {
             return line.split_whitespace().map(|file| self.module_file(file.trim_end_matches(':'))).collect();
         }

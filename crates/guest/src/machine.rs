@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use super::Error;
-use super::contents::find;
-use super::kernel::Kernel;
+use crate::Error;
+use crate::contents::find;
+use crate::kernel::Kernel;
 
 const QEMU: &str = "qemu-system-x86_64";
 
 /// A machine that runs. It is killed when it is dropped.
 #[derive(Debug)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     /// Receives everything that is written to a serial line when the line is closed.
     recorded: Receiver<Vec<u8>>,
     console: Receiver<Vec<u8>>,
@@ -27,14 +27,14 @@ pub(super) struct Machine {
 
 /// What is left of a machine that has ended.
 #[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) recorded: Vec<u8>,
-    pub(super) console: String,
+pub(crate) struct Ended {
+    pub(crate) recorded: Vec<u8>,
+    pub(crate) console: String,
 }
 
 impl Machine {
     /// Starts a machine. Its console is QEMU's standard error, its second serial line QEMU's standard output.
-    pub(super) fn boot(kernel: &Kernel, initramfs: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn boot(kernel: &Kernel, initramfs: &[u8]) -> Result<Self, Error> {
         let failed = |answer: std::io::Error| Error::Program { command: QEMU.to_string(), answer: answer.to_string() };
         let mut child = Command::new(find(Path::new(QEMU))?)
             .args(["-accel", "tcg", "-smp", "2", "-m", "1024", "-nodefaults", "-nographic", "-no-reboot"])
@@ -52,7 +52,7 @@ impl Machine {
     }
 
     /// Waits for the machine's end.
-    pub(super) fn wait(self, timeout: Duration) -> Result<Ended, Error> {
+    pub(crate) fn wait(self, timeout: Duration) -> Result<Ended, Error> {
         let deadline = Instant::now() + timeout;
         let recorded = self.recorded.recv_timeout(timeout);
         let left = deadline.saturating_duration_since(Instant::now());

@@ -1,0 +1,156 @@
+//! `plimsoll lab run`: plays a scenario, and checks meanwhile if asked to.
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{anyhow, bail};
+use plimsoll_diagnose::words::grouped;
+use plimsoll_lab::{Played, Router, refuse_on_a_busy_host, stop_on_signals, volume};
+use plimsoll_observe::{Depth, Options, Target};
+use plimsoll_scenario::Scenario;
+
+use super::expected::{Comparison, compare};
+use super::introduction::introduction;
+use super::{json, library};
+use crate::arguments::{Color, RunArguments};
+use crate::check::Checked;
+use crate::output;
+
+/// The limit that the scenarios' rates and counts are written for.
+const WRITTEN_FOR: u32 = 262_144;
+
+/// Plays, and says whether all was as expected, where that was asked.
+pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
+    let scenario = library::find(&arguments.scenario)?;
+    let volume = volume(&scenario, arguments.seed, arguments.size)?;
+    if !arguments.on_this_host {
+        refuse_on_a_busy_host()?;
+    }
+    let stop = stop_on_signals()?;
+    let say = |text: &str| output::write_progress(text, Color::Auto);
+
+    say(&introduction(&scenario, arguments.seed, arguments.size));
+    let router = Router::build(&scenario)?;
+    let name = router.namespace().name();
+    if router.capacity() != WRITTEN_FOR {
+        let suggested = f64::from(router.capacity()) / f64::from(WRITTEN_FOR);
+        say(&format!(
+            "The scenarios are written for a limit of {}; here it is {}, for which --size {suggested:.2} may suit better.\n",
+            grouped(WRITTEN_FOR.into()),
+            grouped(router.capacity().into())
+        ));
+    }
+    if !scenario.standing.is_empty() {
+        let made = router.fill(&scenario.standing, arguments.seed, arguments.size)?;
+        say(&format!("Made {} entries of flows that began before.\n", grouped(made)));
+    }
+    say(&format!(
+        "Playing {} flows, {} packets, for {} s in the namespace {name}. {}\n",
+        grouped(volume.flows.into()),
+        grouped(volume.packets as u64),
+        scenario.play.lasts.as_secs_f64(),
+        if arguments.check {
+            format!("Checking after {} s.", scenario.play.check_at.as_secs_f64())
+        } else {
+            format!("Look at it with: plimsoll check --netns {name}")
+        }
+    ));
+    let (played, checked) = play(&router, &scenario, arguments, &stop)?;
+    let comparison = checked.as_ref().map(|checked| compare(&scenario.expect, &checked.findings, name));
+    let written = if arguments.json {
+        let document = checked.as_ref().map(Checked::document).transpose()?;
+        json::run(json::Run {
+            scenario: &scenario,
+            seed: arguments.seed,
+            size: arguments.size,
+            namespace: name,
+            played,
+            checked: document.zip(comparison.as_ref()),
+        })?
+    } else {
+        text(&scenario, arguments, played, checked.as_ref().zip(comparison.as_ref()))
+    };
+    output::write(&written, arguments.color)?;
+    Ok(ExitCode::from(u8::from(comparison.is_some_and(|comparison| !comparison.as_expected))))
+}
+
+/// Plays in a thread of its own, and checks meanwhile: while packets still come, if the scenario has any then.
+fn play(
+    router: &Router,
+    scenario: &Scenario,
+    arguments: &RunArguments,
+    stop: &AtomicBool,
+) -> anyhow::Result<(Played, Option<Checked>)> {
+    thread::scope(|scope| {
+        let began = Instant::now();
+        let thread = scope.spawn(|| router.play(scenario, arguments.seed, arguments.size, stop));
+        let checked = if arguments.check {
+            wait(began, scenario.play.check_at, stop);
+            let checked = if stop.load(Ordering::Relaxed) {
+                Err(anyhow!("it was told to stop before it came to check"))
+            } else {
+                check(router.namespace().name())
+            };
+            stop.store(true, Ordering::Relaxed);
+            checked.map(Some)
+        } else {
+            wait(began, scenario.play.lasts, stop);
+            Ok(None)
+        };
+        match thread.join() {
+            Ok(played) => Ok((played?, checked?)),
+            Err(_) => bail!("the lab's player panicked"),
+        }
+    })
+}
+
+fn wait(began: Instant, until: Duration, stop: &AtomicBool) {
+    const PATIENCE: Duration = Duration::from_millis(50);
+    while let Some(left) = until.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        thread::sleep(left.min(PATIENCE));
+    }
+}
+
+fn check(namespace: &str) -> anyhow::Result<Checked> {
+    let options = Options {
+        target: Target::Named(namespace.to_string()),
+        interval: Duration::from_secs(1),
+        depth: Depth::Precise,
+        timeout: Duration::from_mins(1),
+    };
+    Ok(Checked::read(&options, &mut |_, _| {})?)
+}
+
+fn text(
+    scenario: &Scenario,
+    arguments: &RunArguments,
+    played: Played,
+    checked: Option<(&Checked, &Comparison)>,
+) -> String {
+    let mut text = String::new();
+    if let Some((checked, comparison)) = checked {
+        text.push_str(&checked.text());
+        text.push_str(&format!(
+            "\nThe lab ({}, seed {}, size {})\n{}",
+            scenario.name,
+            arguments.seed,
+            arguments.size,
+            comparison.text()
+        ));
+    }
+    text.push_str(&format!(
+        "  played: {} flows, {} packets in {:.1} s ({} a second), at most {:.0} ms late; {} flows were refused\n",
+        grouped(played.flows),
+        grouped(played.packets),
+        played.took.as_secs_f64(),
+        grouped(played.packets_per_sec()),
+        played.latest.as_secs_f64() * 1000.0,
+        grouped(played.refused)
+    ));
+    text
+}

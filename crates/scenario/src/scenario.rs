@@ -1,0 +1,283 @@
+//! A scenario, as it is written and as it is held.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::router::{DestinationNat, Masquerade, Router, SourceNat};
+use crate::script::{FlowProtocol, Script, ScriptId};
+use crate::time::{Number, optional_secs, secs};
+use crate::{Arrivals, Clients, Error, Prefix, Servers, Standing};
+
+/// A workload, and what is to be found while it is played.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// What it is called by.
+    pub name: String,
+    /// What it is, in a line.
+    pub title: String,
+    /// What it is, for a person who sees it for the first time.
+    pub about: String,
+    /// How long.
+    pub play: Play,
+    /// What only some hosts have.
+    pub needs: Needs,
+    /// What the router does.
+    pub router: Router,
+    /// Entries that are there when it begins.
+    pub standing: Vec<Standing>,
+    /// Flows that come.
+    pub traffic: Vec<Traffic>,
+    /// What must be found.
+    pub expect: Expect,
+    scripts: Vec<Script>,
+}
+
+/// How long a scenario takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Play {
+    /// How long packets are sent, if nobody stops it before.
+    pub lasts: Duration,
+    /// When to check; before the end.
+    pub check_at: Duration,
+}
+
+/// What a scenario needs of the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Needs {
+    /// A hash with no more buckets than these.
+    pub buckets_at_most: Option<u32>,
+}
+
+/// Flows of one kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traffic {
+    /// What they are called.
+    pub name: String,
+    /// When they begin.
+    pub arrivals: Arrivals,
+    /// Where from.
+    pub clients: Clients,
+    /// Where to.
+    pub servers: Servers,
+    /// What becomes of them.
+    pub script: ScriptId,
+}
+
+/// What a check must say of the namespace in which a scenario is played. Findings are named by their ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// Findings that must be there.
+    pub must: Vec<String>,
+    /// Findings that may be there; no others may.
+    #[serde(default)]
+    pub may: Vec<String>,
+    /// Verdicts of which it must be one; any, where none is named.
+    #[serde(default)]
+    pub verdicts: Vec<ExpectedVerdict>,
+}
+
+/// A verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpectedVerdict {
+    /// Nothing is wrong.
+    Ok,
+    /// Something will be.
+    Warning,
+    /// Something is.
+    Critical,
+}
+
+impl Scenario {
+    /// Reads a scenario. `file` is what errors call it.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
+        let raw: RawScenario = toml::from_str(text)
+            .map_err(|error| Error::at(file, text, error.span().map_or(0, |span| span.start), error.message()))?;
+        let problem = |span: Range<usize>, problem: String| Error::at(file, text, span.start, problem);
+
+        let known: Vec<&str> = raw.scripts.keys().map(String::as_str).collect();
+        let find = |name: &str| known.binary_search(&name).ok().map(ScriptId);
+        let mut scripts = Vec::new();
+        for script in raw.scripts.values() {
+            let round_trip = script.rtt_ms.map_or(Ok(Duration::from_millis(10)), |rtt| {
+                Number::Broken(rtt.value() / 1000.0).secs().map_err(|error| problem(script.packets.span(), error))
+            })?;
+            scripts.push(Script::parse(script.packets.get_ref(), round_trip, find).map_err(|(line, error)| {
+                let begin = script.packets.span().start;
+                let mut error = problem(begin..begin, error);
+                // TOML drops the line break behind the quotes.
+                error.line += line + usize::from(text.get(begin..).is_some_and(|text| text.starts_with("\"\"\"\n")));
+                error
+            })?);
+        }
+        let opens_no_other = |id: ScriptId| scripts.get(id.0).is_some_and(|script| script.opens().next().is_none());
+        for (script, raw) in scripts.iter().zip(raw.scripts.values()) {
+            if !script.opens().all(opens_no_other) {
+                let error = "a script that is opened by another cannot open a third";
+                return Err(problem(raw.packets.span(), error.to_string()));
+            }
+        }
+
+        let play = raw.play.into_inner();
+        let mut traffic = Vec::new();
+        for flows in raw.traffic {
+            let span = flows.span();
+            let Some(script) = find(flows.get_ref().script.get_ref()) else {
+                let named = &flows.get_ref().script;
+                let error = format!("there is no script {:?}; there are: {}", named.get_ref(), known.join(", "));
+                return Err(problem(named.span(), error));
+            };
+            let protocol = scripts.get(script.0).map(Script::protocol);
+            traffic.push(flows.into_inner().resolve(script, protocol, play).map_err(|error| problem(span, error))?);
+        }
+        let scenario = Self {
+            name: raw.name,
+            title: raw.title,
+            about: raw.about.trim().to_string(),
+            play,
+            needs: raw.needs,
+            router: Router {
+                destination_nat: raw.dnat,
+                source_nat: raw.snat,
+                masquerade: raw.masquerade,
+                ftp_port: raw.helper.ftp_port,
+            },
+            standing: raw.standing,
+            traffic,
+            expect: raw.expect,
+            scripts,
+        };
+        match scenario.sides_that_overlap() {
+            Some((clients, servers)) => Err(Error::at(
+                file,
+                text,
+                0,
+                format!("clients in {clients} and servers in {servers} overlap, and lie on two sides of a router"),
+            )),
+            None => Ok(scenario),
+        }
+    }
+
+    /// One of its scripts.
+    pub(crate) fn script(&self, id: ScriptId) -> Option<&Script> {
+        self.scripts.get(id.0)
+    }
+
+    /// The networks on the clients' side.
+    pub fn client_networks(&self) -> impl Iterator<Item = Prefix> {
+        let standing = self.standing.iter().map(|standing| standing.clients.network);
+        standing.chain(self.traffic.iter().map(|traffic| traffic.clients.network))
+    }
+
+    fn sides_that_overlap(&self) -> Option<(Prefix, Prefix)> {
+        let standing = self.standing.iter().map(|standing| standing.servers.network);
+        let servers: Vec<_> = standing.chain(self.traffic.iter().map(|traffic| traffic.servers.network)).collect();
+        let mut pairs = self.client_networks().flat_map(|client| servers.iter().map(move |server| (client, *server)));
+        pairs.find(|(client, server)| client.overlaps(*server))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawScenario {
+    name: String,
+    title: String,
+    about: String,
+    play: Spanned<Play>,
+    #[serde(default)]
+    needs: Needs,
+    #[serde(default)]
+    helper: RawHelper,
+    #[serde(default)]
+    dnat: Vec<DestinationNat>,
+    #[serde(default)]
+    snat: Vec<SourceNat>,
+    #[serde(default)]
+    masquerade: Vec<Masquerade>,
+    #[serde(default)]
+    standing: Vec<Standing>,
+    #[serde(default)]
+    traffic: Vec<Spanned<RawTraffic>>,
+    #[serde(default)]
+    scripts: BTreeMap<String, RawScript>,
+    expect: Expect,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHelper {
+    ftp_port: Option<u16>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawScript {
+    rtt_ms: Option<Number>,
+    packets: Spanned<String>,
+}
+
+impl<'de> Deserialize<'de> for Play {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct RawPlay {
+            #[serde(deserialize_with = "secs")]
+            secs: Duration,
+            #[serde(deserialize_with = "secs")]
+            check_at_secs: Duration,
+        }
+        let raw = RawPlay::deserialize(deserializer)?;
+        if raw.check_at_secs >= raw.secs {
+            return Err(serde::de::Error::custom("`check_at_secs` must come before the end, `secs`"));
+        }
+        Ok(Self { lasts: raw.secs, check_at: raw.check_at_secs })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTraffic {
+    name: String,
+    per_sec: Option<Number>,
+    count: Option<u32>,
+    #[serde(default, deserialize_with = "secs")]
+    from_secs: Duration,
+    #[serde(default, deserialize_with = "optional_secs")]
+    until_secs: Option<Duration>,
+    clients: Clients,
+    servers: Servers,
+    script: Spanned<String>,
+}
+
+impl RawTraffic {
+    fn resolve(self, script: ScriptId, protocol: Option<FlowProtocol>, play: Play) -> Result<Traffic, String> {
+        let from = self.from_secs;
+        // A number comes at once, a rate goes on, if nothing else is said.
+        let until = self.until_secs.unwrap_or(if self.count.is_some() { from } else { play.lasts });
+        if until < from || until > play.lasts {
+            return Err("`until_secs` must lie between `from_secs` and the scenario's end".to_string());
+        }
+        let arrivals = match (self.per_sec.map(Number::value), self.count) {
+            (Some(per_sec), None) if per_sec > 0.0 && per_sec <= 1e6 => Arrivals::Random { per_sec, from, until },
+            (Some(_), None) => return Err("`per_sec` must be above 0 and at most a million".to_string()),
+            (None, Some(count)) => Arrivals::Spread { count, from, until },
+            _ => return Err("write either `per_sec` or `count`".to_string()),
+        };
+        match (protocol, self.servers.ports) {
+            (Some(FlowProtocol::Tcp | FlowProtocol::Udp), None) => {
+                return Err("its servers need `ports`".to_string());
+            }
+            (Some(FlowProtocol::Icmp), Some(_)) => {
+                return Err("its script is ICMP, which has no ports: leave out the servers' `ports`".to_string());
+            }
+            _ => {}
+        }
+        Ok(Traffic { name: self.name, arrivals, clients: self.clients, servers: self.servers, script })
+    }
+}

@@ -1,0 +1,297 @@
+//! A scenario's packets, in the order of time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use crate::draw::Draw;
+use crate::script::{Cursor, FlowProtocol, Packet, ScriptId, Turn};
+use crate::{Arrivals, Clients, Hosts, Scenario, Servers, Size, Traffic};
+
+/// The packets of a scenario: an iterator that makes them as they are asked for.
+#[derive(Debug)]
+pub struct Schedule<'a> {
+    scenario: &'a Scenario,
+    sources: Vec<Source<'a>>,
+    /// What happens next, by time; of things at one time, those that were planned first.
+    agenda: BinaryHeap<Reverse<(Duration, u64, Item)>>,
+    planned: u64,
+    flows: Vec<Running>,
+    free: Vec<usize>,
+    begun: u32,
+}
+
+/// A packet of a flow, and when it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Time since the scenario's begin.
+    pub at: Duration,
+    /// Whose.
+    pub flow: Flow,
+    /// What.
+    pub packet: Packet,
+    /// Where in the flow.
+    pub place: Place,
+}
+
+/// A flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Its number, by the order in which flows begin.
+    pub number: u32,
+    /// Its protocol.
+    pub protocol: FlowProtocol,
+    /// The client. For ICMP the port is the echo's identifier.
+    pub client: SocketAddrV4,
+    /// The server as the client knows it. No port for ICMP.
+    pub server: SocketAddrV4,
+}
+
+/// Where in its flow a packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It opens the flow; more will come.
+    First,
+    /// It is the flow.
+    Only,
+    /// There were some and there are more.
+    Between,
+    /// No other follows.
+    Last,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Item {
+    /// The next flow of this source.
+    Arrival(usize),
+    /// The next turn of the flow in this slot.
+    Flow(usize),
+}
+
+#[derive(Debug)]
+struct Running {
+    flow: Flow,
+    source: usize,
+    script: ScriptId,
+    cursor: Cursor,
+    turn: Turn,
+    sent: bool,
+}
+
+impl<'a> Schedule<'a> {
+    /// The packets of a scenario for a seed, at a size.
+    pub fn new(scenario: &'a Scenario, seed: u64, size: Size) -> Self {
+        let mut seeds = Draw::new(seed);
+        let sources = scenario.traffic.iter().map(|traffic| Source::new(traffic, seeds.next(), size)).collect();
+        let mut schedule = Self {
+            scenario,
+            sources,
+            agenda: BinaryHeap::new(),
+            planned: 0,
+            flows: Vec::new(),
+            free: Vec::new(),
+            begun: 0,
+        };
+        for source in 0..schedule.sources.len() {
+            schedule.plan_arrival(source);
+        }
+        schedule
+    }
+
+    /// Flows that have begun so far.
+    pub const fn flows_begun(&self) -> u32 {
+        self.begun
+    }
+
+    fn plan(&mut self, at: Duration, item: Item) {
+        self.planned += 1;
+        self.agenda.push(Reverse((at, self.planned, item)));
+    }
+
+    fn plan_arrival(&mut self, source: usize) {
+        if let Some(at) = self.sources.get_mut(source).and_then(Source::next_arrival) {
+            self.plan(at, Item::Arrival(source));
+        }
+    }
+
+    fn begin(&mut self, at: Duration, source: usize, opens: Opens) {
+        let Some(from) = self.sources.get_mut(source) else { return };
+        let (script, client, server) = match opens {
+            Opens::Anew => {
+                let (client, server) = from.endpoints();
+                (from.traffic.script, client, server)
+            }
+            Opens::Related { script, client, server } => {
+                (script, SocketAddrV4::new(*client.ip(), from.next_port(*client.ip())), server)
+            }
+        };
+        let draw = Draw::new(from.draw.next());
+        let Some(steps) = self.scenario.script(script) else { return };
+        let mut cursor = Cursor::new(draw);
+        let Some(turn) = cursor.advance(steps) else { return };
+        let flow = Flow { number: self.begun, protocol: steps.protocol(), client, server };
+        self.begun += 1;
+        let running = Running { flow, source, script, cursor, turn, sent: false };
+        let slot = self.free.pop().unwrap_or(self.flows.len());
+        match self.flows.get_mut(slot) {
+            Some(place) => *place = running,
+            None => self.flows.push(running),
+        }
+        self.plan_turn(at, slot, turn);
+    }
+
+    fn plan_turn(&mut self, now: Duration, slot: usize, turn: Turn) {
+        let after = match turn {
+            Turn::Send(after, _) | Turn::Open(after, ..) => after,
+        };
+        self.plan(now + after, Item::Flow(slot));
+    }
+
+    fn take_turn(&mut self, at: Duration, slot: usize) -> Option<Event> {
+        let running = self.flows.get_mut(slot)?;
+        let (flow, source, turn) = (running.flow, running.source, running.turn);
+        let was_sent = running.sent;
+        let next = self.scenario.script(running.script).and_then(|script| running.cursor.advance(script));
+        match next {
+            Some(next) => {
+                running.turn = next;
+                running.sent = true;
+                self.plan_turn(at, slot, next);
+            }
+            None => self.free.push(slot),
+        }
+        match turn {
+            Turn::Send(_, packet) => {
+                let place = match (was_sent, next.is_some()) {
+                    (false, true) => Place::First,
+                    (false, false) => Place::Only,
+                    (true, true) => Place::Between,
+                    (true, false) => Place::Last,
+                };
+                Some(Event { at, flow, packet, place })
+            }
+            Turn::Open(_, script, port) => {
+                let server = SocketAddrV4::new(*flow.server.ip(), port);
+                self.begin(at, source, Opens::Related { script, client: flow.client, server });
+                None
+            }
+        }
+    }
+}
+
+/// How a flow comes to begin.
+#[derive(Clone, Copy)]
+enum Opens {
+    Anew,
+    Related { script: ScriptId, client: SocketAddrV4, server: SocketAddrV4 },
+}
+
+impl Iterator for Schedule<'_> {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        loop {
+            let Reverse((at, _, item)) = self.agenda.pop()?;
+            if at > self.scenario.play.lasts {
+                // Later ones come later still.
+                self.agenda.clear();
+                return None;
+            }
+            match item {
+                Item::Arrival(source) => {
+                    self.begin(at, source, Opens::Anew);
+                    self.plan_arrival(source);
+                }
+                Item::Flow(slot) => {
+                    if let Some(event) = self.take_turn(at, slot) {
+                        return Some(event);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where flows of one kind come from.
+#[derive(Debug)]
+struct Source<'a> {
+    traffic: &'a Traffic,
+    draw: Draw,
+    size: Size,
+    begun: u32,
+    last: Duration,
+    /// For each host, how many ports it has taken; the first is drawn.
+    ports: Vec<u32>,
+}
+
+impl<'a> Source<'a> {
+    fn new(traffic: &'a Traffic, seed: u64, size: Size) -> Self {
+        let mut draw = Draw::new(seed);
+        let hosts = match traffic.clients.hosts {
+            Hosts::First(count) => count.get(),
+            Hosts::Any => 0,
+        };
+        let count = traffic.clients.ports.count();
+        let ports = (0..hosts).map(|_| draw.below(count)).collect();
+        let last = match traffic.arrivals {
+            Arrivals::Random { from, .. } | Arrivals::Spread { from, .. } => from,
+        };
+        Self { traffic, draw, size, begun: 0, last, ports }
+    }
+
+    fn next_arrival(&mut self) -> Option<Duration> {
+        match self.traffic.arrivals {
+            Arrivals::Random { per_sec, until, .. } => {
+                let mean = Duration::from_secs_f64(1.0 / (per_sec * self.size.factor()));
+                self.last += self.draw.exponential(mean);
+                (self.last < until).then_some(self.last)
+            }
+            Arrivals::Spread { count, from, until } => {
+                let count = self.size.of(count);
+                let at = from + until.saturating_sub(from).mul_f64(f64::from(self.begun) / f64::from(count.max(1)));
+                self.begun += 1;
+                (self.begun <= count).then_some(at)
+            }
+        }
+    }
+
+    fn endpoints(&mut self) -> (SocketAddrV4, SocketAddrV4) {
+        let Clients { network, hosts, ports } = &self.traffic.clients;
+        let client = match hosts {
+            Hosts::First(count) => {
+                let host = self.draw.below(count.get());
+                SocketAddrV4::new(network.host(host), self.port_of(host))
+            }
+            Hosts::Any => {
+                let host = network.host(self.draw.below(network.room()));
+                SocketAddrV4::new(host, ports.nth(self.draw.below(ports.count())))
+            }
+        };
+        let Servers { network, hosts, ports } = &self.traffic.servers;
+        let host = match hosts {
+            Hosts::First(count) => self.draw.below(count.get()),
+            Hosts::Any => self.draw.below(network.room()),
+        };
+        let port = ports.map_or(0, |ports| ports.nth(self.draw.below(ports.count())));
+        (client, SocketAddrV4::new(network.host(host), port))
+    }
+
+    /// The next port of a client that is known by its address.
+    fn next_port(&mut self, client: Ipv4Addr) -> u16 {
+        let network = self.traffic.clients.network;
+        let host = (0..).take(self.ports.len()).find(|host| network.host(*host) == client);
+        match host {
+            Some(host) => self.port_of(host),
+            None => self.traffic.clients.ports.nth(self.draw.below(self.traffic.clients.ports.count())),
+        }
+    }
+
+    fn port_of(&mut self, host: u32) -> u16 {
+        let taken = self.ports.get_mut(host as usize).map_or(0, |taken| {
+            *taken = taken.wrapping_add(1);
+            *taken
+        });
+        self.traffic.clients.ports.nth(taken)
+    }
+}

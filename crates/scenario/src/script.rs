@@ -1,0 +1,304 @@
+//! What becomes of a flow: its packets, with the time between them.
+
+use std::time::Duration;
+
+use crate::draw::Draw;
+use crate::time::span;
+
+/// The packets of a flow, in order. All are of one protocol.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Script {
+    protocol: FlowProtocol,
+    /// Half of it passes wherever the direction changes.
+    round_trip: Duration,
+    steps: Vec<Step>,
+}
+
+/// A protocol that a script can speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowProtocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// ICMP echo.
+    Icmp,
+}
+
+/// Who sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Who opened the flow.
+    Client,
+    /// Who was called.
+    Server,
+}
+
+/// A packet, as far as connection tracking cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// Who sends it.
+    pub from: Side,
+    /// What it is.
+    pub content: Content,
+}
+
+/// What a packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// TCP. Sequence and acknowledgement numbers follow from what was sent before: everything that came is
+    /// acknowledged, everything sent is in order.
+    Tcp(Segment),
+    /// UDP with so many bytes.
+    Udp(u16),
+    /// An ICMP echo request (from the client) or reply (from the server) with so many bytes.
+    Echo(u16),
+}
+
+/// A TCP segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Segment {
+    /// SYN.
+    Syn,
+    /// SYN and ACK.
+    SynAck,
+    /// ACK alone.
+    Ack,
+    /// ACK with so many bytes, at least one.
+    Data(u16),
+    /// FIN and ACK.
+    Fin,
+    /// RST and ACK.
+    Reset,
+    /// FTP's `227 Entering Passive Mode`: the server's address, and this port of it.
+    Passive(u16),
+}
+
+/// One of a scenario's scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScriptId(pub(crate) usize);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Step {
+    Send(Packet),
+    Wait(Gap),
+    /// Goes on behind the step of this number, so many times more.
+    Back {
+        to: usize,
+        times: u32,
+    },
+    /// A flow of another script begins, to the port that was announced last.
+    Open(ScriptId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Gap {
+    Fixed(Duration),
+    Exponential(Duration),
+}
+
+/// `repeat forever`.
+const FOREVER: u32 = u32::MAX;
+
+/// The most bytes that a packet carries: what fits an Ethernet frame with room to spare.
+const MOST_BYTES: u16 = 1400;
+
+impl Script {
+    /// The protocol that it speaks.
+    pub const fn protocol(&self) -> FlowProtocol {
+        self.protocol
+    }
+
+    /// Whether it opens flows of other scripts.
+    pub(crate) fn opens(&self) -> impl Iterator<Item = ScriptId> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Open(script) => Some(*script),
+            _ => None,
+        })
+    }
+
+    /// Reads a script's lines. `find` knows the scripts by their names. An error has its line, from 0 on.
+    pub(crate) fn parse(
+        text: &str,
+        round_trip: Duration,
+        find: impl Fn(&str) -> Option<ScriptId>,
+    ) -> Result<Self, (usize, String)> {
+        let mut steps = Vec::new();
+        let mut protocol = None;
+        let mut repeat: Option<Repeat> = None;
+        for (number, line) in text.lines().enumerate() {
+            let problem = |problem: String| (number, problem);
+            let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
+            match words.as_slice() {
+                [] => {}
+                ["wait", time] => {
+                    let gap = match time.strip_prefix('~') {
+                        Some(mean) => span(mean).map(Gap::Exponential),
+                        None => span(time).map(Gap::Fixed),
+                    };
+                    steps.push(Step::Wait(gap.map_err(problem)?));
+                }
+                ["repeat", _] if repeat.is_some() => {
+                    return Err(problem("a `repeat` within another: end the first one with `end`".to_string()));
+                }
+                ["repeat", times] => {
+                    let times = match (*times, times.parse()) {
+                        ("forever", _) => FOREVER,
+                        (_, Ok(times)) if (2..FOREVER).contains(&times) => times,
+                        _ => return Err(problem(format!("repeat {times:?}: write a number above 1, or `forever`"))),
+                    };
+                    repeat = Some(Repeat { from: steps.len(), times, line: number });
+                }
+                ["end"] => {
+                    let Some(Repeat { from, times, .. }) = repeat.take() else {
+                        return Err(problem("`end` without a `repeat` before it".to_string()));
+                    };
+                    let body = steps.get(from..).unwrap_or_default();
+                    let lasts = body.iter().any(|step| matches!(step, Step::Wait(_)));
+                    if times == FOREVER && !(lasts && body.iter().any(|step| matches!(step, Step::Send(_)))) {
+                        return Err(problem("what repeats forever needs a packet and a `wait`".to_string()));
+                    }
+                    if body.is_empty() {
+                        return Err(problem("nothing to repeat".to_string()));
+                    }
+                    let more = if times == FOREVER { FOREVER } else { times - 1 };
+                    steps.push(Step::Back { to: from, times: more });
+                }
+                ["+", name] => {
+                    let unknown = || problem(format!("there is no script {name:?} to open"));
+                    steps.push(Step::Open(find(name).ok_or_else(unknown)?));
+                }
+                [direction @ (">" | "<"), packet @ ..] => {
+                    let from = if *direction == ">" { Side::Client } else { Side::Server };
+                    let content = content(from, packet).map_err(problem)?;
+                    let speaks = content.protocol();
+                    if *protocol.get_or_insert(speaks) != speaks {
+                        return Err(problem("a packet of another protocol than those before it".to_string()));
+                    }
+                    steps.push(Step::Send(Packet { from, content }));
+                }
+                _ => {
+                    return Err(problem(format!(
+                        "{:?} is no step: write `> PACKET`, `< PACKET`, `wait TIME`, `repeat TIMES`, `end` or `+ SCRIPT`",
+                        line.trim()
+                    )));
+                }
+            }
+        }
+        if let Some(repeat) = repeat {
+            return Err((repeat.line, "a `repeat` without its `end`".to_string()));
+        }
+        let first = steps.iter().find(|step| !matches!(step, Step::Wait(_)));
+        match (protocol, first) {
+            (Some(protocol), Some(Step::Send(Packet { from: Side::Client, .. }))) => {
+                Ok(Self { protocol, round_trip, steps })
+            }
+            _ => Err((0, "a script begins with a packet of the client's: `> PACKET`".to_string())),
+        }
+    }
+}
+
+struct Repeat {
+    from: usize,
+    times: u32,
+    line: usize,
+}
+
+impl Content {
+    /// The protocol that it belongs to.
+    pub const fn protocol(self) -> FlowProtocol {
+        match self {
+            Self::Tcp(_) => FlowProtocol::Tcp,
+            Self::Udp(_) => FlowProtocol::Udp,
+            Self::Echo(_) => FlowProtocol::Icmp,
+        }
+    }
+}
+
+fn content(from: Side, words: &[&str]) -> Result<Content, String> {
+    let bytes = |text: &str, least: u16| match text.parse() {
+        Ok(bytes) if (least..=MOST_BYTES).contains(&bytes) => Ok(bytes),
+        _ => Err(format!("{text:?} is no number of bytes: write one of {least} to {MOST_BYTES}")),
+    };
+    Ok(match (from, words) {
+        (_, ["syn"]) => Content::Tcp(Segment::Syn),
+        (_, ["syn-ack"]) => Content::Tcp(Segment::SynAck),
+        (_, ["ack"]) => Content::Tcp(Segment::Ack),
+        (_, ["fin"]) => Content::Tcp(Segment::Fin),
+        (_, ["rst"]) => Content::Tcp(Segment::Reset),
+        (_, ["data", length]) => Content::Tcp(Segment::Data(bytes(length, 1)?)),
+        (Side::Server, ["passive"]) => Content::Tcp(Segment::Passive(0)),
+        (_, ["udp", length]) => Content::Udp(bytes(length, 0)?),
+        (Side::Client, ["ping", length]) | (Side::Server, ["pong", length]) => Content::Echo(bytes(length, 0)?),
+        _ => {
+            return Err(format!(
+                "{:?} is no packet: write syn, syn-ack, ack, data BYTES, fin, rst, udp BYTES, `> ping BYTES`, \
+                 `< pong BYTES` or `< passive`",
+                words.join(" ")
+            ));
+        }
+    })
+}
+
+/// Where a flow stands in its script.
+#[derive(Clone, Debug)]
+pub(crate) struct Cursor {
+    next: usize,
+    /// How often the loop under way is to be gone through again.
+    again: Option<u32>,
+    last_from: Option<Side>,
+    passive_port: u16,
+    draw: Draw,
+}
+
+/// What comes next in a script.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Turn {
+    /// A packet, after this time.
+    Send(Duration, Packet),
+    /// Another flow, to this port of the server's, after this time.
+    Open(Duration, ScriptId, u16),
+}
+
+impl Cursor {
+    pub(crate) const fn new(draw: Draw) -> Self {
+        Self { next: 0, again: None, last_from: None, passive_port: 0, draw }
+    }
+
+    /// Goes on to the next packet; `None` at the script's end.
+    pub(crate) fn advance(&mut self, script: &Script) -> Option<Turn> {
+        let mut after = Duration::ZERO;
+        loop {
+            let step = *script.steps.get(self.next)?;
+            self.next += 1;
+            match step {
+                Step::Wait(Gap::Fixed(gap)) => after += gap,
+                Step::Wait(Gap::Exponential(mean)) => after += self.draw.exponential(mean),
+                Step::Back { to, times } => {
+                    let again = self.again.unwrap_or(times);
+                    self.again = match again {
+                        0 => None,
+                        FOREVER => Some(FOREVER),
+                        _ => Some(again - 1),
+                    };
+                    if again > 0 {
+                        self.next = to;
+                    }
+                }
+                Step::Open(script) => return Some(Turn::Open(after, script, self.passive_port)),
+                Step::Send(mut packet) => {
+                    if self.last_from.is_some_and(|last| last != packet.from) {
+                        after += script.round_trip / 2;
+                    }
+                    self.last_from = Some(packet.from);
+                    if let Content::Tcp(Segment::Passive(port)) = &mut packet.content {
+                        // Ports that no service has, and that no client has by default.
+                        *port = 20_000 + u16::try_from(self.draw.below(10_000)).unwrap_or(0);
+                        self.passive_port = *port;
+                    }
+                    return Some(Turn::Send(after, packet));
+                }
+            }
+        }
+    }
+}

@@ -99,8 +99,8 @@ impl Other {
         let other = Self(format!("plimsoll-other-{}", std::process::id()));
         assert!(Command::new("ip").args(["netns", "add", &other.0]).status().unwrap().success());
         let file = File::open(Path::new("/run/netns").join(&other.0)).unwrap();
-        let fill = || plimsoll_ctnetlink::create(entries(Kind::UdpUnreplied, 0, entries_there));
-        plimsoll_host::in_namespace(&file, fill).unwrap().unwrap();
+        let make = || plimsoll_ctnetlink::create(entries(Kind::UdpUnreplied, 0, entries_there));
+        plimsoll_host::in_namespace(&file, make).unwrap().unwrap();
         other
     }
 }

@@ -60,7 +60,12 @@ fn nothing_tracked(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<Findin
             "The kernel tracks connections only in namespaces where a rule asks for it (ct state, NAT, a helper). \
                   Without one the table stays empty and cannot overflow."
                 .to_string(),
-        remedies: Vec::new(),
+        remedies: vec![Remedy {
+            action: "To see what a check says where something is tracked, play a workload on this kernel, in network \
+                     namespaces of its own; it takes half a minute."
+                .to_string(),
+            command: Some("plimsoll lab run syn-flood --check".to_string()),
+        }],
     })
 }
 

@@ -1,6 +1,6 @@
 //! What a part of a table's entries is doing.
 
-use plimsoll_model::{Entry, Interval, NamespaceSnapshot, Range};
+use plimsoll_model::{Drawn, Interval, NamespaceSnapshot, Range};
 use serde::Serialize;
 
 use crate::course::Course;
@@ -23,7 +23,7 @@ pub struct Flow {
 pub(crate) const MOST_UNDATED: f64 = 0.2;
 
 /// What the part of a namespace's entries is doing of which `part` holds; `None` where the entries were not read.
-pub fn flow(ns: &NamespaceSnapshot, part: &dyn Fn(&Entry) -> bool) -> Option<Flow> {
+pub fn flow(ns: &NamespaceSnapshot, part: &dyn Fn(&Drawn) -> bool) -> Option<Flow> {
     let table = Table::of(ns, part)?;
     let now = table.census.count_drawn(table.drawn()).entries;
     let course = Course::of(&table);

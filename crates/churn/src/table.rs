@@ -38,13 +38,13 @@ impl DatedEntry<'_> {
 
 impl<'a> Table<'a> {
     /// `None` where no entries were read.
-    pub(crate) fn of(ns: &'a NamespaceSnapshot, part: &dyn Fn(&Entry) -> bool) -> Option<Self> {
+    pub(crate) fn of(ns: &'a NamespaceSnapshot, part: &dyn Fn(&Drawn) -> bool) -> Option<Self> {
         let census = ns.census.as_ref()?;
         let dating = Dating::of(ns, census);
         let per_drawn = per_drawn(census);
         let mut dated = Vec::new();
         let mut undated = Vec::new();
-        for drawn in census.drawn.iter().filter(|drawn| part(&drawn.entry)) {
+        for drawn in census.drawn.iter().filter(|drawn| part(drawn)) {
             match dating.date(&drawn.entry) {
                 Some(date) => dated.push((&drawn.entry, date)),
                 None => undated.push(drawn),

@@ -4,10 +4,10 @@
 mod simulated;
 
 use plimsoll_churn::{Outlook, churn, flow};
-use plimsoll_model::{Entry, Policies, TcpState};
+use plimsoll_model::{Drawn, Policies, TcpState};
 use simulated::{Simulated, Traffic};
 
-fn all(_: &Entry) -> bool {
+fn all(_: &Drawn) -> bool {
     true
 }
 
@@ -38,7 +38,7 @@ fn a_part_is_told_apart() {
     table.arrive(Traffic::syns().between(120.0, 0.0), 100.0);
     table.arrive(Traffic::closes().between(120.0, 0.0), 300.0);
     let ns = table.read();
-    let syns = flow(&ns, &|entry| entry.state == plimsoll_model::ProtocolState::Tcp(TcpState::SynSent)).unwrap();
+    let syns = flow(&ns, &|drawn| drawn.entry.state == plimsoll_model::ProtocolState::Tcp(TcpState::SynSent)).unwrap();
     assert!(syns.per_sec.unwrap().covers(100.0) && syns.per_sec.unwrap().high < 150.0, "{syns:?}");
     let nobody = flow(&ns, &|_| false).unwrap();
     assert_eq!((nobody.now.low, nobody.per_sec, nobody.tends_to), (0, None, None));

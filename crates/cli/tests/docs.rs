@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Commands that whoever runs this test has run already, or that take long: their program has to be there.
-const RUN_ELSEWHERE: [&str; 5] = ["cargo ", "scripts/test", "scripts/bench", "scripts/fuzz", "crates/"];
+const RUN_ELSEWHERE: [&str; 6] =
+    ["cargo ", "scripts/test", "scripts/bench", "scripts/fuzz", "scripts/scenarios", "crates/"];
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace")

@@ -49,7 +49,7 @@ pub use entry::DumpedEntry;
 pub use error::{AttributePath, Error, ParseError, Problem, Request};
 pub use hooks::conntrack_is_hooked;
 pub use plimsoll_model::{
-    Counter, CounterReading, Entry, Extension, Extensions, Layer4, Protocol, ProtocolState, SctpState, Status,
+    Counter, CounterReading, Entry, Extension, Extensions, Layer4, Protocol, ProtocolState, SctpState, Side, Status,
     TcpState, Tuple, Unknowns, Zone, ZoneLimit,
 };
 pub use policies::{PolicyKeeper, timeout_policies};

@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::net::IpAddr;
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpListener, TcpStream};
 
 use plimsoll_ctnetlink::{
-    Counter, Dump, Entry, Error, Layer4, NewEntry, PolicyKeeper, Protocol, ProtocolState, Status, TcpState, Tuple,
-    Unknowns, Zone, conntrack_is_hooked, cpu_statistics, table_statistics, timeout_policies,
+    Counter, Dump, Entry, Error, Layer4, NewEntry, PolicyKeeper, Protocol, ProtocolState, Side, Status, TcpState,
+    Tuple, Unknowns, Zone, conntrack_is_hooked, cpu_statistics, table_statistics, timeout_policies,
 };
 use plimsoll_lab::{Kind, LabNamespace, entries, mixed_entries};
 use rustix::thread::set_thread_res_uid;
@@ -48,6 +49,28 @@ fn what_is_created_is_dumped_exactly_and_counted() {
 
     assert_eq!(namespace.enter(table_statistics).unwrap().unwrap().occupancy.0 as usize, count);
     assert_eq!(inserted() - before, count as u64);
+}
+
+#[test]
+fn who_closed_first_is_told_of_real_connections() {
+    let namespace = LabNamespace::tracking().unwrap();
+    for first in [Side::Client, Side::Server] {
+        // Both ends are kept open: only one half of the connection is shut down.
+        let _ends = namespace
+            .enter(|| {
+                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+                let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+                let (server, _) = listener.accept().unwrap();
+                let closer = if first == Side::Client { &client } else { &server };
+                closer.shutdown(Shutdown::Write).unwrap();
+                // The other end has read the FIN; its acknowledgement has passed the table then, or will with the next.
+                assert_eq!((if first == Side::Client { &server } else { &client }).read(&mut [0]).unwrap(), 0);
+                (client, server)
+            })
+            .unwrap();
+        let closed: Vec<_> = dump(&namespace).0.into_iter().filter_map(|entry| entry.closed_first).collect();
+        assert!(closed.contains(&first), "{first:?}: {closed:?}");
+    }
 }
 
 /// A few of everything that can be made.

@@ -6,7 +6,7 @@ use plimsoll_model::{
 };
 
 use crate::evidence::{advice, fact, number};
-use crate::thresholds::{FILLING, FULL};
+use crate::thresholds::{FILLING, FULL, NEARLY_EMPTY};
 use crate::words::{grouped, percent};
 
 pub(crate) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
@@ -60,7 +60,12 @@ fn nothing_tracked(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<Findin
             "The kernel tracks connections only in namespaces where a rule asks for it (ct state, NAT, a helper). \
                   Without one the table stays empty and cannot overflow."
                 .to_string(),
-        remedies: Vec::new(),
+        remedies: vec![Remedy {
+            action: "To see what a check says where something is tracked, play a workload on this kernel, in network \
+                     namespaces of its own; it takes half a minute."
+                .to_string(),
+            command: Some("plimsoll lab run syn-flood --check".to_string()),
+        }],
     })
 }
 
@@ -195,7 +200,7 @@ fn cannot_see(snapshot: &Snapshot) -> Option<Finding> {
     if snapshot.unseen.is_empty() {
         return None;
     }
-    let severity = snapshot.unseen.iter().map(|unseen| severity_unseen(unseen.reading)).max()?;
+    let severity = snapshot.unseen.iter().map(|unseen| severity_unseen(snapshot, unseen)).max()?;
     let mut remedies = Vec::new();
     for unseen in &snapshot.unseen {
         let remedy = advice(format!("Needed: {}.", unseen.needs));
@@ -253,16 +258,16 @@ fn gaps(unseen: &[Unseen]) -> Vec<Evidence> {
 }
 
 /// Whether harm could hide behind what was not read.
-fn severity_unseen(reading: Reading) -> Severity {
-    match reading {
+fn severity_unseen(snapshot: &Snapshot, unseen: &Unseen) -> Severity {
+    match unseen.reading {
         Reading::Occupancy
         | Reading::Capacity
         | Reading::Counters
         | Reading::Namespaces
         | Reading::Namespace
         | Reading::OtherTrackers => Severity::Unknown,
-        // The log tells of the last minutes what the counters tell of now; entries tell why, and whether a full table
-        // refuses new flows, for which the worst is assumed.
+        Reading::Entries if hides_a_cause(snapshot, unseen) => Severity::Unknown,
+        // The log tells of the last minutes what the counters tell of now.
         Reading::Buckets
         | Reading::Timeouts
         | Reading::Entries
@@ -272,6 +277,13 @@ fn severity_unseen(reading: Reading) -> Severity {
         | Reading::Settings
         | Reading::Lasting => Severity::Info,
     }
+}
+
+/// Whether a table whose entries were not read holds enough of them for a cause to be there that will fill it.
+fn hides_a_cause(snapshot: &Snapshot, unseen: &Unseen) -> bool {
+    let mut namespaces = snapshot.namespaces.iter();
+    let ns = namespaces.find(|ns| Some(&ns.namespace.name) == unseen.namespace.as_ref());
+    ns.and_then(NamespaceSnapshot::utilization).is_none_or(|utilization| utilization >= NEARLY_EMPTY)
 }
 
 fn key_unseen(reading: Reading) -> &'static str {

@@ -1,5 +1,6 @@
 //! `table-full`, `table-filling`, `namespace-full`: how full each namespace's table is, and what that does.
 
+use plimsoll_churn::{Outlook, churn};
 use plimsoll_model::{
     Confidence, Counter, Evidence, Finding, FindingId, Interval, LogOccurrences, NamedBy, Namespace, NamespaceSnapshot,
     Relation, Remedy, Severity, Snapshot, StateKey,
@@ -9,7 +10,7 @@ use crate::eviction::{killable, loss};
 use crate::evidence::{advice, fact, limit, number, raise_capacity};
 use crate::log;
 use crate::thresholds::{FILLING, FULL, ROOM_FACTOR, TOLERABLE_LOSS};
-use crate::words::{grouped, percent, rate};
+use crate::words::{duration, grouped, percent, rate, rounded};
 
 pub(crate) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     snapshot.namespaces.iter().filter_map(|ns| Some(Fullness::of(snapshot, ns)?.finding())).collect()
@@ -28,6 +29,15 @@ struct Fullness<'a> {
     /// Entries that can be evicted, and the probability that a full table refuses a new flow; `None` where the entries
     /// or the buckets could not be read.
     refusal: Option<Refusal>,
+    /// When it will be full at the present rate, if that is soon.
+    full_soon: Option<FullSoon>,
+}
+
+#[derive(Clone, Copy)]
+struct FullSoon {
+    secs: f64,
+    at_least_secs: f64,
+    at_most_secs: Option<f64>,
 }
 
 #[derive(Clone, Copy)]
@@ -46,6 +56,8 @@ enum Harm {
     Carried,
     /// Not full yet.
     Filling,
+    /// Not even that, but at the present rate it will be full.
+    WillFill,
 }
 
 impl<'a> Fullness<'a> {
@@ -66,8 +78,9 @@ impl<'a> Fullness<'a> {
                 .buckets
                 .zip(killable(ns))
                 .map(|(buckets, killable)| Refusal { killable, loss: loss(killable, buckets) }),
+            full_soon: full_soon(ns),
         };
-        (this.is_losing() || this.utilization >= FILLING).then_some(this)
+        (this.is_losing() || this.utilization >= FILLING || this.full_soon.is_some()).then_some(this)
     }
 
     fn is_losing(&self) -> bool {
@@ -77,6 +90,8 @@ impl<'a> Fullness<'a> {
     fn harm(&self) -> Harm {
         if self.is_losing() {
             Harm::Losing
+        } else if self.utilization < FILLING {
+            Harm::WillFill
         } else if self.utilization < FULL {
             Harm::Filling
         } else if self.refusal.is_none_or(|refusal| refusal.loss.value > TOLERABLE_LOSS) {
@@ -90,7 +105,7 @@ impl<'a> Fullness<'a> {
         let harm = self.harm();
         let (severity, confidence) = self.judged(&harm);
         let id = match (&harm, self.ns.namespace.relation) {
-            (Harm::Filling, _) => FindingId::TableFilling,
+            (Harm::Filling | Harm::WillFill, _) => FindingId::TableFilling,
             (_, Relation::Own) => FindingId::TableFull,
             (_, Relation::Other) => FindingId::NamespaceFull,
         };
@@ -111,6 +126,10 @@ impl<'a> Fullness<'a> {
         match harm {
             Harm::Losing => (Severity::Critical, Confidence::Certain),
             Harm::Filling => (Severity::Warning, Confidence::Certain),
+            Harm::WillFill => {
+                let settled = self.full_soon.is_some_and(|soon| soon.at_most_secs.is_some());
+                (Severity::Warning, if settled { Confidence::Likely } else { Confidence::Possible })
+            }
             Harm::WouldLose => {
                 let settled = self.refusal.is_some_and(|refusal| refusal.loss.low > TOLERABLE_LOSS);
                 (Severity::Critical, if settled { Confidence::Likely } else { Confidence::Possible })
@@ -149,7 +168,10 @@ impl<'a> Fullness<'a> {
                 }
             },
             Harm::Carried => format!("the table is nearly full of entries that the kernel can evict: {fill}"),
-            Harm::Filling => format!("the table is filling: {fill}"),
+            Harm::Filling | Harm::WillFill => match self.full_soon {
+                Some(soon) => format!("the table will be full in {}: {fill}", soon.words()),
+                None => format!("the table is filling: {fill}"),
+            },
         }
     }
 
@@ -164,7 +186,9 @@ impl<'a> Fullness<'a> {
                 "New flows take the place of entries that are not assured: half-open, one-way. Nobody is refused while \
                  those last; slow handshakes may die."
             }
-            Harm::Filling => "Nothing is lost yet. At the limit, packets of new flows are dropped without a word.",
+            Harm::Filling | Harm::WillFill => {
+                "Nothing is lost yet. At the limit, packets of new flows are dropped without a word."
+            }
         };
         match self.ns.namespace.relation {
             Relation::Own => text.to_string(),
@@ -203,6 +227,10 @@ impl<'a> Fullness<'a> {
                 total as f64,
                 format!("{} packets dropped so far, for any reason", grouped(total)),
             ));
+        }
+        if let Some(soon) = self.full_soon {
+            let text = format!("at the present rate and the timeouts in force it is full in {}", soon.words());
+            evidence.push(number("full_in_secs", soon.secs, text));
         }
         if let Some(logged) = self.logged {
             evidence.push(log::evidence(&logged));
@@ -273,6 +301,23 @@ impl<'a> Fullness<'a> {
                 (*named_by == NamedBy::Given && is_safe).then(|| format!("ip netns exec {name} {command}"))
             }
         }
+    }
+}
+
+/// What the churn of now leads to, where that is a full table.
+fn full_soon(ns: &NamespaceSnapshot) -> Option<FullSoon> {
+    match churn(ns)?.outlook {
+        Outlook::FullIn { secs, at_least_secs, at_most_secs, .. } => {
+            Some(FullSoon { secs, at_least_secs, at_most_secs })
+        }
+        Outlook::Full | Outlook::LevelsOff { .. } | Outlook::NotKnown { .. } => None,
+    }
+}
+
+impl FullSoon {
+    fn words(self) -> String {
+        let at_most = self.at_most_secs.map_or("never".to_string(), |secs| duration(rounded(secs)));
+        format!("about {} ({} to {at_most})", duration(rounded(self.secs)), duration(rounded(self.at_least_secs)))
     }
 }
 

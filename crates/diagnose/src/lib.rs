@@ -4,18 +4,20 @@
 //! since boot are evidence and never severity. Every figure by which a finding is judged is in [`thresholds`].
 
 mod blind;
+mod causes;
 mod eviction;
 mod evidence;
 mod fullness;
 mod hash;
 mod log;
 mod memory;
+mod syncookies;
 pub mod thresholds;
 pub mod words;
 
 pub use evidence::bytes_per_entry;
 
-use plimsoll_model::{Finding, Snapshot};
+use plimsoll_model::{Finding, FindingId, Snapshot};
 
 /// Every cause that the snapshot shows, the worst first.
 pub fn diagnose(snapshot: &Snapshot) -> Vec<Finding> {
@@ -25,7 +27,14 @@ pub fn diagnose(snapshot: &Snapshot) -> Vec<Finding> {
     findings.extend(eviction::findings(snapshot));
     findings.extend(hash::findings(snapshot));
     findings.extend(memory::findings(snapshot));
+    findings.extend(causes::findings(snapshot));
     findings.extend(blind::findings(snapshot));
-    findings.sort_by_key(|finding| std::cmp::Reverse((finding.severity, finding.confidence)));
+    findings.sort_by_key(|finding| std::cmp::Reverse(rank(finding)));
     findings
+}
+
+/// What comes first: the worst; of what is as bad, how full the table is, and then the causes by the entries they hold.
+fn rank(finding: &Finding) -> impl Ord + use<> {
+    let is_fullness = matches!(finding.id, FindingId::TableFull | FindingId::NamespaceFull | FindingId::TableFilling);
+    (finding.severity, is_fullness, finding.holds.map(|entries| entries.low), finding.confidence)
 }

@@ -35,3 +35,48 @@ pub const MEMORY_SHARE: f64 = 1.0;
 
 /// A capacity that is proposed leaves this much above what is there now.
 pub const ROOM_FACTOR: u32 = 2;
+
+/// A cause is named where it holds this share of the capacity, or heads for it at its present rate; or this share of the
+/// entries of a table that is filling. Below it, it is traffic.
+pub const NAMED: f64 = 0.10;
+
+/// A service, or a source, is looked at by itself where it has this share of the entries in question.
+pub const WORTH_A_LOOK: f64 = 0.05;
+
+/// So many sources are few: those of a proxy and its twins.
+pub const FEW_SOURCES: usize = 4;
+
+/// Few sources are behind something if so much of it comes from them.
+pub const MOSTLY: f64 = 0.8;
+
+/// A source scans if so many of its unanswered connections go each to a service of its own.
+pub const SCATTERED: f64 = 0.5;
+
+/// Sources are taken for spoofed where each has hardly more entries than one, on average.
+pub const ENTRIES_A_SPOOFED_SOURCE: f64 = 1.5;
+
+/// A connection is idle for long when it has certainly seen no packet for this time.
+pub const LONG_IDLE_SECS: u32 = 3600;
+
+/// Ports that source translation chooses from for a source port of 1024 or more (`nf_nat_l4proto_unique_tuple` in
+/// `nf_nat_core.c`: 1024 to 65535), unless the rule says otherwise.
+pub const NAT_PORTS: u32 = 64_512;
+
+/// Share of the translated ports in use from which they run out.
+pub const NAT_PORTS_SHORT: f64 = 0.8;
+
+/// Share of the translated ports in use from which nearly every new connection finds none: the kernel tries no more
+/// than 128 of them, fewer with each round.
+pub const NAT_PORTS_GONE: f64 = 0.98;
+
+/// So many ports in a row, nearly all in use, are a range that a rule gave.
+pub const NAT_RANGE: u32 = 256;
+
+/// Occupancy over capacity at which gc under pressure begins to kill (`gc_worker` in `nf_conntrack_core.c`).
+pub const GC_PRESSURE: f64 = 0.95;
+
+/// Share of `nf_conntrack_expect_max` in use from which helpers run out of expectations.
+pub const EXPECTATIONS_SHORT: f64 = 0.75;
+
+/// Occupancy over capacity below which entries that could not be read hide nothing that matters yet.
+pub const NEARLY_EMPTY: f64 = 0.01;

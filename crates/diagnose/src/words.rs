@@ -57,17 +57,13 @@ pub fn duration(secs: u64) -> String {
 
 /// A rate: one decimal below ten, none above.
 pub fn rate(per_sec: f64) -> String {
-    if per_sec < 10.0 {
-        format!("{per_sec:.1}")
-    } else {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "rates of counters: never negative"
-        )]
-        let whole = per_sec.round() as u64;
-        grouped(whole)
-    }
+    if per_sec < 10.0 { format!("{per_sec:.1}") } else { grouped(rounded(per_sec)) }
+}
+
+/// The nearest whole number; 0 for what is less.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "made to be neither")]
+pub fn rounded(number: f64) -> u64 {
+    number.round().clamp(0.0, 2_f64.powi(53)) as u64
 }
 
 #[cfg(test)]

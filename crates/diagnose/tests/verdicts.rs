@@ -1,91 +1,24 @@
 //! From a reading to a verdict: each finding where it must be, and nowhere else.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
 
-use std::net::Ipv4Addr;
-use std::time::Duration;
+mod support;
 
-use plimsoll_census::{Armings, Counting, DumpNotes};
+use std::net::Ipv4Addr;
+
 use plimsoll_diagnose::diagnose;
 use plimsoll_model::{
-    Answer, Buckets, Capabilities, Capacity, Change, Counter, CounterReading, Coverage, CpuCounters, Elsewhere, Entry,
-    Finding, FindingId, Host, Inode, KernelLog, Layer4, Limits, LogOccurrences, ModuleState, NamedBy, Namespace,
-    NamespaceSnapshot, NetworkSettings, Occupancy, Policies, Protocol, ProtocolState, Reading, Relation, Scope,
-    Severity, Slab, Snapshot, Status, TcpState, Timeouts, Tuple, Unseen, Untrusted, Verdict, ZoneLimit,
+    Answer, Buckets, Capacity, Counter, Elsewhere, Entry, Finding, FindingId, Inode, KernelLog, Layer4, LogOccurrences,
+    ModuleState, NamedBy, Occupancy, Protocol, ProtocolState, Reading, Relation, Scope, Severity, Slab, Snapshot,
+    Status, TcpState, Timeouts, Tuple, Unseen, Untrusted, Verdict, ZoneLimit,
 };
 
-const CAPACITY: u32 = 10_000;
-const BUCKETS: u32 = 10_000;
-
-fn host() -> Snapshot {
-    Snapshot {
-        taken_at_unix_secs: 0,
-        host: Host { available_bytes: Some(8 << 30), ram_bytes: Some(16 << 30), ..Host::default() },
-        module: ModuleState::Loaded,
-        limits: Limits { capacity: Some(Capacity(CAPACITY)), buckets: Some(Buckets(BUCKETS)), expect_max: Some(4096) },
-        slab: Some(Slab { object_bytes: 256, objects_in_use: 0 }),
-        scope: Scope::All,
-        capabilities: Capabilities {
-            read_entries: Answer::Yes,
-            list_hooks: Answer::Yes,
-            enter_namespaces: Answer::Yes,
-            read_kernel_log: Answer::Yes,
-        },
-        namespaces: vec![namespace("host", Relation::Own, 100)],
-        elsewhere: Vec::new(),
-        log: Some(KernelLog::default()),
-        lasting: None,
-        unseen: Vec::new(),
-    }
-}
-
-fn namespace(name: &str, relation: Relation, occupancy: u32) -> NamespaceSnapshot {
-    let inode = 4_026_531_840 + name.len() as u64;
-    NamespaceSnapshot {
-        namespace: Namespace {
-            name: Untrusted::from(name),
-            named_by: NamedBy::Given,
-            inode: Some(Inode(inode)),
-            relation,
-            owner: None,
-        },
-        occupancy: Some(Occupancy(occupancy)),
-        capacity: Some(Capacity(CAPACITY)),
-        expectations: Some(0),
-        timeouts: Timeouts::default(),
-        policies: Policies::None,
-        settings: NetworkSettings::default(),
-        counters: Some(counters(&[])),
-        change: Some(change(&[])),
-        tracking: Answer::Yes,
-        packets: Some(1000),
-        census: None,
-    }
-}
-
-/// Counters of one CPU; those that are not named are 0.
-fn counters(values: &[(Counter, u32)]) -> CounterReading {
-    let mut cpu = CpuCounters::default();
-    for counter in Counter::ALL {
-        cpu.set(counter, 0);
-    }
-    for (counter, value) in values {
-        cpu.set(*counter, *value);
-    }
-    CounterReading { cpus: vec![cpu] }
-}
-
-/// What was counted within a second.
-fn change(values: &[(Counter, u32)]) -> Change {
-    let counters = counters(values).since(&counters(&[]));
-    Change { over: Duration::from_secs(1), counters, occupancy: 0, course: Vec::new() }
-}
+use crate::support::{CAPACITY, census_of, change, counters, host, namespace};
 
 /// A whole census with so many entries that `early_drop` may kill and so many that it may not.
 ///
 /// The assured ones are in `TIME_WAIT`.
 fn census(killable: u32, assured: u32) -> plimsoll_model::Census {
-    let mut counting = Counting::new(Armings::in_force(&Timeouts::default(), Policies::None, u32::MAX));
-    for number in 0..killable + assured {
+    let entry = |number: u32| {
         let source = Ipv4Addr::from_bits(0x0a00_0000 + number).into();
         let layer4 = Layer4::Ports { source: 1024, destination: 443 };
         let tuple = Tuple { source, destination: Ipv4Addr::LOCALHOST.into(), protocol: Protocol::TCP, layer4 };
@@ -94,15 +27,10 @@ fn census(killable: u32, assured: u32) -> plimsoll_model::Census {
         } else {
             (Status::SEEN_REPLY.and(Status::ASSURED), TcpState::TimeWait)
         };
-        counting.add(&Entry {
-            id: number,
-            status,
-            state: ProtocolState::Tcp(state),
-            remaining_secs: Some(60),
-            ..Entry::of(tuple)
-        });
-    }
-    counting.finish(Coverage::Complete, Occupancy(killable + assured), DumpNotes::default())
+        let state = ProtocolState::Tcp(state);
+        Entry { id: number, status, state, remaining_secs: Some(60), ..Entry::of(tuple) }
+    };
+    census_of(&Timeouts::default(), &(0..killable + assured).map(entry).collect::<Vec<_>>())
 }
 
 fn found(snapshot: &Snapshot, id: FindingId) -> Option<Finding> {
@@ -377,10 +305,20 @@ fn what_could_hide_harm_makes_the_verdict_unknown_and_what_could_not_does_not() 
     ] {
         assert_eq!(verdict(&with(reading)), Verdict::Unknown, "{reading:?}");
     }
-    for reading in [Reading::Entries, Reading::KernelLog, Reading::Slab, Reading::Memory, Reading::Timeouts] {
+    for reading in [Reading::KernelLog, Reading::Slab, Reading::Memory, Reading::Timeouts] {
         assert_eq!(verdict(&with(reading)), Verdict::Ok, "{reading:?}");
         assert_eq!(severity(&with(reading), FindingId::CannotSee), Some(Severity::Info), "{reading:?}");
     }
+}
+
+#[test]
+fn entries_that_were_not_read_may_hide_a_cause() {
+    let mut snapshot = Snapshot { unseen: vec![unseen(Reading::Entries)], ..host() };
+    snapshot.unseen[0].namespace = Some(snapshot.namespaces[0].namespace.name.clone());
+    snapshot.namespaces[0].occupancy = Some(Occupancy(CAPACITY / 100 - 1));
+    assert_eq!(verdict(&snapshot), Verdict::Ok, "hardly any are there");
+    snapshot.namespaces[0].occupancy = Some(Occupancy(CAPACITY / 100));
+    assert_eq!(verdict(&snapshot), Verdict::Unknown);
 }
 
 #[test]

@@ -173,11 +173,17 @@ pub(crate) fn is_of_a_lab(name: &str) -> bool {
 }
 
 /// What to do where a program is missing.
-fn needed(program: &str, answer: &io::Error) -> &'static str {
-    match program {
-        _ if answer.kind() != io::ErrorKind::NotFound => "",
-        "ip" => "; the lab needs it: install iproute2",
-        _ => "; the lab needs it",
+fn needed(answer: &str, program: &str) -> String {
+    let package = match program {
+        "ip" => "iproute2",
+        "nft" => "nftables",
+        other => other,
+    };
+    // What ip(8) says of a program that it cannot start, and what starting one here answers (ENOENT).
+    if answer.starts_with("exec of ") || answer.ends_with("(os error 2)") {
+        format!("; the lab needs it: install the package {package}")
+    } else {
+        String::new()
     }
 }
 
@@ -208,13 +214,16 @@ fn run(program: &str, arguments: &[&str], input: &str) -> Result<String, Error> 
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|answer| failed(format!("{answer}{}", needed(program, &answer))))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(input.as_bytes()).map_err(|answer| failed(answer.to_string()))?;
-    }
+        .map_err(|answer| failed(format!("{answer}{}", needed(&answer.to_string(), program))))?;
+    let written = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(input.as_bytes()));
     let output = child.wait_with_output().map_err(|answer| failed(answer.to_string()))?;
     if !output.status.success() {
-        return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_string()));
+        let answer = String::from_utf8_lossy(&output.stderr).trim().to_string();
+        // `ip netns exec NAME PROGRAM`.
+        let needs = needed(&answer, arguments.get(3).unwrap_or(&program));
+        return Err(failed(answer + &needs));
     }
+    // What a program does not read it does not need, but then it fails.
+    written.map_err(|answer| failed(answer.to_string()))?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -18,6 +18,13 @@ const ENTRIES_A_DATAGRAM: u64 = 120;
 /// Buckets that a dump may walk without yielding: about 1.5 ms at 40 ns each.
 const BUCKETS_WITHOUT_YIELDING: u64 = 32_768;
 
+/// A table that would be half full after this time at the pace of the interval is worth reading too: the time for which
+/// the kernel, by default, keeps the entry of a connection that is over or was not answered.
+const AHEAD_SECS: f64 = 120.0;
+
+/// Entries that a table has to gain within the interval to be growing: fewer come and go anywhere.
+const GROWING: i64 = 100;
+
 /// Why a namespace's entries are read, or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
@@ -47,12 +54,20 @@ pub(crate) fn choose(ns: &NamespaceSnapshot, asked: Asked, buckets: Option<Bucke
         Choice::All
     } else if asked == Asked::ByName
         || utilization.is_some_and(|utilization| utilization >= HALF_FULL)
+        || utilization_ahead(ns).is_some_and(|utilization| utilization >= HALF_FULL)
         || (ns.namespace.relation == Relation::Own && walk_is_cheap(ns, buckets))
     {
         Choice::Sample
     } else {
         Choice::Skip
     }
+}
+
+/// Where the table will be soon if it goes on growing as it did within the interval.
+fn utilization_ahead(ns: &NamespaceSnapshot) -> Option<f64> {
+    let change = ns.change.as_ref().filter(|change| change.occupancy >= GROWING)?;
+    let ahead = change.occupancy as f64 / change.over.as_secs_f64() * AHEAD_SECS;
+    Some((f64::from(ns.occupancy?.0) + ahead) / f64::from(ns.capacity?.limit()?))
 }
 
 /// Whether the entries lie so close that a dump yields often.

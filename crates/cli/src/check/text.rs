@@ -18,11 +18,13 @@ pub(crate) fn render(snapshot: &Snapshot, findings: &[Finding], detail: Detail) 
     if told.iter().all(|finding| finding.severity == Severity::Unknown) {
         text.push_str(&what_was_read(snapshot));
     }
+    // How full it is, and what fills it most: the rest is for whoever asks.
+    let first_cause = told.iter().position(|finding| finding.holds.is_some());
     for (rank, finding) in told.iter().enumerate() {
         match detail {
-            Detail::WhatMatters if rank > 0 => text.push_str(&in_short(finding)),
             // The verdict's line has said the first one's title.
             _ if rank == 0 => text.push_str(&format!("\n{}{}", heading(finding), details(finding))),
+            Detail::WhatMatters if Some(rank) != first_cause => text.push_str(&in_short(finding)),
             _ => text.push_str(&in_full(finding)),
         }
     }

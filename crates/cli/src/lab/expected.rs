@@ -86,6 +86,7 @@ mod tests {
             severity,
             confidence: Confidence::Certain,
             namespace: namespace.map(Untrusted::from),
+            holds: None,
             title: String::new(),
             evidence: Vec::new(),
             meaning: String::new(),

@@ -1,0 +1,157 @@
+//! `plimsoll lab`, as its users run it. Needs root: it makes network namespaces and TUN devices.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
+
+mod support;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use plimsoll_lab::{Kind, entries};
+use support::{PLIMSOLL, finding, plimsoll};
+
+/// A run that is under way: its namespace is there, and packets are sent.
+struct Run {
+    child: Child,
+    namespace: String,
+}
+
+impl Run {
+    fn start(scenario: &str) -> Self {
+        let mut command = Command::new(PLIMSOLL);
+        command.args(["lab", "run", scenario]).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let progress = BufReader::new(child.stderr.take().unwrap());
+        let mut words = progress.lines().map_while(Result::ok).flat_map(|line| {
+            line.split_whitespace().map(|word| word.trim_end_matches('.').to_string()).collect::<Vec<_>>()
+        });
+        let namespace = words.find(|word| word.starts_with("plimsoll-lab-")).expect("a namespace is named");
+        assert!(is_there(&namespace));
+        Self { child, namespace }
+    }
+
+    fn signal(&mut self, signal: &str) -> std::process::ExitStatus {
+        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
+        self.child.wait().unwrap()
+    }
+}
+
+fn is_there(namespace: &str) -> bool {
+    Path::new("/run/netns").join(namespace).exists()
+}
+
+#[test]
+fn a_run_that_is_interrupted_leaves_nothing() {
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let mut run = Run::start("idle");
+        assert_eq!(run.signal(signal).code(), Some(0), "{signal}");
+        assert!(!is_there(&run.namespace), "{signal}: {}", run.namespace);
+    }
+}
+
+#[test]
+fn what_a_killed_run_left_the_next_one_removes() {
+    let mut killed = Run::start("idle");
+    assert_eq!(killed.signal("-KILL").code(), None);
+    assert!(is_there(&killed.namespace), "nobody could remove it");
+    let mut next = Run::start("idle");
+    assert!(!is_there(&killed.namespace));
+    assert!(next.signal("-INT").success());
+    assert!(!is_there(&next.namespace));
+}
+
+#[test]
+fn what_is_found_is_held_against_what_is_expected() {
+    let idle = plimsoll(&["lab", "run", "idle", "--check", "--json", "--seed", "7"]);
+    assert_eq!(idle.code, 0, "{idle:?}");
+    let document = idle.json();
+    assert_eq!(document["schema"], "plimsoll.lab/1");
+    assert_eq!((&document["scenario"], &document["seed"]), (&"idle".into(), &7.into()));
+    assert_eq!(document["expected"]["as_expected"], true);
+    assert_eq!(document["check"]["schema"], "plimsoll.check/1");
+    assert_eq!(document["check"]["namespaces"][0]["name"], document["namespace"]);
+    assert!(document["packets"].as_u64().unwrap() > 10, "{document:#}");
+
+    // The same, but expecting what is not there.
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/idle.toml")).unwrap();
+    let file = std::env::temp_dir().join(format!("plimsoll-{}-{}.toml", std::process::id(), line!()));
+    std::fs::write(
+        &file,
+        text.replace("must = []", "must = [\"early-drop\"]").replace("check_at_secs = 6", "check_at_secs = 1"),
+    )
+    .unwrap();
+    let surprised = plimsoll(&["lab", "run", file.to_str().unwrap(), "--check"]);
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(surprised.code, 1, "{surprised:?}");
+    assert!(
+        surprised.stdout.contains("  missing: early-drop\n  verdict: ok, expected: ok\n  NOT as expected\n"),
+        "{surprised:?}"
+    );
+    assert!(surprised.stderr.contains("A host with next to nothing to do"), "{surprised:?}");
+}
+
+/// A namespace that is not the lab's, removed when dropped.
+struct Other(String);
+
+impl Other {
+    fn tracking(entries_there: u32) -> Self {
+        let other = Self(format!("plimsoll-other-{}", std::process::id()));
+        assert!(Command::new("ip").args(["netns", "add", &other.0]).status().unwrap().success());
+        let file = File::open(Path::new("/run/netns").join(&other.0)).unwrap();
+        let make = || plimsoll_ctnetlink::create(entries(Kind::UdpUnreplied, 0, entries_there));
+        plimsoll_host::in_namespace(&file, make).unwrap().unwrap();
+        other
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        drop(Command::new("ip").args(["netns", "delete", &self.0]).status());
+    }
+}
+
+#[test]
+fn a_host_that_tracks_for_others_is_left_alone_unless_it_is_said_otherwise() {
+    let other = Other::tracking(1500);
+    let refused = plimsoll(&["lab", "run", "idle"]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (3, ""));
+    assert!(refused.stderr.contains(&format!("{}: 1500", other.0)), "{refused:?}");
+    assert!(refused.stderr.contains("--on-this-host"), "{refused:?}");
+    let insisted = plimsoll(&["lab", "run", "idle", "--check", "--on-this-host"]);
+    assert_eq!(insisted.code, 0, "{insisted:?}");
+}
+
+#[test]
+fn what_cannot_be_played_is_refused_with_the_reason() {
+    for (arguments, says) in [
+        (&["chain-cap"][..], "a hash of at most 1024 buckets"),
+        (&["nothing"], "there is no scenario \"nothing\": name one of healthy-web, "),
+        (&["/nowhere.toml"], "reading /nowhere.toml: No such file"),
+        (&["http-churn", "--size", "100"], "give a smaller --size"),
+        (&["idle", "--size", "0"], "must be a factor above 0"),
+    ] {
+        let refused = plimsoll(&[&["lab", "run"], arguments].concat());
+        assert_eq!((refused.code, refused.stdout.as_str()), (3, ""), "{refused:?}");
+        assert!(refused.stderr.contains(says), "{refused:?}");
+    }
+}
+
+#[test]
+fn scenarios_are_listed() {
+    let listed = plimsoll(&["lab", "list"]);
+    assert_eq!(listed.code, 0);
+    assert!(listed.stdout.contains("  syn-flood "), "{listed:?}");
+    let document = plimsoll(&["lab", "list", "--json"]).json();
+    let scenarios = document["scenarios"].as_array().unwrap();
+    let flood = scenarios.iter().find(|scenario| scenario["name"] == "syn-flood").unwrap();
+    assert_eq!(flood["must"], serde_json::json!(["syn-flood"]));
+}
+
+#[test]
+fn where_nothing_is_tracked_check_points_to_the_lab() {
+    let namespace = plimsoll_lab::LabNamespace::create().unwrap();
+    let document = plimsoll(&["check", "--json", "--interval", "0", "--netns", namespace.name()]).json();
+    let nothing = finding(&document, "nothing-tracked");
+    assert_eq!(nothing["remedies"][0]["command"], "plimsoll lab run syn-flood --check", "{document:#}");
+}

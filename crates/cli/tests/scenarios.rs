@@ -1,0 +1,133 @@
+//! Every scenario, played on the real kernel and checked: nothing that must be found is missing, nothing else is found.
+//! Over more seeds and sizes: `scripts/scenarios`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use crate::support::{PLIMSOLL, Run, finding, plimsoll};
+
+/// One test a scenario.
+macro_rules! scenarios {
+    ($($test:ident $name:literal,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                is_diagnosed($name);
+            }
+        )*
+
+        const PLAYED: &[&str] = &[$($name),*];
+    };
+}
+
+scenarios! {
+    healthy_web "healthy-web",
+    http_churn "http-churn",
+    syn_flood "syn-flood",
+    scan "scan",
+}
+
+/// Scenarios that this kernel cannot play, because they need global settings: a guest does (tests/guest.rs).
+const IN_A_GUEST: &[&str] = &[];
+
+#[test]
+fn every_scenario_is_played() {
+    let list = plimsoll(&["lab", "list", "--json"]).json();
+    let names = list["scenarios"].as_array().unwrap().iter().map(|scenario| scenario["name"].as_str().unwrap());
+    let missing: Vec<_> = names.filter(|name| !PLAYED.contains(name) && !IN_A_GUEST.contains(name)).collect();
+    assert!(missing.is_empty(), "no test plays {missing:?}");
+}
+
+fn is_diagnosed(scenario: &str) {
+    let run = plimsoll(&["lab", "run", scenario, "--check", "--json"]);
+    let judged = |run: &Run| {
+        let document = run.json();
+        format!("{:#}\n{:#}", document["expected"], document["check"]["findings"])
+    };
+    assert_eq!(run.code, 0, "{scenario}: {}\n{}", run.stderr, judged(&run));
+}
+
+/// A scenario that is being played; it ends, and cleans up, when told to.
+struct Playing {
+    lab: Child,
+    namespace: String,
+}
+
+impl Playing {
+    fn begin(scenario: &str) -> Self {
+        let mut lab = Command::new(PLIMSOLL)
+            .args(["lab", "run", scenario])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let told = BufReader::new(lab.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let namespace =
+            told.into_iter().find_map(|line| Some(line.split_once("plimsoll check --netns ")?.1.to_string()));
+        Self { lab, namespace: namespace.expect("the lab says where to look") }
+    }
+
+    /// Waits until the table holds so many entries.
+    fn await_entries(&self, entries: u64) {
+        let check = || plimsoll(&["check", "--json", "--interval", "0", "--netns", &self.namespace]).json();
+        while check()["namespaces"][0]["occupancy"].as_u64().is_none_or(|occupancy| occupancy < entries) {
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Playing {
+    fn drop(&mut self) {
+        let pid = self.lab.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        self.lab.wait().unwrap();
+    }
+}
+
+/// The table fills, and a check without the right to read entries does not call that fine.
+#[test]
+fn a_cause_that_may_not_be_read_is_unknown() {
+    let playing = Playing::begin("http-churn");
+    playing.await_entries(5_000);
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set=-net_admin", "--inh-caps=-net_admin", PLIMSOLL, "check", "--json"]);
+    command.args(["--netns", &playing.namespace]);
+    let run = Run::of(command);
+    let document = run.json();
+    assert_eq!((run.code, &document["verdict"]), (3, &"unknown".into()), "{document:#}");
+    let blind = finding(&document, "cannot-see");
+    assert!(blind["evidence"].to_string().contains("dump the conntrack entries"), "{blind:#}");
+    assert!(blind["remedies"].to_string().contains("CAP_NET_ADMIN"), "{blind:#}");
+}
+
+/// An ordinary user sees a namespace by a process in it. When that goes away in the middle, the answer is not "fine".
+#[test]
+fn a_namespace_that_vanishes_while_it_is_read_is_unknown() {
+    let mut inside = Command::new("unshare").args(["--net", "sleep", "60"]).spawn().unwrap();
+    let seen = || plimsoll(&["check", "--json", "--interval", "0"]).json()["namespaces"].to_string();
+    let pid = inside.id().to_string();
+    while !seen().contains(&format!("\"pid\":{pid}")) {
+        std::thread::yield_now();
+    }
+    let check = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", PLIMSOLL, "check", "--json", "--interval", "2"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It is past its first reading when it sleeps (clock_nanosleep is 230 on x86-64, 115 on arm64).
+    let syscall = format!("/proc/{}/syscall", check.id());
+    let sleeps = |syscall: String| syscall.starts_with("230 ") || syscall.starts_with("115 ");
+    while !std::fs::read_to_string(&syscall).is_ok_and(sleeps) {
+        std::thread::yield_now();
+    }
+    inside.kill().unwrap();
+    inside.wait().unwrap();
+    let output = check.wait_with_output().unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_ne!(document["verdict"], "ok", "{document:#}");
+    assert_eq!(output.status.code(), Some(3), "{document:#}");
+    assert!(document["unseen"].to_string().contains(&format!("/proc/{pid}/net")), "{:#}", document["unseen"]);
+}

@@ -1,0 +1,185 @@
+//! `connection-storm`, `reverse-proxy-churn`, `nat-or-service-churn`: connections that are over, and answered questions.
+//!
+//! They are told apart by service: one whose address is translated is a matter of NAT, one to which few sources open is
+//! a proxy's backend, and the rest is a storm of clients.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use plimsoll_model::{
+    Confidence, Entry, Finding, FindingId, Protocol, ProtocolState, Remedy, Service, Status, TcpState, Timeout,
+};
+
+use super::part::{Said, tally};
+use super::table::Table;
+use crate::evidence::{advice, command};
+use crate::thresholds::{FEW_SOURCES, MOSTLY, WORTH_A_LOOK};
+use crate::words::duration;
+
+/// A kind of short connections.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Storm,
+    Proxy,
+    Nat,
+}
+
+pub(super) fn findings(table: &Table<'_>) -> Vec<Finding> {
+    let kinds = Kinds::of(table);
+    [Kind::Storm, Kind::Proxy, Kind::Nat].into_iter().filter_map(|kind| finding(table, &kinds, kind)).collect()
+}
+
+fn finding(table: &Table<'_>, kinds: &Kinds, kind: Kind) -> Option<Finding> {
+    let part = table.entries(|entry| is_over(entry) && kinds.kind(entry) == kind)?;
+    if !part.is_worth_naming() {
+        return None;
+    }
+    let mut evidence = vec![
+        part.most("services", "services", |entry| entry.original.service()),
+        part.most("sources", "sources", |entry| Some(entry.original.source)),
+    ];
+    if kind == Kind::Nat {
+        evidence.push(part.most("backends", "backends", |entry| entry.reply.source_service()));
+    }
+    let mut remedies = vec![advice(kind.stop())];
+    remedies.extend(shorter_time_wait(table));
+    remedies.push(part.make_room());
+    let held = table.ns.timeouts.get_secs(Timeout::Tcp(TcpState::TimeWait));
+    let held = held.map_or("its timeout".to_string(), |secs| duration(secs.into()));
+    Some(part.finding(Said {
+        id: kind.id(),
+        confidence: Confidence::Likely,
+        what: kind.what().to_string(),
+        evidence,
+        meaning: format!(
+            "A connection that is over keeps its entry in TIME_WAIT for {held}, however short it was and whatever its \
+             sockets do. {}",
+            kind.means()
+        ),
+        remedies,
+    }))
+}
+
+impl Kind {
+    const fn id(self) -> FindingId {
+        match self {
+            Self::Storm => FindingId::ConnectionStorm,
+            Self::Proxy => FindingId::ReverseProxyChurn,
+            Self::Nat => FindingId::NatOrServiceChurn,
+        }
+    }
+
+    const fn what(self) -> &'static str {
+        match self {
+            Self::Storm => "many clients open short connections",
+            Self::Proxy => "few sources open a connection for each request",
+            Self::Nat => "short connections to translated addresses",
+        }
+    }
+
+    const fn means(self) -> &'static str {
+        match self {
+            Self::Storm => "The entries are mostly the past, not the load.",
+            Self::Proxy => {
+                "This is what a proxy without keepalive to its backends looks like, or a client without a pool."
+            }
+            Self::Nat => {
+                "Connections to a service, a NodePort or a probe's target need their entry for the translation; each is \
+                 one entry with two tuples, not two."
+            }
+        }
+    }
+
+    const fn stop(self) -> &'static str {
+        match self {
+            Self::Storm => {
+                "Let clients reuse connections: HTTP keepalive on the service and in the clients, connection pools. It is \
+                 the one remedy that removes the entries' cause."
+            }
+            Self::Proxy => {
+                "Turn on keepalive towards the backend: in nginx `keepalive 64;` in the upstream, with \
+                 `proxy_http_version 1.1;` and `proxy_set_header Connection \"\";`; in HAProxy `http-reuse`; in Envoy it is \
+                 on by default. In other clients use a pool."
+            }
+            Self::Nat => {
+                "Reuse connections to the service; make probes and scrapes rarer, or let them keep theirs. Translated \
+                 flows cannot be exempted from tracking: without the entry there is no translation."
+            }
+        }
+    }
+}
+
+/// Fewer seconds in `TIME_WAIT`, where there are seconds to spare.
+fn shorter_time_wait(table: &Table<'_>) -> Option<Remedy> {
+    const SHORTER_SECS: u32 = 30;
+    let timeout = Timeout::Tcp(TcpState::TimeWait);
+    let now = table.ns.timeouts.get_secs(timeout).filter(|secs| *secs > SHORTER_SECS)?;
+    let name = timeout.sysctl()?;
+    Some(command(
+        format!(
+            "Shorten TIME_WAIT from {now} to {SHORTER_SECS} s in this namespace: connections that close from then on hold \
+             {:.0}% of the entries. Those that are there keep their time, so it takes {} to show. Not below 15 s: late \
+             retransmissions would meet no entry.",
+            100.0 * f64::from(SHORTER_SECS) / f64::from(now),
+            duration(now.into()),
+        ),
+        format!("sysctl -w net.netfilter.{name}={SHORTER_SECS}"),
+    ))
+}
+
+/// Whether nothing more is to come: closed, or asked and answered.
+fn is_over(entry: &Entry) -> bool {
+    match entry.state {
+        ProtocolState::Tcp(state) => matches!(state, TcpState::TimeWait | TcpState::LastAck | TcpState::Close),
+        _ => {
+            entry.original.protocol == Protocol::UDP
+                && entry.status.has(Status::SEEN_REPLY)
+                && !entry.status.has(Status::ASSURED)
+        }
+    }
+}
+
+/// Which kind of churn each service sees.
+struct Kinds {
+    by_service: HashMap<Service, Kind>,
+}
+
+impl Kinds {
+    fn of(table: &Table<'_>) -> Self {
+        let over: Vec<_> = table.census.drawn.iter().map(|drawn| &drawn.entry).filter(|entry| is_over(entry)).collect();
+        let mut by_service: HashMap<Service, Vec<&Entry>> = HashMap::new();
+        for entry in &over {
+            if let Some(service) = entry.original.service() {
+                by_service.entry(service).or_default().push(entry);
+            }
+        }
+        let worth = WORTH_A_LOOK * over.len() as f64;
+        let by_service = by_service.into_iter().map(|(service, entries)| {
+            let kind = if is_translated(&entries) {
+                Kind::Nat
+            } else if entries.len() as f64 >= worth && is_from_few(&entries) {
+                Kind::Proxy
+            } else {
+                Kind::Storm
+            };
+            (service, kind)
+        });
+        Self { by_service: by_service.collect() }
+    }
+
+    fn kind(&self, entry: &Entry) -> Kind {
+        let kind = entry.original.service().and_then(|service| self.by_service.get(&service));
+        kind.copied().unwrap_or(Kind::Storm)
+    }
+}
+
+fn is_translated(entries: &[&Entry]) -> bool {
+    let translated = entries.iter().filter(|entry| entry.status.has(Status::DST_NAT)).count();
+    2 * translated >= entries.len()
+}
+
+fn is_from_few(entries: &[&Entry]) -> bool {
+    let sources: Vec<(IpAddr, usize)> = tally(entries.iter().map(|entry| entry.original.source));
+    let few: usize = sources.iter().take(FEW_SOURCES).map(|(_, seen)| seen).sum();
+    few as f64 >= MOSTLY * entries.len() as f64
+}

@@ -1,0 +1,60 @@
+//! `udp-unreplied`.
+
+use plimsoll_model::{Confidence, Entry, Finding, FindingId, Protocol, Service, Status, Timeout};
+
+use super::part::{Part, Said};
+use super::table::Table;
+use crate::evidence::advice;
+use crate::thresholds::MOSTLY;
+use crate::words::duration;
+
+/// The port of DNS.
+const DNS: u16 = 53;
+
+pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
+    let part = table.entries(is_unreplied).filter(Part::is_worth_naming)?;
+    let to_dns = part.drawn.iter().filter_map(|drawn| drawn.entry.original.service()).filter(is_dns).count();
+    let is_dns = to_dns as f64 >= MOSTLY * part.drawn.len() as f64;
+    let held = table.ns.timeouts.get_secs(Timeout::Udp);
+    let held = held.map_or("its timeout".to_string(), |secs| duration(secs.into()));
+    let mut remedies = Vec::new();
+    if is_dns {
+        remedies.push(advice(
+            "See why queries get no answer: the server is down, overloaded, or its answers are dropped on the way back or \
+             come from another address. An answered query holds its entry no longer than an unanswered one.",
+        ));
+    } else {
+        remedies.push(advice(
+            "See who sends (the sources above) and whether it is meant to be answered. Floods are dropped or limited in a \
+             chain of prerouting at priority raw (-300), before they are tracked.",
+        ));
+    }
+    remedies.push(advice(
+        "One-way traffic that is wanted (syslog, flow export, DNS on a server of its own) needs no entry where no rule asks \
+         for its state and nothing translates it: notrack it in raw, in prerouting and output both, and accept it as \
+         untracked.",
+    ));
+    remedies.push(part.make_room());
+    Some(part.finding(Said {
+        id: FindingId::UdpUnreplied,
+        confidence: Confidence::Certain,
+        what: if is_dns { "DNS queries that nobody answered" } else { "UDP that nobody answered" }.to_string(),
+        evidence: vec![
+            part.most("services", "services", |entry| entry.original.service()),
+            part.most("sources", "sources", |entry| Some(entry.original.source)),
+        ],
+        meaning: format!(
+            "Every new pair of addresses and ports takes an entry for {held} from its last packet. They are not assured: a \
+             full table evicts them first."
+        ),
+        remedies,
+    }))
+}
+
+fn is_unreplied(entry: &Entry) -> bool {
+    entry.original.protocol == Protocol::UDP && !entry.status.has(Status::SEEN_REPLY)
+}
+
+fn is_dns(service: &Service) -> bool {
+    service.port == DNS
+}

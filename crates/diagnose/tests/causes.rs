@@ -1,0 +1,266 @@
+//! What fills a table, told apart: each cause where it is, and nowhere else.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
+
+mod support;
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use plimsoll_diagnose::diagnose;
+use plimsoll_model::{
+    Counter, Entry, Finding, FindingId, Layer4, Protocol, ProtocolState, Severity, Side, Snapshot, Status, TcpState,
+    Tuple,
+};
+
+use crate::support::{CAPACITY, census_of, change, host};
+
+const ASSURED: Status = Status::CONFIRMED.and(Status::SEEN_REPLY).and(Status::ASSURED);
+const REPLIED: Status = Status::CONFIRMED.and(Status::SEEN_REPLY);
+const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+/// A table of so many entries.
+fn table(entries: impl IntoIterator<Item = Entry>) -> Snapshot {
+    let mut snapshot = host();
+    let numbered = entries.into_iter().enumerate();
+    let mut entries: Vec<_> = numbered.map(|(id, entry)| Entry { id: id.try_into().unwrap(), ..entry }).collect();
+    // A dump comes in the order of a keyed hash.
+    entries.sort_by_key(|entry| entry.id.wrapping_mul(0x9e37_79b9));
+    let ns = &mut snapshot.namespaces[0];
+    ns.timeouts = plimsoll_model::Timeouts::compiled_defaults();
+    ns.occupancy = Some(plimsoll_model::Occupancy(entries.len().try_into().unwrap()));
+    ns.census = Some(census_of(&ns.timeouts, &entries));
+    snapshot
+}
+
+fn tuple(protocol: Protocol, source: u32, source_port: u16, destination: IpAddr, port: u16) -> Tuple {
+    let layer4 = Layer4::Ports { source: source_port, destination: port };
+    Tuple { source: Ipv4Addr::from_bits(0x0a00_0000 | source).into(), destination, protocol, layer4 }
+}
+
+fn tcp(tuple: Tuple, state: TcpState, status: Status, remaining_secs: u32) -> Entry {
+    let state = ProtocolState::Tcp(state);
+    Entry { status, state, remaining_secs: Some(remaining_secs), ..Entry::of(tuple) }
+}
+
+fn port(number: u32) -> u16 {
+    u16::try_from(32_768 + number % 28_000).unwrap()
+}
+
+/// Short connections from so many clients, the last closed just now and the first two minutes ago.
+fn closed(count: u32, clients: u32) -> impl Iterator<Item = Entry> {
+    (0..count).map(move |n| {
+        let tuple = tuple(Protocol::TCP, n % clients, port(n / clients), SERVER.into(), 80);
+        tcp(tuple, TcpState::TimeWait, ASSURED, n * 119 / count)
+    })
+}
+
+fn half_open(count: u32, source: impl Fn(u32) -> u32, to: impl Fn(u32) -> IpAddr) -> impl Iterator<Item = Entry> {
+    (0..count).map(move |n| {
+        let tuple = tuple(Protocol::TCP, source(n), port(n), to(n), 443);
+        tcp(tuple, TcpState::SynSent, Status::CONFIRMED, n * 119 / count)
+    })
+}
+
+fn established(count: u32, remaining_secs: u32) -> impl Iterator<Item = Entry> {
+    (0..count).map(move |n| {
+        let tuple = tuple(Protocol::TCP, 0x2_0000 + n, 40_000, SERVER.into(), 5432);
+        tcp(tuple, TcpState::Established, ASSURED, remaining_secs)
+    })
+}
+
+fn server(_: u32) -> IpAddr {
+    SERVER.into()
+}
+
+fn anywhere(number: u32) -> IpAddr {
+    Ipv4Addr::from_bits(0xc633_0000 | number).into()
+}
+
+/// The causes that hold entries, as they are ranked.
+fn causes(snapshot: &Snapshot) -> Vec<FindingId> {
+    diagnose(snapshot).iter().filter(|finding| finding.holds.is_some()).map(|finding| finding.id).collect()
+}
+
+fn only(snapshot: &Snapshot) -> Finding {
+    let mut findings = diagnose(snapshot);
+    findings.retain(|finding| finding.holds.is_some());
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    findings.remove(0)
+}
+
+fn value(finding: &Finding, key: &str) -> f64 {
+    finding.evidence.iter().find(|evidence| evidence.key == key).and_then(|evidence| evidence.value).unwrap()
+}
+
+#[test]
+fn short_connections_of_many_clients_are_a_storm() {
+    let storm = only(&table(closed(4000, 200)));
+    assert_eq!((storm.id, storm.severity), (FindingId::ConnectionStorm, Severity::Info));
+    assert!((value(&storm, "sources") - 200.0).abs() < f64::EPSILON);
+    assert_eq!(only(&table(closed(9000, 200))).severity, Severity::Warning, "the table is filling");
+}
+
+#[test]
+fn what_holds_less_than_a_tenth_and_heads_for_no_more_is_traffic() {
+    let tenth = CAPACITY / 10;
+    // Expired entries wait for gc, so the count heads for more than the live ones are.
+    assert!(causes(&table(closed(tenth * 7 / 10, 200))).is_empty());
+    assert_eq!(causes(&table(closed(tenth + 50, 200))), [FindingId::ConnectionStorm]);
+    // Of a table that is filling a tenth matters too.
+    let filling = |share: u32| closed(share, 200).chain(established(CAPACITY * 8 / 10 - share, 432_000 - 30));
+    assert!(causes(&table(filling(700))).is_empty());
+    assert_eq!(causes(&table(filling(900))), [FindingId::ConnectionStorm]);
+}
+
+#[test]
+fn short_connections_of_few_sources_are_a_proxys() {
+    for sources in [1, 4] {
+        assert_eq!(only(&table(closed(4000, sources))).id, FindingId::ReverseProxyChurn, "{sources} sources");
+    }
+    assert_eq!(only(&table(closed(4000, 6))).id, FindingId::ConnectionStorm);
+}
+
+#[test]
+fn translated_ones_are_a_services() {
+    let translated = closed(4000, 200).map(|entry| {
+        let mut reply = entry.reply;
+        reply.source = Ipv4Addr::new(10, 244, 0, 7).into();
+        Entry { reply, status: entry.status.and(Status::DST_NAT), ..entry }
+    });
+    let found = only(&table(translated));
+    assert_eq!(found.id, FindingId::NatOrServiceChurn);
+    assert!(found.evidence.iter().any(|evidence| evidence.text.contains("10.244.0.7:80/tcp")), "{found:#?}");
+}
+
+#[test]
+fn half_open_ones_to_one_service_are_a_flood() {
+    let spoofed = only(&table(half_open(4000, |n| n, server)));
+    assert_eq!(spoofed.id, FindingId::SynFlood);
+    assert!(spoofed.title.contains("spoofed"), "{spoofed:#?}");
+    let few = only(&table(half_open(4000, |n| n % 3, server)));
+    assert!(few.id == FindingId::SynFlood && few.title.contains("few sources"), "{few:#?}");
+    let mut off = table(half_open(4000, |n| n, server));
+    off.namespaces[0].settings.syncookies = Some(0);
+    let off = diagnose(&off).into_iter().find(|finding| finding.id == FindingId::SynFlood).unwrap();
+    assert!(off.remedies[0].command.as_deref().unwrap().ends_with("tcp_syncookies=1"));
+}
+
+#[test]
+fn half_open_ones_from_one_source_to_many_services_are_a_scan() {
+    assert_eq!(only(&table(half_open(4000, |_| 7, anywhere))).id, FindingId::OutboundScan);
+    // Many sources whose peers are gone scan nothing, and flood nobody.
+    assert!(causes(&table(half_open(4000, |n| n % 500, anywhere))).is_empty());
+}
+
+#[test]
+fn a_scan_and_a_flood_at_once_are_two_and_ranked_by_what_they_hold() {
+    let both = half_open(2000, |_| 7, anywhere).chain(half_open(3000, |n| 100 + n, server));
+    assert_eq!(causes(&table(both)), [FindingId::SynFlood, FindingId::OutboundScan]);
+    let both = half_open(3000, |_| 7, anywhere).chain(half_open(2000, |n| 100 + n, server));
+    assert_eq!(causes(&table(both)), [FindingId::OutboundScan, FindingId::SynFlood]);
+}
+
+#[test]
+fn udp_that_nobody_answered() {
+    let asked = |status| {
+        (0..4000).map(move |n| Entry {
+            status,
+            remaining_secs: Some(n * 29 / 4000),
+            ..Entry::of(tuple(Protocol::UDP, n % 50, port(n / 50), SERVER.into(), 53))
+        })
+    };
+    let unreplied = only(&table(asked(Status::CONFIRMED)));
+    assert_eq!(unreplied.id, FindingId::UdpUnreplied);
+    assert!(unreplied.title.contains("DNS"), "{unreplied:#?}");
+    assert_eq!(only(&table(asked(REPLIED))).id, FindingId::ConnectionStorm, "questions that were answered");
+}
+
+#[test]
+fn idle_is_told_by_the_lower_bound() {
+    let hour = 3600;
+    let idle = only(&table(established(4000, 432_000 - hour - 2)));
+    assert_eq!(idle.id, FindingId::IdleEstablished);
+    assert!(value(&idle, "idle_median_secs") >= f64::from(hour));
+    assert!(causes(&table(established(4000, 432_000 - hour + 60))).is_empty());
+    // Five minutes left may be data that is not acknowledged yet.
+    assert!(causes(&table(established(4000, 290))).is_empty());
+}
+
+#[test]
+fn half_closed_ones_say_who_closed_first() {
+    for (side, who) in [(Side::Client, "the client has closed"), (Side::Server, "the server has closed")] {
+        let entries = (0..4000).map(|n| Entry {
+            closed_first: Some(side),
+            ..tcp(tuple(Protocol::TCP, n, 40_000, SERVER.into(), 80), TcpState::CloseWait, ASSURED, 40)
+        });
+        let leak = only(&table(entries));
+        assert!(leak.id == FindingId::HalfClosedLeak && leak.title.contains(who), "{leak:#?}");
+    }
+}
+
+/// Flows whose source is translated to one address, towards one service, each to a port of its own.
+fn masqueraded(ports: impl Iterator<Item = u32>) -> impl Iterator<Item = Entry> {
+    (0..).zip(ports).map(|(n, port)| {
+        let port = u16::try_from(port).unwrap();
+        let tuple = tuple(Protocol::TCP, n, 40_000, SERVER.into(), 443);
+        let mut reply = tuple.mirrored();
+        reply.destination = Ipv4Addr::new(198, 51, 100, 1).into();
+        reply.layer4 = Layer4::Ports { source: 443, destination: port };
+        Entry { reply, ..tcp(tuple, TcpState::Established, ASSURED.and(Status::SRC_NAT), 432_000 - 30) }
+    })
+}
+
+#[test]
+fn translated_ports_run_out_by_their_range() {
+    assert!(causes(&table(masqueraded((1024..5024).step_by(2)))).is_empty(), "of all ports that is little");
+    let range = only(&table(masqueraded(20_000..22_000)));
+    assert_eq!((range.id, range.severity), (FindingId::NatPortsExhausted, Severity::Critical));
+    assert!((value(&range, "ports_used") - 2000.0).abs() < 1.0, "{range:#?}");
+}
+
+#[test]
+fn all_translated_ports_are_64512() {
+    let mut snapshot = table(masqueraded((0..56_000).map(|n| 1024 + n * 31 % 64_512)));
+    snapshot.limits.capacity = Some(plimsoll_model::Capacity(1_000_000));
+    snapshot.namespaces[0].capacity = snapshot.limits.capacity;
+    let short = only(&snapshot);
+    assert_eq!((short.id, short.severity), (FindingId::NatPortsExhausted, Severity::Warning), "{short:#?}");
+    // Entries that fail meanwhile prove it.
+    snapshot.namespaces[0].change = Some(change(&[(Counter::Drop, 10), (Counter::InsertFailed, 10)]));
+    assert_eq!(only(&snapshot).severity, Severity::Critical);
+}
+
+#[test]
+fn entries_of_helpers() {
+    let sessions = |expected: u32| {
+        (0..4000).map(move |n| {
+            let status = if n < expected { ASSURED.and(Status::EXPECTED) } else { ASSURED };
+            let mut entry =
+                tcp(tuple(Protocol::TCP, n, 40_000, SERVER.into(), 21), TcpState::Established, status, 431_000);
+            if n >= expected {
+                entry.extensions.insert(plimsoll_model::Extension::Helper);
+            }
+            entry
+        })
+    };
+    assert_eq!(only(&table(sessions(3000))).id, FindingId::HelperExpansion);
+    assert!(causes(&table(sessions(0))).is_empty(), "masters alone expand nothing");
+    let mut short = table(sessions(0).take(100));
+    short.namespaces[0].expectations = Some(4000);
+    assert_eq!(only(&short).severity, Severity::Warning, "expectations run out");
+}
+
+#[test]
+fn gc_is_told_by_drops_of_a_table_that_is_full() {
+    let mut snapshot = table(established(9000, 431_000).chain(closed(1000, 50)));
+    assert!(!causes(&snapshot).contains(&FindingId::GcPressure));
+    snapshot.namespaces[0].change = Some(change(&[(Counter::Drop, 10)]));
+    assert!(causes(&snapshot).contains(&FindingId::GcPressure));
+    let mut roomy = table(established(8000, 431_000).chain(closed(1000, 50)));
+    roomy.namespaces[0].change = Some(change(&[(Counter::Drop, 10)]));
+    assert!(!causes(&roomy).contains(&FindingId::GcPressure), "gc kills from 95% on");
+}
+
+#[test]
+fn a_large_table_of_busy_connections_has_no_cause() {
+    assert!(causes(&table(established(7000, 432_000 - 20))).is_empty());
+}

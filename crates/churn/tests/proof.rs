@@ -219,7 +219,7 @@ fn a_leak_is_told_by_the_slope_and_what_stays_is_not_called_one() {
             let ns = table.read();
             let told = churn(&ns).unwrap();
             let is_growth = match &told.outlook {
-                Outlook::NotKnown { because } => because.contains("grows by"),
+                Outlook::NotKnown { because, .. } => because.contains("grows by"),
                 Outlook::FullIn { .. } => true,
                 _ => false,
             };

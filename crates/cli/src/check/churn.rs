@@ -1,7 +1,7 @@
 //! What happened to a table in the last minutes, and where its number of entries leads, for people.
 
 use anstyle::Style;
-use plimsoll_churn::{Assumption, Bin, Caveat, Direction, Outlook, Timeline, TimelineCourse, churn};
+use plimsoll_churn::{Assumption, Bin, Caveat, Direction, Needs, Outlook, Timeline, TimelineCourse, churn};
 use plimsoll_diagnose::words::{duration, grouped, percent, rate};
 use plimsoll_model::{Interval, NamespaceSnapshot};
 
@@ -16,7 +16,10 @@ pub(crate) fn render(ns: &NamespaceSnapshot, detail: Detail) -> String {
     let (Some(churn), Some(census)) = (churn(ns), &ns.census) else { return String::new() };
     let bold = Style::new().bold();
     let drawn = census.drawn.len() as f64;
-    let is_told = |timeline: &&Timeline| detail == Detail::Everything || timeline.drawn as f64 >= WORTH_A_LINE * drawn;
+    let matters = |timeline: &&Timeline| {
+        matches!(timeline.course, TimelineCourse::Bins(_)) && timeline.drawn as f64 >= WORTH_A_LINE * drawn
+    };
+    let is_told = |timeline: &&Timeline| detail == Detail::Everything || matters(timeline);
     let told: Vec<_> = churn.timelines.iter().filter(is_told).collect();
     let mut text = String::new();
     if !told.is_empty() {
@@ -28,7 +31,10 @@ pub(crate) fn render(ns: &NamespaceSnapshot, detail: Detail) -> String {
     for timeline in told {
         text.push_str(&line(timeline));
     }
-    text.push_str(&paragraph("Where it leads: ", &outlook(&churn.outlook)));
+    // That it is full the verdict has said.
+    if detail == Detail::Everything || churn.outlook != Outlook::Full {
+        text.push_str(&paragraph("Where it leads: ", &outlook(&churn.outlook)));
+    }
     text
 }
 
@@ -92,7 +98,10 @@ fn outlook(outlook: &Outlook) -> String {
             let least = about(at_least_secs.max(0.0));
             format!("full in about {} (at least {least}, {most}){}", about(*secs), resting_on(assuming))
         }
-        Outlook::NotKnown { because } => format!("not known: {because}"),
+        Outlook::NotKnown { because, needs: Needs::Time } => format!("not known: {because}"),
+        Outlook::NotKnown { because, needs: Needs::LongerWatch } => {
+            format!("not known: {because} (--watch-for 30s shows the slope)")
+        }
     }
 }
 

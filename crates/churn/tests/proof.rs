@@ -134,7 +134,8 @@ fn the_rate_of_now_and_the_level_that_it_leads_to() {
         if seed % 2 == 0 {
             table.sample = Some(500);
         }
-        table.arrive(Traffic::closes().between(120.0, 30.0), before);
+        table.since_gc_secs = 60.0 * table.random.unit();
+        table.arrive(Traffic::closes().between(180.0, 30.0), before);
         table.arrive(Traffic::closes().between(30.0, 0.0), closes);
         table.arrive(Traffic::syns().between(30.0, 0.0), syns);
         let ns = table.read();

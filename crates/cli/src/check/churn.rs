@@ -47,20 +47,27 @@ fn line(timeline: &Timeline) -> String {
         TimelineCourse::Bins(bins) => bins,
     };
     let width_secs = bins.iter().map(|bin| bin.to_secs_ago - bin.from_secs_ago).max().unwrap_or(0);
-    let rates: Vec<_> = bins.iter().map(per_sec).collect();
+    let highest = bins.iter().map(|bin| bin.per_sec.value).fold(0.0, f64::max);
+    let any = bins.iter().rposition(|bin| bin.drawn > 0).map_or(0, |last| last + 1);
+    let mut rates: Vec<_> = bins.iter().take(any).map(|bin| per_sec(bin, highest)).collect();
+    if let Some(first) = bins.get(any) {
+        rates.push(format!("none older than {}", duration(first.from_secs_ago.into())));
+    }
     let notes: Vec<_> = timeline.caveats.iter().filter_map(|caveat| note(*caveat)).collect();
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
     paragraph(&format!("  {name}, {} each: ", duration(width_secs.into())), &(rates.join(", ") + &notes))
 }
 
 /// A number, or a range where a number would promise too much.
-fn per_sec(bin: &Bin) -> String {
+fn per_sec(bin: &Bin, highest: f64) -> String {
     const PRECISE: f64 = 0.25;
+    /// Beside the highest bin, an uncertainty of this share of it is nothing.
+    const NEGLIGIBLE: f64 = 0.05;
     let Interval { low, value, high } = bin.per_sec;
-    if bin.drawn == 0 && high < 1.0 {
-        "0".to_string()
-    } else if bin.per_sec.half_width() <= PRECISE * value || high < 1.0 {
+    if bin.per_sec.half_width() <= (PRECISE * value).max(NEGLIGIBLE * highest) {
         rate(value)
+    } else if bin.drawn == 0 {
+        format!("below {}", rate(high))
     } else {
         format!("{}–{}", rate(low), rate(high))
     }

@@ -13,7 +13,7 @@ use plimsoll_scenario::Scenario;
 
 use super::expected::{Comparison, compare};
 use super::introduction::introduction;
-use super::{json, library};
+use super::{json, library, uptime};
 use crate::arguments::{Color, RunArguments};
 use crate::check::Checked;
 use crate::output;
@@ -28,6 +28,7 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
     if !arguments.on_this_host {
         refuse_on_a_busy_host()?;
     }
+    uptime::pretend(scenario.standing.iter().map(|standing| standing.idle_until).max().unwrap_or_default())?;
     let stop = stop_on_signals()?;
     let say = |text: &str| output::write_progress(text, Color::Auto);
 

@@ -1,6 +1,6 @@
 //! How fast entries come now, and how many of them there will be at that rate.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use plimsoll_model::Interval;
 
@@ -54,7 +54,7 @@ impl End {
 impl Arrivals {
     /// The arrivals of every series that can be dated, and of which there is an entry.
     pub(crate) fn of(table: &Table<'_>) -> Vec<Self> {
-        let mut by_series = HashMap::<Series, Vec<&DatedEntry<'_>>>::new();
+        let mut by_series = BTreeMap::<Series, Vec<&DatedEntry<'_>>>::new();
         for entry in &table.dated {
             by_series.entry(entry.dated.series).or_default().push(entry);
         }
@@ -107,7 +107,7 @@ pub(crate) fn rate(entries: &[&DatedEntry<'_>], secs: f64, per_drawn: &Interval)
     let correction = if entries.is_empty() { 1.0 } else { most / seen };
     Interval {
         low: low * per_drawn.low / secs,
-        value: likely * per_drawn.value / secs,
+        value: likely.max(0.0) * per_drawn.value / secs,
         high: high * correction * per_drawn.high / secs,
     }
 }
@@ -116,7 +116,7 @@ pub(crate) fn rate(entries: &[&DatedEntry<'_>], secs: f64, per_drawn: &Interval)
 fn pairs(table: &Table<'_>, recent: &[&DatedEntry<'_>], secs: f64, held_secs: f64) -> (Vec<Heavy>, f64) {
     /// Below this share of the ports in use, hardly any flow meets a port that is taken.
     const MATTERS: f64 = 0.02;
-    let mut by_triple = HashMap::<Triple, f64>::new();
+    let mut by_triple = BTreeMap::<Triple, f64>::new();
     let mut light_per_sec = 0.0;
     for entry in recent {
         let per_sec = entry.weight.likely * table.per_drawn.value / secs;

@@ -114,7 +114,8 @@ pub(crate) fn outlook(ns: &NamespaceSnapshot, table: &Table<'_>) -> Outlook {
 fn lead(course: &Course, assuming: Assumption, now: f64, limit: Option<f64>) -> Outlook {
     const STEPS: u32 = 240;
     const SETTLED: f64 = 0.02;
-    const UNCERTAIN: f64 = 0.5;
+    /// Of the capacity.
+    const UNCERTAIN: f64 = 0.25;
     let settles = course.settles_secs().max(1.0);
     let (until, goes_on) = match assuming {
         Assumption::UndatedGrow { per_sec, for_secs } if per_sec.low > 0.0 => (for_secs, true),
@@ -142,7 +143,7 @@ fn lead(course: &Course, assuming: Assumption, now: f64, limit: Option<f64>) -> 
             until / 2.0
         ));
     }
-    if level.half_width() > UNCERTAIN * level.value.max(now) && level.half_width() > 100.0 {
+    if limit.is_some_and(|limit| level.half_width() > UNCERTAIN * limit) {
         return not_known(&format!("between {:.0} and {:.0} entries in {until:.0} s", level.low, level.high));
     }
     let off = |entries: &Interval| (entries.value - level.value).abs() > SETTLED * level.value.max(1.0);

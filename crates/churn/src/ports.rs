@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use plimsoll_model::{Entry, Layer4, Protocol};
 
 /// Between whom: one side has to choose a port for each flow, and has no more of them than there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Triple {
     protocol: Protocol,
     source: IpAddr,
@@ -35,8 +35,9 @@ const WIDEST: Span = Span { first: 1024, last: 65_535 };
 /// Windows and the BSDs use.
 const USUAL: [Span; 2] = [Span { first: 49_152, last: 65_535 }, Span { first: 32_768, last: 60_999 }];
 
-/// So many ports seen, all even or all odd, are no chance any more (2^-9).
-const TELLS_PARITY: usize = 10;
+/// So many ports seen that are all even or all odd, or all within a range of less than half of all, are no chance any
+/// more (2^-9).
+const TELLING: usize = 10;
 
 #[derive(Clone, Copy, Debug)]
 struct Span {
@@ -59,7 +60,7 @@ impl Span {
 pub(crate) struct PortSpace {
     /// The fewest that fit what is seen.
     pub(crate) fewest: u32,
-    /// The most that there are.
+    /// The most that fit what is seen.
     pub(crate) most: u32,
 }
 
@@ -72,8 +73,12 @@ impl PortSpace {
         let local = local_ports.filter(|(first, last)| first <= last).map(|(first, last)| Span { first, last });
         let fits = local.into_iter().chain(USUAL).filter(|span| span.holds(seen)).map(Span::ports);
         let span = fits.fold(WIDEST.ports(), u32::min);
-        let is_one_parity = ports.len() >= TELLS_PARITY && ports.windows(2).all(|pair| pair[0] % 2 == pair[1] % 2);
-        Self { fewest: if is_one_parity { span / 2 } else { span }, most: WIDEST.ports() }
+        let is_telling = ports.len() >= TELLING;
+        let is_one_parity = ports.windows(2).all(|pair| pair[0] % 2 == pair[1] % 2);
+        Self {
+            fewest: if is_telling && is_one_parity { span / 2 } else { span },
+            most: if is_telling { span } else { WIDEST.ports() },
+        }
     }
 }
 
@@ -141,6 +146,7 @@ mod tests {
         assert_eq!(PortSpace::of(&[2_000, 2_500], Some((2_000, 2_999))).fewest, 1_000);
         let even: Vec<_> = (0..20).map(|n| 40_000 + 2 * n).collect();
         assert_eq!(PortSpace::of(&even, None).fewest, 14_116);
-        assert_eq!(PortSpace::of(&even, None).most, 64_512);
+        assert_eq!(PortSpace::of(&even, None).most, 28_232);
+        assert_eq!(PortSpace::of(&even[..9], None).most, 64_512);
     }
 }

@@ -103,6 +103,7 @@ EXAMPLES
   plimsoll check                     every namespace, two readings a second apart
   plimsoll check --interval 0        one reading, at once
   plimsoll check --netns web --exact one namespace, every entry of it
+  plimsoll check --watch-for 30s     how fast tables fill, and when they will be full
   plimsoll check --json | jq .verdict
 ")]
 pub(crate) struct CheckArguments {
@@ -122,7 +123,11 @@ pub(crate) struct CheckArguments {
     #[arg(long, value_name = "SECS", default_value = "1", value_parser = seconds)]
     pub(crate) interval: Duration,
 
-    /// Seconds after which to stop reading entries and say what is known by then
+    /// Watch for so long (`30s`, `2m`) how fast tables fill: a longer --interval, so that it can be said where it leads
+    #[arg(long, value_name = "TIME", conflicts_with = "interval", value_parser = seconds)]
+    pub(crate) watch_for: Option<Duration>,
+
+    /// Seconds, after the interval, at which to stop reading entries and say what is known by then
     #[arg(long, value_name = "SECS", default_value = "60", value_parser = seconds)]
     pub(crate) timeout: Duration,
 
@@ -151,12 +156,15 @@ pub(crate) enum Color {
     Never,
 }
 
-/// A number of seconds, with a fraction if need be; at most a day.
+/// A number of seconds, with a fraction and a unit if need be (`30`, `30s`, `2m`, `1h`); at most a day.
 fn seconds(text: &str) -> Result<Duration, String> {
     const MOST: f64 = 86_400.0;
-    match text.parse::<f64>() {
+    const UNITS: [(char, f64); 3] = [('s', 1.0), ('m', 60.0), ('h', 3600.0)];
+    let unit = UNITS.iter().find_map(|(unit, secs)| Some((text.strip_suffix(*unit)?, *secs)));
+    let (number, unit_secs) = unit.unwrap_or((text, 1.0));
+    match number.parse::<f64>().map(|number| number * unit_secs) {
         Ok(secs) if (0.0..=MOST).contains(&secs) => Ok(Duration::from_secs_f64(secs)),
         Ok(_) => Err(format!("must be between 0 and {MOST} seconds")),
-        Err(_) => Err("must be a number of seconds".to_string()),
+        Err(_) => Err("must be a number of seconds, or one with a unit: 30s, 2m, 1h".to_string()),
     }
 }

@@ -18,11 +18,11 @@ use plimsoll_model::{Snapshot, Untrusted};
 pub struct Options {
     /// Which namespaces.
     pub target: Target,
-    /// Time between two readings of the counters; zero for one reading.
+    /// Time between two readings of the counters; zero for one reading. Entries are counted meanwhile, and read after it.
     pub interval: Duration,
     /// How many entries to read.
     pub depth: Depth,
-    /// When to stop reading entries, and waiting, counted from the start.
+    /// When to stop reading entries, counted from the end of the interval.
     pub timeout: Duration,
 }
 

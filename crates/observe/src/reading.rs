@@ -28,29 +28,40 @@ pub(crate) struct Moment {
     packets: Option<u64>,
 }
 
+/// Entries as they were counted, and when.
+pub(crate) type Course = Vec<(Duration, Occupancy)>;
+
 impl Moment {
     /// Now, when nothing could be read.
     fn of_nothing() -> Self {
         Self { at: monotonic_now(), occupancy: None, counters: None, packets: None }
     }
 
-    /// What changed since an earlier moment, and how many packets passed.
-    fn since(&self, earlier: &Self) -> (Option<Change>, Option<u64>) {
+    /// What changed since an earlier moment, and how many packets passed; between them, entries were counted.
+    fn since(&self, earlier: &Self, between: &Course) -> (Option<Change>, Option<u64>) {
         let packets = self.packets.zip(earlier.packets).map(|(now, before)| now.saturating_sub(before));
         let change = || {
             Some(Change {
                 over: self.at.saturating_sub(earlier.at),
                 counters: self.counters.as_ref()?.since(earlier.counters.as_ref()?),
                 occupancy: i64::from(self.occupancy?.0) - i64::from(earlier.occupancy?.0),
-                course: Vec::new(),
+                course: self.course_since(earlier, between),
             })
         };
         (change(), packets)
     }
 
-    /// Brings a snapshot up to this moment.
-    pub(crate) fn apply_to(self, snapshot: &mut NamespaceSnapshot, earlier: &Self) {
-        (snapshot.change, snapshot.packets) = self.since(earlier);
+    /// The counts from an earlier moment to this one, by the time since the earlier.
+    fn course_since(&self, earlier: &Self, between: &Course) -> Course {
+        let first = earlier.occupancy.map(|occupancy| (earlier.at, occupancy));
+        let last = self.occupancy.map(|occupancy| (self.at, occupancy));
+        let all = first.into_iter().chain(between.iter().copied()).chain(last);
+        all.map(|(at, occupancy)| (at.saturating_sub(earlier.at), occupancy)).collect()
+    }
+
+    /// Brings a snapshot up to this moment; between the earlier one and this, entries were counted.
+    pub(crate) fn apply_to(self, snapshot: &mut NamespaceSnapshot, earlier: &Self, between: &Course) {
+        (snapshot.change, snapshot.packets) = self.since(earlier, between);
         snapshot.occupancy = self.occupancy.or(snapshot.occupancy);
         snapshot.counters = self.counters.or(snapshot.counters.take());
     }
@@ -125,6 +136,15 @@ pub(crate) fn again(host: &HostFs, place: Place<'_>) -> (Option<Moment>, Vec<Uns
         Some(pid) => read(NetFiles::OfProcess(pid)),
         None => (None, vec![refusal.unseen(Reading::Namespace, place.namespace)]),
     })
+}
+
+/// Counts the entries, and nothing else.
+pub(crate) fn count(host: &HostFs, place: Place<'_>) -> Option<(Duration, Occupancy)> {
+    let occupancy = match place.visit(|| host.occupancy()) {
+        Ok(read) => read.ok()?,
+        Err(_) => host.statistics(NetFiles::OfProcess(place.process?)).ok()?.occupancy?,
+    };
+    Some((monotonic_now(), occupancy))
 }
 
 /// Reads what is needed to understand entries: the timeouts in force, and whether policies may have armed them.

@@ -1,4 +1,5 @@
-//! The order of a reading: what is cheap first, entries where it pays, counters once more at the end.
+//! The order of a reading: what is cheap first, the same again after the interval, and then entries where it pays. Entries
+//! last, because a dump frees the expired ones that it passes: a count after it has fallen by them.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,13 +14,12 @@ use crate::capabilities;
 use crate::choice::{Asked, Choice, choose};
 use crate::place::{Place, Unvisited};
 use crate::reader::{self, Reader};
-use crate::reading::{self, Moment};
+use crate::reading::{self, Course, Moment};
 use crate::{Depth, Error, Options, Target};
 
 pub(crate) struct Session<'a> {
     options: &'a Options,
     host: HostFs,
-    started: Duration,
     /// When the last of the first readings was made.
     read_at: Duration,
     places: Vec<Found>,
@@ -34,7 +34,6 @@ impl<'a> Session<'a> {
     pub(crate) fn begin(options: &'a Options) -> Result<Self, Error> {
         allow_many_open_files();
         let host = HostFs::new();
-        let started = monotonic_now();
         let discovery = host.namespaces();
         let mut unseen = discovery.unseen;
         let (places, asked) = match &options.target {
@@ -52,29 +51,47 @@ impl<'a> Session<'a> {
         }
         let snapshot = host_snapshot(&host, asked, &places, unseen);
         let mut session =
-            Self { options, host, started, read_at: started, places, asked, moments: Vec::new(), snapshot };
+            Self { options, host, read_at: monotonic_now(), places, asked, moments: Vec::new(), snapshot };
         session.read_first();
         Ok(session)
     }
 
-    /// Reads entries and, after the interval, the counters again.
+    /// Lets the interval pass and reads the counters again, then the entries.
     pub(crate) fn run(mut self, provisional: &mut dyn FnMut(&Snapshot)) -> Snapshot {
-        for place in 0..self.places.len() {
-            self.read_entries(place, provisional);
-        }
         if self.options.interval > Duration::ZERO {
-            // From the first reading on, so that a change is never of less than what was asked for.
-            std::thread::sleep((self.read_at + self.options.interval).saturating_sub(monotonic_now()));
-            self.read_again();
+            // From the last first reading on, so that a change is never of less than what was asked for.
+            let courses = self.watch(self.read_at + self.options.interval);
+            self.read_again(courses);
             // What the kernel logged meanwhile; where it cannot be read, that has been said.
             self.snapshot.log = self.host.kernel_log(monotonic_now()).ok().or(self.snapshot.log);
-            // Some may have dropped meanwhile: their entries are worth reading, or worth reading to the end.
-            for place in 0..self.places.len() {
-                self.read_entries(place, provisional);
-            }
+        }
+        let deadline = monotonic_now() + self.options.timeout;
+        for place in 0..self.places.len() {
+            self.read_entries(place, deadline, provisional);
         }
         self.let_the_slab_settle();
         self.snapshot
+    }
+
+    /// Counts the entries of those namespaces that are worth reading, ten times until `end` or each second.
+    fn watch(&self, end: Duration) -> Vec<Course> {
+        const LOOKS: u32 = 10;
+        const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+        let pause = (self.options.interval / LOOKS).min(LONGEST_PAUSE);
+        let mut courses = vec![Course::new(); self.places.len()];
+        let buckets = self.snapshot.limits.buckets;
+        let is_watched = |index: &usize| choose(&self.snapshot.namespaces[*index], self.asked, buckets) != Choice::Skip;
+        let watched: Vec<_> = (0..self.places.len()).filter(is_watched).collect();
+        let mut next = monotonic_now() + pause;
+        while next < end && !watched.is_empty() {
+            sleep_until(next);
+            next += pause;
+            for index in &watched {
+                courses[*index].extend(reading::count(&self.host, Place::of(&self.places[*index])));
+            }
+        }
+        sleep_until(end);
+        courses
     }
 
     /// A namespace that has just been removed leaves its entries in the slab for a moment. Where there are so many more
@@ -110,14 +127,14 @@ impl<'a> Session<'a> {
         limits.capacity = limits.capacity.or_else(|| self.snapshot.namespaces.iter().find_map(|ns| ns.capacity));
     }
 
-    fn read_again(&mut self) {
+    fn read_again(&mut self, courses: Vec<Course>) {
         if self.snapshot.module == ModuleState::Absent {
             return;
         }
-        for (index, found) in self.places.iter().enumerate() {
+        for ((index, found), course) in self.places.iter().enumerate().zip(courses) {
             let (moment, unseen) = reading::again(&self.host, Place::of(found));
             if let Some(moment) = moment {
-                moment.apply_to(&mut self.snapshot.namespaces[index], &self.moments[index]);
+                moment.apply_to(&mut self.snapshot.namespaces[index], &self.moments[index], &course);
             }
             // What could not be read the first time has been noted.
             let is_new = |gap: &Unseen| {
@@ -129,32 +146,16 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// When to stop reading entries, on the monotonic clock.
-    fn deadline(&self) -> Duration {
-        self.started + self.options.timeout
-    }
-
-    /// Reads the entries of a namespace where that is worth it and they are not known already.
-    fn read_entries(&mut self, index: usize, provisional: &mut dyn FnMut(&Snapshot)) {
+    /// Reads the entries of a namespace where that is worth it, until `deadline` on the monotonic clock.
+    fn read_entries(&mut self, index: usize, deadline: Duration, provisional: &mut dyn FnMut(&Snapshot)) {
         let ns = &self.snapshot.namespaces[index];
         let choice = match choose(ns, self.asked, self.snapshot.limits.buckets) {
+            Choice::Skip => return,
             Choice::All if self.options.depth != Depth::Precise => Choice::Sample,
             choice => choice,
         };
-        let known = ns.census.as_ref().map(|census| census.coverage);
-        let enough = match (choice, known) {
-            (Choice::Skip, _) | (_, Some(Coverage::Complete)) => true,
-            (Choice::Sample, known) => known.is_some(),
-            // Late, a part is better than a smaller part.
-            (Choice::All, known) => known.is_some() && monotonic_now() >= self.deadline(),
-        };
-        let refused = self
-            .snapshot
-            .unseen
-            .iter()
-            .any(|gap| gap.reading == Reading::Entries && gap.namespace.as_ref() == Some(&ns.namespace.name));
-        let Some(occupancy) = ns.occupancy.filter(|_| !enough && !refused) else { return };
-        if let Err(gap) = self.try_read_entries(index, choice, occupancy, provisional) {
+        let Some(occupancy) = ns.occupancy else { return };
+        if let Err(gap) = self.try_read_entries(index, choice, occupancy, deadline, provisional) {
             self.snapshot.unseen.push(gap);
         }
     }
@@ -164,6 +165,7 @@ impl<'a> Session<'a> {
         index: usize,
         choice: Choice,
         occupancy: Occupancy,
+        deadline: Duration,
         provisional: &mut dyn FnMut(&Snapshot),
     ) -> Result<(), Unseen> {
         let found = &self.places[index];
@@ -186,7 +188,6 @@ impl<'a> Session<'a> {
         (snapshot.timeouts, snapshot.policies) = (timeouts, policies);
         self.snapshot.unseen.extend(unseen);
 
-        let deadline = self.deadline();
         let mut reader = Reader::begin(&self.host, place, armings).map_err(failed)?;
         let mut coverage = reader.read(self.options.depth, occupancy, deadline).map_err(failed)?;
         let precise = Coverage::Sample { because: plimsoll_model::StoppedBecause::PreciseEnough };
@@ -200,6 +201,10 @@ impl<'a> Session<'a> {
         self.snapshot.limits.buckets = reader.buckets().or(self.snapshot.limits.buckets);
         Ok(())
     }
+}
+
+fn sleep_until(moment: Duration) {
+    std::thread::sleep(moment.saturating_sub(monotonic_now()));
 }
 
 fn needs(error: &reader::Error) -> String {

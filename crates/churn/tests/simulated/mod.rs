@@ -90,6 +90,10 @@ impl Traffic {
         Self { from_secs_ago, to_secs_ago, ..self }
     }
 
+    pub(crate) fn ports(self, first: u16, last: u16) -> Self {
+        Self { ports: (first, last), ..self }
+    }
+
     pub(crate) fn sources(self, sources: u64) -> Self {
         Self { sources, ..self }
     }
@@ -106,6 +110,7 @@ pub(crate) struct Simulated {
     /// How many are drawn; all where there is none.
     pub(crate) sample: Option<u64>,
     pub(crate) course: Vec<(Duration, Occupancy)>,
+    pub(crate) local_ports: Option<(u16, u16)>,
 }
 
 /// When simulated tables are read.
@@ -120,6 +125,7 @@ impl Simulated {
             capacity: 262_144,
             sample: None,
             course: Vec::new(),
+            local_ports: None,
         }
     }
 
@@ -172,9 +178,9 @@ impl Simulated {
 
     /// The namespace as it would be read.
     pub(crate) fn read(&mut self) -> NamespaceSnapshot {
-        // In the order of the hash, which is another for each table.
+        // In the order of the hash, which is another for each table and has nothing to do with when entries came.
         let mut entries: Vec<_> = self.entries.values().map(|(_, entry)| *entry).collect();
-        entries.sort_by_key(|entry| (entry.id, format!("{:?}", entry.original)));
+        entries.sort_unstable_by_key(|entry| (entry.id, entry.original.source));
         let armings = Armings::in_force(&self.timeouts, Policies::None, u32::MAX);
         let mut counting = Counting::new(armings);
         let all = entries.len() as u64;
@@ -203,7 +209,7 @@ impl Simulated {
             expectations: Some(0),
             timeouts: self.timeouts.clone(),
             policies: Policies::None,
-            settings: NetworkSettings::default(),
+            settings: NetworkSettings { local_ports: self.local_ports, ..NetworkSettings::default() },
             counters: None,
             change,
             tracking: Answer::Yes,

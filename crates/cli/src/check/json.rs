@@ -1,6 +1,7 @@
 //! The JSON document of `check`. `docs/json.md` describes every key; what is here never changes its meaning within a
 //! schema version.
 
+use plimsoll_churn::{Churn, churn};
 use plimsoll_diagnose::bytes_per_entry;
 use plimsoll_model::{
     Capabilities, Elsewhere, Finding, Host, KernelLog, Limits, ModuleState, NamespaceSnapshot, Range, Scope, Slab,
@@ -37,6 +38,8 @@ struct Namespace<'a> {
     /// Occupancy over capacity; null without a limit, or where either was not read.
     utilization: Option<f64>,
     bytes_per_entry: Range,
+    /// What happened and where it leads; null where the entries were not read.
+    churn: Option<Churn>,
 }
 
 /// The document where nothing could be read.
@@ -74,6 +77,7 @@ impl<'a> Document<'a> {
                     reading,
                     utilization: reading.utilization(),
                     bytes_per_entry: bytes_per_entry(snapshot.slab, reading),
+                    churn: churn(reading),
                 })
                 .collect(),
             elsewhere: &snapshot.elsewhere,

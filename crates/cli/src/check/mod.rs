@@ -1,6 +1,7 @@
 //! `plimsoll check`: one reading, one verdict.
 
 mod census;
+mod churn;
 mod detail;
 mod json;
 mod text;
@@ -51,6 +52,10 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Verdict> {
             output::write_progress(&text::provisional(snapshot, findings), arguments.color);
         }
     };
+    if let Some(watched) = arguments.watch_for.filter(|_| !arguments.json && !arguments.quiet) {
+        let secs = watched.as_secs_f64();
+        output::write_progress(&format!("Watching for {secs} s how many entries there are ...\n"), arguments.color);
+    }
     let Checked { snapshot, findings } =
         Checked::read(&options(arguments), &mut write_provisional).inspect_err(|error| {
             if arguments.json {
@@ -82,5 +87,6 @@ fn options(arguments: &CheckArguments) -> Options {
         "all" => Target::All,
         name => Target::Named(name.to_string()),
     };
-    Options { target, interval: arguments.interval, depth, timeout: arguments.timeout }
+    let interval = arguments.watch_for.unwrap_or(arguments.interval);
+    Options { target, interval, depth, timeout: arguments.timeout }
 }

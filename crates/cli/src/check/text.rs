@@ -4,9 +4,9 @@ use anstyle::{AnsiColor, Style};
 use plimsoll_diagnose::words::{duration, grouped, percent};
 use plimsoll_model::{Answer, Counter, Finding, NamespaceSnapshot, Relation, Severity, Snapshot, Verdict};
 
-use super::census;
 use super::detail::Detail;
 use super::wrap::paragraph;
+use super::{census, churn};
 
 /// Namespaces that are listed where not everything is asked for: the fullest.
 const NAMESPACES_SHOWN: usize = 5;
@@ -36,6 +36,7 @@ pub(crate) fn render(snapshot: &Snapshot, findings: &[Finding], detail: Detail) 
     }
     for ns in snapshot.namespaces.iter().filter(|ns| is_worth_a_census(ns, &told, detail)) {
         text.push_str(&census::render(ns, detail));
+        text.push_str(&churn::render(ns, detail));
     }
     if !told.is_empty() || detail == Detail::Everything {
         text.push_str(&namespaces(snapshot, findings, detail));

@@ -1,0 +1,246 @@
+//! The stated intervals hold the truth as often as they say: over many seeded tables of known traffic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
+
+mod simulated;
+
+use plimsoll_churn::{Outlook, Series, Timeline, TimelineCourse, churn, flow};
+use plimsoll_model::{NamespaceSnapshot, Status};
+use simulated::{Random, Simulated, Traffic};
+
+const DRAWS: u64 = 500;
+/// What is promised is 95 %; the draws are finite.
+const COVERED: f64 = 0.93;
+
+/// How often something held.
+#[derive(Debug, Default)]
+struct Tally {
+    held: u32,
+    of: u32,
+    first_miss: Option<String>,
+}
+
+impl Tally {
+    fn add(&mut self, holds: impl Into<bool>, told: impl FnOnce() -> String) {
+        let holds = holds.into();
+        self.of += 1;
+        self.held += u32::from(holds);
+        if !holds && self.first_miss.is_none() {
+            self.first_miss = Some(told());
+        }
+    }
+
+    fn judge(&self, what: &str) {
+        let share = f64::from(self.held) / f64::from(self.of);
+        println!("{what}: {} of {} ({:.1} %)", self.held, self.of, share * 100.0);
+        assert!(self.of >= 500, "{what}: only {} were judged", self.of);
+        assert!(share >= COVERED, "{what}: {} of {}; for one, {:?}", self.held, self.of, self.first_miss);
+    }
+}
+
+fn timeline(ns: &NamespaceSnapshot, series: Series) -> Timeline {
+    let told = churn(ns).unwrap();
+    told.timelines.into_iter().find(|timeline| timeline.series == series).unwrap()
+}
+
+/// Three phases of rates between 2 and 32 a second, the oldest first: from and to (seconds ago), and the rate.
+fn phases(random: &mut Random, timeout_secs: f64) -> [(f64, f64, f64); 3] {
+    let mut rate = || 2.0 * 16.0_f64.powf(random.unit());
+    let third = timeout_secs / 3.0;
+    [(timeout_secs, 2.0 * third, rate()), (2.0 * third, third, rate()), (third, 0.0, rate())]
+}
+
+/// Judges each bin that lies within one phase.
+fn judge_bins(tally: &mut Tally, timeline: &Timeline, phases: &[(f64, f64, f64)]) {
+    let TimelineCourse::Bins(bins) = &timeline.course else { panic!("{timeline:?}") };
+    for bin in bins {
+        let within = |(from, to, _): &&(f64, f64, f64)| {
+            f64::from(bin.to_secs_ago) <= *from && f64::from(bin.from_secs_ago) >= *to
+        };
+        if let Some((_, _, truth)) = phases.iter().find(within) {
+            tally.add(bin.per_sec.covers(*truth), || format!("{truth} in {bin:?}"));
+        }
+    }
+}
+
+fn judge_timelines(what: &str, traffic: Traffic, series: Series, prepare: impl Fn(&mut Simulated)) {
+    let mut tally = Tally::default();
+    for seed in 0..DRAWS {
+        let mut table = Simulated::new(seed);
+        prepare(&mut table);
+        let timeout_secs = f64::from(table.timeouts.get_secs(traffic.timeout).unwrap());
+        let phases = phases(&mut table.random, timeout_secs);
+        for (from, to, per_sec) in phases {
+            table.arrive(traffic.between(from, to), per_sec);
+        }
+        judge_bins(&mut tally, &timeline(&table.read(), series), &phases);
+    }
+    tally.judge(what);
+}
+
+#[test]
+fn rates_of_closes_read_whole() {
+    judge_timelines("closes, all entries", Traffic::closes(), Series::Closes, |_| {});
+}
+
+#[test]
+fn rates_of_closes_from_a_sample() {
+    judge_timelines("closes, 500 entries drawn", Traffic::closes(), Series::Closes, |table| {
+        table.sample = Some(500);
+    });
+}
+
+#[test]
+fn rates_of_unanswered_udp() {
+    judge_timelines("unanswered UDP", Traffic::udp(), Series::OneWayUdp, |_| {});
+}
+
+#[test]
+fn rates_by_timestamp() {
+    judge_timelines("new flows by timestamp", Traffic::closes(), Series::NewFlows, |_| {});
+}
+
+#[test]
+fn rates_where_ports_are_used_again_at_random() {
+    let one_client = Traffic::closes().sources(1).ports(40_000, 41_999);
+    judge_timelines("closes over 2,000 ports", one_client, Series::Closes, |table| {
+        table.local_ports = Some((40_000, 41_999));
+    });
+}
+
+#[test]
+fn rates_where_one_client_in_thirty_sends_its_last_ack_again() {
+    let mut tally = Tally::default();
+    for seed in 0..DRAWS {
+        let mut table = Simulated::new(seed);
+        let phases = phases(&mut table.random, 120.0);
+        for (from, to, per_sec) in phases {
+            // Those whose ACK was lost are armed again by the FIN that comes again: half a second later at most, twice.
+            table.arrive(Traffic::closes().between(from, to), per_sec * 29.0 / 30.0);
+            let late = (from - 0.5).max(0.0);
+            table.arrive(Traffic::closes().between(late, (to - 0.5).max(0.0)), per_sec / 30.0);
+        }
+        judge_bins(&mut tally, &timeline(&table.read(), Series::Closes), &phases);
+    }
+    tally.judge("closes, some armed again");
+}
+
+#[test]
+fn the_rate_of_now_and_the_level_that_it_leads_to() {
+    let (mut rates, mut levels) = (Tally::default(), Tally::default());
+    for seed in 0..DRAWS {
+        let mut table = Simulated::new(seed);
+        let [_, _, (_, _, closes)] = phases(&mut table.random, 120.0);
+        let [_, (_, _, syns), (_, _, before)] = phases(&mut table.random, 120.0);
+        if seed % 2 == 0 {
+            table.sample = Some(500);
+        }
+        table.arrive(Traffic::closes().between(120.0, 30.0), before);
+        table.arrive(Traffic::closes().between(30.0, 0.0), closes);
+        table.arrive(Traffic::syns().between(30.0, 0.0), syns);
+        let ns = table.read();
+        let told = flow(&ns, &|_| true).unwrap();
+        let (per_sec, level) = (told.per_sec.unwrap(), told.tends_to.unwrap());
+        rates.add(per_sec.covers(closes + syns), || format!("{} in {per_sec:?}", closes + syns));
+        // In so long a time all is new: what came in the last two minutes, and what gc has not freed yet, which
+        // passes every minute and passed this long ago.
+        let since_gc = 60.0 * table.random.unit();
+        let counted = poisson(&mut table.random, (closes + syns) * (120.0 + since_gc));
+        levels.add(level.covers(counted), || format!("{counted} in {level:?}"));
+        match churn(&ns).unwrap().outlook {
+            Outlook::LevelsOff { entries, .. } => assert_eq!(entries, level, "both tell the same"),
+            other => panic!("{other:?} where {level:?}"),
+        }
+    }
+    rates.judge("rate now");
+    levels.judge("level");
+}
+
+#[test]
+fn the_time_until_it_is_full() {
+    let mut tally = Tally::default();
+    for seed in 0..DRAWS {
+        let mut table = Simulated::new(seed);
+        table.capacity = 2_000;
+        table.sample = (seed % 2 == 0).then_some(300);
+        let per_sec = 22.0 + 30.0 * table.random.unit();
+        let began = 12.0 + 15.0 * table.random.unit();
+        let came = table.arrive(Traffic::syns().between(began, 0.0), per_sec);
+        let ns = table.read();
+        let Outlook::FullIn { secs, at_least_secs, at_most_secs, .. } = churn(&ns).unwrap().outlook else {
+            panic!("{per_sec} for {began}: {:?}", churn(&ns))
+        };
+        assert!(at_least_secs <= secs && at_most_secs.is_none_or(|most| secs <= most));
+        let mut truth = 0.0;
+        for _ in came..u64::from(table.capacity) {
+            truth -= table.random.unit().ln() / per_sec;
+        }
+        let holds = at_least_secs <= truth && at_most_secs.is_none_or(|most| truth <= most);
+        tally.add(holds, || format!("{truth} in {at_least_secs} to {at_most_secs:?}"));
+    }
+    tally.judge("time until full");
+}
+
+#[test]
+fn the_level_of_a_client_that_runs_out_of_ports() {
+    let mut tally = Tally::default();
+    for seed in 0..DRAWS {
+        let mut table = Simulated::new(seed);
+        table.local_ports = Some((40_000, 41_999));
+        let client = Traffic::closes().sources(1).ports(40_000, 41_999);
+        table.arrive(client.between(20.0, 0.0), 60.0);
+        let level = flow(&table.read(), &|_| true).unwrap().tends_to.unwrap();
+        let mut later = Simulated::new(seed + DRAWS);
+        later.arrive(client.between(120.0, 0.0), 60.0);
+        let truth = later.len() as f64;
+        tally.add(level.covers(truth), || format!("{truth} in {level:?}"));
+    }
+    tally.judge("level over 2,000 ports");
+}
+
+#[test]
+fn a_leak_is_told_by_the_slope_and_what_stays_is_not_called_one() {
+    let (mut leaks, mut stays) = (Tally::default(), Tally::default());
+    for seed in 0..DRAWS {
+        for (leak_per_sec, tally) in [(40.0, &mut leaks), (0.0, &mut stays)] {
+            let mut table = Simulated::new(seed);
+            table.capacity = 20_000;
+            let status = Status::SEEN_REPLY.and(Status::ASSURED);
+            let established = Traffic { status, ..Traffic::established() };
+            table.arrive(established.between(300.0, 0.0), 5.0);
+            table.arrive(Traffic::closes().between(120.0, 0.0), 10.0);
+            let mut count = table.len() as f64 - 30.0 * leak_per_sec;
+            for second in 0..=30_u32 {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+                let counted = plimsoll_model::Occupancy(count as u32);
+                table.course.push((std::time::Duration::from_secs(second.into()), counted));
+                // Closes come, and no expired entry goes before gc does.
+                count += poisson(&mut table.random, leak_per_sec + 10.0);
+            }
+            let ns = table.read();
+            let told = churn(&ns).unwrap();
+            let is_growth = match &told.outlook {
+                Outlook::NotKnown { because } => because.contains("grows by"),
+                Outlook::FullIn { .. } => true,
+                _ => false,
+            };
+            tally.add(is_growth == (leak_per_sec > 0.0), || format!("{:?}", told.outlook));
+        }
+    }
+    leaks.judge("a leak is seen");
+    stays.judge("none is invented");
+}
+
+/// A Poisson variable; near the normal distribution for such means.
+fn poisson(random: &mut Random, mean: f64) -> f64 {
+    if mean > 1_000.0 {
+        let normal = (-2.0 * random.unit().ln()).sqrt() * (std::f64::consts::TAU * random.unit()).cos();
+        return (mean + normal * mean.sqrt()).round();
+    }
+    let mut came = 0.0;
+    let mut at = -random.unit().ln();
+    while at < mean {
+        came += 1.0;
+        at -= random.unit().ln();
+    }
+    came
+}

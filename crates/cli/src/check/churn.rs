@@ -1,0 +1,124 @@
+//! What happened to a table in the last minutes, and where its number of entries leads, for people.
+
+use anstyle::Style;
+use plimsoll_churn::{Assumption, Bin, Caveat, Direction, Outlook, Timeline, TimelineCourse, churn};
+use plimsoll_diagnose::words::{duration, grouped, percent, rate};
+use plimsoll_model::{Interval, NamespaceSnapshot};
+
+use super::detail::Detail;
+use super::wrap::paragraph;
+
+/// Share of the entries drawn from which a timeline is worth a line.
+const WORTH_A_LINE: f64 = 0.05;
+
+/// The timelines and the outlook of a namespace; empty where its entries were not read.
+pub(crate) fn render(ns: &NamespaceSnapshot, detail: Detail) -> String {
+    let (Some(churn), Some(census)) = (churn(ns), &ns.census) else { return String::new() };
+    let bold = Style::new().bold();
+    let drawn = census.drawn.len() as f64;
+    let is_told = |timeline: &&Timeline| detail == Detail::Everything || timeline.drawn as f64 >= WORTH_A_LINE * drawn;
+    let told: Vec<_> = churn.timelines.iter().filter(is_told).collect();
+    let mut text = String::new();
+    if !told.is_empty() {
+        text.push_str(&format!(
+            "{bold}What happened in {}{bold:#} (a second, the latest first; ranges at 95%)\n",
+            ns.namespace.name
+        ));
+    }
+    for timeline in told {
+        text.push_str(&line(timeline));
+    }
+    text.push_str(&paragraph("Where it leads: ", &outlook(&churn.outlook)));
+    text
+}
+
+fn line(timeline: &Timeline) -> String {
+    let name = timeline.series.words();
+    let bins = match &timeline.course {
+        TimelineCourse::NotKnown(because) => {
+            return paragraph(&format!("  {name}: "), &format!("not known: {because}"));
+        }
+        TimelineCourse::Bins(bins) => bins,
+    };
+    let width_secs = bins.iter().map(|bin| bin.to_secs_ago - bin.from_secs_ago).max().unwrap_or(0);
+    let rates: Vec<_> = bins.iter().map(per_sec).collect();
+    let notes: Vec<_> = timeline.caveats.iter().filter_map(|caveat| note(*caveat)).collect();
+    let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
+    paragraph(&format!("  {name}, {} each: ", duration(width_secs.into())), &(rates.join(", ") + &notes))
+}
+
+/// A number, or a range where a number would promise too much.
+fn per_sec(bin: &Bin) -> String {
+    const PRECISE: f64 = 0.25;
+    let Interval { low, value, high } = bin.per_sec;
+    if bin.drawn == 0 && high < 1.0 {
+        "0".to_string()
+    } else if bin.per_sec.half_width() <= PRECISE * value || high < 1.0 {
+        rate(value)
+    } else {
+        format!("{}–{}", rate(low), rate(high))
+    }
+}
+
+/// What a reader would otherwise be misled by; what is always so is in the documents.
+const fn note(caveat: Caveat) -> Option<&'static str> {
+    match caveat {
+        Caveat::PortsUsedAgain => Some("ports are used again and older entries are gone: ranges allow for it"),
+        Caveat::EarlyDrop => Some("early_drop has killed some: there were more"),
+        Caveat::GcPressure => Some("gc has killed some under pressure: there were more"),
+        Caveat::ArmedAgainByStragglers | Caveat::DatedByLastPacket | Caveat::ExpiredAreGone => None,
+    }
+}
+
+fn outlook(outlook: &Outlook) -> String {
+    match outlook {
+        Outlook::Full => "full now".to_string(),
+        Outlook::LevelsOff { direction, entries, utilization, within_secs, assuming } => {
+            let way = match direction {
+                Direction::Rises => "rises to",
+                Direction::Falls => "falls to",
+                Direction::Stays => "stays at about",
+            };
+            let share = utilization.map_or(String::new(), |utilization| format!("{}, ", percent(utilization.value)));
+            let when = match direction {
+                Direction::Stays => String::new(),
+                Direction::Rises | Direction::Falls => format!(" within {}", about(*within_secs)),
+            };
+            let (value, low, high) = (whole(entries.value), whole(entries.low), whole(entries.high));
+            format!("{way} {value} entries ({share}{low}–{high}){when}{}", resting_on(assuming))
+        }
+        Outlook::FullIn { secs, at_least_secs, at_most_secs, assuming } => {
+            let most = at_most_secs.map_or("or never".to_string(), |secs| format!("at most {}", about(secs)));
+            let least = about(at_least_secs.max(0.0));
+            format!("full in about {} (at least {least}, {most}){}", about(*secs), resting_on(assuming))
+        }
+        Outlook::NotKnown { because } => format!("not known: {because}"),
+    }
+}
+
+fn resting_on(assumption: &Assumption) -> String {
+    match assumption {
+        Assumption::Nothing => String::new(),
+        Assumption::UndatedStay { share } => {
+            format!(", if the {} whose time held is not known stay as many", percent(*share))
+        }
+        Assumption::UndatedGrow { per_sec, .. } => {
+            let (low, high) = (per_sec.low.round(), per_sec.high.round());
+            format!(", if what is held for a time not known goes on to change by {low} to {high} entries a second")
+        }
+    }
+}
+
+fn whole(entries: f64) -> String {
+    // Two digits more than are known tell nothing.
+    let unit = 10.0_f64.powf((entries.max(1.0).log10().floor() - 2.0).max(0.0));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of entries")]
+    let rounded = ((entries / unit).round() * unit) as u64;
+    grouped(rounded)
+}
+
+fn about(secs: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of seconds, not negative")]
+    let secs = secs.ceil() as u64;
+    duration(secs)
+}

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use plimsoll_ctnetlink::NewEntry;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Why the lab could not do something.
 #[derive(Debug, thiserror::Error)]
@@ -173,7 +174,7 @@ pub(crate) fn is_of_a_lab(name: &str) -> bool {
 }
 
 /// What to do where a program is missing.
-fn needed(answer: &str, program: &str) -> String {
+pub(crate) fn needed(answer: &str, program: &str) -> String {
     let package = match program {
         "ip" => "iproute2",
         "nft" => "nftables",
@@ -194,9 +195,20 @@ fn sweep() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let maker = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').nth(1));
         if maker.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            end_servers(&name);
             remove(&name);
         }
     }
+}
+
+/// Ends the servers that a killed run left in its namespace, and removes their folder.
+fn end_servers(name: &str) {
+    let inside = run("ip", &["netns", "pids", name], "").unwrap_or_default();
+    for pid in inside.lines().filter_map(|pid| Pid::from_raw(pid.trim().parse().ok()?)) {
+        // It may have ended meanwhile.
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    drop(fs::remove_dir_all(crate::proxy::folder_of(name)));
 }
 
 fn remove(name: &str) {

@@ -74,6 +74,12 @@ pub fn volume(scenario: &Scenario, seed: u64, size: Size) -> Result<Volume, Refu
     if secs > MOST_SECS {
         return Err(Refusal::TooLong { secs });
     }
+    if let Some(proxy) = &scenario.proxy {
+        let requests = proxy.requests_per_sec(size) * scenario.play.lasts.as_secs_f64();
+        if requests > f64::from(MOST_FLOWS) {
+            return Err(Refusal::TooLarge);
+        }
+    }
     let mut schedule = Schedule::new(scenario, seed, size);
     let packets = schedule.by_ref().take(MOST_PACKETS + 1).count();
     let flows = schedule.flows_begun();

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use plimsoll_ctnetlink::{Counter, Dump, Status, Unknowns, cpu_statistics};
-use plimsoll_lab::{Played, Router};
+use plimsoll_lab::{Played, Stage};
 use plimsoll_scenario::{Amount, Needs, Scenario};
 
 /// What is in the table after a scenario was played.
@@ -40,10 +40,10 @@ fn play(name: &str, size: f64, secs: u64) -> Table {
     for standing in &mut scenario.standing {
         standing.amount = Amount::Count(standing.count(size, CAPACITY));
     }
-    let router = Router::build(&scenario).unwrap();
-    router.fill(&scenario.standing, 1, "1".parse().unwrap()).unwrap();
-    let played = router.play(&scenario, 1, size, &AtomicBool::new(false)).unwrap();
-    router.namespace().enter(|| read(played)).unwrap()
+    let stage = Stage::build(&scenario).unwrap();
+    stage.fill(&scenario, 1, "1".parse().unwrap()).unwrap();
+    let played = stage.play(&scenario, 1, size, &AtomicBool::new(false)).unwrap();
+    stage.namespace().enter(|| read(played)).unwrap()
 }
 
 fn read(played: Played) -> Table {
@@ -182,6 +182,18 @@ fn full_tables_hold_what_they_are_said_to_hold() {
     assert!(half_open.assured_share() < 0.01);
     let queries = play("chain-cap", 0.2, 1);
     queries.is_mostly("udp -", 0.99);
+}
+
+#[test]
+fn a_proxy_has_many_connections_or_few_as_it_is_configured() {
+    let churning = play("proxy-without-keepalive", 0.5, 3);
+    churning.is_clean();
+    churning.is_mostly("tcp TIME_WAIT", 0.9);
+    assert!(churning.entries > churning.played.flows * 8 / 10, "{} of {}", churning.entries, churning.played.flows);
+    let keeping = play("proxy-with-keepalive", 0.5, 3);
+    keeping.is_clean();
+    assert!((50..200).contains(&keeping.entries), "{:?}", keeping.states);
+    assert_eq!(keeping.played.flows, 1200);
 }
 
 #[test]

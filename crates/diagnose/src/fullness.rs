@@ -169,7 +169,7 @@ impl<'a> Fullness<'a> {
             },
             Harm::Carried => format!("the table is nearly full of entries that the kernel can evict: {fill}"),
             Harm::Filling | Harm::WillFill => match self.full_soon {
-                Some(soon) => format!("the table will be full in {}: {fill}", soon.words()),
+                Some(soon) => format!("the table will be full in about {}: {fill}", duration(rounded(soon.secs))),
                 None => format!("the table is filling: {fill}"),
             },
         }
@@ -229,8 +229,7 @@ impl<'a> Fullness<'a> {
             ));
         }
         if let Some(soon) = self.full_soon {
-            let text = format!("at the present rate and the timeouts in force it is full in {}", soon.words());
-            evidence.push(number("full_in_secs", soon.secs, text));
+            evidence.push(number("full_in_secs", soon.secs, soon.words()));
         }
         if let Some(logged) = self.logged {
             evidence.push(log::evidence(&logged));
@@ -316,8 +315,16 @@ fn full_soon(ns: &NamespaceSnapshot) -> Option<FullSoon> {
 
 impl FullSoon {
     fn words(self) -> String {
-        let at_most = self.at_most_secs.map_or("never".to_string(), |secs| duration(rounded(secs)));
-        format!("about {} ({} to {at_most})", duration(rounded(self.secs)), duration(rounded(self.at_least_secs)))
+        let secs = |secs: f64| duration(rounded(secs));
+        let latest = match self.at_most_secs {
+            Some(at_most) => format!("{} at the latest", secs(at_most)),
+            None => "or it levels off just below the limit".to_string(),
+        };
+        format!(
+            "at the present rate and the timeouts in force it is full in about {}: {} at the earliest, {latest}",
+            secs(self.secs),
+            secs(self.at_least_secs)
+        )
     }
 }
 

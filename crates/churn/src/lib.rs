@@ -21,7 +21,7 @@ mod timeline;
 
 pub use arming::Arming;
 pub use flow::{Flow, flow};
-pub use outlook::{Assumption, Direction, Outlook};
+pub use outlook::{Assumption, Direction, Needs, Outlook};
 pub use series::Series;
 pub use timeline::{Bin, Caveat, Timeline, TimelineCourse};
 

@@ -45,7 +45,19 @@ pub enum Outlook {
     NotKnown {
         /// Why.
         because: String,
+        /// What would tell more.
+        needs: Needs,
     },
+}
+
+/// What it takes to say where a number leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Needs {
+    /// Entries counted for longer: half a minute shows slopes that a second does not.
+    LongerWatch,
+    /// Nothing that a reading could do.
+    Time,
 }
 
 /// Which way a number goes.
@@ -88,39 +100,42 @@ pub(crate) fn outlook(ns: &NamespaceSnapshot, table: &Table<'_>) -> Outlook {
         return Outlook::Full;
     }
     if let Homogeneity::GcPressure { .. } | Homogeneity::Uneven { .. } = table.census.homogeneity {
-        return not_known(
-            "parts of the table differ: it is being cleared under pressure, or changed while it was read",
-        );
+        let because = "parts of the table differ: it is being cleared under pressure, or changed while it was read";
+        return Outlook::NotKnown { because: because.to_string(), needs: Needs::Time };
     }
     let mut course = Course::of(table);
     let now = course.entries_in(0.0).value;
-    let residual = residual(ns, table, &course);
     let undated = course.undated();
-    let grows = residual.is_some_and(|residual| residual.low > 0.0 || residual.high < 0.0);
-    let assuming = if undated == 0.0 && !grows {
-        Assumption::Nothing
-    } else if let Some(per_sec) = residual.filter(|_| grows || undated > MOST_UNDATED * now) {
-        course.growth_per_sec = per_sec;
-        Assumption::UndatedGrow { per_sec, for_secs: 2.0 * longest_hold_secs(table) }
-    } else if undated > MOST_UNDATED * course.entries_in(course.settles_secs()).value {
-        return not_known(&format!("{}, and how long those are held one reading cannot tell", most_undated(table)));
-    } else {
-        Assumption::UndatedStay { share: undated / now }
+    let residual = residual(ns, table, &course);
+    let moves = |residual: &Interval| residual.low > 0.0 || residual.high < 0.0;
+    let assuming = match residual {
+        Some(per_sec) if moves(&per_sec) || undated > MOST_UNDATED * now => {
+            course.growth_per_sec = per_sec;
+            Assumption::UndatedGrow { per_sec, for_secs: 2.0 * longest_hold_secs(table) }
+        }
+        _ if undated == 0.0 => Assumption::Nothing,
+        _ if undated <= MOST_UNDATED * course.entries_in(course.settles_secs()).value => {
+            Assumption::UndatedStay { share: undated / now }
+        }
+        _ => {
+            let because = format!("{}, and how long those are held one reading cannot tell", most_undated(table));
+            return Outlook::NotKnown { because, needs: Needs::LongerWatch };
+        }
     };
-    lead(&course, assuming, now, limit)
+    lead(&course, assuming, now, limit, watched_secs(ns))
 }
 
-/// Follows the course to its end, or to the limit.
-fn lead(course: &Course, assuming: Assumption, now: f64, limit: Option<f64>) -> Outlook {
+/// Follows the course as far as it may be followed, or to the limit.
+fn lead(course: &Course, assuming: Assumption, now: f64, limit: Option<f64>, watched_secs: f64) -> Outlook {
     const STEPS: u32 = 240;
     const SETTLED: f64 = 0.02;
-    /// Of the capacity.
-    const UNCERTAIN: f64 = 0.25;
-    let settles = course.settles_secs().max(1.0);
-    let (until, goes_on) = match assuming {
-        Assumption::UndatedGrow { per_sec, for_secs } if per_sec.low > 0.0 => (for_secs, true),
-        Assumption::UndatedGrow { for_secs, .. } => (settles.min(for_secs.max(1.0)), false),
-        Assumption::Nothing | Assumption::UndatedStay { .. } => (settles, false),
+    /// So many times as long as it was watched, a slope is carried on where there is nothing to settle.
+    const CARRIED_ON: f64 = 10.0;
+    let settles = course.settles_secs().max(CARRIED_ON * watched_secs).max(1.0);
+    let until = match assuming {
+        Assumption::UndatedGrow { per_sec, for_secs } if per_sec.low > 0.0 => for_secs.max(1.0),
+        Assumption::UndatedGrow { for_secs, .. } => settles.min(for_secs.max(1.0)),
+        Assumption::Nothing | Assumption::UndatedStay { .. } => settles,
     };
     let times = (1..=STEPS).map(|step| until * f64::from(step) / f64::from(STEPS));
     let path: Vec<_> = times.map(|secs| (secs, course.entries_in(secs))).collect();
@@ -133,36 +148,54 @@ fn lead(course: &Course, assuming: Assumption, now: f64, limit: Option<f64>) -> 
         return Outlook::FullIn { secs, at_least_secs, at_most_secs: reaches(&|entries| entries.low), assuming };
     }
     let level = course.entries_in(until);
-    if goes_on {
-        let Assumption::UndatedGrow { per_sec, .. } = assuming else { return not_known("it grows") };
-        return not_known(&format!(
-            "what cannot be dated grows by {:.0} to {:.0} entries a second, and entries were not seen to be held for \
-             longer than {:.0} s",
-            per_sec.low,
-            per_sec.high,
-            until / 2.0
-        ));
-    }
-    if limit.is_some_and(|limit| level.half_width() > UNCERTAIN * limit) {
-        return not_known(&format!("between {:.0} and {:.0} entries in {until:.0} s", level.low, level.high));
+    if let Some((because, needs)) = doubt(&assuming, &level, until, settles, limit) {
+        return Outlook::NotKnown { because, needs };
     }
     let off = |entries: &Interval| (entries.value - level.value).abs() > SETTLED * level.value.max(1.0);
     let within_secs = path.iter().rev().find(|(_, entries)| off(entries)).map_or(0.0, |(secs, _)| *secs);
-    Outlook::LevelsOff {
-        direction: match () {
-            () if level.low > now => Direction::Rises,
-            () if level.high < now => Direction::Falls,
-            () => Direction::Stays,
-        },
-        entries: level,
-        utilization: limit.map(|limit| Interval {
-            low: level.low / limit,
-            value: level.value / limit,
-            high: level.high / limit,
-        }),
-        within_secs,
-        assuming,
+    let direction = if level.low > now {
+        Direction::Rises
+    } else if level.high < now {
+        Direction::Falls
+    } else {
+        Direction::Stays
+    };
+    let of = |limit: f64| Interval { low: level.low / limit, value: level.value / limit, high: level.high / limit };
+    Outlook::LevelsOff { direction, entries: level, utilization: limit.map(of), within_secs, assuming }
+}
+
+/// Why a level that was worked out is nothing to state.
+fn doubt(
+    assuming: &Assumption,
+    level: &Interval,
+    until: f64,
+    settles: f64,
+    limit: Option<f64>,
+) -> Option<(String, Needs)> {
+    /// Of the capacity.
+    const UNCERTAIN: f64 = 0.25;
+    let held = format!("entries were not seen to be held for longer than {:.0} s", until / 2.0);
+    match assuming {
+        Assumption::UndatedGrow { per_sec, .. } if per_sec.low > 0.0 => {
+            let (low, high) = (per_sec.low, per_sec.high);
+            Some((
+                format!("what cannot be dated grows by {low:.0} to {high:.0} entries a second, and {held}"),
+                Needs::Time,
+            ))
+        }
+        Assumption::UndatedGrow { .. } if until < settles => {
+            Some((format!("how long most are held cannot be told, and {held}"), Needs::Time))
+        }
+        _ if limit.is_some_and(|limit| level.half_width() > UNCERTAIN * limit) => Some((
+            format!("between {:.0} and {:.0} entries in {until:.0} s", level.low, level.high),
+            Needs::LongerWatch,
+        )),
+        _ => None,
     }
+}
+
+fn watched_secs(ns: &NamespaceSnapshot) -> f64 {
+    ns.change.as_ref().map_or(0.0, |change| change.over.as_secs_f64())
 }
 
 /// What the entries that cannot be dated gain a second: what the count really grew by, less what came and can be dated,
@@ -202,8 +235,4 @@ fn most_undated(table: &Table<'_>) -> String {
     }
     let Some((state, count)) = states.into_iter().max_by_key(|(_, count)| *count) else { return "some".to_string() };
     format!("{:.0}% are {state}", 100.0 * count as f64 / table.drawn().max(1) as f64)
-}
-
-fn not_known(because: &str) -> Outlook {
-    Outlook::NotKnown { because: because.to_string() }
 }

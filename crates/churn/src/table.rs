@@ -7,6 +7,7 @@ use plimsoll_model::{Census, Coverage, Drawn, Entry, Interval, NamespaceSnapshot
 use crate::Series;
 use crate::dating::{Dated, Dating};
 use crate::lag::LAG_SECS;
+use crate::poisson;
 use crate::ports::{PortSpace, Triple, Weight, weigh};
 
 /// The entries of a table, or a part of them.
@@ -73,9 +74,9 @@ impl<'a> Table<'a> {
 }
 
 /// How many live entries each drawn one stands for. A sample knows only how many entries the kernel counts, expired ones
-/// among them. Those wait for gc no longer than it takes to come by: at the rate at which entries expire next.
+/// among them, which wait until gc comes by. That they came to expire as fast as the next ones will is assumed.
 fn per_drawn(census: &Census) -> Interval {
-    const SOON_SECS: u32 = 30;
+    const NEXT_SECS: u32 = 5;
     let drawn = census.drawn.len() as f64;
     if drawn == 0.0 {
         return Interval::exact(1.0);
@@ -84,8 +85,15 @@ fn per_drawn(census: &Census) -> Interval {
     if census.coverage == Coverage::Complete {
         return Interval::exact(counted / drawn);
     }
-    let soon = census.drawn.iter().filter(|drawn| drawn.entry.remaining_secs.is_some_and(|secs| secs < SOON_SECS));
-    let expire_per_sec = soon.count() as f64 / drawn / f64::from(SOON_SECS);
-    let live = |lag_secs: f64| (counted / (1.0 + expire_per_sec * lag_secs)).max(census.live.low as f64) / drawn;
-    Interval { low: live(LAG_SECS.high), value: live(LAG_SECS.value), high: live(LAG_SECS.low) }
+    let next = census.drawn.iter().filter(|drawn| drawn.entry.remaining_secs.is_some_and(|secs| secs < NEXT_SECS));
+    let next = next.count() as u64;
+    let live = |next: f64, lag_secs: f64| {
+        let expired = next / f64::from(NEXT_SECS) * lag_secs;
+        (counted * drawn / (drawn + expired)).max(census.live.low as f64) / drawn
+    };
+    Interval {
+        low: live(poisson::expected(next).1, LAG_SECS.high),
+        value: live(next as f64, LAG_SECS.value),
+        high: live(0.0, LAG_SECS.low),
+    }
 }

@@ -33,6 +33,15 @@ fn a_storm_that_began_8_s_ago_has_its_full_rate_at_once() {
 }
 
 #[test]
+fn a_storm_that_has_not_begun_to_expire_is_told_at_its_full_rate_from_a_sample_too() {
+    let mut table = Simulated::new(5);
+    table.sample = Some(4_000);
+    table.arrive(Traffic::udp().between(12.0, 0.0), 3000.0);
+    let per_sec = flow(&table.read(), &all).unwrap().per_sec.unwrap();
+    assert!(per_sec.covers(3000.0) && (per_sec.value / 3000.0 - 1.0).abs() < 0.05, "{per_sec:?}");
+}
+
+#[test]
 fn a_part_is_told_apart() {
     let mut table = Simulated::new(3);
     table.arrive(Traffic::syns().between(120.0, 0.0), 100.0);
@@ -52,7 +61,7 @@ fn without_a_census_there_is_nothing_to_tell_and_policies_leave_ages_unknown() {
     ns.policies = Policies::Some(1);
     assert_eq!(flow(&ns, &all).unwrap().per_sec, None);
     let told = churn(&ns).unwrap();
-    assert!(matches!(&told.outlook, Outlook::NotKnown { because } if because.contains("TIME_WAIT")), "{told:?}");
+    assert!(matches!(&told.outlook, Outlook::NotKnown { because, .. } if because.contains("TIME_WAIT")), "{told:?}");
     ns.census = None;
     assert_eq!((flow(&ns, &all), churn(&ns)), (None, None));
 }

@@ -134,7 +134,8 @@ fn the_rate_of_now_and_the_level_that_it_leads_to() {
         if seed % 2 == 0 {
             table.sample = Some(500);
         }
-        table.arrive(Traffic::closes().between(120.0, 30.0), before);
+        table.since_gc_secs = 60.0 * table.random.unit();
+        table.arrive(Traffic::closes().between(180.0, 30.0), before);
         table.arrive(Traffic::closes().between(30.0, 0.0), closes);
         table.arrive(Traffic::syns().between(30.0, 0.0), syns);
         let ns = table.read();
@@ -219,7 +220,7 @@ fn a_leak_is_told_by_the_slope_and_what_stays_is_not_called_one() {
             let ns = table.read();
             let told = churn(&ns).unwrap();
             let is_growth = match &told.outlook {
-                Outlook::NotKnown { because } => because.contains("grows by"),
+                Outlook::NotKnown { because, .. } => because.contains("grows by"),
                 Outlook::FullIn { .. } => true,
                 _ => false,
             };

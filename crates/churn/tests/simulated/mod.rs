@@ -111,6 +111,9 @@ pub(crate) struct Simulated {
     pub(crate) sample: Option<u64>,
     pub(crate) course: Vec<(Duration, Occupancy)>,
     pub(crate) local_ports: Option<(u16, u16)>,
+    /// How long ago gc passed: what has expired since is still counted.
+    pub(crate) since_gc_secs: f64,
+    expired: u64,
 }
 
 /// When simulated tables are read.
@@ -126,6 +129,8 @@ impl Simulated {
             sample: None,
             course: Vec::new(),
             local_ports: None,
+            since_gc_secs: 0.0,
+            expired: 0,
         }
     }
 
@@ -156,6 +161,7 @@ impl Simulated {
             protocol: traffic.protocol,
             layer4: Layer4::Ports { source: source_port, destination: 443 },
         };
+        self.expired += u64::from(left <= 0.0 && left > -self.since_gc_secs);
         if left <= 0.0 || self.entries.get(&tuple).is_some_and(|(other, _)| *other < age) {
             return;
         }
@@ -188,7 +194,7 @@ impl Simulated {
         entries.iter().take(usize::try_from(read).unwrap()).for_each(|entry| counting.add(entry));
         let coverage =
             if read == all { Coverage::Complete } else { Coverage::Sample { because: StoppedBecause::SampleSize } };
-        let occupancy = Occupancy(u32::try_from(all).unwrap());
+        let occupancy = Occupancy(u32::try_from(all + self.expired).unwrap());
         let notes = DumpNotes { began_unix_nanos: NonZeroU64::new(READ_AT_NANOS), ..DumpNotes::default() };
         let change = (!self.course.is_empty()).then(|| Change {
             over: self.course.last().unwrap().0,

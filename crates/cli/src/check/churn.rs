@@ -1,7 +1,7 @@
 //! What happened to a table in the last minutes, and where its number of entries leads, for people.
 
 use anstyle::Style;
-use plimsoll_churn::{Assumption, Bin, Caveat, Direction, Outlook, Timeline, TimelineCourse, churn};
+use plimsoll_churn::{Assumption, Bin, Caveat, Direction, Needs, Outlook, Timeline, TimelineCourse, churn};
 use plimsoll_diagnose::words::{duration, grouped, percent, rate};
 use plimsoll_model::{Interval, NamespaceSnapshot};
 
@@ -16,7 +16,10 @@ pub(crate) fn render(ns: &NamespaceSnapshot, detail: Detail) -> String {
     let (Some(churn), Some(census)) = (churn(ns), &ns.census) else { return String::new() };
     let bold = Style::new().bold();
     let drawn = census.drawn.len() as f64;
-    let is_told = |timeline: &&Timeline| detail == Detail::Everything || timeline.drawn as f64 >= WORTH_A_LINE * drawn;
+    let matters = |timeline: &&Timeline| {
+        matches!(timeline.course, TimelineCourse::Bins(_)) && timeline.drawn as f64 >= WORTH_A_LINE * drawn
+    };
+    let is_told = |timeline: &&Timeline| detail == Detail::Everything || matters(timeline);
     let told: Vec<_> = churn.timelines.iter().filter(is_told).collect();
     let mut text = String::new();
     if !told.is_empty() {
@@ -28,7 +31,10 @@ pub(crate) fn render(ns: &NamespaceSnapshot, detail: Detail) -> String {
     for timeline in told {
         text.push_str(&line(timeline));
     }
-    text.push_str(&paragraph("Where it leads: ", &outlook(&churn.outlook)));
+    // That it is full the verdict has said.
+    if detail == Detail::Everything || churn.outlook != Outlook::Full {
+        text.push_str(&paragraph("Where it leads: ", &outlook(&churn.outlook)));
+    }
     text
 }
 
@@ -41,20 +47,27 @@ fn line(timeline: &Timeline) -> String {
         TimelineCourse::Bins(bins) => bins,
     };
     let width_secs = bins.iter().map(|bin| bin.to_secs_ago - bin.from_secs_ago).max().unwrap_or(0);
-    let rates: Vec<_> = bins.iter().map(per_sec).collect();
+    let highest = bins.iter().map(|bin| bin.per_sec.value).fold(0.0, f64::max);
+    let any = bins.iter().rposition(|bin| bin.drawn > 0).map_or(0, |last| last + 1);
+    let mut rates: Vec<_> = bins.iter().take(any).map(|bin| per_sec(bin, highest)).collect();
+    if let Some(first) = bins.get(any) {
+        rates.push(format!("none older than {}", duration(first.from_secs_ago.into())));
+    }
     let notes: Vec<_> = timeline.caveats.iter().filter_map(|caveat| note(*caveat)).collect();
     let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
     paragraph(&format!("  {name}, {} each: ", duration(width_secs.into())), &(rates.join(", ") + &notes))
 }
 
 /// A number, or a range where a number would promise too much.
-fn per_sec(bin: &Bin) -> String {
+fn per_sec(bin: &Bin, highest: f64) -> String {
     const PRECISE: f64 = 0.25;
+    /// Beside the highest bin, an uncertainty of this share of it is nothing.
+    const NEGLIGIBLE: f64 = 0.05;
     let Interval { low, value, high } = bin.per_sec;
-    if bin.drawn == 0 && high < 1.0 {
-        "0".to_string()
-    } else if bin.per_sec.half_width() <= PRECISE * value || high < 1.0 {
+    if bin.per_sec.half_width() <= (PRECISE * value).max(NEGLIGIBLE * highest) {
         rate(value)
+    } else if bin.drawn == 0 {
+        format!("below {}", rate(high))
     } else {
         format!("{}–{}", rate(low), rate(high))
     }
@@ -92,7 +105,10 @@ fn outlook(outlook: &Outlook) -> String {
             let least = about(at_least_secs.max(0.0));
             format!("full in about {} (at least {least}, {most}){}", about(*secs), resting_on(assuming))
         }
-        Outlook::NotKnown { because } => format!("not known: {because}"),
+        Outlook::NotKnown { because, needs: Needs::Time } => format!("not known: {because}"),
+        Outlook::NotKnown { because, needs: Needs::LongerWatch } => {
+            format!("not known: {because} (--watch-for 30s shows the slope)")
+        }
     }
 }
 

@@ -2,12 +2,12 @@
 
 use plimsoll_churn::{Outlook, churn};
 use plimsoll_model::{
-    Confidence, Counter, Evidence, Finding, FindingId, Interval, LogOccurrences, NamedBy, Namespace, NamespaceSnapshot,
-    Relation, Remedy, Severity, Snapshot, StateKey,
+    Confidence, Counter, Evidence, Finding, FindingId, Interval, LogOccurrences, NamespaceSnapshot, Relation, Remedy,
+    Severity, Snapshot, StateKey,
 };
 
 use crate::eviction::{killable, loss};
-use crate::evidence::{advice, fact, limit, number, raise_capacity};
+use crate::evidence::{advice, fact, in_namespace, limit, number, raise_capacity};
 use crate::log;
 use crate::thresholds::{FILLING, FULL, ROOM_FACTOR, TOLERABLE_LOSS};
 use crate::words::{duration, grouped, percent, rate, rounded};
@@ -254,7 +254,7 @@ impl<'a> Fullness<'a> {
                 action: "Remove entries of connections that are over, inside the namespace: room at once, and no live \
                          connection is touched. It cannot be undone."
                     .to_string(),
-                command: self.in_namespace("conntrack -D -p tcp --state TIME_WAIT"),
+                command: in_namespace(self.ns, "conntrack -D -p tcp --state TIME_WAIT"),
             });
         }
         remedies.push(advice(
@@ -286,20 +286,6 @@ impl<'a> Fullness<'a> {
             state: plimsoll_model::ProtocolState::Tcp(plimsoll_model::TcpState::TimeWait),
         };
         Some(census.state(key).map_or(0.0, |count| count.share.low))
-    }
-
-    /// A command, run where the entries are. Only by a name that stays what it is in a shell, and that still means the
-    /// same namespace when the command is run: a process's number may be another's by then.
-    fn in_namespace(&self, command: &str) -> Option<String> {
-        let Namespace { name, named_by, relation, .. } = &self.ns.namespace;
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        match relation {
-            Relation::Own => Some(command.to_string()),
-            Relation::Other => {
-                let is_safe = name.as_str().chars().all(is_plain) && !name.as_str().starts_with('-');
-                (*named_by == NamedBy::Given && is_safe).then(|| format!("ip netns exec {name} {command}"))
-            }
-        }
     }
 }
 

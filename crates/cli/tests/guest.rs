@@ -281,6 +281,31 @@ fn limits_are_told_apart() {
     assert!(full.json["log"]["unnamed"]["lines"].as_u64().unwrap() > 0);
 }
 
+/// A scenario that needs a small hash is refused elsewhere; here it is played.
+#[test]
+fn the_lab_plays_a_scenario_that_needs_a_small_hash() {
+    let guest = guest().program("ip").module("tun").module("nf_defrag_ipv4");
+    let transcript = run(
+        &guest,
+        r"
+        modprobe nf_conntrack_netlink
+        modprobe tun
+        [ -e /dev/net/tun ] || { mkdir -p /dev/net; mknod /dev/net/tun c 10 200; }
+        set_buckets 1024
+        set_max 200000
+        step played plimsoll lab run chain-cap --check --json
+        step left ls /run/netns
+        ",
+    );
+    let played = transcript.step("played").unwrap();
+    let document: Value = serde_json::from_str(&played.output).unwrap_or_else(|error| panic!("{error}: {played:?}"));
+    let told = (&document["expected"], &document["flows"], &document["refused_flows"]);
+    assert_eq!(document["expected"]["found"], serde_json::json!(["chain-too-long"]), "{told:#?}");
+    assert_eq!((played.exit_code, &document["expected"]["missing"]), (0, &serde_json::json!([])));
+    assert!(document["refused_flows"].as_u64().unwrap() > 0, "{document:#}");
+    assert_eq!(transcript.step("left").unwrap().output, "");
+}
+
 /// A refused packet asks gc for help. It runs once a minute, begins at the first bucket, and stops long before the last.
 #[test]
 fn gc_under_pressure_is_seen_in_the_entries() {

@@ -154,6 +154,7 @@ fn what_cannot_be_played_is_refused_with_the_reason() {
         (&["nothing"], "there is no scenario \"nothing\": name one of healthy-web, "),
         (&["/nowhere.toml"], "reading /nowhere.toml: No such file"),
         (&["http-churn", "--size", "100"], "give a smaller --size"),
+        (&["idle-established", "--size", "100", "--on-this-host"], "begins with 8000000 entries"),
         (&["idle", "--size", "0"], "must be a factor above 0"),
     ] {
         let refused = plimsoll(&[&["lab", "run"], arguments].concat());

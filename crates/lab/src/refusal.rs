@@ -26,6 +26,12 @@ pub enum Refusal {
     /// It is too large.
     #[error("at this size it has more than {MOST_FLOWS} flows or {MOST_PACKETS} packets: give a smaller --size")]
     TooLarge,
+    /// It begins with too many entries.
+    #[error("it begins with {entries} entries, and a run makes {MOST_FLOWS} at most: give a smaller --size")]
+    TooFull {
+        /// How many.
+        entries: u64,
+    },
     /// Entries cannot be told apart.
     #[error(transparent)]
     TooManyEntries(#[from] TooManyEntries),
@@ -87,6 +93,11 @@ pub fn volume(scenario: &Scenario, seed: u64, size: Size) -> Result<Volume, Refu
         return Err(Refusal::TooLarge);
     }
     Ok(Volume { flows, packets })
+}
+
+/// Refuses to make too many entries.
+pub(crate) fn refuse_many(entries: u64) -> Result<(), Refusal> {
+    if entries > MOST_FLOWS.into() { Err(Refusal::TooFull { entries }) } else { Ok(()) }
 }
 
 /// Refuses where others would be disturbed.

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, UdpSocket};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -222,6 +223,8 @@ fn run(program: &str, arguments: &[&str], input: &str) -> Result<String, Error> 
     let failed = |answer: String| Error::Program { command: command.clone(), answer };
     let mut child = Command::new(program)
         .args(arguments)
+        // Ctrl-C is for the lab alone, which then has to remove what it made.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

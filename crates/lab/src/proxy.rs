@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::AtomicBool;
@@ -215,6 +216,8 @@ impl Server {
         fs::write(&file, configuration).map_err(|answer| failed(&answer))?;
         let mut command = Command::new("nginx");
         command.arg("-e").arg("stderr").arg("-p").arg(&folder).arg("-c").arg(&file);
+        // Ctrl-C is for the lab alone, which ends its servers itself.
+        command.process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = namespace.enter(|| command.spawn())?.map_err(|answer| {
             drop(fs::remove_dir_all(&folder));

@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
     say(&introduction(&scenario, arguments.seed, arguments.size));
     let stage = Stage::build(&scenario)?;
     let name = stage.namespace().name();
-    if stage.capacity() != WRITTEN_FOR {
+    if ![0, WRITTEN_FOR].contains(&stage.capacity()) {
         let suggested = f64::from(stage.capacity()) / f64::from(WRITTEN_FOR);
         say(&format!(
             "The scenarios are written for a limit of {}; here it is {}, for which --size {suggested:.2} may suit better.\n",
@@ -148,12 +148,16 @@ fn text(
     }
     let what = match &scenario.proxy {
         Some(_) => format!("{} requests", grouped(played.flows)),
-        None => format!("{} flows, {} packets", grouped(played.flows), grouped(played.packets)),
+        None => format!(
+            "{} flows, {} packets ({} a second)",
+            grouped(played.flows),
+            grouped(played.packets),
+            grouped(played.packets_per_sec())
+        ),
     };
     text.push_str(&format!(
-        "  played: {what} in {:.1} s ({} packets a second), at most {:.0} ms late; {} were refused\n",
+        "  played: {what} in {:.1} s, at most {:.0} ms late; {} refused\n",
         played.took.as_secs_f64(),
-        grouped(played.packets_per_sec()),
         played.latest.as_secs_f64() * 1000.0,
         grouped(played.refused)
     ));

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use plimsoll_model::{Census, Entry, Extension, NamespaceSnapshot, Policies, Status, TcpState, Timeout, Timeouts};
+use plimsoll_model::{
+    Census, Entry, Extension, NamespaceSnapshot, Policies, Protocol, Status, TcpState, Timeout, Timeouts,
+};
 
 use crate::{Arming, Series};
 
@@ -58,11 +60,10 @@ impl<'a> Dating<'a> {
     }
 
     fn armed_once(&self, entry: &Entry) -> Option<(Series, u32)> {
-        // A helper sets what its protocol says; whoever fixed a timeout set what he liked.
-        if entry.status.has(Status::FIXED_TIMEOUT)
-            || entry.status.has(Status::EXPECTED)
-            || entry.extensions.contains(Extension::Helper)
-        {
+        // A helper sets what its protocol says, of its sessions and of the media that it expects (SIP, H.323); TCP that
+        // was expected is armed by its own tracker. Whoever fixed a timeout set what he liked.
+        let is_media = entry.status.has(Status::EXPECTED) && entry.original.protocol != Protocol::TCP;
+        if entry.status.has(Status::FIXED_TIMEOUT) || is_media || entry.extensions.contains(Extension::Helper) {
             return None;
         }
         let Arming::Once { series, timeout, .. } = Arming::of(entry) else { return None };

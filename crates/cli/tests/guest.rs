@@ -69,6 +69,27 @@ fn run(guest: &Guest, script: &str) -> Transcript {
     guest.run(&format!("{COMMON}\n{script}"), TIMEOUT).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// The lab changes nothing global, so it plays this one only where the hash is small already.
+#[test]
+fn the_scenario_of_long_chains_is_diagnosed() {
+    let guest = ["tun", "nf_tables"].into_iter().fold(guest().program("ip"), Guest::module);
+    let transcript = run(
+        &guest,
+        r"
+        modprobe -a nf_conntrack nf_conntrack_netlink nft_ct tun
+        step refused plimsoll lab run chain-cap --check
+        set_buckets 1024
+        set_max 262144
+        step played plimsoll lab run chain-cap --check --json
+        ",
+    );
+    assert_eq!(transcript.step("refused").unwrap().exit_code, 3);
+    let played = transcript.step("played").unwrap();
+    let document: Value = serde_json::from_str(&played.output).unwrap();
+    assert_eq!(played.exit_code, 0, "{:#}\n{:#}", document["expected"], document["check"]["findings"]);
+    assert_eq!(document["expected"]["found"], serde_json::json!(["chain-too-long"]));
+}
+
 #[test]
 fn reading_loads_no_module() {
     let transcript = run(
@@ -258,6 +279,31 @@ fn limits_are_told_apart() {
     assert!(log.contains("nf_conntrack: nf_conntrack: table full, dropping packet"), "{log}");
     assert!(full.evidence("table-full", "log_last_secs_ago") < 60.0);
     assert!(full.json["log"]["unnamed"]["lines"].as_u64().unwrap() > 0);
+}
+
+/// A scenario that needs a small hash is refused elsewhere; here it is played.
+#[test]
+fn the_lab_plays_a_scenario_that_needs_a_small_hash() {
+    let guest = guest().program("ip").module("tun").module("nf_defrag_ipv4");
+    let transcript = run(
+        &guest,
+        r"
+        modprobe nf_conntrack_netlink
+        modprobe tun
+        [ -e /dev/net/tun ] || { mkdir -p /dev/net; mknod /dev/net/tun c 10 200; }
+        set_buckets 1024
+        set_max 200000
+        step played plimsoll lab run chain-cap --check --json
+        step left ls /run/netns
+        ",
+    );
+    let played = transcript.step("played").unwrap();
+    let document: Value = serde_json::from_str(&played.output).unwrap_or_else(|error| panic!("{error}: {played:?}"));
+    let told = (&document["expected"], &document["flows"], &document["refused_flows"]);
+    assert_eq!(document["expected"]["found"], serde_json::json!(["chain-too-long"]), "{told:#?}");
+    assert_eq!((played.exit_code, &document["expected"]["missing"]), (0, &serde_json::json!([])));
+    assert!(document["refused_flows"].as_u64().unwrap() > 0, "{document:#}");
+    assert_eq!(transcript.step("left").unwrap().output, "");
 }
 
 /// A refused packet asks gc for help. It runs once a minute, begins at the first bucket, and stops long before the last.

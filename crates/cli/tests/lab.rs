@@ -20,7 +20,8 @@ struct Run {
 impl Run {
     fn start(scenario: &str) -> Self {
         let mut command = Command::new(PLIMSOLL);
-        command.args(["lab", "run", scenario]).stdout(Stdio::null()).stderr(Stdio::piped());
+        // Whatever else this machine tracks meanwhile.
+        command.args(["lab", "run", scenario, "--on-this-host"]).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let progress = BufReader::new(child.stderr.take().unwrap());
         let mut words = progress.lines().map_while(Result::ok).flat_map(|line| {
@@ -61,9 +62,33 @@ fn what_a_killed_run_left_the_next_one_removes() {
     assert!(!is_there(&next.namespace));
 }
 
+/// The processes in a namespace.
+fn inside(namespace: &str) -> Vec<u32> {
+    let output = Command::new("ip").args(["netns", "pids", namespace]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().lines().map(|pid| pid.trim().parse().unwrap()).collect()
+}
+
+#[test]
+fn servers_end_with_the_run_or_with_the_next_one() {
+    let mut killed = Run::start("proxy-with-keepalive");
+    let servers = inside(&killed.namespace);
+    assert_eq!(servers.len(), 1, "an nginx");
+    let is_running = |pid: &u32| Path::new("/proc").join(pid.to_string()).join("exe").read_link().is_ok();
+    killed.signal("-KILL");
+    assert!(servers.iter().all(is_running), "nobody could end it");
+    let mut next = Run::start("proxy-with-keepalive");
+    assert!(!servers.iter().any(is_running));
+    let servers = inside(&next.namespace);
+    assert!(next.signal("-INT").success());
+    assert!(!servers.iter().any(is_running));
+    for namespace in [killed.namespace, next.namespace] {
+        assert!(!is_there(&namespace) && !Path::new("/run").join(&namespace).exists(), "{namespace}");
+    }
+}
+
 #[test]
 fn what_is_found_is_held_against_what_is_expected() {
-    let idle = plimsoll(&["lab", "run", "idle", "--check", "--json", "--seed", "7"]);
+    let idle = plimsoll(&["lab", "run", "idle", "--check", "--json", "--seed", "7", "--on-this-host"]);
     assert_eq!(idle.code, 0, "{idle:?}");
     let document = idle.json();
     assert_eq!(document["schema"], "plimsoll.lab/1");
@@ -81,7 +106,7 @@ fn what_is_found_is_held_against_what_is_expected() {
         text.replace("must = []", "must = [\"early-drop\"]").replace("check_at_secs = 6", "check_at_secs = 1"),
     )
     .unwrap();
-    let surprised = plimsoll(&["lab", "run", file.to_str().unwrap(), "--check"]);
+    let surprised = plimsoll(&["lab", "run", file.to_str().unwrap(), "--check", "--on-this-host"]);
     std::fs::remove_file(&file).unwrap();
     assert_eq!(surprised.code, 1, "{surprised:?}");
     assert!(
@@ -129,6 +154,7 @@ fn what_cannot_be_played_is_refused_with_the_reason() {
         (&["nothing"], "there is no scenario \"nothing\": name one of healthy-web, "),
         (&["/nowhere.toml"], "reading /nowhere.toml: No such file"),
         (&["http-churn", "--size", "100"], "give a smaller --size"),
+        (&["idle-established", "--size", "100", "--on-this-host"], "begins with 8000000 entries"),
         (&["idle", "--size", "0"], "must be a factor above 0"),
     ] {
         let refused = plimsoll(&[&["lab", "run"], arguments].concat());

@@ -1,6 +1,6 @@
 //! Making evidence and remedies, and figures that more than one finding rests on.
 
-use plimsoll_model::{Evidence, NamespaceSnapshot, Range, Remedy, Slab, Snapshot};
+use plimsoll_model::{Evidence, NamedBy, Namespace, NamespaceSnapshot, Range, Relation, Remedy, Slab, Snapshot};
 
 use crate::thresholds::{EXTENSION_BYTES, OBJECT_BYTES};
 use crate::words::{bytes, grouped};
@@ -70,4 +70,18 @@ pub(crate) fn raise_capacity(snapshot: &Snapshot, ns: &NamespaceSnapshot, to_ent
 /// The limit that holds in a namespace.
 pub(crate) fn limit(ns: &NamespaceSnapshot) -> Option<u32> {
     ns.capacity.and_then(plimsoll_model::Capacity::limit)
+}
+
+/// A command, run where the entries are. Only by a name that stays what it is in a shell, and that still means the
+/// same namespace when the command is run: a process's number may be another's by then.
+pub(crate) fn in_namespace(ns: &NamespaceSnapshot, command: &str) -> Option<String> {
+    let Namespace { name, named_by, relation, .. } = &ns.namespace;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    match relation {
+        Relation::Own => Some(command.to_string()),
+        Relation::Other => {
+            let is_safe = name.as_str().chars().all(is_plain) && !name.as_str().starts_with('-');
+            (*named_by == NamedBy::Given && is_safe).then(|| format!("ip netns exec {name} {command}"))
+        }
+    }
 }

@@ -2,12 +2,12 @@
 
 use plimsoll_churn::{Outlook, churn};
 use plimsoll_model::{
-    Confidence, Counter, Evidence, Finding, FindingId, Interval, LogOccurrences, NamedBy, Namespace, NamespaceSnapshot,
-    Relation, Remedy, Severity, Snapshot, StateKey,
+    Confidence, Counter, Evidence, Finding, FindingId, Interval, LogOccurrences, NamespaceSnapshot, Relation, Remedy,
+    Severity, Snapshot, StateKey,
 };
 
 use crate::eviction::{killable, loss};
-use crate::evidence::{advice, fact, limit, number, raise_capacity};
+use crate::evidence::{advice, fact, in_namespace, limit, number, raise_capacity};
 use crate::log;
 use crate::thresholds::{FILLING, FULL, ROOM_FACTOR, TOLERABLE_LOSS};
 use crate::words::{duration, grouped, percent, rate, rounded};
@@ -169,7 +169,7 @@ impl<'a> Fullness<'a> {
             },
             Harm::Carried => format!("the table is nearly full of entries that the kernel can evict: {fill}"),
             Harm::Filling | Harm::WillFill => match self.full_soon {
-                Some(soon) => format!("the table will be full in {}: {fill}", soon.words()),
+                Some(soon) => format!("the table will be full in about {}: {fill}", duration(rounded(soon.secs))),
                 None => format!("the table is filling: {fill}"),
             },
         }
@@ -229,8 +229,7 @@ impl<'a> Fullness<'a> {
             ));
         }
         if let Some(soon) = self.full_soon {
-            let text = format!("at the present rate and the timeouts in force it is full in {}", soon.words());
-            evidence.push(number("full_in_secs", soon.secs, text));
+            evidence.push(number("full_in_secs", soon.secs, soon.words()));
         }
         if let Some(logged) = self.logged {
             evidence.push(log::evidence(&logged));
@@ -255,7 +254,7 @@ impl<'a> Fullness<'a> {
                 action: "Remove entries of connections that are over, inside the namespace: room at once, and no live \
                          connection is touched. It cannot be undone."
                     .to_string(),
-                command: self.in_namespace("conntrack -D -p tcp --state TIME_WAIT"),
+                command: in_namespace(self.ns, "conntrack -D -p tcp --state TIME_WAIT"),
             });
         }
         remedies.push(advice(
@@ -288,20 +287,6 @@ impl<'a> Fullness<'a> {
         };
         Some(census.state(key).map_or(0.0, |count| count.share.low))
     }
-
-    /// A command, run where the entries are. Only by a name that stays what it is in a shell, and that still means the
-    /// same namespace when the command is run: a process's number may be another's by then.
-    fn in_namespace(&self, command: &str) -> Option<String> {
-        let Namespace { name, named_by, relation, .. } = &self.ns.namespace;
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        match relation {
-            Relation::Own => Some(command.to_string()),
-            Relation::Other => {
-                let is_safe = name.as_str().chars().all(is_plain) && !name.as_str().starts_with('-');
-                (*named_by == NamedBy::Given && is_safe).then(|| format!("ip netns exec {name} {command}"))
-            }
-        }
-    }
 }
 
 /// What the churn of now leads to, where that is a full table.
@@ -316,8 +301,16 @@ fn full_soon(ns: &NamespaceSnapshot) -> Option<FullSoon> {
 
 impl FullSoon {
     fn words(self) -> String {
-        let at_most = self.at_most_secs.map_or("never".to_string(), |secs| duration(rounded(secs)));
-        format!("about {} ({} to {at_most})", duration(rounded(self.secs)), duration(rounded(self.at_least_secs)))
+        let secs = |secs: f64| duration(rounded(secs));
+        let latest = match self.at_most_secs {
+            Some(at_most) => format!("{} at the latest", secs(at_most)),
+            None => "or it levels off just below the limit".to_string(),
+        };
+        format!(
+            "at the present rate and the timeouts in force it is full in about {}: {} at the earliest, {latest}",
+            secs(self.secs),
+            secs(self.at_least_secs)
+        )
     }
 }
 

@@ -5,14 +5,18 @@
 
 mod blind;
 mod causes;
+mod clash;
 mod eviction;
 mod evidence;
 mod fullness;
 mod hash;
+mod invalid;
 mod log;
 mod memory;
+mod persistence;
 mod syncookies;
 pub mod thresholds;
+mod timeouts;
 pub mod words;
 
 pub use evidence::bytes_per_entry;
@@ -28,6 +32,11 @@ pub fn diagnose(snapshot: &Snapshot) -> Vec<Finding> {
     findings.extend(hash::findings(snapshot));
     findings.extend(memory::findings(snapshot));
     findings.extend(causes::findings(snapshot));
+    findings.extend(clash::findings(snapshot));
+    findings.extend(invalid::findings(snapshot));
+    findings.extend(timeouts::findings(snapshot));
+    findings.extend(syncookies::findings(snapshot));
+    findings.extend(persistence::findings(snapshot));
     findings.extend(blind::findings(snapshot));
     findings.sort_by_key(|finding| std::cmp::Reverse(rank(finding)));
     findings

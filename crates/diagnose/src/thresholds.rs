@@ -80,3 +80,34 @@ pub const EXPECTATIONS_SHORT: f64 = 0.75;
 
 /// Occupancy over capacity below which entries that could not be read hide nothing that matters yet.
 pub const NEARLY_EMPTY: f64 = 0.01;
+
+/// Seconds of `TIME_WAIT`'s timeout below which retransmissions on slow paths come too late for it: TCP's own doubles
+/// from 200 ms on, and six of them take 13 s.
+pub const SHORT_TIME_WAIT_SECS: u32 = 15;
+
+/// A connection that has been silent for this share of ESTABLISHED's timeout is one that the timeout may strike.
+pub const SILENT_SHARE: f64 = 0.5;
+
+/// Seconds that RFC 5382 (REQ-5) asks a NAT to keep an established connection at least: 2 h 4 min.
+pub const NAT_ESTABLISHED_SECS: u32 = 7440;
+
+/// Share of the entries that are half-open, and their number, from which a listener may need SYN cookies.
+pub const HALF_OPEN_SHARE: f64 = 0.10;
+
+/// See [`HALF_OPEN_SHARE`]: a handful of handshakes is a share of a small table, and no flood.
+pub const HALF_OPEN_ENTRIES: u64 = 1000;
+
+/// Lost first packets a second from which clashes are felt: each costs its client a retry, a resolver 5 s.
+pub const CLASHES_PER_SEC: f64 = 1.0;
+
+/// Invalid packets a second that are worth a note: fewer are the late resets and scans that every host sees.
+pub const INVALID_NOTED_PER_SEC: f64 = 1.0;
+
+/// Invalid packets a second from which flows are hit, if they are [`INVALID_SHARE`] of all packets too.
+pub const INVALID_PER_SEC: f64 = 10.0;
+
+/// Share of all packets that are invalid from which flows are hit: late resets and scans stay far below one in a hundred.
+pub const INVALID_SHARE: f64 = 0.01;
+
+/// Buckets are made by whole pages: 4096 bytes of pointers (`nf_ct_alloc_hashtable`).
+pub const BUCKETS_A_PAGE: u32 = 512;

@@ -32,6 +32,12 @@ pub enum Error {
         /// What is wrong with them.
         problem: &'static str,
     },
+    /// The files of settings under the root are not those that the machine boots with.
+    #[error("cannot tell what the next boot sets: {problem}")]
+    NotTheHosts {
+        /// Where Plimsoll runs instead.
+        problem: &'static str,
+    },
     /// A thread could not move into a network namespace (setns(2)).
     #[error("cannot enter the network namespace: {source}{}", rights_to_enter(source))]
     Enter {
@@ -45,6 +51,7 @@ impl Error {
     pub fn path(&self) -> &Path {
         match self {
             Self::System { path, .. } | Self::Malformed { path, .. } => path,
+            Self::NotTheHosts { .. } => Path::new("/etc"),
             Self::Enter { .. } => Path::new("network namespace"),
         }
     }
@@ -77,6 +84,7 @@ impl Error {
         let action = match self {
             Self::System { action, .. } => action,
             Self::Malformed { .. } => "parse",
+            Self::NotTheHosts { .. } => "find the host's own files in",
             Self::Enter { .. } => "enter the",
         };
         Untrusted::from_bytes(&[action.as_bytes(), b" ", self.path().as_os_str().as_bytes()].concat())
@@ -86,6 +94,7 @@ impl Error {
     pub fn answered(&self) -> Untrusted {
         match self {
             Self::System { source, .. } | Self::Enter { source } => Untrusted::from(source.to_string().as_str()),
+            Self::NotTheHosts { problem } => Untrusted::from(*problem),
             Self::Malformed { line, item, problem, .. } => {
                 let place = line.map_or_else(String::new, |line| format!("line {line}: "));
                 let before_item = if item.is_empty() { "" } else { ": " };
@@ -98,6 +107,7 @@ impl Error {
 
     fn needs(&self) -> &'static str {
         match self {
+            Self::NotTheHosts { .. } => "Plimsoll run outside of containers, where the host's own /etc is",
             Self::Enter { .. } if self.is_not_permitted() => "CAP_SYS_ADMIN",
             _ if self.is_not_permitted() => "root",
             _ if matches!(self.errno(), Some(Errno::MFILE | Errno::NFILE)) => "more open files (ulimit -n)",
@@ -114,7 +124,7 @@ impl Error {
     fn errno(&self) -> Option<Errno> {
         match self {
             Self::System { source, .. } | Self::Enter { source } => Errno::from_io_error(source),
-            Self::Malformed { .. } => None,
+            Self::Malformed { .. } | Self::NotTheHosts { .. } => None,
         }
     }
 }

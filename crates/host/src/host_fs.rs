@@ -51,11 +51,7 @@ impl HostFs {
 
     /// Reads a whole file.
     pub(crate) fn read(&self, absolute: &str) -> Result<Text, Error> {
-        let path = self.path(absolute);
-        match read_bounded(&path) {
-            Ok(content) => Ok(Text::new(path, content)),
-            Err(source) => Err(Error::System { action: "read", path, source }),
-        }
+        read_file(self.path(absolute))
     }
 
     /// Whether something is there; an error where that cannot be told.
@@ -95,6 +91,14 @@ impl Default for HostFs {
 
 /// More than any file here has: `/proc/thread-self/net/netlink` of a host with 100,000 sockets has 10 MiB.
 const MAX_FILE_BYTES: u64 = 32 << 20;
+
+/// Reads a whole file whose place is known.
+pub(crate) fn read_file(path: PathBuf) -> Result<Text, Error> {
+    match read_bounded(&path) {
+        Ok(content) => Ok(Text::new(path, content)),
+        Err(source) => Err(Error::System { action: "read", path, source }),
+    }
+}
 
 /// Never waits: what is in the place of a file (a FIFO, a terminal) gives an error instead.
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {

@@ -37,6 +37,19 @@ impl Tree {
         std::os::unix::fs::symlink(to, self.place(path)).unwrap();
     }
 
+    pub(crate) fn remove(&self, path: &str) {
+        fs::remove_file(self.0.join(path)).unwrap();
+    }
+
+    /// Makes the tree's files those that its machine boots with.
+    pub(crate) fn be_the_hosts(&self) {
+        self.write("proc/sys/net/core/somaxconn", "128\n");
+        self.link("proc/self/ns/pid", "pid:[4026531836]");
+        self.link("proc/self/ns/mnt", "mnt:[4026531841]");
+        self.link("proc/1/ns/mnt", "mnt:[4026531841]");
+        self.link("proc/1/root", "../..");
+    }
+
     fn place(&self, path: &str) -> PathBuf {
         let path = self.0.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -3,11 +3,13 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, UdpSocket};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use plimsoll_ctnetlink::NewEntry;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Why the lab could not do something.
 #[derive(Debug, thiserror::Error)]
@@ -173,7 +175,7 @@ pub(crate) fn is_of_a_lab(name: &str) -> bool {
 }
 
 /// What to do where a program is missing.
-fn needed(answer: &str, program: &str) -> String {
+pub(crate) fn needed(answer: &str, program: &str) -> String {
     let package = match program {
         "ip" => "iproute2",
         "nft" => "nftables",
@@ -194,9 +196,20 @@ fn sweep() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let maker = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').nth(1));
         if maker.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            end_servers(&name);
             remove(&name);
         }
     }
+}
+
+/// Ends the servers that a killed run left in its namespace, and removes their folder.
+fn end_servers(name: &str) {
+    let inside = run("ip", &["netns", "pids", name], "").unwrap_or_default();
+    for pid in inside.lines().filter_map(|pid| Pid::from_raw(pid.trim().parse().ok()?)) {
+        // It may have ended meanwhile.
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    drop(fs::remove_dir_all(crate::proxy::folder_of(name)));
 }
 
 fn remove(name: &str) {
@@ -210,6 +223,8 @@ fn run(program: &str, arguments: &[&str], input: &str) -> Result<String, Error> 
     let failed = |answer: String| Error::Program { command: command.clone(), answer };
     let mut child = Command::new(program)
         .args(arguments)
+        // Ctrl-C is for the lab alone, which then has to remove what it made.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

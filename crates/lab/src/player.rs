@@ -190,7 +190,7 @@ fn payload_of(content: Content, server: Ipv4Addr, buffer: &mut [u8; MOST_BYTES])
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Waits until a time, and says whether to go on.
-fn wait_until(begin: Instant, at: Duration, stop: &AtomicBool) -> bool {
+pub(crate) fn wait_until(begin: Instant, at: Duration, stop: &AtomicBool) -> bool {
     loop {
         if stop.load(Ordering::Relaxed) {
             return false;

@@ -26,6 +26,12 @@ pub enum Refusal {
     /// It is too large.
     #[error("at this size it has more than {MOST_FLOWS} flows or {MOST_PACKETS} packets: give a smaller --size")]
     TooLarge,
+    /// It begins with too many entries.
+    #[error("it begins with {entries} entries, and a run makes {MOST_FLOWS} at most: give a smaller --size")]
+    TooFull {
+        /// How many.
+        entries: u64,
+    },
     /// Entries cannot be told apart.
     #[error(transparent)]
     TooManyEntries(#[from] TooManyEntries),
@@ -74,6 +80,12 @@ pub fn volume(scenario: &Scenario, seed: u64, size: Size) -> Result<Volume, Refu
     if secs > MOST_SECS {
         return Err(Refusal::TooLong { secs });
     }
+    if let Some(proxy) = &scenario.proxy {
+        let requests = proxy.requests_per_sec(size) * scenario.play.lasts.as_secs_f64();
+        if requests > f64::from(MOST_FLOWS) {
+            return Err(Refusal::TooLarge);
+        }
+    }
     let mut schedule = Schedule::new(scenario, seed, size);
     let packets = schedule.by_ref().take(MOST_PACKETS + 1).count();
     let flows = schedule.flows_begun();
@@ -81,6 +93,11 @@ pub fn volume(scenario: &Scenario, seed: u64, size: Size) -> Result<Volume, Refu
         return Err(Refusal::TooLarge);
     }
     Ok(Volume { flows, packets })
+}
+
+/// Refuses to make too many entries.
+pub(crate) fn refuse_many(entries: u64) -> Result<(), Refusal> {
+    if entries > MOST_FLOWS.into() { Err(Refusal::TooFull { entries }) } else { Ok(()) }
 }
 
 /// Refuses where others would be disturbed.

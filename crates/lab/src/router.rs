@@ -8,7 +8,7 @@ use plimsoll_scenario::{Scenario, Schedule, Size, Standing, StandingEntry};
 
 use crate::fill::mirrored;
 use crate::player::{Played, Player};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, refuse_many};
 use crate::tun::Tun;
 use crate::{Error, LabNamespace};
 
@@ -67,6 +67,7 @@ impl Router {
 
     /// Makes the entries that are there when a scenario begins, and returns how many.
     pub fn fill(&self, standing: &[Standing], seed: u64, size: Size) -> Result<u64, Error> {
+        refuse_many(standing.iter().map(|standing| u64::from(standing.count(size, self.capacity))).sum())?;
         let mut made = 0;
         for standing in standing {
             let entries = standing.entries(seed, size, self.capacity).map_err(Refusal::from)?;

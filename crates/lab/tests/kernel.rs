@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use plimsoll_ctnetlink::{Counter, Dump, Status, Unknowns, cpu_statistics};
-use plimsoll_lab::{Played, Router};
+use plimsoll_lab::{Played, Stage};
 use plimsoll_scenario::{Amount, Needs, Scenario};
 
 /// What is in the table after a scenario was played.
@@ -40,10 +40,10 @@ fn play(name: &str, size: f64, secs: u64) -> Table {
     for standing in &mut scenario.standing {
         standing.amount = Amount::Count(standing.count(size, CAPACITY));
     }
-    let router = Router::build(&scenario).unwrap();
-    router.fill(&scenario.standing, 1, "1".parse().unwrap()).unwrap();
-    let played = router.play(&scenario, 1, size, &AtomicBool::new(false)).unwrap();
-    router.namespace().enter(|| read(played)).unwrap()
+    let stage = Stage::build(&scenario).unwrap();
+    stage.fill(&scenario, 1, "1".parse().unwrap()).unwrap();
+    let played = stage.play(&scenario, 1, size, &AtomicBool::new(false)).unwrap();
+    stage.namespace().enter(|| read(played)).unwrap()
 }
 
 fn read(played: Played) -> Table {
@@ -115,7 +115,7 @@ fn healthy_services_open_and_close() {
     load.is_mostly("tcp ESTABLISHED", 0.99);
     assert!(load.played.packets > 6 * load.played.flows, "{:?}", load.played);
 
-    let stable = play("big-but-stable", 0.1, 2);
+    let stable = play("big-but-stable", 0.1, 1);
     stable.is_clean();
     stable.is_mostly("tcp ESTABLISHED", 0.99);
     assert_eq!(stable.idle_for_an_hour, 0);
@@ -125,7 +125,7 @@ fn healthy_services_open_and_close() {
 #[test]
 fn short_connections_wait_for_their_end() {
     for name in ["http-churn", "burst-that-ends"] {
-        let churn = play(name, 0.2, 2);
+        let churn = play(name, 0.2, 1);
         churn.is_clean();
         churn.is_mostly("tcp TIME_WAIT", 0.9);
         assert!(churn.assured_share() > 0.9, "{}", churn.assured_share());
@@ -140,19 +140,19 @@ fn what_is_never_answered_or_never_finished_is_not_assured() {
         ("scan", "tcp SYN_SENT"),
         ("dns-unreplied", "udp -"),
     ] {
-        let table = play(name, 0.2, 2);
+        let table = play(name, 0.2, 1);
         table.is_clean();
         table.is_mostly(state, 0.9);
         assert!(table.assured_share() < 0.1, "{name}: {}", table.assured_share());
     }
-    let both = play("flood-and-churn", 0.2, 2);
+    let both = play("flood-and-churn", 0.2, 1);
     both.is_clean();
     assert!(both.share("tcp SYN_SENT") > 0.5 && both.share("tcp TIME_WAIT") > 0.3, "{:?}", both.states);
 }
 
 #[test]
 fn forgotten_connections_are_as_old_as_they_should_be() {
-    let idle = play("idle-established", 0.05, 2);
+    let idle = play("idle-established", 0.05, 1);
     idle.is_clean();
     idle.is_mostly("tcp ESTABLISHED", 0.99);
     assert_eq!(idle.idle_for_an_hour, 4000);
@@ -164,7 +164,7 @@ fn forgotten_connections_are_as_old_as_they_should_be() {
 
 #[test]
 fn half_closed_connections_stay_so() {
-    let table = play("half-closed", 0.2, 2);
+    let table = play("half-closed", 0.2, 1);
     table.is_clean();
     table.is_mostly("tcp CLOSE_WAIT", 0.85);
 }
@@ -185,8 +185,20 @@ fn full_tables_hold_what_they_are_said_to_hold() {
 }
 
 #[test]
+fn a_proxy_has_many_connections_or_few_as_it_is_configured() {
+    let churning = play("proxy-without-keepalive", 0.5, 2);
+    churning.is_clean();
+    churning.is_mostly("tcp TIME_WAIT", 0.9);
+    assert!(churning.entries > churning.played.flows * 8 / 10, "{} of {}", churning.entries, churning.played.flows);
+    let keeping = play("proxy-with-keepalive", 0.5, 2);
+    keeping.is_clean();
+    assert!((50..200).contains(&keeping.entries), "{:?}", keeping.states);
+    assert_eq!(keeping.played.flows, 800);
+}
+
+#[test]
 fn translated_connections_are_played_to_their_end() {
-    let table = play("kubernetes", 0.2, 2);
+    let table = play("kubernetes", 0.2, 1);
     assert_eq!(table.played.refused, 0);
     assert!(!table.harm.contains_key("invalid"), "{:?}", table.harm);
     table.is_mostly("tcp TIME_WAIT", 0.9);
@@ -195,14 +207,14 @@ fn translated_connections_are_played_to_their_end() {
 
 #[test]
 fn ports_that_are_used_up_refuse_flows() {
-    let table = play("snat-ports", 2.5, 4);
+    let table = play("snat-ports", 5.0, 2);
     assert_eq!(table.entries, 2048, "{:?}", table.states);
     assert!(table.played.refused > 500, "{:?}", table.played);
 }
 
 #[test]
 fn the_helper_expects_data_connections() {
-    let table = play("ftp-helper", 0.3, 3);
+    let table = play("ftp-helper", 0.5, 2);
     table.is_clean();
     assert!(table.expected as f64 / table.entries as f64 > 0.5, "{} of {}", table.expected, table.entries);
     assert_eq!(table.played.flows, table.entries, "each data connection is an entry");

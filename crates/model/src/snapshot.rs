@@ -32,7 +32,7 @@ pub struct Snapshot {
     pub elsewhere: Vec<Elsewhere>,
     /// The kernel's log of full tables; `None` where it could not be read.
     pub log: Option<KernelLog>,
-    /// What the next boot will set; `None` where no file of settings could be looked at.
+    /// What the next boot will set; `None` where files do not tell, or one of them could not be read.
     pub lasting: Option<Lasting>,
     /// What could not be read.
     pub unseen: Vec<Unseen>,

@@ -10,7 +10,7 @@ use plimsoll_model::{
 };
 
 use crate::capabilities::may_ask_conntrack;
-use crate::place::Place;
+use crate::place::{Place, Unvisited};
 
 /// What was read, what was not, and when.
 pub(crate) struct FirstReading {
@@ -90,7 +90,7 @@ pub(crate) fn first(host: &HostFs, place: Place<'_>, module: ModuleState, list_h
     let read = place.visit(|| read_inside(host, place.namespace, module, list_hooks)).or_else(|refusal| {
         // A process that is in there shows the counters, to anybody.
         match place.process {
-            Some(pid) => Ok(read_from_outside(host, place.namespace, pid)),
+            Some(pid) => Ok(read_from_outside(host, place.namespace, pid, &refusal)),
             None => Err(refusal),
         }
     });
@@ -98,6 +98,7 @@ pub(crate) fn first(host: &HostFs, place: Place<'_>, module: ModuleState, list_h
         moment: Moment::of_nothing(),
         capacity: None,
         expectations: None,
+        settings: NetworkSettings::default(),
         tracking: Answer::Inconclusive { because: "the namespace could not be entered".to_string() },
         unseen: Vec::new(),
     };
@@ -114,7 +115,7 @@ pub(crate) fn first(host: &HostFs, place: Place<'_>, module: ModuleState, list_h
             expectations: inside.expectations,
             timeouts: Timeouts::default(),
             policies: Policies::Unknown,
-            settings: NetworkSettings::default(),
+            settings: inside.settings,
             counters: inside.moment.counters.clone(),
             change: None,
             tracking: inside.tracking,
@@ -170,6 +171,7 @@ struct Inside {
     moment: Moment,
     capacity: Option<Capacity>,
     expectations: Option<u32>,
+    settings: NetworkSettings,
     tracking: Answer,
     unseen: Vec<Unseen>,
 }
@@ -179,7 +181,8 @@ fn read_inside(host: &HostFs, namespace: &Namespace, module: ModuleState, list_h
     if module == ModuleState::Absent {
         let moment = Moment::of_nothing();
         let tracking = tracking(list_hooks, module, None);
-        return Inside { moment, capacity: None, expectations: None, tracking, unseen: gaps.unseen };
+        let settings = NetworkSettings::default();
+        return Inside { moment, capacity: None, expectations: None, settings, tracking, unseen: gaps.unseen };
     }
     let moment = read_moment(host, NetFiles::OfThread, &mut gaps);
     let capacity = host.capacity().or_else(|error| {
@@ -187,9 +190,15 @@ fn read_inside(host: &HostFs, namespace: &Namespace, module: ModuleState, list_h
         let by_netlink = may_ask_conntrack(host) == Answer::Yes;
         by_netlink.then(|| table_statistics().ok()?.capacity).flatten().ok_or(error)
     });
+    let settings = host.network_settings();
+    // One note for all: what forbids one forbids the others.
+    if let Some(error) = settings.errors.first() {
+        gaps.note(Reading::Settings, error);
+    }
     Inside {
         capacity: gaps.keep(Reading::Capacity, capacity),
         expectations: host.expectations().ok(),
+        settings: settings.read,
         tracking: tracking(list_hooks, module, moment.occupancy),
         moment,
         unseen: gaps.unseen,
@@ -197,12 +206,13 @@ fn read_inside(host: &HostFs, namespace: &Namespace, module: ModuleState, list_h
 }
 
 /// What `/proc/<pid>/net` shows of a namespace that may not be entered. The limit is the same in all.
-fn read_from_outside(host: &HostFs, namespace: &Namespace, pid: u32) -> Inside {
-    let mut gaps = Gaps { namespace, unseen: Vec::new() };
+fn read_from_outside(host: &HostFs, namespace: &Namespace, pid: u32, refusal: &Unvisited) -> Inside {
+    let mut gaps = Gaps { namespace, unseen: vec![refusal.unseen(Reading::Settings, namespace)] };
     let moment = read_moment(host, NetFiles::OfProcess(pid), &mut gaps);
     Inside {
         capacity: gaps.keep(Reading::Capacity, host.capacity()),
         expectations: None,
+        settings: NetworkSettings::default(),
         tracking: match moment.occupancy {
             Some(occupancy) if occupancy.0 > 0 => Answer::Yes,
             _ => Answer::Inconclusive { because: "the namespace may not be entered".to_string() },

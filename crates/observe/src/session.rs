@@ -251,6 +251,7 @@ fn host_snapshot(host: &HostFs, asked: Asked, places: &[Found], mut unseen: Vec<
     let present = module != ModuleState::Absent;
     let slab = present.then(|| host.slab().inspect_err(|error| keep(Reading::Slab, error)).ok()).flatten();
     let buckets = present.then(|| host.buckets().inspect_err(|error| keep(Reading::Buckets, error)).ok()).flatten();
+    let lasting = present.then(|| host.lasting().inspect_err(|error| keep(Reading::Lasting, error)).ok()).flatten();
     let log = host.kernel_log(monotonic_now()).inspect_err(|error| keep(Reading::KernelLog, error));
     let mut trackers = host.elsewhere();
     unseen.extend(trackers.unseen);
@@ -269,7 +270,7 @@ fn host_snapshot(host: &HostFs, asked: Asked, places: &[Found], mut unseen: Vec<
         capabilities: capabilities::probe(host, &log, places),
         elsewhere: trackers.found,
         log: log.ok(),
-        lasting: None,
+        lasting,
         unseen,
     }
 }

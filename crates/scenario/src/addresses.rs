@@ -27,6 +27,11 @@ impl Prefix {
         Ipv4Addr::from_bits(self.network | ((number + u32::from(self.bits < 31)) & (self.addresses() - 1)))
     }
 
+    /// Which of its hosts an address is.
+    pub(crate) fn number_of(self, host: Ipv4Addr) -> u32 {
+        host.to_bits().wrapping_sub(self.host(0).to_bits())
+    }
+
     /// How many hosts fit.
     pub(crate) fn room(self) -> u32 {
         if self.bits < 31 { self.addresses() - 2 } else { self.addresses() }

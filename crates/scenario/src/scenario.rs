@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::proxy::Proxy;
 use crate::router::{DestinationNat, Masquerade, Router, SourceNat};
 use crate::script::{FlowProtocol, Script, ScriptId};
 use crate::time::{Number, optional_secs, secs};
@@ -27,6 +28,8 @@ pub struct Scenario {
     pub needs: Needs,
     /// What the router does.
     pub router: Router,
+    /// A reverse proxy in the router's place; then there is no other traffic.
+    pub proxy: Option<Proxy>,
     /// Entries that are there when it begins.
     pub standing: Vec<Standing>,
     /// Flows that come.
@@ -124,6 +127,14 @@ impl Scenario {
             }
         }
 
+        if let Some(proxy) = &raw.proxy {
+            let nothing_else = raw.traffic.is_empty() && raw.standing.is_empty() && raw.dnat.is_empty();
+            if !(nothing_else && raw.snat.is_empty() && raw.masquerade.is_empty() && raw.helper.ftp_port.is_none()) {
+                let error = "a scenario with a `proxy` has no traffic, standing entries, NAT or helper of its own";
+                return Err(problem(proxy.span(), error.to_string()));
+            }
+        }
+
         let play = raw.play.into_inner();
         let mut traffic = Vec::new();
         for flows in raw.traffic {
@@ -148,6 +159,7 @@ impl Scenario {
                 masquerade: raw.masquerade,
                 ftp_port: raw.helper.ftp_port,
             },
+            proxy: raw.proxy.map(Spanned::into_inner),
             standing: raw.standing,
             traffic,
             expect: raw.expect,
@@ -200,6 +212,7 @@ struct RawScenario {
     snat: Vec<SourceNat>,
     #[serde(default)]
     masquerade: Vec<Masquerade>,
+    proxy: Option<Spanned<Proxy>>,
     #[serde(default)]
     standing: Vec<Standing>,
     #[serde(default)]

@@ -279,11 +279,10 @@ impl<'a> Source<'a> {
 
     /// The next port of a client that is known by its address.
     fn next_port(&mut self, client: Ipv4Addr) -> u16 {
-        let network = self.traffic.clients.network;
-        let host = (0..).take(self.ports.len()).find(|host| network.host(*host) == client);
-        match host {
-            Some(host) => self.port_of(host),
-            None => self.traffic.clients.ports.nth(self.draw.below(self.traffic.clients.ports.count())),
+        let clients = &self.traffic.clients;
+        match clients.hosts {
+            Hosts::First(_) => self.port_of(clients.network.number_of(client)),
+            Hosts::Any => clients.ports.nth(self.draw.below(clients.ports.count())),
         }
     }
 

@@ -100,6 +100,9 @@ enum Gap {
 /// `repeat forever`.
 const FOREVER: u32 = u32::MAX;
 
+/// The most that anything else is repeated.
+const MOST_TIMES: u32 = 100_000;
+
 /// The most bytes that a packet carries: what fits an Ethernet frame with room to spare.
 const MOST_BYTES: u16 = 1400;
 
@@ -144,8 +147,12 @@ impl Script {
                 ["repeat", times] => {
                     let times = match (*times, times.parse()) {
                         ("forever", _) => FOREVER,
-                        (_, Ok(times)) if (2..FOREVER).contains(&times) => times,
-                        _ => return Err(problem(format!("repeat {times:?}: write a number above 1, or `forever`"))),
+                        (_, Ok(times)) if (2..=MOST_TIMES).contains(&times) => times,
+                        _ => {
+                            return Err(problem(format!(
+                                "repeat {times:?}: write a number of 2 to {MOST_TIMES}, or `forever`"
+                            )));
+                        }
                     };
                     repeat = Some(Repeat { from: steps.len(), times, line: number });
                 }
@@ -154,12 +161,11 @@ impl Script {
                         return Err(problem("`end` without a `repeat` before it".to_string()));
                     };
                     let body = steps.get(from..).unwrap_or_default();
-                    let lasts = body.iter().any(|step| matches!(step, Step::Wait(_)));
-                    if times == FOREVER && !(lasts && body.iter().any(|step| matches!(step, Step::Send(_)))) {
-                        return Err(problem("what repeats forever needs a packet and a `wait`".to_string()));
+                    if !body.iter().any(|step| matches!(step, Step::Send(_))) {
+                        return Err(problem("what repeats needs a packet".to_string()));
                     }
-                    if body.is_empty() {
-                        return Err(problem("nothing to repeat".to_string()));
+                    if times == FOREVER && !body.iter().any(|step| matches!(step, Step::Wait(_))) {
+                        return Err(problem("what repeats forever needs a `wait`".to_string()));
                     }
                     let more = if times == FOREVER { FOREVER } else { times - 1 };
                     steps.push(Step::Back { to: from, times: more });
@@ -188,8 +194,7 @@ impl Script {
         if let Some(repeat) = repeat {
             return Err((repeat.line, "a `repeat` without its `end`".to_string()));
         }
-        let first = steps.iter().find(|step| !matches!(step, Step::Wait(_)));
-        match (protocol, first) {
+        match (protocol, steps.first()) {
             (Some(protocol), Some(Step::Send(Packet { from: Side::Client, .. }))) => {
                 Ok(Self { protocol, round_trip, steps })
             }

@@ -78,8 +78,13 @@ fn what_is_wrong_is_said_with_its_line() {
     refused("> syn\n", "> sin\n", 26, "\"sin\" is no packet");
     refused("> syn\n", "< syn-ack\n", 26, "begins with a packet of the client's");
     refused("< syn-ack\n", "< udp 7\n", 27, "another protocol");
-    refused("repeat 2", "repeat forever", 31, "needs a packet and a `wait`");
-    refused("repeat 2", "repeat 1", 29, "a number above 1");
+    refused("repeat 2", "repeat forever", 31, "forever needs a `wait`");
+    refused("repeat 2", "repeat 1", 29, "a number of 2 to 100000");
+    refused("  > data 100", "  wait 1s", 31, "needs a packet");
+    refused("> syn\n", "wait 1s\n> syn\n", 26, "begins with a packet of the client's");
+    let proxy = "[proxy]\nrequests_per_sec = 5\nclient_connections = 2\nbackend_connections = \"kept\"\n[[dnat]]";
+    refused("[[dnat]]", proxy, 7, "has no traffic");
+    refused("[[dnat]]", &proxy.replace("= 5", "= 0"), 7, "`requests_per_sec` must be above 0");
     refused("end\n", "", 29, "without its `end`");
     refused("  > data 100", "  > data 1401", 30, "write one of 1 to 1400");
     refused("  > data 100", "  wait 3", 30, "write it as 20ms");

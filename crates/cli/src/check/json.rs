@@ -4,8 +4,8 @@
 use plimsoll_churn::{Churn, churn};
 use plimsoll_diagnose::bytes_per_entry;
 use plimsoll_model::{
-    Capabilities, Elsewhere, Finding, Host, KernelLog, Limits, ModuleState, NamespaceSnapshot, Range, Scope, Slab,
-    Snapshot, Unseen, Verdict,
+    Capabilities, Elsewhere, Finding, Host, KernelLog, Lasting, Limits, ModuleState, NamespaceSnapshot, Range, Scope,
+    Slab, Snapshot, Unseen, Verdict,
 };
 use serde::Serialize;
 
@@ -27,6 +27,7 @@ pub(crate) struct Document<'a> {
     namespaces: Vec<Namespace<'a>>,
     elsewhere: &'a [Elsewhere],
     log: &'a Option<KernelLog>,
+    lasting: &'a Option<Lasting>,
     unseen: &'a [Unseen],
     findings: &'a [Finding],
 }
@@ -82,6 +83,7 @@ impl<'a> Document<'a> {
                 .collect(),
             elsewhere: &snapshot.elsewhere,
             log: &snapshot.log,
+            lasting: &snapshot.lasting,
             unseen: &snapshot.unseen,
             findings,
         }

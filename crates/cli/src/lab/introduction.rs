@@ -3,13 +3,24 @@
 use std::time::Duration;
 
 use plimsoll_diagnose::words::{duration, grouped, percent};
-use plimsoll_scenario::{Amount, Arrivals, Clients, Hosts, Scenario, Servers, Size};
+use plimsoll_scenario::{Amount, Arrivals, BackendConnections, Clients, Hosts, Scenario, Servers, Size};
 
 /// The scenario's own words, and its numbers at a size.
 pub(crate) fn introduction(scenario: &Scenario, seed: u64, size: Size) -> String {
     let mut text = format!("{}: {} (seed {seed}, size {size})\n", scenario.name, scenario.title);
     for line in scenario.about.lines() {
         text.push_str(&format!("  {line}\n"));
+    }
+    if let Some(proxy) = &scenario.proxy {
+        let behind = match proxy.backend_connections {
+            BackendConnections::OneARequest => "one to its backend for each request",
+            BackendConnections::Kept => "a few to its backend that it keeps",
+        };
+        text.push_str(&format!(
+            "  - {} requests a second, by {} connections to an nginx, which opens {behind}\n",
+            whole(proxy.requests_per_sec(size)),
+            proxy.client_connections
+        ));
     }
     for standing in &scenario.standing {
         let amount = match standing.amount {

@@ -5,6 +5,7 @@ mod introduction;
 mod json;
 mod library;
 mod run;
+mod uptime;
 
 use std::process::ExitCode;
 

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail};
 use plimsoll_diagnose::words::grouped;
-use plimsoll_lab::{Played, Router, refuse_on_a_busy_host, stop_on_signals, volume};
+use plimsoll_lab::{Played, Stage, refuse_on_a_busy_host, stop_on_signals, volume};
 use plimsoll_observe::{Depth, Options, Target};
 use plimsoll_scenario::Scenario;
 
 use super::expected::{Comparison, compare};
 use super::introduction::introduction;
-use super::{json, library};
+use super::{json, library, uptime};
 use crate::arguments::{Color, RunArguments};
 use crate::check::Checked;
 use crate::output;
@@ -28,28 +28,31 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
     if !arguments.on_this_host {
         refuse_on_a_busy_host()?;
     }
+    uptime::pretend(scenario.standing.iter().map(|standing| standing.idle_until).max().unwrap_or_default())?;
     let stop = stop_on_signals()?;
     let say = |text: &str| output::write_progress(text, Color::Auto);
 
     say(&introduction(&scenario, arguments.seed, arguments.size));
-    let router = Router::build(&scenario)?;
-    let name = router.namespace().name();
-    if router.capacity() != WRITTEN_FOR {
-        let suggested = f64::from(router.capacity()) / f64::from(WRITTEN_FOR);
+    let stage = Stage::build(&scenario)?;
+    let name = stage.namespace().name();
+    if ![0, WRITTEN_FOR].contains(&stage.capacity()) {
+        let suggested = f64::from(stage.capacity()) / f64::from(WRITTEN_FOR);
         say(&format!(
             "The scenarios are written for a limit of {}; here it is {}, for which --size {suggested:.2} may suit better.\n",
             grouped(WRITTEN_FOR.into()),
-            grouped(router.capacity().into())
+            grouped(stage.capacity().into())
         ));
     }
     if !scenario.standing.is_empty() {
-        let made = router.fill(&scenario.standing, arguments.seed, arguments.size)?;
+        let made = stage.fill(&scenario, arguments.seed, arguments.size)?;
         say(&format!("Made {} entries of flows that began before.\n", grouped(made)));
     }
     say(&format!(
-        "Playing {} flows, {} packets, for {} s in the namespace {name}. {}\n",
-        grouped(volume.flows.into()),
-        grouped(volume.packets as u64),
+        "Playing {} for {} s in the namespace {name}. {}\n",
+        match &scenario.proxy {
+            Some(proxy) => format!("{:.0} requests a second", proxy.requests_per_sec(arguments.size)),
+            None => format!("{} flows, {} packets,", grouped(volume.flows.into()), grouped(volume.packets as u64)),
+        },
         scenario.play.lasts.as_secs_f64(),
         if arguments.check {
             format!("Checking after {} s.", scenario.play.check_at.as_secs_f64())
@@ -57,7 +60,7 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
             format!("Look at it with: plimsoll check --netns {name}")
         }
     ));
-    let (played, checked) = play(&router, &scenario, arguments, &stop)?;
+    let (played, checked) = play(&stage, &scenario, arguments, &stop)?;
     let comparison = checked.as_ref().map(|checked| compare(&scenario.expect, &checked.findings, name));
     let written = if arguments.json {
         let document = checked.as_ref().map(Checked::document).transpose()?;
@@ -78,20 +81,20 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
 
 /// Plays in a thread of its own, and checks meanwhile: while packets still come, if the scenario has any then.
 fn play(
-    router: &Router,
+    stage: &Stage,
     scenario: &Scenario,
     arguments: &RunArguments,
     stop: &AtomicBool,
 ) -> anyhow::Result<(Played, Option<Checked>)> {
     thread::scope(|scope| {
         let began = Instant::now();
-        let thread = scope.spawn(|| router.play(scenario, arguments.seed, arguments.size, stop));
+        let thread = scope.spawn(|| stage.play(scenario, arguments.seed, arguments.size, stop));
         let checked = if arguments.check {
             wait(began, scenario.play.check_at, stop);
             let checked = if stop.load(Ordering::Relaxed) {
                 Err(anyhow!("it was told to stop before it came to check"))
             } else {
-                check(router.namespace().name())
+                check(stage.namespace().name())
             };
             stop.store(true, Ordering::Relaxed);
             checked.map(Some)
@@ -143,12 +146,18 @@ fn text(
             comparison.text()
         ));
     }
+    let what = match &scenario.proxy {
+        Some(_) => format!("{} requests", grouped(played.flows)),
+        None => format!(
+            "{} flows, {} packets ({} a second)",
+            grouped(played.flows),
+            grouped(played.packets),
+            grouped(played.packets_per_sec())
+        ),
+    };
     text.push_str(&format!(
-        "  played: {} flows, {} packets in {:.1} s ({} a second), at most {:.0} ms late; {} flows were refused\n",
-        grouped(played.flows),
-        grouped(played.packets),
+        "  played: {what} in {:.1} s, at most {:.0} ms late; {} refused\n",
         played.took.as_secs_f64(),
-        grouped(played.packets_per_sec()),
         played.latest.as_secs_f64() * 1000.0,
         grouped(played.refused)
     ));

@@ -127,9 +127,10 @@ fn shorter_time_wait(table: &Table<'_>) -> Option<Remedy> {
     ))
 }
 
-/// Whether nothing more is to come: closed, or asked and answered.
+/// Whether nothing more is to come: closed, or asked and answered. What a helper expected is its own cause.
 fn is_over(entry: &Entry) -> bool {
     match entry.state {
+        _ if entry.status.has(Status::EXPECTED) => false,
         ProtocolState::Tcp(state) => matches!(state, TcpState::TimeWait | TcpState::LastAck | TcpState::Close),
         _ => {
             entry.original.protocol == Protocol::UDP

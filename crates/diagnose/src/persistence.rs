@@ -1,0 +1,323 @@
+//! `settings-not-persistent`: what the next boot makes of the limits and timeouts in force.
+
+use plimsoll_model::{
+    Confidence, Evidence, Finding, FindingId, Lasting, ModuleState, NamedBy, NamespaceSnapshot, Remedy, SettingInFile,
+    Severity, Snapshot, Timeout,
+};
+
+use crate::evidence::{advice, command, number};
+use crate::thresholds::BUCKETS_A_PAGE;
+use crate::words::grouped;
+
+pub(crate) fn findings(snapshot: &Snapshot) -> Option<Finding> {
+    let boot = Boot::of(snapshot)?;
+    let differences: Vec<_> = boot.settings(snapshot).into_iter().filter(Setting::may_differ).collect();
+    let first = differences.first()?;
+    let most_entries = snapshot.namespaces.iter().filter_map(|ns| ns.occupancy).map(|occupancy| occupancy.0).max();
+    let capacity = differences.iter().find(|setting| setting.kind == Kind::Capacity);
+    let overflows =
+        capacity.and_then(Setting::at_most).zip(most_entries).is_some_and(|(limit, entries)| limit < entries);
+    let surely = differences.iter().any(Setting::surely_differs);
+    Some(Finding {
+        id: FindingId::SettingsNotPersistent,
+        severity: if overflows { Severity::Warning } else { Severity::Info },
+        confidence: if surely { Confidence::Likely } else { Confidence::Possible },
+        namespace: None,
+        holds: None,
+        title: match (overflows, surely) {
+            (true, _) => format!("the next boot sets a limit below the {} entries that are there", grouped(most_entries?.into())),
+            (false, true) => format!("{} of the settings in force are not what the next boot sets: {}", differences.len(), first.name),
+            (false, false) => format!("{} of the settings in force may not survive a boot: {}", differences.len(), first.name),
+        },
+        evidence: differences.iter().map(Setting::evidence).collect(),
+        meaning: "Values set by hand are gone after a boot. A file of sysctl.d does not make them last by itself: the names do \
+                  not exist until nf_conntrack is loaded, and the file may be read before; a module that is built in ignores \
+                  modprobe.d; kube-proxy, tuned and others write their own values later, which no file here shows."
+            .to_string(),
+        remedies: boot.remedies(&differences),
+    })
+}
+
+/// What decides about the settings after a boot.
+struct Boot<'a> {
+    lasting: &'a Lasting,
+    module: ModuleState,
+    ram_bytes: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Capacity,
+    Buckets,
+    Timeout,
+}
+
+/// A setting in force, and what the next boot may make of it.
+struct Setting<'a> {
+    kind: Kind,
+    /// The sysctl's, without `net.netfilter.`.
+    name: &'static str,
+    now: u32,
+    /// The file that sets it, and to what.
+    file: Option<(&'a SettingInFile, u32)>,
+    /// Whether the file is read when the name exists.
+    file_is_in_time: bool,
+    /// What it is without the file: more than one value where that depends on the kernel, none where it cannot be told.
+    otherwise: Vec<u32>,
+}
+
+impl<'a> Boot<'a> {
+    /// `None` where it cannot be told.
+    fn of(snapshot: &'a Snapshot) -> Option<Self> {
+        match snapshot.module {
+            ModuleState::BuiltIn | ModuleState::Loaded => {}
+            ModuleState::Absent | ModuleState::Unknown => return None,
+        }
+        Some(Self { lasting: snapshot.lasting.as_ref()?, module: snapshot.module, ram_bytes: snapshot.host.ram_bytes })
+    }
+
+    fn settings(&self, snapshot: &Snapshot) -> Vec<Setting<'a>> {
+        let mut settings = Vec::new();
+        if let Some(capacity) = snapshot.limits.capacity {
+            let names = ["net.netfilter.nf_conntrack_max", "net.nf_conntrack_max"];
+            let otherwise = self.sizes().into_iter().map(|size| size.capacity).collect();
+            settings.extend(self.setting(Kind::Capacity, "nf_conntrack_max", &names, capacity.0, otherwise));
+        }
+        if let Some(buckets) = snapshot.limits.buckets {
+            let otherwise = self.sizes().into_iter().map(|size| size.buckets).collect();
+            let names = ["net.netfilter.nf_conntrack_buckets"];
+            settings.extend(self.setting(Kind::Buckets, "nf_conntrack_buckets", &names, buckets.0, otherwise));
+        }
+        // Files set those of the first namespace; every other begins with those compiled in.
+        let first = snapshot.namespaces.iter().find(|ns| ns.namespace.named_by == NamedBy::Host);
+        settings.extend(first.into_iter().flat_map(|ns| self.timeouts(ns)));
+        settings
+    }
+
+    fn timeouts(&self, ns: &NamespaceSnapshot) -> Vec<Setting<'a>> {
+        let setting = |(timeout, secs): (Timeout, u32)| {
+            let name = timeout.sysctl()?;
+            self.setting(Kind::Timeout, name, &[&format!("net.netfilter.{name}")], secs, compiled_in(timeout))
+        };
+        ns.timeouts.iter_secs().filter_map(setting).collect()
+    }
+
+    /// `None` where a file sets what is no number.
+    fn setting(
+        &self,
+        kind: Kind,
+        name: &'static str,
+        in_files: &[&str],
+        now: u32,
+        mut otherwise: Vec<u32>,
+    ) -> Option<Setting<'a>> {
+        let set = self.lasting.sysctl.iter().rev().find(|setting| in_files.contains(&setting.name.as_str()));
+        let file = match set {
+            Some(setting) => Some((setting, foreseen(kind, setting)?)),
+            None => None,
+        };
+        otherwise.dedup();
+        let file_is_in_time = self.module == ModuleState::BuiltIn || self.lasting.loaded_by.is_some();
+        Some(Setting { kind, name, now, file, file_is_in_time, otherwise })
+    }
+
+    /// The sizes that the kernel may choose when conntrack starts; none where that cannot be told.
+    fn sizes(&self) -> Vec<Size> {
+        match (&self.lasting.hashsize, self.ram_bytes) {
+            (Some(hashsize), _) => Size::of_hashsize(hashsize).into_iter().collect(),
+            (None, Some(ram)) => Size::by_default(ram),
+            (None, None) => Vec::new(),
+        }
+    }
+
+    fn remedies(&self, differences: &[Setting<'_>]) -> Vec<Remedy> {
+        let mut remedies = Vec::new();
+        let unset: Vec<_> = differences.iter().filter(|setting| setting.file.is_none()).collect();
+        if !unset.is_empty() {
+            let lines: Vec<_> =
+                unset.iter().map(|setting| format!("'net.netfilter.{} = {}'", setting.name, setting.now)).collect();
+            remedies.push(command(
+                "If what is in force is meant, write it down.",
+                format!("printf '%s\\n' {} >> /etc/sysctl.d/90-nf_conntrack.conf", lines.join(" ")),
+            ));
+        }
+        let mut files: Vec<_> =
+            differences.iter().filter(|setting| setting.file_differs()).filter_map(|setting| setting.file).collect();
+        files.dedup_by_key(|(setting, _)| &setting.file);
+        for (setting, _) in files {
+            remedies.push(advice(format!(
+                "{} sets other values than those in force: change it there, or set what it says now.",
+                setting.file
+            )));
+        }
+        if self.module == ModuleState::Loaded && self.lasting.loaded_by.is_none() {
+            remedies.push(command(
+                "Load the module before files of sysctl.d are read; without that they may come too early.",
+                "echo nf_conntrack > /etc/modules-load.d/nf_conntrack.conf",
+            ));
+        }
+        remedies.push(advice(
+            "Where kube-proxy or tuned sets these values, set them in its configuration: it writes last.",
+        ));
+        remedies
+    }
+}
+
+impl Setting<'_> {
+    fn file_differs(&self) -> bool {
+        self.file.is_some_and(|(_, value)| value != self.now)
+    }
+
+    fn is_as_otherwise(&self) -> bool {
+        self.otherwise.is_empty() || self.otherwise.contains(&self.now)
+    }
+
+    fn surely_differs(&self) -> bool {
+        match self.file {
+            Some((_, value)) => value != self.now && (self.file_is_in_time || !self.otherwise.contains(&self.now)),
+            None => !self.is_as_otherwise(),
+        }
+    }
+
+    /// A file that is read too early leaves what the kernel chose.
+    fn may_differ(&self) -> bool {
+        match self.file {
+            Some(_) if !self.file_is_in_time => self.file_differs() || !self.is_as_otherwise(),
+            Some(_) => self.file_differs(),
+            None => !self.is_as_otherwise(),
+        }
+    }
+
+    /// Everything that the next boot may make of it.
+    fn foreseen(&self) -> Vec<u32> {
+        let otherwise = if self.file.is_some() && self.file_is_in_time { &[] } else { &self.otherwise[..] };
+        self.file.iter().map(|(_, value)| *value).chain(otherwise.iter().copied()).collect()
+    }
+
+    /// The largest of it; 0 is no limit.
+    fn at_most(&self) -> Option<u32> {
+        self.foreseen().into_iter().map(|value| if value == 0 { u32::MAX } else { value }).max()
+    }
+
+    fn evidence(&self) -> Evidence {
+        let otherwise = one_of(&self.otherwise);
+        let then = match self.file {
+            Some((setting, value)) if self.file_is_in_time || self.otherwise.is_empty() => {
+                format!("{} sets {}", setting.file, grouped(value.into()))
+            }
+            Some((setting, value)) => format!(
+                "{} sets {}, but nothing loads nf_conntrack before it is read: it may stay {otherwise}",
+                setting.file,
+                grouped(value.into())
+            ),
+            None => format!("no file sets it, so it will be {otherwise}"),
+        };
+        let key = match self.kind {
+            Kind::Capacity => "capacity_at_boot_entries",
+            Kind::Buckets => "buckets_at_boot",
+            Kind::Timeout => "timeout_at_boot_secs",
+        };
+        let text = format!("{} is {}; {then}", self.name, grouped(self.now.into()));
+        let first = self.foreseen().first().copied();
+        Evidence { value: first.map(f64::from), ..number(key, 0.0, text) }
+    }
+}
+
+/// A few values, in words.
+fn one_of(values: &[u32]) -> String {
+    let number = |value: &u32| grouped((*value).into());
+    match (values, values.iter().min(), values.iter().max()) {
+        ([a, b], ..) => format!("{} or {}", number(a), number(b)),
+        (_, Some(least), Some(most)) if least < most => format!("between {} and {}", number(least), number(most)),
+        (_, least, _) => least.map_or("what it is by default".to_string(), number),
+    }
+}
+
+/// What a file's value becomes; `None` where it is no number.
+fn foreseen(kind: Kind, setting: &SettingInFile) -> Option<u32> {
+    let value: u32 = setting.value.as_str().parse().ok()?;
+    match kind {
+        Kind::Buckets => value.checked_next_multiple_of(BUCKETS_A_PAGE),
+        Kind::Capacity | Kind::Timeout => Some(value),
+    }
+}
+
+/// What a timeout is where nobody sets it; none where kernels differ.
+fn compiled_in(timeout: Timeout) -> Vec<u32> {
+    match timeout {
+        Timeout::Sctp(_) => Vec::new(),
+        // 180 before 5.0.
+        Timeout::UdpStream => vec![120, 180],
+        _ => timeout.compiled_default_secs().into_iter().collect(),
+    }
+}
+
+/// What the table has when conntrack starts (`nf_conntrack_init_start`).
+struct Size {
+    buckets: u32,
+    capacity: u32,
+}
+
+impl Size {
+    /// A hash size that is given makes the limit eight times as large. `None` where it is no number.
+    fn of_hashsize(setting: &SettingInFile) -> Option<Self> {
+        let given: u32 = setting.value.as_str().parse().ok().filter(|given| *given > 0)?;
+        let buckets = given.checked_next_multiple_of(BUCKETS_A_PAGE)?;
+        Some(Self { buckets, capacity: buckets.checked_mul(8)? })
+    }
+
+    /// What the kernel chooses by RAM, up to 5.10 and since 5.15: distributions carry changes back, so both may be. The
+    /// RAM that is counted when it chooses is a little less, or more, than what is told later.
+    fn by_default(ram_bytes: u64) -> Vec<Self> {
+        let about = [ram_bytes, ram_bytes - ram_bytes / 32, ram_bytes.saturating_add(ram_bytes / 32)];
+        let of = |(least, middle, large, factor): (u64, u64, u64, u32)| {
+            about.map(|ram| {
+                let buckets = match ram {
+                    4_294_967_297.. => large,
+                    1_073_741_825.. => middle,
+                    _ => (ram / 16_384 / 8).max(least),
+                };
+                let buckets = u32::try_from(buckets).unwrap_or(u32::MAX).next_multiple_of(BUCKETS_A_PAGE);
+                Self { buckets, capacity: buckets * factor }
+            })
+        };
+        let since_5_15 = of((1024, 65_536, 262_144, 1));
+        let up_to_5_10 = of((32, 16_384, 65_536, 4));
+        since_5_15.into_iter().chain(up_to_5_10).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(ram_bytes: u64) -> Vec<(u32, u32)> {
+        let mut sizes: Vec<_> =
+            Size::by_default(ram_bytes).into_iter().map(|size| (size.buckets, size.capacity)).collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes
+    }
+
+    #[test]
+    fn the_kernels_choice_by_ram_is_what_was_measured() {
+        // KERNEL.md §1, for both ages of kernels.
+        assert_eq!(sizes(16 << 30), [(65_536, 262_144), (262_144, 262_144)]);
+        assert_eq!(sizes(2 << 30), [(16_384, 65_536), (65_536, 65_536)]);
+        assert!(sizes(512 << 20).contains(&(4096, 4096)) && sizes(512 << 20).contains(&(4096, 16_384)));
+        assert!(sizes(4 << 30).contains(&(65_536, 65_536)) && sizes(4 << 30).contains(&(262_144, 262_144)));
+    }
+
+    #[test]
+    fn a_given_hash_size_makes_the_limit_too() {
+        let size = |value: &str| {
+            let setting = SettingInFile { name: "hashsize".into(), value: value.into(), file: "/x".into() };
+            Size::of_hashsize(&setting).map(|size| (size.buckets, size.capacity))
+        };
+        assert_eq!(size("1000"), Some((1024, 8192)), "measured: KERNEL.md §1");
+        for hostile in ["", "0", "-1", "1e9", "4294967295", "99999999999"] {
+            assert_eq!(size(hostile), None, "{hostile}");
+        }
+        assert_eq!(size("1000000000"), None, "the limit would not fit");
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use plimsoll_model::Interval;
 
 use crate::Series;
+use crate::dating::age_since_made;
 use crate::lag::LAG_SECS;
 use crate::poisson;
 use crate::ports::{PortSpace, Triple};
@@ -101,14 +102,32 @@ impl Arrivals {
 /// The rate of entries that came within so many seconds.
 pub(crate) fn rate(entries: &[&DatedEntry<'_>], secs: f64, per_drawn: &Interval) -> Interval {
     let seen = entries.len() as f64;
-    let (low, high) = poisson::expected(entries.len() as u64);
+    let bare = counted_rate(entries.len() as u64, secs, per_drawn);
     let likely: f64 = entries.iter().map(|entry| entry.weight.likely).sum();
     let most: f64 = entries.iter().map(|entry| entry.weight.most).sum();
-    let correction = if entries.is_empty() { 1.0 } else { most / seen };
+    if entries.is_empty() {
+        return bare;
+    }
+    Interval { low: bare.low, value: bare.value * likely / seen, high: bare.high * most / seen }
+}
+
+/// The rate at which entries of a part were made of late, by their own timestamps; `None` without those.
+pub(crate) fn made_per_sec(table: &Table<'_>) -> Option<Interval> {
+    let read_at = table.census.read_at_unix_nanos?.get();
+    let ages: Vec<_> = table.entries().filter_map(|entry| age_since_made(entry, read_at)).collect();
+    let youngest = f64::from(Series::NewFlows.youngest_secs());
+    let within = youngest..youngest + f64::from(WINDOW_SECS);
+    let recent = ages.iter().filter(|age| within.contains(*age)).count() as u64;
+    (!ages.is_empty()).then(|| counted_rate(recent, f64::from(WINDOW_SECS), &table.per_drawn))
+}
+
+/// The rate of so many drawn entries within so many seconds.
+pub(crate) fn counted_rate(drawn: u64, secs: f64, per_drawn: &Interval) -> Interval {
+    let (low, high) = poisson::expected(drawn);
     Interval {
         low: low * per_drawn.low / secs,
-        value: likely.max(0.0) * per_drawn.value / secs,
-        high: high * correction * per_drawn.high / secs,
+        value: drawn as f64 * per_drawn.value / secs,
+        high: high * per_drawn.high / secs,
     }
 }
 

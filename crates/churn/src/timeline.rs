@@ -4,9 +4,8 @@ use plimsoll_model::{Counter, Homogeneity, Interval, NamespaceSnapshot};
 use serde::Serialize;
 
 use crate::Series;
-use crate::arrivals::rate;
+use crate::arrivals::{counted_rate, rate};
 use crate::dating::age_since_made;
-use crate::poisson;
 use crate::table::{DatedEntry, Table};
 
 /// When what some entries date happened, as far back as their timeout reaches.
@@ -103,20 +102,13 @@ fn by_state(ns: &NamespaceSnapshot, table: &Table<'_>, series: Series) -> Option
 fn by_timestamp(table: &Table<'_>) -> Option<Timeline> {
     const BACK_SECS: u32 = 120;
     let read_at = table.census.read_at_unix_nanos?.get();
-    let all = table.dated.iter().map(|entry| entry.entry).chain(table.undated.iter().map(|drawn| &drawn.entry));
-    let ages: Vec<_> = all.filter_map(|entry| age_since_made(entry, read_at)).collect();
+    let ages: Vec<_> = table.entries().filter_map(|entry| age_since_made(entry, read_at)).collect();
     if ages.is_empty() {
         return None;
     }
     let bins = edges(Series::NewFlows.youngest_secs(), BACK_SECS, ages.len()).map(|(from, to)| {
         let within = ages.iter().filter(|age| (f64::from(from)..f64::from(to)).contains(*age)).count() as u64;
-        let (low, high) = poisson::expected(within);
-        let (secs, scale) = (f64::from(to - from), &table.per_drawn);
-        let per_sec = Interval {
-            low: low * scale.low / secs,
-            value: within as f64 * scale.value / secs,
-            high: high * scale.high / secs,
-        };
+        let per_sec = counted_rate(within, f64::from(to - from), &table.per_drawn);
         Bin { from_secs_ago: from, to_secs_ago: to, drawn: within, per_sec }
     });
     let course = TimelineCourse::Bins(bins.collect());

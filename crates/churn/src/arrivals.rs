@@ -8,7 +8,7 @@ use crate::Series;
 use crate::dating::age_since_made;
 use crate::lag::LAG_SECS;
 use crate::poisson;
-use crate::ports::{PortSpace, Triple};
+use crate::ports::{PortSpace, Triple, Weight};
 use crate::table::{DatedEntry, Table};
 
 /// How far back "now" goes: so far that a rate has a useful interval, and no farther.
@@ -75,7 +75,8 @@ impl Arrivals {
         };
         let recent: Vec<_> = within(window_secs).copied().collect();
         let seconds = f64::from(window_secs);
-        let per_sec = rate(&recent, seconds, &table.per_drawn);
+        let weights: Vec<_> = recent.iter().map(|entry| entry.weight).collect();
+        let per_sec = rate(&weights, seconds, &table.per_drawn);
         let (heavy, light_per_sec) = pairs(table, &recent, seconds, f64::from(timeout_secs) + LAG_SECS.high);
         Some(Self { timeout_secs: f64::from(timeout_secs), per_sec, heavy, light_per_sec })
     }
@@ -99,16 +100,18 @@ impl Arrivals {
     }
 }
 
-/// The rate of entries that came within so many seconds.
-pub(crate) fn rate(entries: &[&DatedEntry<'_>], secs: f64, per_drawn: &Interval) -> Interval {
-    let seen = entries.len() as f64;
-    let bare = counted_rate(entries.len() as u64, secs, per_drawn);
-    let likely: f64 = entries.iter().map(|entry| entry.weight.likely).sum();
-    let most: f64 = entries.iter().map(|entry| entry.weight.most).sum();
-    if entries.is_empty() {
+/// The rate of drawn entries that came within so many seconds, each of which stands for as many as its weight says.
+pub(crate) fn rate(weights: &[Weight], secs: f64, per_drawn: &Interval) -> Interval {
+    let bare = counted_rate(weights.len() as u64, secs, per_drawn);
+    if weights.is_empty() {
         return bare;
     }
-    Interval { low: bare.low, value: bare.value * likely / seen, high: bare.high * most / seen }
+    let mean = |of: fn(&Weight) -> f64| weights.iter().map(of).sum::<f64>() / weights.len() as f64;
+    Interval {
+        low: bare.low,
+        value: bare.value * mean(|weight| weight.likely),
+        high: bare.high * mean(|weight| weight.most),
+    }
 }
 
 /// The rate at which entries of a part were made of late, by their own timestamps; `None` without those.
@@ -122,7 +125,7 @@ pub(crate) fn made_per_sec(table: &Table<'_>) -> Option<Interval> {
 }
 
 /// The rate of so many drawn entries within so many seconds.
-pub(crate) fn counted_rate(drawn: u64, secs: f64, per_drawn: &Interval) -> Interval {
+fn counted_rate(drawn: u64, secs: f64, per_drawn: &Interval) -> Interval {
     let (low, high) = poisson::expected(drawn);
     Interval {
         low: low * per_drawn.low / secs,

@@ -81,7 +81,8 @@ const fn note(caveat: Caveat) -> Option<&'static str> {
         Caveat::PortsUsedAgain => Some("ports are used again and older entries are gone: ranges allow for it"),
         Caveat::EarlyDrop => Some("early_drop has killed some: there were more"),
         Caveat::GcPressure => Some("gc has killed some under pressure: there were more"),
-        Caveat::ArmedAgainByStragglers | Caveat::DatedByLastPacket | Caveat::ExpiredAreGone => None,
+        Caveat::ExpiredAreGone => Some("of those that are still there"),
+        Caveat::ArmedAgainByStragglers | Caveat::DatedByLastPacket => None,
     }
 }
 

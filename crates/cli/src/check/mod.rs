@@ -7,6 +7,8 @@ mod json;
 mod text;
 mod wrap;
 
+use std::io::{self, IsTerminal};
+
 use plimsoll_diagnose::diagnose;
 use plimsoll_model::{Finding, Snapshot, Verdict};
 use plimsoll_observe::{Depth, Options, Target, observe};
@@ -52,7 +54,7 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Verdict> {
             output::write_progress(&text::provisional(snapshot, findings), arguments.color);
         }
     };
-    if let Some(watched) = arguments.watch_for.filter(|_| !arguments.json && !arguments.quiet) {
+    if let Some(watched) = arguments.watch_for.filter(|_| io::stderr().is_terminal()) {
         let secs = watched.as_secs_f64();
         output::write_progress(&format!("Watching for {secs} s how many entries there are ...\n"), arguments.color);
     }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use plimsoll_model::{Capacity, Homogeneity, Interval, NamespaceSnapshot, StateKey};
+use plimsoll_model::{Capacity, Coverage, Homogeneity, Interval, NamespaceSnapshot, StateKey};
 use serde::Serialize;
 
 use crate::course::Course;
 use crate::dating::age_since_made;
 use crate::flow::MOST_UNDATED;
-use crate::slope::between_gc_runs;
+use crate::poisson;
+use crate::slope::{Of, growth};
 use crate::table::Table;
 
 /// Where the number of entries leads, at the churn of now and with the timeouts in force.
@@ -129,9 +130,7 @@ pub(crate) fn outlook(ns: &NamespaceSnapshot, table: &Table<'_>) -> Outlook {
 fn lead(course: &Course, assuming: Assumption, now: f64, limit: Option<f64>, watched_secs: f64) -> Outlook {
     const STEPS: u32 = 240;
     const SETTLED: f64 = 0.02;
-    /// So many times as long as it was watched, a slope is carried on where there is nothing to settle.
-    const CARRIED_ON: f64 = 10.0;
-    let settles = course.settles_secs().max(CARRIED_ON * watched_secs).max(1.0);
+    let settles = course.settles_secs().max(watched_secs).max(1.0);
     let until = match assuming {
         Assumption::UndatedGrow { per_sec, for_secs } if per_sec.low > 0.0 => for_secs.max(1.0),
         Assumption::UndatedGrow { for_secs, .. } => settles.min(for_secs.max(1.0)),
@@ -198,22 +197,50 @@ fn watched_secs(ns: &NamespaceSnapshot) -> f64 {
     ns.change.as_ref().map_or(0.0, |change| change.over.as_secs_f64())
 }
 
-/// What the entries that cannot be dated gain a second: what the count really grew by, less what came and can be dated,
-/// and more what of that expired and was taken out of the count at once. How much that was is not known.
+/// What the entries that cannot be dated gain a second: what all really gained, less what the dated ones did.
 fn residual(ns: &NamespaceSnapshot, table: &Table<'_>, course: &Course) -> Option<Interval> {
-    const SOON_SECS: f64 = 10.0;
-    let grew = between_gc_runs(&ns.change.as_ref()?.course)?;
+    let backlog = match table.census.coverage {
+        // The count was taken just before the dump.
+        Coverage::Complete => ns.occupancy.map(|counted| (f64::from(counted.0) - table.census.read as f64).max(0.0)),
+        Coverage::Sample { .. } => None,
+    };
+    let growth = growth(&ns.change.as_ref()?.course, backlog)?;
     let came = course.per_sec().unwrap_or(Interval::exact(0.0));
-    let soon = table.dated.iter().filter(|entry| entry.remaining_secs() < SOON_SECS).count() as u64;
-    let expire = crate::poisson::expected(soon).1 * table.per_drawn.high / SOON_SECS;
-    let expire = if soon == 0 { 0.0 } else { expire };
-    let (below, above) = (grew.value - grew.low, grew.high - grew.value);
-    let value = grew.value - came.value;
-    Some(Interval {
-        low: value - below.hypot(came.high - came.value),
-        value: value + expire / 2.0,
-        high: value + expire + above.hypot(came.value - came.low),
-    })
+    let expire = expire_per_sec(table);
+    // Of what expired, what had not been taken out of the count already adds to what is left for the rest.
+    let gone = match growth.of {
+        Of::Live => expire,
+        Of::Counted { expired_per_sec } => Interval {
+            low: expired_per_sec.map_or(0.0, |still_counted| (expire.low - still_counted).max(0.0)),
+            value: expire.value / 2.0,
+            high: expire.high,
+        },
+    };
+    // What takes the port of an older entry takes its place too, and adds none.
+    let replaced = table.replaced();
+    let value = growth.per_sec.value - came.value / replaced.likely + gone.value;
+    // Chance adds up by its squares; what is not known at all may lie all on one side.
+    let chance = |growth: f64, came: f64| growth.hypot(came);
+    let low = growth.per_sec.value - came.value + gone.low
+        - chance(growth.per_sec.value - growth.per_sec.low, came.high - came.value);
+    let high = growth.per_sec.value - came.value / replaced.most
+        + gone.high
+        + chance(growth.per_sec.high - growth.per_sec.value, came.value - came.low);
+    // Where it may be nothing, that is the simplest.
+    Some(Interval { low, value: if low <= 0.0 && high >= 0.0 { 0.0 } else { value }, high })
+}
+
+/// How many dated entries expire a second: the next ones, and so, if the churn was the same before, the last ones.
+fn expire_per_sec(table: &Table<'_>) -> Interval {
+    const NEXT_SECS: f64 = 10.0;
+    let next = table.dated.iter().filter(|entry| entry.remaining_secs() < NEXT_SECS).count() as u64;
+    let (low, high) = if next == 0 { (0.0, 0.0) } else { poisson::expected(next) };
+    let per_sec = |entries: f64, per_drawn: f64| entries * per_drawn / NEXT_SECS;
+    Interval {
+        low: per_sec(low, table.per_drawn.low),
+        value: per_sec(next as f64, table.per_drawn.value),
+        high: per_sec(high, table.per_drawn.high),
+    }
 }
 
 /// The longest time for which an entry has certainly been there.

@@ -62,6 +62,17 @@ impl<'a> Table<'a> {
         self.dated.iter().filter(move |entry| entry.dated.series == series)
     }
 
+    /// How many arrivals each of the oldest entries stands for: the others' places were taken by younger ones.
+    pub(crate) fn replaced(&self) -> Weight {
+        let oldest = self.dated.iter().filter(|entry| entry.dated.age_secs * 4 >= entry.dated.timeout_secs * 3);
+        let (mut count, mut sum) = (0.0, Weight { likely: 0.0, most: 0.0 });
+        for entry in oldest {
+            count += 1.0;
+            sum = Weight { likely: sum.likely + entry.weight.likely, most: sum.most + entry.weight.most };
+        }
+        if count == 0.0 { Weight::ONE } else { Weight { likely: sum.likely / count, most: sum.most / count } }
+    }
+
     /// Entries of this part among the drawn ones.
     pub(crate) fn drawn(&self) -> usize {
         self.dated.len() + self.undated.len()

@@ -114,6 +114,8 @@ pub(crate) struct Simulated {
     /// How long ago gc passed: what has expired since is still counted.
     pub(crate) since_gc_secs: f64,
     expired: u64,
+    /// When each came, and how long after that it expired or will.
+    history: Vec<(f64, f64)>,
 }
 
 /// When simulated tables are read.
@@ -131,6 +133,7 @@ impl Simulated {
             local_ports: None,
             since_gc_secs: 0.0,
             expired: 0,
+            history: Vec::new(),
         }
     }
 
@@ -161,6 +164,7 @@ impl Simulated {
             protocol: traffic.protocol,
             layer4: Layer4::Ports { source: source_port, destination: 443 },
         };
+        self.history.push((age, f64::from(timeout_secs)));
         self.expired += u64::from(left <= 0.0 && left > -self.since_gc_secs);
         if left <= 0.0 || self.entries.get(&tuple).is_some_and(|(other, _)| *other < age) {
             return;
@@ -176,6 +180,23 @@ impl Simulated {
             ..Entry::of(tuple)
         };
         self.entries.insert(tuple, (age, entry));
+    }
+
+    /// Counts the entries each second of the last so many, as the kernel would have: gc passes each minute.
+    pub(crate) fn watch(&mut self, secs: u32) {
+        for second in 0..=secs {
+            let secs_ago = f64::from(secs - second);
+            let is_counted = |(age, timeout_secs): &&(f64, f64)| {
+                let expired_secs_ago = age - timeout_secs;
+                // The first run after it has expired.
+                let runs = ((expired_secs_ago - self.since_gc_secs) / 60.0).floor().max(-1.0);
+                let freed_secs_ago = runs * 60.0 + self.since_gc_secs;
+                *age >= secs_ago && (expired_secs_ago < self.since_gc_secs || freed_secs_ago < secs_ago)
+            };
+            let counted = self.history.iter().filter(is_counted).count();
+            let counted = Occupancy(u32::try_from(counted).unwrap());
+            self.course.push((Duration::from_secs(second.into()), counted));
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -5,7 +5,6 @@ mod churn;
 mod detail;
 mod json;
 mod text;
-mod wrap;
 
 use std::io::{self, IsTerminal};
 

@@ -22,6 +22,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Diagnose this host once: how full its tables are, what fills them, whether packets are lost
     Check(CheckArguments),
+    /// Say of a finding what it is, how it is told, what helps, what makes it worse; without an id, list them all
+    Explain(ExplainArguments),
     /// Play a workload on this machine's kernel, in network namespaces of its own, and see what `check` says of it
     #[command(subcommand)]
     Lab(LabCommand),
@@ -146,6 +148,31 @@ pub(crate) struct CheckArguments {
     /// Every namespace, every counter, every group of entries
     #[arg(short, long)]
     pub(crate) verbose: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+EXIT CODES
+  0  said
+  3  there is no such finding
+
+EXAMPLES
+  plimsoll explain                   every finding in a line
+  plimsoll explain table-full        one of them, with its commands
+  plimsoll explain syn-flood --json | jq -r '.sections[].heading'
+")]
+pub(crate) struct ExplainArguments {
+    /// A finding, as `check` calls it
+    #[arg(value_name = "ID")]
+    pub(crate) id: Option<String>,
+
+    /// Write one JSON document (docs/json.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// When to colour
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -2,8 +2,10 @@
 
 mod arguments;
 mod check;
+mod explain;
 mod lab;
 mod output;
+mod wrap;
 
 use std::process::ExitCode;
 
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     let ended = match &arguments.command {
         None => check::run(&arguments.check).map(output::exit_code).map(ExitCode::from),
         Some(Command::Check(check)) => check::run(check).map(output::exit_code).map(ExitCode::from),
+        Some(Command::Explain(explain)) => explain::run(explain).map(|()| ExitCode::SUCCESS),
         Some(Command::Lab(command)) => lab::run(command),
     };
     match ended {

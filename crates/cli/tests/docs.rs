@@ -15,9 +15,22 @@ fn workspace() -> PathBuf {
 
 fn documents() -> Vec<PathBuf> {
     let top = workspace();
-    let folders = [top.clone(), top.join("docs")];
-    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("a folder").flatten());
-    files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+    let mut documents = in_folder(&top);
+    // Folders that are read to their depths: the top has others, with code in them.
+    let mut folders = vec![top.join("docs")];
+    while let Some(folder) = folders.pop() {
+        documents.extend(in_folder(&folder));
+        folders.extend(paths(&folder).filter(|path| path.is_dir()));
+    }
+    documents
+}
+
+fn in_folder(folder: &Path) -> Vec<PathBuf> {
+    paths(folder).filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+}
+
+fn paths(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").path())
 }
 
 /// The lines of the blocks that are marked as a shell's.

@@ -4,39 +4,11 @@
 mod support;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use plimsoll_lab::{Kind, entries};
-use support::{PLIMSOLL, finding, plimsoll};
-
-/// A run that is under way: its namespace is there, and packets are sent.
-struct Run {
-    child: Child,
-    namespace: String,
-}
-
-impl Run {
-    fn start(scenario: &str) -> Self {
-        let mut command = Command::new(PLIMSOLL);
-        // Whatever else this machine tracks meanwhile.
-        command.args(["lab", "run", scenario, "--on-this-host"]).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let progress = BufReader::new(child.stderr.take().unwrap());
-        let mut words = progress.lines().map_while(Result::ok).flat_map(|line| {
-            line.split_whitespace().map(|word| word.trim_end_matches('.').to_string()).collect::<Vec<_>>()
-        });
-        let namespace = words.find(|word| word.starts_with("plimsoll-lab-")).expect("a namespace is named");
-        assert!(is_there(&namespace));
-        Self { child, namespace }
-    }
-
-    fn signal(&mut self, signal: &str) -> std::process::ExitStatus {
-        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
-        self.child.wait().unwrap()
-    }
-}
+use support::{Playing, finding, plimsoll};
 
 fn is_there(namespace: &str) -> bool {
     Path::new("/run/netns").join(namespace).exists()
@@ -45,18 +17,18 @@ fn is_there(namespace: &str) -> bool {
 #[test]
 fn a_run_that_is_interrupted_leaves_nothing() {
     for signal in ["-INT", "-TERM", "-HUP"] {
-        let mut run = Run::start("idle");
-        assert_eq!(run.signal(signal).code(), Some(0), "{signal}");
-        assert!(!is_there(&run.namespace), "{signal}: {}", run.namespace);
+        let mut playing = Playing::begin("idle");
+        assert_eq!(playing.signal(signal).code(), Some(0), "{signal}");
+        assert!(!is_there(&playing.namespace), "{signal}: {}", playing.namespace);
     }
 }
 
 #[test]
 fn what_a_killed_run_left_the_next_one_removes() {
-    let mut killed = Run::start("idle");
+    let mut killed = Playing::begin("idle");
     assert_eq!(killed.signal("-KILL").code(), None);
     assert!(is_there(&killed.namespace), "nobody could remove it");
-    let mut next = Run::start("idle");
+    let mut next = Playing::begin("idle");
     assert!(!is_there(&killed.namespace));
     assert!(next.signal("-INT").success());
     assert!(!is_there(&next.namespace));
@@ -70,19 +42,19 @@ fn inside(namespace: &str) -> Vec<u32> {
 
 #[test]
 fn servers_end_with_the_run_or_with_the_next_one() {
-    let mut killed = Run::start("proxy-with-keepalive");
+    let mut killed = Playing::begin("proxy-with-keepalive");
     let servers = inside(&killed.namespace);
     assert_eq!(servers.len(), 1, "an nginx");
     let is_running = |pid: &u32| Path::new("/proc").join(pid.to_string()).join("exe").read_link().is_ok();
     killed.signal("-KILL");
     assert!(servers.iter().all(is_running), "nobody could end it");
-    let mut next = Run::start("proxy-with-keepalive");
+    let mut next = Playing::begin("proxy-with-keepalive");
     assert!(!servers.iter().any(is_running));
     let servers = inside(&next.namespace);
     assert!(next.signal("-INT").success());
     assert!(!servers.iter().any(is_running));
-    for namespace in [killed.namespace, next.namespace] {
-        assert!(!is_there(&namespace) && !Path::new("/run").join(&namespace).exists(), "{namespace}");
+    for namespace in [&killed.namespace, &next.namespace] {
+        assert!(!is_there(namespace) && !Path::new("/run").join(namespace).exists(), "{namespace}");
     }
 }
 

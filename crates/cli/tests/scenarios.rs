@@ -4,10 +4,9 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use crate::support::{PLIMSOLL, Run, finding, plimsoll};
+use crate::support::{PLIMSOLL, Playing, Run, finding, plimsoll};
 
 /// One test a scenario.
 macro_rules! scenarios {
@@ -66,40 +65,11 @@ fn is_diagnosed(scenario: &str) {
     assert_eq!(run.code, 0, "{scenario}: {}\n{}", run.stderr, judged(&run));
 }
 
-/// A scenario that is being played; it ends, and cleans up, when told to.
-struct Playing {
-    lab: Child,
-    namespace: String,
-}
-
-impl Playing {
-    fn begin(scenario: &str) -> Self {
-        let mut lab = Command::new(PLIMSOLL)
-            .args(["lab", "run", scenario])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let told = BufReader::new(lab.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let namespace =
-            told.into_iter().find_map(|line| Some(line.split_once("plimsoll check --netns ")?.1.to_string()));
-        Self { lab, namespace: namespace.expect("the lab says where to look") }
-    }
-
-    /// Waits until the table holds so many entries.
-    fn await_entries(&self, entries: u64) {
-        let check = || plimsoll(&["check", "--json", "--interval", "0", "--netns", &self.namespace]).json();
-        while check()["namespaces"][0]["occupancy"].as_u64().is_none_or(|occupancy| occupancy < entries) {
-            std::thread::yield_now();
-        }
-    }
-}
-
-impl Drop for Playing {
-    fn drop(&mut self) {
-        let pid = self.lab.id().to_string();
-        assert!(Command::new("kill").arg(pid).status().unwrap().success());
-        self.lab.wait().unwrap();
+/// Waits until a table holds so many entries.
+fn await_entries(namespace: &str, entries: u64) {
+    let check = || plimsoll(&["check", "--json", "--interval", "0", "--netns", namespace]).json();
+    while check()["namespaces"][0]["occupancy"].as_u64().is_none_or(|occupancy| occupancy < entries) {
+        std::thread::yield_now();
     }
 }
 
@@ -107,7 +77,7 @@ impl Drop for Playing {
 #[test]
 fn a_cause_that_may_not_be_read_is_unknown() {
     let playing = Playing::begin("http-churn");
-    playing.await_entries(5_000);
+    await_entries(&playing.namespace, 5_000);
     let mut command = Command::new("setpriv");
     command.args(["--bounding-set=-net_admin", "--inh-caps=-net_admin", PLIMSOLL, "check", "--json"]);
     command.args(["--netns", &playing.namespace]);

@@ -38,8 +38,19 @@ pub fn diagnose(snapshot: &Snapshot) -> Vec<Finding> {
     findings.extend(syncookies::findings(snapshot));
     findings.extend(persistence::findings(snapshot));
     findings.extend(blind::findings(snapshot));
+    leave_out_explained(&mut findings);
     findings.sort_by_key(|finding| std::cmp::Reverse(rank(finding)));
     findings
+}
+
+/// A flow that finds no port fails as a clash does: one finding says so, and says why.
+fn leave_out_explained(findings: &mut Vec<Finding>) {
+    let without_ports: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.id == FindingId::NatPortsExhausted)
+        .map(|finding| finding.namespace.clone())
+        .collect();
+    findings.retain(|finding| finding.id != FindingId::InsertClash || !without_ports.contains(&finding.namespace));
 }
 
 /// What comes first: the worst; of what is as bad, how full the table is, and then the causes by the entries they hold.

@@ -1,8 +1,8 @@
 //! "Table full" in the kernel's log: whose table it was.
 
 use plimsoll_model::{
-    Confidence, Counter, Evidence, Finding, FindingId, LogOccurrences, NamespaceSnapshot, Reading, Scope, Severity,
-    Snapshot, Untrusted,
+    Confidence, CounterReading, Evidence, Finding, FindingId, LogOccurrences, NamespaceSnapshot, Reading, Scope,
+    Severity, Snapshot, Untrusted,
 };
 
 use crate::evidence::{advice, number};
@@ -37,9 +37,10 @@ pub(crate) fn of_namespace(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Optio
     named.into_iter().chain(unnamed).filter(is_recent).min_by_key(|logged| logged.last_secs_ago)
 }
 
-/// Inodes are used again and old lines name none, but a namespace that has never dropped a packet cannot be the one.
+/// Inodes are used again and old lines name none, but a namespace whose table has never dropped a packet cannot be the
+/// one.
 fn may_have_dropped(ns: &NamespaceSnapshot) -> bool {
-    ns.counters.as_ref().and_then(|counters| counters.total(Counter::Drop)) != Some(0)
+    ns.counters.as_ref().and_then(CounterReading::full_table_drops) != Some(0)
 }
 
 /// Whether a line that names no namespace is as likely about this one as about any: those that drop now come before

@@ -38,7 +38,8 @@ fn entries(state: TcpState, number: u32, remaining_secs: u32) -> Vec<Entry> {
 /// A host with some timeouts in force, and the entries given.
 fn with_timeouts(timeouts: &[(TcpState, u32)], entries: &[Entry]) -> Snapshot {
     let mut snapshot = host();
-    let in_force: Timeouts = timeouts.iter().map(|(state, secs)| (Timeout::Tcp(*state), *secs)).collect();
+    let set = timeouts.iter().map(|(state, secs)| (Timeout::Tcp(*state), *secs));
+    let in_force: Timeouts = Timeouts::compiled_defaults().iter_secs().chain(set).collect();
     snapshot.namespaces[0].settings = NetworkSettings {
         keepalive_time_secs: Some(7200),
         keepalive_interval_secs: Some(75),

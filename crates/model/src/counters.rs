@@ -123,6 +123,11 @@ impl CounterReading {
         self.sum(|cpu| self.cpus.get(cpu)?.get(counter).map(u64::from))
     }
 
+    /// Packets dropped because the table was full, approximately, since boot; as [`CounterChange::full_table_drops`].
+    pub fn full_table_drops(&self) -> Option<u64> {
+        full_table_drops(|counter| self.total(counter))
+    }
+
     /// What was counted since an earlier reading; each CPU's counter may have wrapped once.
     pub fn since(&self, earlier: &Self) -> CounterChange {
         CounterChange(Counter::ALL.map(|counter| {
@@ -161,12 +166,14 @@ impl CounterChange {
     /// Packets dropped because the table was full, approximately. A drop for a failed insert raises `drop` too, a
     /// chain too long raises only `insert_failed`, so: `drop − (insert_failed − chain_too_long)`.
     pub fn full_table_drops(&self) -> Option<u64> {
-        let drop = self.get(Counter::Drop)?;
-        let insert_failed = self.get(Counter::InsertFailed)?;
-        // Kernels before 5.15 have no chain cap and do not show the counter.
-        let chain_too_long = self.get(Counter::ChainTooLong).unwrap_or(0);
-        Some(drop.saturating_sub(insert_failed.saturating_sub(chain_too_long)))
+        full_table_drops(|counter| self.get(counter))
     }
+}
+
+fn full_table_drops(count: impl Fn(Counter) -> Option<u64>) -> Option<u64> {
+    // Kernels before 5.15 have no chain cap and do not show the counter.
+    let chain_too_long = count(Counter::ChainTooLong).unwrap_or(0);
+    Some(count(Counter::Drop)?.saturating_sub(count(Counter::InsertFailed)?.saturating_sub(chain_too_long)))
 }
 
 impl Serialize for CounterChange {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
+use plimsoll_model::FindingId;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -71,18 +72,28 @@ pub struct Traffic {
     pub script: ScriptId,
 }
 
-/// What a check must say of the namespace in which a scenario is played. Findings are named by their ids.
+/// What a check must say of the namespace in which a scenario is played.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// Findings that must be there.
-    pub must: Vec<String>,
+    #[serde(deserialize_with = "ids")]
+    pub must: Vec<FindingId>,
     /// Findings that may be there; no others may.
-    #[serde(default)]
-    pub may: Vec<String>,
+    #[serde(default, deserialize_with = "ids")]
+    pub may: Vec<FindingId>,
     /// Verdicts of which it must be one; any, where none is named.
     #[serde(default)]
     pub verdicts: Vec<ExpectedVerdict>,
+}
+
+fn ids<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<FindingId>, D::Error> {
+    let written = Vec::<String>::deserialize(deserializer)?;
+    let parsed = written.iter().map(|id| {
+        id.parse()
+            .map_err(|_| serde::de::Error::custom(format!("{id:?} is not the id of a finding: see `plimsoll explain`")))
+    });
+    parsed.collect()
 }
 
 /// A verdict.

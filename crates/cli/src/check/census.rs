@@ -9,7 +9,7 @@ use plimsoll_model::{
 };
 
 use super::detail::Detail;
-use super::wrap::paragraph;
+use crate::wrap::paragraph;
 
 /// States that are listed where not everything is asked for.
 const STATES_SHOWN: usize = 6;

@@ -6,7 +6,7 @@ use plimsoll_diagnose::words::{duration, grouped, percent, rate};
 use plimsoll_model::{Interval, NamespaceSnapshot};
 
 use super::detail::Detail;
-use super::wrap::paragraph;
+use crate::wrap::paragraph;
 
 /// Share of the entries drawn from which a timeline is worth a line.
 const WORTH_A_LINE: f64 = 0.05;

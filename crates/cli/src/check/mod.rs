@@ -5,7 +5,6 @@ mod churn;
 mod detail;
 mod json;
 mod text;
-mod wrap;
 
 use std::io::{self, IsTerminal};
 
@@ -54,7 +53,7 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Verdict> {
             output::write_progress(&text::provisional(snapshot, findings), arguments.color);
         }
     };
-    if let Some(watched) = arguments.watch_for.filter(|_| !arguments.quiet && io::stderr().is_terminal()) {
+    if let Some(watched) = arguments.watch_for.filter(|_| io::stderr().is_terminal()) {
         let secs = watched.as_secs_f64();
         output::write_progress(&format!("Watching for {secs} s how many entries there are ...\n"), arguments.color);
     }

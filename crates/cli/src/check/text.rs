@@ -5,8 +5,8 @@ use plimsoll_diagnose::words::{duration, grouped, percent};
 use plimsoll_model::{Answer, Counter, Finding, NamespaceSnapshot, Relation, Severity, Snapshot, Verdict};
 
 use super::detail::Detail;
-use super::wrap::paragraph;
 use super::{census, churn};
+use crate::wrap::paragraph;
 
 /// Namespaces that are listed where not everything is asked for: the fullest.
 const NAMESPACES_SHOWN: usize = 5;
@@ -44,6 +44,10 @@ pub(crate) fn render(snapshot: &Snapshot, findings: &[Finding], detail: Detail) 
     if detail == Detail::Everything {
         text.push_str(&counters(snapshot));
         text.push_str(&capabilities(snapshot));
+    }
+    if let Some(worst) = told.first() {
+        let bold = Style::new().bold();
+        text.push_str(&format!("{bold}plimsoll explain {}{bold:#} says more.\n", worst.id));
     }
     text
 }

@@ -1,6 +1,6 @@
 //! Whether a check found what a scenario expects.
 
-use plimsoll_model::{Finding, Untrusted, Verdict};
+use plimsoll_model::{Finding, FindingId, Untrusted, Verdict};
 use plimsoll_scenario::{Expect, ExpectedVerdict};
 use serde::Serialize;
 
@@ -8,13 +8,13 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Comparison {
     /// Findings that must be there and are.
-    pub(crate) found: Vec<String>,
+    pub(crate) found: Vec<FindingId>,
     /// Findings that may be there and are.
-    pub(crate) allowed: Vec<String>,
+    pub(crate) allowed: Vec<FindingId>,
     /// Findings that must be there and are not.
-    pub(crate) missing: Vec<String>,
+    pub(crate) missing: Vec<FindingId>,
     /// Findings that are there and may not be.
-    pub(crate) unexpected: Vec<String>,
+    pub(crate) unexpected: Vec<FindingId>,
     /// The verdict of the findings that were judged.
     pub(crate) verdict: Verdict,
     /// Verdicts of which it must be one; any, where none is named.
@@ -27,15 +27,15 @@ pub(crate) struct Comparison {
 pub(crate) fn compare(expect: &Expect, findings: &[Finding], namespace: &str) -> Comparison {
     let is_about_the_lab = |finding: &&Finding| match &finding.namespace {
         Some(name) => *name == Untrusted::from(namespace),
-        None => expect.must.iter().any(|must| must == finding.id.as_str()),
+        None => expect.must.contains(&finding.id),
     };
     let judged: Vec<Finding> = findings.iter().filter(is_about_the_lab).cloned().collect();
-    let ids: Vec<&str> = judged.iter().map(|finding| finding.id.as_str()).collect();
-    let listed = |keep: &dyn Fn(&str) -> bool| ids.iter().filter(|id| keep(id)).map(ToString::to_string).collect();
-    let must = |id: &str| expect.must.iter().any(|must| must == id);
-    let may = |id: &str| expect.may.iter().any(|may| may == id);
-    let missing: Vec<String> = expect.must.iter().filter(|must| !ids.contains(&must.as_str())).cloned().collect();
-    let unexpected: Vec<String> = listed(&|id| !must(id) && !may(id));
+    let ids: Vec<FindingId> = judged.iter().map(|finding| finding.id).collect();
+    let listed = |keep: &dyn Fn(&FindingId) -> bool| ids.iter().copied().filter(|id| keep(id)).collect();
+    let must = |id: &FindingId| expect.must.contains(id);
+    let may = |id: &FindingId| expect.may.contains(id);
+    let missing: Vec<_> = expect.must.iter().copied().filter(|must| !ids.contains(must)).collect();
+    let unexpected: Vec<_> = listed(&|id| !must(id) && !may(id));
     let verdict = Verdict::of(&judged);
     let verdicts: Vec<Verdict> = expect.verdicts.iter().map(|expected| verdict_of(*expected)).collect();
     let as_expected =
@@ -63,6 +63,7 @@ impl Comparison {
             ("unexpected", &self.unexpected),
         ] {
             if !ids.is_empty() {
+                let ids: Vec<_> = ids.iter().map(|id| id.as_str()).collect();
                 text.push_str(&format!("  {what}: {}\n", ids.join(", ")));
             }
         }
@@ -78,7 +79,7 @@ impl Comparison {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plimsoll_model::{Confidence, FindingId, Severity};
+    use plimsoll_model::{Confidence, Severity};
 
     fn finding(id: FindingId, severity: Severity, namespace: Option<&str>) -> Finding {
         Finding {
@@ -94,9 +95,8 @@ mod tests {
         }
     }
 
-    fn expect(must: &[&str], may: &[&str], verdicts: &[ExpectedVerdict]) -> Expect {
-        let ids = |ids: &[&str]| ids.iter().map(ToString::to_string).collect();
-        Expect { must: ids(must), may: ids(may), verdicts: verdicts.to_vec() }
+    fn expect(must: &[FindingId], may: &[FindingId], verdicts: &[ExpectedVerdict]) -> Expect {
+        Expect { must: must.to_vec(), may: may.to_vec(), verdicts: verdicts.to_vec() }
     }
 
     #[test]
@@ -106,23 +106,24 @@ mod tests {
             finding(FindingId::CannotSee, Severity::Unknown, None),
             finding(FindingId::EarlyDrop, Severity::Info, Some("lab")),
         ];
-        let comparison = compare(&expect(&["early-drop"], &[], &[ExpectedVerdict::Ok]), &findings, "lab");
+        let comparison = compare(&expect(&[FindingId::EarlyDrop], &[], &[ExpectedVerdict::Ok]), &findings, "lab");
         assert!(comparison.as_expected, "{comparison:?}");
-        assert_eq!(comparison.found, ["early-drop"]);
-        let comparison = compare(&expect(&["cannot-see"], &["early-drop"], &[]), &findings, "lab");
-        assert_eq!((comparison.found, comparison.allowed), (vec!["cannot-see".into()], vec!["early-drop".into()]));
+        assert_eq!(comparison.found, [FindingId::EarlyDrop]);
+        let comparison = compare(&expect(&[FindingId::CannotSee], &[FindingId::EarlyDrop], &[]), &findings, "lab");
+        assert_eq!((comparison.found, comparison.allowed), (vec![FindingId::CannotSee], vec![FindingId::EarlyDrop]));
     }
 
     #[test]
     fn what_is_missing_or_too_much_is_named() {
         let findings = [finding(FindingId::EarlyDrop, Severity::Warning, Some("lab"))];
-        let comparison = compare(&expect(&["syn-flood"], &[], &[ExpectedVerdict::Critical]), &findings, "lab");
+        let comparison = compare(&expect(&[FindingId::SynFlood], &[], &[ExpectedVerdict::Critical]), &findings, "lab");
         assert_eq!(
             (comparison.missing.clone(), comparison.unexpected.clone()),
-            (vec!["syn-flood".into()], vec!["early-drop".into()])
+            (vec![FindingId::SynFlood], vec![FindingId::EarlyDrop])
         );
         assert!(!comparison.as_expected);
-        let verdict_alone = compare(&expect(&["early-drop"], &[], &[ExpectedVerdict::Critical]), &findings, "lab");
+        let verdict_alone =
+            compare(&expect(&[FindingId::EarlyDrop], &[], &[ExpectedVerdict::Critical]), &findings, "lab");
         assert!(!verdict_alone.as_expected, "{verdict_alone:?}");
     }
 }

@@ -1,7 +1,8 @@
 //! Running the real `plimsoll`, as its users do.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use plimsoll_lab::LabNamespace;
 use serde_json::Value;
@@ -53,4 +54,38 @@ pub(crate) fn namespace<'a>(document: &'a Value, name: &str) -> &'a Value {
 pub(crate) fn finding<'a>(document: &'a Value, id: &str) -> &'a Value {
     let findings = document["findings"].as_array().expect("findings");
     findings.iter().find(|finding| finding["id"] == id).unwrap_or(&Value::Null)
+}
+
+/// A scenario that is being played: its namespace is there, and packets are sent. It ends, and cleans up, when dropped.
+#[derive(Debug)]
+pub(crate) struct Playing {
+    lab: Child,
+    pub(crate) namespace: String,
+}
+
+impl Playing {
+    pub(crate) fn begin(scenario: &str) -> Self {
+        let mut command = Command::new(PLIMSOLL);
+        // Whatever else this machine tracks meanwhile.
+        command.args(["lab", "run", scenario, "--on-this-host"]).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut lab = command.spawn().expect("plimsoll runs");
+        let told = BufReader::new(lab.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+        let mut places = told.filter_map(|line| Some(line.split_once("plimsoll check --netns ")?.1.to_string()));
+        Self { namespace: places.next().expect("the lab says where to look"), lab }
+    }
+
+    /// Sends a signal to the lab, and waits for its end.
+    pub(crate) fn signal(&mut self, signal: &str) -> ExitStatus {
+        let status = Command::new("kill").args([signal, &self.lab.id().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+        self.lab.wait().expect("it ends")
+    }
+}
+
+impl Drop for Playing {
+    fn drop(&mut self) {
+        if let Ok(None) = self.lab.try_wait() {
+            self.signal("-TERM");
+        }
+    }
 }

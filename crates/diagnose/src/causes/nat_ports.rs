@@ -1,13 +1,17 @@
 //! `nat-ports-exhausted`.
 //!
 //! Answers to a translated flow come to the translated address and port, from the remote address and port; so for each
-//! remote service a translated address has as many flows as there are ports to choose from, and no more.
+//! remote service a translated address has as many flows as there are ports to choose from, and no more. Newer kernels
+//! take a port back from a connection that is closing (measured on 6.18, `nf_nat_used_tuple_harder` in `nf_nat_core.c`),
+//! so closing ones count only where flows are seen to fail.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use plimsoll_model::{Confidence, Count, Counter, Entry, Finding, FindingId, Layer4, Service, Severity, Status};
+use plimsoll_model::{
+    Confidence, Count, Counter, Entry, Finding, FindingId, Layer4, NamespaceSnapshot, Service, Severity, Status,
+};
 
 use super::table::Table;
 use crate::evidence::{advice, number};
@@ -15,14 +19,11 @@ use crate::thresholds::{NAT_PORTS, NAT_PORTS_GONE, NAT_PORTS_SHORT, NAT_RANGE};
 use crate::words::{grouped, percent, rate, rounded};
 
 pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
-    let mut spaces = Space::all(table);
+    let failed = failed_per_sec(table.ns);
+    let mut spaces = Space::all(table, |entry| failed.is_some() || !entry.is_closing());
     spaces.retain(|space| space.used() >= NAT_PORTS_SHORT);
     spaces.sort_by(|a, b| b.count.seen.cmp(&a.count.seen).then(a.key.cmp(&b.key)));
     let worst = spaces.first()?;
-    let failed = table.ns.change.as_ref().and_then(|change| {
-        let failed = change.counters.get(Counter::InsertFailed)? + change.counters.get(Counter::Drop)?;
-        (failed > 0).then(|| failed as f64 / change.over.as_secs_f64())
-    });
     let is_gone = worst.used() >= NAT_PORTS_GONE || failed.is_some();
     let mut evidence = vec![
         number(
@@ -47,11 +48,7 @@ pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
         ),
     ];
     if let Some(failed) = failed {
-        evidence.push(number(
-            "failed_per_sec",
-            failed,
-            format!("{} packets a second were dropped, or failed to get an entry", rate(failed)),
-        ));
+        evidence.push(number("failed_per_sec", failed, format!("{} packets a second got no entry", rate(failed))));
     }
     Some(Finding {
         id: FindingId::NatPortsExhausted,
@@ -70,17 +67,25 @@ pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
         evidence,
         meaning: "For each remote address and port a translated address can have one flow a port. When they are used up, new \
                   connections to that service fail, to others they do not, and the table need not be full. A connection that \
-                  is over holds its port until TIME_WAIT's timeout ends."
+                  is over holds its port until TIME_WAIT's timeout ends, but for newer kernels, which take it back."
             .to_string(),
         remedies: vec![
             advice("Translate to more addresses (`snat to 192.0.2.1-192.0.2.4`): each brings as many ports again."),
             advice("Reuse connections to that service, or spread it over more addresses or ports."),
             advice(
-                "A shorter TIME_WAIT (not below 15 s) frees ports sooner, for connections that close from then on. A larger \
-                 table does not help.",
+                "On kernels that do not take ports back a shorter TIME_WAIT (not below 15 s) frees them sooner, for \
+                 connections that close from then on. A larger table does not help.",
             ),
         ],
     })
+}
+
+/// Packets a second that got no entry: each raises `drop` and `insert_failed` both, so neither a full table nor a chain
+/// that is too long is behind it.
+fn failed_per_sec(ns: &NamespaceSnapshot) -> Option<f64> {
+    let change = ns.change.as_ref()?;
+    let failed = change.counters.get(Counter::InsertFailed)?.min(change.counters.get(Counter::Drop)?);
+    (failed > 0).then(|| failed as f64 / change.over.as_secs_f64())
 }
 
 /// A translated address, and a service that its flows go to.
@@ -107,9 +112,10 @@ struct Space {
 }
 
 impl Space {
-    fn all(table: &Table<'_>) -> Vec<Self> {
+    /// Those that have entries which hold their port.
+    fn all(table: &Table<'_>, holds: impl Fn(&Entry) -> bool) -> Vec<Self> {
         let mut ports: HashMap<Key, Vec<u16>> = HashMap::new();
-        for drawn in &table.census.drawn {
+        for drawn in table.census.drawn.iter().filter(|drawn| holds(&drawn.entry)) {
             if let Some((key, port)) = translated(&drawn.entry) {
                 ports.entry(key).or_default().push(port);
             }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use plimsoll_model::Interval;
 
 use crate::Series;
+use crate::dating::age_since_made;
 use crate::lag::LAG_SECS;
 use crate::poisson;
-use crate::ports::{PortSpace, Triple};
+use crate::ports::{PortSpace, Triple, Weight};
 use crate::table::{DatedEntry, Table};
 
 /// How far back "now" goes: so far that a rate has a useful interval, and no farther.
@@ -74,7 +75,8 @@ impl Arrivals {
         };
         let recent: Vec<_> = within(window_secs).copied().collect();
         let seconds = f64::from(window_secs);
-        let per_sec = rate(&recent, seconds, &table.per_drawn);
+        let weights: Vec<_> = recent.iter().map(|entry| entry.weight).collect();
+        let per_sec = rate(&weights, seconds, &table.per_drawn);
         let (heavy, light_per_sec) = pairs(table, &recent, seconds, f64::from(timeout_secs) + LAG_SECS.high);
         Some(Self { timeout_secs: f64::from(timeout_secs), per_sec, heavy, light_per_sec })
     }
@@ -98,17 +100,37 @@ impl Arrivals {
     }
 }
 
-/// The rate of entries that came within so many seconds.
-pub(crate) fn rate(entries: &[&DatedEntry<'_>], secs: f64, per_drawn: &Interval) -> Interval {
-    let seen = entries.len() as f64;
-    let (low, high) = poisson::expected(entries.len() as u64);
-    let likely: f64 = entries.iter().map(|entry| entry.weight.likely).sum();
-    let most: f64 = entries.iter().map(|entry| entry.weight.most).sum();
-    let correction = if entries.is_empty() { 1.0 } else { most / seen };
+/// The rate of drawn entries that came within so many seconds, each of which stands for as many as its weight says.
+pub(crate) fn rate(weights: &[Weight], secs: f64, per_drawn: &Interval) -> Interval {
+    let bare = counted_rate(weights.len() as u64, secs, per_drawn);
+    if weights.is_empty() {
+        return bare;
+    }
+    let mean = |of: fn(&Weight) -> f64| weights.iter().map(of).sum::<f64>() / weights.len() as f64;
+    Interval {
+        low: bare.low,
+        value: bare.value * mean(|weight| weight.likely),
+        high: bare.high * mean(|weight| weight.most),
+    }
+}
+
+/// The rate at which entries of a part were made of late, by their own timestamps; `None` without those.
+pub(crate) fn made_per_sec(table: &Table<'_>) -> Option<Interval> {
+    let read_at = table.census.read_at_unix_nanos?.get();
+    let ages: Vec<_> = table.entries().filter_map(|entry| age_since_made(entry, read_at)).collect();
+    let youngest = f64::from(Series::NewFlows.youngest_secs());
+    let within = youngest..youngest + f64::from(WINDOW_SECS);
+    let recent = ages.iter().filter(|age| within.contains(*age)).count() as u64;
+    (!ages.is_empty()).then(|| counted_rate(recent, f64::from(WINDOW_SECS), &table.per_drawn))
+}
+
+/// The rate of so many drawn entries within so many seconds.
+fn counted_rate(drawn: u64, secs: f64, per_drawn: &Interval) -> Interval {
+    let (low, high) = poisson::expected(drawn);
     Interval {
         low: low * per_drawn.low / secs,
-        value: likely.max(0.0) * per_drawn.value / secs,
-        high: high * correction * per_drawn.high / secs,
+        value: drawn as f64 * per_drawn.value / secs,
+        high: high * per_drawn.high / secs,
     }
 }
 

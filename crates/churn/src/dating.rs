@@ -24,13 +24,22 @@ pub(crate) struct Dating<'a> {
     /// Series in which an entry has more time left than the timeout in force gives: another one was in force, and
     /// nobody knows for which of them.
     armed_otherwise: BTreeSet<Series>,
+    /// Series in which so many entries are of the last second that they must have been armed again and again.
+    armed_again: BTreeSet<Series>,
 }
 
 impl<'a> Dating<'a> {
     pub(crate) fn of(ns: &'a NamespaceSnapshot, census: &Census) -> Self {
-        let mut dating = Self { timeouts: &ns.timeouts, policies: ns.policies, armed_otherwise: BTreeSet::new() };
+        let mut dating = Self {
+            timeouts: &ns.timeouts,
+            policies: ns.policies,
+            armed_otherwise: BTreeSet::new(),
+            armed_again: BTreeSet::new(),
+        };
         let otherwise = census.drawn.iter().filter_map(|drawn| dating.is_armed_otherwise(&drawn.entry));
         dating.armed_otherwise = otherwise.collect();
+        let unanswered = [Series::OneWayUdp, Series::UdpExchanges];
+        dating.armed_again = unanswered.into_iter().filter(|series| dating.is_armed_again(*series, census)).collect();
         dating
     }
 
@@ -41,6 +50,9 @@ impl<'a> Dating<'a> {
         }
         // The kernel rounds what is left down.
         let age_secs = timeout_secs.checked_sub(entry.remaining_secs?)?.saturating_sub(1);
+        if age_secs == 0 && entry.packets.is_none() && self.armed_again.contains(&series) {
+            return None;
+        }
         Some(Dated { series, timeout_secs, age_secs })
     }
 
@@ -52,6 +64,22 @@ impl<'a> Dating<'a> {
         self.armed_otherwise.contains(&series).then_some(
             "some entries have more time left than the timeout in force gives: it was another when they were armed",
         )
+    }
+
+    /// Whether the last second has far more entries of a series than those before: senders that nobody answers, a packet
+    /// of which arms the entry anew each time, and no arrivals.
+    fn is_armed_again(&self, series: Series, census: &Census) -> bool {
+        const BEFORE_SECS: u32 = 5;
+        const TIMES: usize = 3;
+        const AT_LEAST: usize = 10;
+        let ages = census.drawn.iter().filter_map(|drawn| self.date(&drawn.entry));
+        let ages = ages.filter(|dated| dated.series == series).map(|dated| dated.age_secs);
+        let (mut last, mut before) = (0, 0);
+        for age_secs in ages {
+            last += usize::from(age_secs == 0);
+            before += usize::from((1..=BEFORE_SECS).contains(&age_secs));
+        }
+        last > AT_LEAST + TIMES * before / BEFORE_SECS as usize
     }
 
     fn is_armed_otherwise(&self, entry: &Entry) -> Option<Series> {

@@ -3,6 +3,7 @@
 use plimsoll_model::{Drawn, Interval, NamespaceSnapshot, Range};
 use serde::Serialize;
 
+use crate::arrivals::made_per_sec;
 use crate::course::Course;
 use crate::table::Table;
 
@@ -12,7 +13,7 @@ pub struct Flow {
     /// Entries now.
     pub now: Range,
     /// Arrivals a second now, in the states that date them: over the last five to ten seconds, without the youngest.
-    /// `None` where no entry of the part tells its age.
+    /// Where no state does, by the entries' own timestamps; `None` without those.
     pub per_sec: Option<Interval>,
     /// Entries at that rate and with the timeouts in force, as the kernel counts them; what cannot be dated is taken to
     /// stay as it is. `None` where that is more than a fifth.
@@ -27,8 +28,8 @@ pub fn flow(ns: &NamespaceSnapshot, part: &dyn Fn(&Drawn) -> bool) -> Option<Flo
     let table = Table::of(ns, part)?;
     let now = table.census.count_drawn(table.drawn()).entries;
     let course = Course::of(&table);
-    let per_sec = course.per_sec();
-    let tends_to = per_sec.map(|_| course.entries_in(course.settles_secs()));
+    let dated = course.per_sec();
+    let tends_to = dated.map(|_| course.entries_in(course.settles_secs()));
     let tends_to = tends_to.filter(|level| course.undated() <= MOST_UNDATED * level.value);
-    Some(Flow { now, per_sec, tends_to })
+    Some(Flow { now, per_sec: dated.or_else(|| made_per_sec(&table)), tends_to })
 }

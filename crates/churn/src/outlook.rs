@@ -128,7 +128,7 @@ pub(crate) fn outlook(ns: &NamespaceSnapshot, table: &Table<'_>) -> Outlook {
 
 /// Follows the course as far as it may be followed, or to the limit.
 fn lead(course: &Course, assuming: Assumption, now: f64, limit: Option<f64>, watched_secs: f64) -> Outlook {
-    const STEPS: u32 = 240;
+    const STEPS: u32 = 120;
     const SETTLED: f64 = 0.02;
     let settles = course.settles_secs().max(watched_secs).max(1.0);
     let until = match assuming {

@@ -62,6 +62,11 @@ impl<'a> Table<'a> {
         self.dated.iter().filter(move |entry| entry.dated.series == series)
     }
 
+    /// The drawn entries of this part.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &'a Entry> {
+        self.dated.iter().map(|entry| entry.entry).chain(self.undated.iter().map(|drawn| &drawn.entry))
+    }
+
     /// How many arrivals each of the oldest entries stands for: the others' places were taken by younger ones.
     pub(crate) fn replaced(&self) -> Weight {
         let oldest = self.dated.iter().filter(|entry| entry.dated.age_secs * 4 >= entry.dated.timeout_secs * 3);

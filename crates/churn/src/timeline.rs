@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::Series;
 use crate::arrivals::rate;
 use crate::dating::age_since_made;
-use crate::poisson;
+use crate::ports::{Weight, weigh};
 use crate::table::{DatedEntry, Table};
 
 /// When what some entries date happened, as far back as their timeout reaches.
@@ -70,7 +70,7 @@ pub(crate) fn timelines(ns: &NamespaceSnapshot, table: &Table<'_>) -> Vec<Timeli
     let dated =
         [Series::Closes, Series::Resets, Series::HalfOpen, Series::Answered, Series::OneWayUdp, Series::UdpExchanges];
     let mut timelines: Vec<_> = dated.into_iter().filter_map(|series| by_state(ns, table, series)).collect();
-    timelines.extend(by_timestamp(table));
+    timelines.extend(by_timestamp(ns, table));
     timelines
 }
 
@@ -85,43 +85,52 @@ fn by_state(ns: &NamespaceSnapshot, table: &Table<'_>, series: Series) -> Option
         return (drawn > 0).then(|| Timeline { series, drawn, course, caveats: Vec::new() });
     };
     let timeout_secs = first.dated.timeout_secs;
-    let bins = edges(series.youngest_secs(), timeout_secs, entries.len()).map(|(from, to)| {
-        let within: Vec<&DatedEntry<'_>> =
-            entries.iter().copied().filter(|entry| (from..to).contains(&entry.dated.age_secs)).collect();
-        Bin {
-            from_secs_ago: from,
-            to_secs_ago: to,
-            drawn: within.len() as u64,
-            per_sec: rate(&within, f64::from(to - from), &table.per_drawn),
-        }
-    });
-    let course = TimelineCourse::Bins(bins.collect());
-    Some(Timeline { series, drawn: entries.len() as u64, course, caveats: caveats(ns, table, series, &entries) })
+    let aged: Vec<_> = entries.iter().map(|entry| (entry.dated.age_secs, entry.weight)).collect();
+    Some(Timeline {
+        series,
+        drawn: entries.len() as u64,
+        course: TimelineCourse::Bins(bins(series, timeout_secs, &aged, table)),
+        caveats: caveats(ns, table, series, &entries),
+    })
 }
 
 /// All entries by the time at which they were made.
-fn by_timestamp(table: &Table<'_>) -> Option<Timeline> {
+fn by_timestamp(ns: &NamespaceSnapshot, table: &Table<'_>) -> Option<Timeline> {
     const BACK_SECS: u32 = 120;
     let read_at = table.census.read_at_unix_nanos?.get();
-    let all = table.dated.iter().map(|entry| entry.entry).chain(table.undated.iter().map(|drawn| &drawn.entry));
-    let ages: Vec<_> = all.filter_map(|entry| age_since_made(entry, read_at)).collect();
+    let age_secs = |entry| {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; too old saturates")]
+        age_since_made(entry, read_at).map(|secs| secs as u32)
+    };
+    let ages: Vec<_> = table.entries().filter_map(|entry| Some((entry, age_secs(entry)?))).collect();
     if ages.is_empty() {
         return None;
     }
-    let bins = edges(Series::NewFlows.youngest_secs(), BACK_SECS, ages.len()).map(|(from, to)| {
-        let within = ages.iter().filter(|age| (f64::from(from)..f64::from(to)).contains(*age)).count() as u64;
-        let (low, high) = poisson::expected(within);
-        let (secs, scale) = (f64::from(to - from), &table.per_drawn);
-        let per_sec = Interval {
-            low: low * scale.low / secs,
-            value: within as f64 * scale.value / secs,
-            high: high * scale.high / secs,
-        };
-        Bin { from_secs_ago: from, to_secs_ago: to, drawn: within, per_sec }
-    });
-    let course = TimelineCourse::Bins(bins.collect());
-    let drawn = ages.len() as u64;
-    Some(Timeline { series: Series::NewFlows, drawn, course, caveats: vec![Caveat::ExpiredAreGone] })
+    let (weights, _) = weigh(&ages, table.per_drawn.value, ns.settings.local_ports);
+    let mut caveats = vec![Caveat::ExpiredAreGone];
+    caveats.extend(ports_used_again(&weights));
+    let weighted: Vec<_> = ages.iter().map(|(_, age_secs)| *age_secs).zip(weights).collect();
+    Some(Timeline {
+        series: Series::NewFlows,
+        drawn: ages.len() as u64,
+        course: TimelineCourse::Bins(bins(Series::NewFlows, BACK_SECS, &weighted, table)),
+        caveats,
+    })
+}
+
+fn bins(series: Series, back_secs: u32, aged: &[(u32, Weight)], table: &Table<'_>) -> Vec<Bin> {
+    edges(series.youngest_secs(), back_secs, aged.len())
+        .map(|(from, to)| {
+            let within = aged.iter().filter(|(age_secs, _)| (from..to).contains(age_secs));
+            let weights: Vec<_> = within.map(|(_, weight)| *weight).collect();
+            Bin {
+                from_secs_ago: from,
+                to_secs_ago: to,
+                drawn: weights.len() as u64,
+                per_sec: rate(&weights, f64::from(to - from), &table.per_drawn),
+            }
+        })
+        .collect()
 }
 
 /// Bins from the youngest age that tells to the timeout: about twelve, fewer where there are few entries.
@@ -138,12 +147,8 @@ fn edges(youngest_secs: u32, timeout_secs: u32, entries: usize) -> impl Iterator
 }
 
 fn caveats(ns: &NamespaceSnapshot, table: &Table<'_>, series: Series, entries: &[&DatedEntry<'_>]) -> Vec<Caveat> {
-    /// A correction of less than a hundredth is nothing to speak of.
-    const WORTH_SAYING: f64 = 1.01;
-    let mut caveats = Vec::new();
-    if entries.iter().any(|entry| entry.weight.likely > WORTH_SAYING) {
-        caveats.push(Caveat::PortsUsedAgain);
-    }
+    let weights: Vec<_> = entries.iter().map(|entry| entry.weight).collect();
+    let mut caveats = Vec::from_iter(ports_used_again(&weights));
     if matches!(series, Series::Closes | Series::Resets) {
         caveats.push(Caveat::ArmedAgainByStragglers);
     }
@@ -160,4 +165,10 @@ fn caveats(ns: &NamespaceSnapshot, table: &Table<'_>, series: Series, entries: &
         caveats.push(Caveat::GcPressure);
     }
     caveats
+}
+
+fn ports_used_again(weights: &[Weight]) -> Option<Caveat> {
+    /// A correction of less than a hundredth is nothing to speak of.
+    const WORTH_SAYING: f64 = 1.01;
+    weights.iter().any(|weight| weight.likely > WORTH_SAYING).then_some(Caveat::PortsUsedAgain)
 }

@@ -42,6 +42,28 @@ fn a_storm_that_has_not_begun_to_expire_is_told_at_its_full_rate_from_a_sample_t
 }
 
 #[test]
+fn senders_that_nobody_answers_are_no_arrivals_and_do_not_go_away() {
+    let mut table = Simulated::new(6);
+    // The last packet of each was a moment ago.
+    table.arrive(Traffic::udp().between(1.0, 0.0), 2000.0);
+    table.arrive(Traffic::udp().between(60.0, 0.0), 10.0);
+    let told = flow(&table.read(), &all).unwrap();
+    assert!(told.per_sec.unwrap().covers(10.0) && told.per_sec.unwrap().high < 20.0, "{told:?}");
+    assert_eq!(told.tends_to, None, "how long they go on is not known");
+}
+
+#[test]
+fn established_flows_are_dated_by_timestamps_alone() {
+    let mut table = Simulated::new(7);
+    table.arrive(Traffic::established().between(60.0, 0.0), 50.0);
+    let mut ns = table.read();
+    let told = flow(&ns, &all).unwrap();
+    assert!(told.per_sec.unwrap().covers(50.0) && told.tends_to.is_none(), "{told:?}");
+    ns.census.as_mut().unwrap().read_at_unix_nanos = None;
+    assert_eq!(flow(&ns, &all).unwrap().per_sec, None);
+}
+
+#[test]
 fn a_part_is_told_apart() {
     let mut table = Simulated::new(3);
     table.arrive(Traffic::syns().between(120.0, 0.0), 100.0);
@@ -59,6 +81,8 @@ fn without_a_census_there_is_nothing_to_tell_and_policies_leave_ages_unknown() {
     table.arrive(Traffic::closes().between(120.0, 0.0), 100.0);
     let mut ns = table.read();
     ns.policies = Policies::Some(1);
+    assert!(flow(&ns, &all).unwrap().per_sec.unwrap().covers(100.0), "timestamps know nothing of policies");
+    ns.census.as_mut().unwrap().read_at_unix_nanos = None;
     assert_eq!(flow(&ns, &all).unwrap().per_sec, None);
     let told = churn(&ns).unwrap();
     assert!(matches!(&told.outlook, Outlook::NotKnown { because, .. } if because.contains("TIME_WAIT")), "{told:?}");

@@ -62,8 +62,9 @@ fn judge_bins(tally: &mut Tally, timeline: &Timeline, phases: &[(f64, f64, f64)]
     }
 }
 
-fn judge_timelines(what: &str, traffic: Traffic, series: Series, prepare: impl Fn(&mut Simulated)) {
-    let mut tally = Tally::default();
+/// Judges some series of many tables of one kind of traffic.
+fn judge_timelines(what: &str, traffic: Traffic, series: &[Series], prepare: impl Fn(&mut Simulated)) {
+    let mut tallies: Vec<_> = series.iter().map(|series| (*series, Tally::default())).collect();
     for seed in 0..DRAWS {
         let mut table = Simulated::new(seed);
         prepare(&mut table);
@@ -72,37 +73,35 @@ fn judge_timelines(what: &str, traffic: Traffic, series: Series, prepare: impl F
         for (from, to, per_sec) in phases {
             table.arrive(traffic.between(from, to), per_sec);
         }
-        judge_bins(&mut tally, &timeline(&table.read(), series), &phases);
+        let ns = table.read();
+        for (series, tally) in &mut tallies {
+            judge_bins(tally, &timeline(&ns, *series), &phases);
+        }
     }
-    tally.judge(what);
+    for (series, tally) in tallies {
+        tally.judge(&format!("{what}: {}", series.words()));
+    }
 }
 
 #[test]
-fn rates_of_closes_read_whole() {
-    judge_timelines("closes, all entries", Traffic::closes(), Series::Closes, |_| {});
+fn rates_read_whole_by_state_and_by_timestamp() {
+    judge_timelines("all entries", Traffic::closes(), &[Series::Closes, Series::NewFlows], |_| {});
 }
 
 #[test]
-fn rates_of_closes_from_a_sample() {
-    judge_timelines("closes, 500 entries drawn", Traffic::closes(), Series::Closes, |table| {
-        table.sample = Some(500);
-    });
+fn rates_from_a_sample() {
+    judge_timelines("500 entries drawn", Traffic::closes(), &[Series::Closes], |table| table.sample = Some(500));
 }
 
 #[test]
 fn rates_of_unanswered_udp() {
-    judge_timelines("unanswered UDP", Traffic::udp(), Series::OneWayUdp, |_| {});
-}
-
-#[test]
-fn rates_by_timestamp() {
-    judge_timelines("new flows by timestamp", Traffic::closes(), Series::NewFlows, |_| {});
+    judge_timelines("all entries", Traffic::udp(), &[Series::OneWayUdp], |_| {});
 }
 
 #[test]
 fn rates_where_ports_are_used_again_at_random() {
     let one_client = Traffic::closes().sources(1).ports(40_000, 41_999);
-    judge_timelines("closes over 2,000 ports", one_client, Series::Closes, |table| {
+    judge_timelines("over 2,000 ports", one_client, &[Series::Closes], |table| {
         table.local_ports = Some((40_000, 41_999));
     });
 }
@@ -186,16 +185,16 @@ fn the_level_of_a_client_that_runs_out_of_ports() {
     let mut tally = Tally::default();
     for seed in 0..DRAWS {
         let mut table = Simulated::new(seed);
-        table.local_ports = Some((40_000, 41_999));
-        let client = Traffic::closes().sources(1).ports(40_000, 41_999);
-        table.arrive(client.between(20.0, 0.0), 60.0);
+        table.local_ports = Some((40_000, 40_599));
+        let client = Traffic::closes().sources(1).ports(40_000, 40_599);
+        table.arrive(client.between(20.0, 0.0), 20.0);
         let level = flow(&table.read(), &|_| true).unwrap().tends_to.unwrap();
         let mut later = Simulated::new(seed + DRAWS);
-        later.arrive(client.between(120.0, 0.0), 60.0);
+        later.arrive(client.between(120.0, 0.0), 20.0);
         let truth = later.len() as f64;
         tally.add(level.covers(truth), || format!("{truth} in {level:?}"));
     }
-    tally.judge("level over 2,000 ports");
+    tally.judge("level over 600 ports");
 }
 
 #[test]

@@ -246,6 +246,17 @@ fn a_sample_is_as_large_as_was_asked_for_and_time_is_kept() {
     assert!(census["read"].as_u64().unwrap() < 100_000);
 }
 
+#[test]
+fn the_time_for_reading_counts_from_the_end_of_the_interval() {
+    let lab = LabNamespace::tracking().unwrap();
+    lab.fill(entries(Kind::AssuredTcp(TcpState::Established), 0, limit())).unwrap();
+    let document = plimsoll(&["check", "--netns", lab.name(), "--json", "--timeout", "0.15"]).json();
+    let census = &namespace(&document, lab.name())["census"];
+    assert_eq!(census["coverage"]["because"], "time_up");
+    // Had it counted from the start, the interval would have taken all of it.
+    assert!(census["read"].as_u64().unwrap() > 1_000, "{}", census["read"]);
+}
+
 /// Everything of the kernel's that a reading could have changed.
 fn fingerprint(lab: &LabNamespace) -> String {
     let settings = || {

@@ -184,18 +184,23 @@ impl Simulated {
 
     /// Counts the entries each second of the last so many, as the kernel would have: gc passes each minute.
     pub(crate) fn watch(&mut self, secs: u32) {
+        let mut changes = vec![0_i64; secs as usize + 2];
+        // The first reading that comes so many seconds ago or later.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a few minutes")]
+        let first_after = |secs_ago: f64| (f64::from(secs) - secs_ago).ceil().max(0.0) as usize;
+        for (age, timeout_secs) in &self.history {
+            changes[first_after(*age)] += 1;
+            let expired_secs_ago = age - timeout_secs;
+            if expired_secs_ago >= self.since_gc_secs {
+                // The first run of gc after it has expired.
+                let runs = ((expired_secs_ago - self.since_gc_secs) / 60.0).floor();
+                changes[first_after(self.since_gc_secs + 60.0 * runs)] -= 1;
+            }
+        }
+        let mut counted = 0;
         for second in 0..=secs {
-            let secs_ago = f64::from(secs - second);
-            let is_counted = |(age, timeout_secs): &&(f64, f64)| {
-                let expired_secs_ago = age - timeout_secs;
-                // The first run after it has expired.
-                let runs = ((expired_secs_ago - self.since_gc_secs) / 60.0).floor().max(-1.0);
-                let freed_secs_ago = runs * 60.0 + self.since_gc_secs;
-                *age >= secs_ago && (expired_secs_ago < self.since_gc_secs || freed_secs_ago < secs_ago)
-            };
-            let counted = self.history.iter().filter(is_counted).count();
-            let counted = Occupancy(u32::try_from(counted).unwrap());
-            self.course.push((Duration::from_secs(second.into()), counted));
+            counted += changes[second as usize];
+            self.course.push((Duration::from_secs(second.into()), Occupancy(u32::try_from(counted).unwrap())));
         }
     }
 

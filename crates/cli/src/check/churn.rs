@@ -64,7 +64,9 @@ fn per_sec(bin: &Bin, highest: f64) -> String {
     /// Beside the highest bin, an uncertainty of this share of it is nothing.
     const NEGLIGIBLE: f64 = 0.05;
     let Interval { low, value, high } = bin.per_sec;
-    if bin.per_sec.half_width() <= (PRECISE * value).max(NEGLIGIBLE * highest) {
+    if bin.drawn == 0 && high <= NEGLIGIBLE * highest {
+        "0".to_string()
+    } else if bin.per_sec.half_width() <= (PRECISE * value).max(NEGLIGIBLE * highest) {
         rate(value)
     } else if bin.drawn == 0 {
         format!("below {}", rate(high))
@@ -79,26 +81,32 @@ const fn note(caveat: Caveat) -> Option<&'static str> {
         Caveat::PortsUsedAgain => Some("ports are used again and older entries are gone: ranges allow for it"),
         Caveat::EarlyDrop => Some("early_drop has killed some: there were more"),
         Caveat::GcPressure => Some("gc has killed some under pressure: there were more"),
-        Caveat::ArmedAgainByStragglers | Caveat::DatedByLastPacket | Caveat::ExpiredAreGone => None,
+        Caveat::ExpiredAreGone => Some("of those that are still there"),
+        Caveat::ArmedAgainByStragglers | Caveat::DatedByLastPacket => None,
     }
 }
 
 fn outlook(outlook: &Outlook) -> String {
     match outlook {
         Outlook::Full => "full now".to_string(),
+        Outlook::LevelsOff { direction: Direction::Stays, entries, utilization, assuming, .. } => {
+            let share =
+                utilization.map_or(String::new(), |share| format!(" ({}–{})", percent(share.low), percent(share.high)));
+            let (low, high) = (whole(entries.low), whole(entries.high));
+            format!(
+                "neither up nor down that can be seen, but between {low} and {high} entries{share}{}",
+                resting_on(assuming)
+            )
+        }
         Outlook::LevelsOff { direction, entries, utilization, within_secs, assuming } => {
-            let way = match direction {
-                Direction::Rises => "rises to",
-                Direction::Falls => "falls to",
-                Direction::Stays => "stays at about",
-            };
+            let way = if *direction == Direction::Rises { "rises to" } else { "falls to" };
             let share = utilization.map_or(String::new(), |utilization| format!("{}, ", percent(utilization.value)));
-            let when = match direction {
-                Direction::Stays => String::new(),
-                Direction::Rises | Direction::Falls => format!(" within {}", about(*within_secs)),
-            };
             let (value, low, high) = (whole(entries.value), whole(entries.low), whole(entries.high));
-            format!("{way} {value} entries ({share}{low}–{high}){when}{}", resting_on(assuming))
+            format!(
+                "{way} {value} entries ({share}{low}–{high}) within {}{}",
+                about(*within_secs),
+                resting_on(assuming)
+            )
         }
         Outlook::FullIn { secs, at_least_secs, at_most_secs, assuming } => {
             let most = at_most_secs.map_or("or never".to_string(), |secs| format!("at most {}", about(secs)));

@@ -106,6 +106,7 @@ fn a_full_namespace_is_found_from_a_host_whose_own_table_is_nearly_empty_and_at_
     assert_eq!(output.status.code(), Some(2));
     let answer = String::from_utf8(output.stdout).unwrap();
     assert_eq!(answer.lines().filter(|line| line.starts_with("CRITICAL")).count(), 1, "{answer}");
+    assert!(answer.ends_with("\nplimsoll explain namespace-full says more.\n"), "{answer}");
 
     let document = plimsoll(&["check", "--interval", "0", "--json"]).json();
     assert_eq!(document["verdict"], "critical");
@@ -188,6 +189,7 @@ fn where_nothing_is_tracked_it_says_so_and_that_is_fine() {
     });
     assert!(text.lines().count() <= 5, "a healthy host is told of in five lines:\n{text}");
     assert!(text.contains("nothing is tracked here: packets pass"), "{text}");
+    assert!(!text.contains("says more"), "a note needs no explanation:\n{text}");
 }
 
 #[test]

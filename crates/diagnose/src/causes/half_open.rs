@@ -6,11 +6,11 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use plimsoll_model::{Confidence, Entry, Finding, FindingId, ProtocolState, Service, Status, TcpState};
+use plimsoll_model::{Confidence, Entry, Finding, FindingId, ProtocolState, Remedy, Service, Status, TcpState};
 
 use super::part::{Part, Said, tally};
 use super::table::Table;
-use crate::evidence::{advice, command, number};
+use crate::evidence::{advice, in_namespace, number};
 use crate::thresholds::{ENTRIES_A_SPOOFED_SOURCE, FEW_SOURCES, MOSTLY, SCATTERED, WORTH_A_LOOK};
 use crate::words::percent;
 
@@ -110,10 +110,12 @@ fn flood(table: &Table<'_>, part: &Part<'_>) -> Finding {
     let answered = answered as f64 / part.drawn.len() as f64;
     let mut remedies = Vec::new();
     if crate::syncookies::are_off(table.ns) {
-        remedies.push(command(
-            "Turn SYN cookies on in this namespace: the listener stays reachable. They save no entry of the table.",
-            "sysctl -w net.ipv4.tcp_syncookies=1",
-        ));
+        remedies.push(Remedy {
+            action:
+                "Turn SYN cookies on in this namespace: the listener stays reachable. They save no entry of the table."
+                    .to_string(),
+            command: in_namespace(table.ns, "sysctl -w net.ipv4.tcp_syncookies=1"),
+        });
     }
     remedies.push(advice(from.filter()));
     remedies.push(part.make_room());

@@ -12,7 +12,7 @@ use plimsoll_model::{
 
 use super::part::{Said, tally};
 use super::table::Table;
-use crate::evidence::{advice, command};
+use crate::evidence::{advice, in_namespace};
 use crate::thresholds::{FEW_SOURCES, MOSTLY, WORTH_A_LOOK};
 use crate::words::duration;
 
@@ -41,23 +41,34 @@ fn finding(table: &Table<'_>, kinds: &Kinds, kind: Kind) -> Option<Finding> {
     if kind == Kind::Nat {
         evidence.push(part.most("backends", "backends", |entry| entry.reply.source_service()));
     }
-    let mut remedies = vec![advice(kind.stop())];
-    remedies.extend(shorter_time_wait(table));
-    remedies.push(part.make_room());
-    let held = table.ns.timeouts.get_secs(Timeout::Tcp(TcpState::TimeWait));
-    let held = held.map_or("its timeout".to_string(), |secs| duration(secs.into()));
+    let udp = part.drawn.iter().filter(|drawn| drawn.entry.original.protocol == Protocol::UDP).count();
+    let (what, held, remedies) = if 2 * udp > part.drawn.len() {
+        let caching = advice(
+            "Let clients ask less often: a cache on each host or node (for DNS a local resolver), fewer search domains. \
+             Services that need no state can be exempted from tracking, but for those that are translated.",
+        );
+        ("many questions and answers by UDP", held(table, "UDP's timeout", Timeout::Udp), vec![caching])
+    } else {
+        let mut remedies = vec![advice(kind.stop())];
+        remedies.extend(shorter_time_wait(table));
+        (kind.what(), held(table, "TIME_WAIT", Timeout::Tcp(TcpState::TimeWait)), remedies)
+    };
     Some(part.finding(Said {
         id: kind.id(),
         confidence: Confidence::Likely,
-        what: kind.what().to_string(),
+        what: what.to_string(),
         evidence,
         meaning: format!(
-            "A connection that is over keeps its entry in TIME_WAIT for {held}, however short it was and whatever its \
-             sockets do. {}",
+            "A flow that is over keeps its entry {held}, however short it was and whatever its sockets do. {}",
             kind.means()
         ),
-        remedies,
+        remedies: remedies.into_iter().chain([part.make_room()]).collect(),
     }))
+}
+
+fn held(table: &Table<'_>, by: &str, timeout: Timeout) -> String {
+    let secs = table.ns.timeouts.get_secs(timeout);
+    secs.map_or(format!("for {by}"), |secs| format!("for {} ({by})", duration(secs.into())))
 }
 
 impl Kind {
@@ -115,16 +126,16 @@ fn shorter_time_wait(table: &Table<'_>) -> Option<Remedy> {
     let timeout = Timeout::Tcp(TcpState::TimeWait);
     let now = table.ns.timeouts.get_secs(timeout).filter(|secs| *secs > SHORTER_SECS)?;
     let name = timeout.sysctl()?;
-    Some(command(
-        format!(
+    Some(Remedy {
+        action: format!(
             "Shorten TIME_WAIT from {now} to {SHORTER_SECS} s in this namespace: connections that close from then on hold \
              {:.0}% of the entries. Those that are there keep their time, so it takes {} to show. Not below 15 s: late \
              retransmissions would meet no entry.",
             100.0 * f64::from(SHORTER_SECS) / f64::from(now),
             duration(now.into()),
         ),
-        format!("sysctl -w net.netfilter.{name}={SHORTER_SECS}"),
-    ))
+        command: in_namespace(table.ns, &format!("sysctl -w net.netfilter.{name}={SHORTER_SECS}")),
+    })
 }
 
 /// Whether nothing more is to come: closed, or asked and answered. What a helper expected is its own cause.

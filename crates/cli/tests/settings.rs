@@ -4,7 +4,7 @@
 mod support;
 
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -65,6 +65,43 @@ fn a_time_wait_that_is_too_short_is_a_warning_where_connections_close() {
     assert!(finding(&check(&lab), "timeout-risky").is_null());
 }
 
+/// Checks a namespace while something goes on in it.
+fn check_while(lab: &LabNamespace, mut act: impl FnMut() + Send) -> Value {
+    let is_checked = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_checked.load(Ordering::Relaxed) {
+                act();
+                thread::sleep(Duration::from_millis(2));
+            }
+        });
+        let checked = plimsoll(&["check", "--netns", lab.name(), "--json"]);
+        is_checked.store(true, Ordering::Relaxed);
+        checked.json()
+    })
+}
+
+/// Flows that are all translated to one port, which one of them has.
+#[test]
+fn flows_that_are_given_the_same_tuple_clash() {
+    let lab = LabNamespace::create().unwrap();
+    lab.nft(
+        "table ip t { chain c { type nat hook postrouting priority srcnat; udp dport 9 snat to 127.0.0.1:5000; }; }\n",
+    )
+    .unwrap();
+    let document = check_while(&lab, || {
+        let sender = || UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.send_to(b"x", "127.0.0.1:9"));
+        // Where it clashes it is refused.
+        lab.enter(sender).unwrap().ok();
+    });
+    let clash = finding(&document, "insert-clash");
+    assert_eq!(clash["severity"], "warning", "{document:#}");
+    assert!(
+        finding(&document, "table-full").is_null() && finding(&document, "namespace-full").is_null(),
+        "{document:#}"
+    );
+}
+
 /// Data of a connection whose entry is gone, where none may be picked up.
 #[test]
 fn packets_without_an_entry_are_invalid() {
@@ -78,18 +115,7 @@ fn packets_without_an_entry_are_invalid() {
     client.set_nodelay(true).unwrap();
     lab.set("net/netfilter/nf_conntrack_tcp_loose", 0).unwrap();
     lab.run(&["conntrack", "-F"]).unwrap();
-    let is_checked = AtomicBool::new(false);
-    let document = thread::scope(|scope| {
-        scope.spawn(|| {
-            while !is_checked.load(Ordering::Relaxed) {
-                client.write_all(b"x").unwrap();
-                thread::sleep(Duration::from_millis(2));
-            }
-        });
-        let document = plimsoll(&["check", "--netns", lab.name(), "--json"]);
-        is_checked.store(true, Ordering::Relaxed);
-        document.json()
-    });
+    let document = check_while(&lab, || client.write_all(b"x").unwrap());
     let invalid = finding(&document, "invalid-packets");
     assert_eq!(invalid["severity"], "warning", "{document:#}");
     let keys: Vec<_> = invalid["evidence"].as_array().unwrap().iter().map(|evidence| &evidence["key"]).collect();

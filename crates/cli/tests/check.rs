@@ -195,7 +195,7 @@ fn where_nothing_is_tracked_it_says_so_and_that_is_fine() {
 #[test]
 fn a_healthy_host_is_told_of_in_five_lines() {
     let lab = LabNamespace::tracking().unwrap();
-    lab.fill(mixed_entries(60_000)).unwrap();
+    lab.fill(mixed_entries(20_000)).unwrap();
     let run = plimsoll_in(&lab, &["check", "--netns", "this"]);
     assert_eq!(run.code, 0, "{run:?}");
     assert!(run.stdout.starts_with("OK ") && run.stdout.lines().count() <= 5, "{}", run.stdout);
@@ -209,7 +209,10 @@ fn a_sick_host_is_told_of_in_about_forty_lines() {
     let run = plimsoll(&["check", "--netns", lab.name(), "--interval", "0"]);
     assert_eq!(run.code, 2);
     assert!(run.stdout.lines().count() <= 48, "{}", run.stdout);
-    let is_wide = |line: &&str| line.chars().count() > 100 && !line.starts_with("CRITICAL");
+    // Commands are not broken.
+    let is_wide = |line: &&str| {
+        line.chars().count() > 100 && !line.starts_with("CRITICAL") && !line.starts_with("     ip netns exec")
+    };
     assert_eq!(run.stdout.lines().find(is_wide), None);
     assert!(!run.stdout.contains('\x1b'), "no colour into a pipe");
     let coloured = plimsoll(&["check", "--netns", lab.name(), "--interval", "0", "--color", "always", "-q"]).stdout;
@@ -241,17 +244,6 @@ fn a_sample_is_as_large_as_was_asked_for_and_time_is_kept() {
     let census = &namespace(&hurried, lab.name())["census"];
     assert_eq!(census["coverage"]["because"], "time_up");
     assert!(census["read"].as_u64().unwrap() < 100_000);
-}
-
-#[test]
-fn a_second_look_after_the_time_is_up_does_not_replace_what_was_read() {
-    let lab = LabNamespace::tracking().unwrap();
-    lab.fill(entries(Kind::AssuredTcp(TcpState::Established), 0, limit())).unwrap();
-    let document = plimsoll(&["check", "--netns", lab.name(), "--json", "--timeout", "0.05"]).json();
-    let census = &namespace(&document, lab.name())["census"];
-    assert_eq!(census["coverage"]["because"], "time_up");
-    // Each look reads something, however late; the first has read for some time.
-    assert!(census["read"].as_u64().unwrap() > 1_000, "{}", census["read"]);
 }
 
 /// Everything of the kernel's that a reading could have changed.

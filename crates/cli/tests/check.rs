@@ -195,7 +195,7 @@ fn where_nothing_is_tracked_it_says_so_and_that_is_fine() {
 #[test]
 fn a_healthy_host_is_told_of_in_five_lines() {
     let lab = LabNamespace::tracking().unwrap();
-    lab.fill(mixed_entries(60_000)).unwrap();
+    lab.fill(mixed_entries(20_000)).unwrap();
     let run = plimsoll_in(&lab, &["check", "--netns", "this"]);
     assert_eq!(run.code, 0, "{run:?}");
     assert!(run.stdout.starts_with("OK ") && run.stdout.lines().count() <= 5, "{}", run.stdout);
@@ -209,7 +209,10 @@ fn a_sick_host_is_told_of_in_about_forty_lines() {
     let run = plimsoll(&["check", "--netns", lab.name(), "--interval", "0"]);
     assert_eq!(run.code, 2);
     assert!(run.stdout.lines().count() <= 48, "{}", run.stdout);
-    let is_wide = |line: &&str| line.chars().count() > 100 && !line.starts_with("CRITICAL");
+    // Commands are not broken.
+    let is_wide = |line: &&str| {
+        line.chars().count() > 100 && !line.starts_with("CRITICAL") && !line.starts_with("     ip netns exec")
+    };
     assert_eq!(run.stdout.lines().find(is_wide), None);
     assert!(!run.stdout.contains('\x1b'), "no colour into a pipe");
     let coloured = plimsoll(&["check", "--netns", lab.name(), "--interval", "0", "--color", "always", "-q"]).stdout;
@@ -247,7 +250,7 @@ fn a_sample_is_as_large_as_was_asked_for_and_time_is_kept() {
 fn the_time_for_reading_counts_from_the_end_of_the_interval() {
     let lab = LabNamespace::tracking().unwrap();
     lab.fill(entries(Kind::AssuredTcp(TcpState::Established), 0, limit())).unwrap();
-    let document = plimsoll(&["check", "--netns", lab.name(), "--json", "--timeout", "0.05"]).json();
+    let document = plimsoll(&["check", "--netns", lab.name(), "--json", "--timeout", "0.15"]).json();
     let census = &namespace(&document, lab.name())["census"];
     assert_eq!(census["coverage"]["because"], "time_up");
     // Had it counted from the start, the interval would have taken all of it.

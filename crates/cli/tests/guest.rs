@@ -287,6 +287,64 @@ fn the_lab_plays_a_scenario_that_needs_a_small_hash() {
     assert_eq!(transcript.step("left").unwrap().output, "");
 }
 
+/// The sizes that the kernel chooses, and those of a hash size that is given, are as `settings-not-persistent` foresees.
+#[test]
+fn what_the_next_boot_sets_is_told_from_files() {
+    let transcript = run(
+        &guest(),
+        r"
+        mkdir -p /etc/sysctl.d /etc/modprobe.d /etc/modules-load.d
+        file=/etc/sysctl.d/90-x.conf
+        modprobe nf_conntrack
+        step default check --interval 0
+
+        chosen=$(cat /proc/sys/net/netfilter/nf_conntrack_max)
+        step chosen echo $chosen
+        set_max 5000
+        step by-hand check --interval 0
+        echo 'net.netfilter.nf_conntrack_max = 5000' >$file
+        step perhaps-too-early check --interval 0
+        echo nf_conntrack >/etc/modules-load.d/x.conf
+        step lasting check --interval 0
+
+        # More entries than the next boot lets in.
+        track
+        send-udp 127.0.0.1 1 200
+        echo 'net/netfilter/nf_conntrack_max=100' >$file
+        step below check --interval 0
+        nft flush ruleset
+
+        rm $file
+        echo 'options nf_conntrack hashsize=1000' >/etc/modprobe.d/x.conf
+        until rmmod nft_ct nf_conntrack; do sleep 1; done
+        modprobe nf_conntrack hashsize=1000
+        step hashsize check --interval 0
+        echo 'options nf_conntrack hashsize=2000' >/etc/modprobe.d/x.conf
+        step other-hashsize check --interval 0
+        ",
+    );
+    let checked = |name| Checked::of(&transcript, name);
+    let id = "settings-not-persistent";
+    for name in ["default", "lasting", "hashsize"] {
+        let checked = checked(name);
+        assert!(!checked.json["lasting"].is_null(), "{name}: {:#}", checked.json["unseen"]);
+        assert!(checked.finding(id).is_null(), "{name}: {:#}", checked.finding(id));
+    }
+    let chosen: f64 = transcript.step("chosen").unwrap().output.trim().parse().unwrap();
+    let by_hand = checked("by-hand");
+    assert_eq!(by_hand.finding(id)["severity"], "info");
+    assert!((by_hand.evidence(id, "capacity_at_boot_entries") - chosen).abs() < 0.5);
+    let early = checked("perhaps-too-early");
+    assert_eq!(
+        (&early.finding(id)["severity"], &early.finding(id)["confidence"]),
+        (&"info".into(), &"possible".into())
+    );
+    assert_eq!(checked("below").finding(id)["severity"], "warning");
+    let limits = &checked("hashsize").json["limits"];
+    assert_eq!((&limits["buckets"], &limits["capacity"]), (&1024.into(), &8192.into()));
+    assert!((checked("other-hashsize").evidence(id, "capacity_at_boot_entries") - 16_384.0).abs() < 0.5);
+}
+
 /// A refused packet asks gc for help. It runs once a minute, begins at the first bucket, and stops long before the last.
 #[test]
 fn gc_under_pressure_is_seen_in_the_entries() {

@@ -16,6 +16,11 @@ pub(crate) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     snapshot.namespaces.iter().filter_map(|ns| Some(Fullness::of(snapshot, ns)?.finding())).collect()
 }
 
+/// Whether there is something to say of how full a namespace's table is, and so of its limit.
+pub(crate) fn is_told(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> bool {
+    Fullness::of(snapshot, ns).is_some()
+}
+
 /// How full one namespace's table is, and what that does.
 struct Fullness<'a> {
     snapshot: &'a Snapshot,
@@ -221,7 +226,8 @@ impl<'a> Fullness<'a> {
                 ),
             ));
         }
-        if let Some(total) = self.ns.counters.as_ref().and_then(|counters| counters.total(Counter::Drop)) {
+        let dropped = self.ns.counters.as_ref().and_then(|counters| counters.total(Counter::Drop));
+        if let Some(total) = dropped.filter(|total| *total > 0) {
             evidence.push(number(
                 "drop_total",
                 total as f64,

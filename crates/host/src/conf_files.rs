@@ -22,6 +22,9 @@ pub(crate) struct ConfFile {
 /// More files than anybody keeps in such folders.
 const MOST_FILES: usize = 1000;
 
+/// More bytes than anybody writes into them.
+const MOST_BYTES: usize = 4 << 20;
+
 impl HostFs {
     /// The `*.conf` files of folders that rank as they are given, in the order in which they are read: by name,
     /// whatever the folder (sysctl.d(5), modprobe.d(5), modules-load.d(5)). Folders that are missing have none.
@@ -32,12 +35,20 @@ impl HostFs {
                 by_name.entry(name.clone()).or_insert_with(|| Path::new(folder).join(name));
             }
             if by_name.len() > MOST_FILES {
-                let source = io::Error::other("more files of settings than anybody has");
-                return Err(Error::System { action: "list", path: self.path(folder), source });
+                return Err(too_much("list", self.path(folder)));
             }
         }
-        let files = by_name.into_values().filter_map(|path| self.conf_file(&path).transpose());
-        files.collect()
+        let mut files = Vec::new();
+        let mut bytes = 0;
+        for path in by_name.into_values() {
+            let Some(file) = self.conf_file(&path)? else { continue };
+            bytes += file.text.bytes().len();
+            if bytes > MOST_BYTES {
+                return Err(too_much("read", self.place_of(&path)));
+            }
+            files.push(file);
+        }
+        Ok(files)
     }
 
     /// One settings file; `None` where it is missing, or is no plain file: a link to `/dev/null` says nothing, and
@@ -74,6 +85,10 @@ impl HostFs {
         }
         Ok(names)
     }
+}
+
+fn too_much(action: &'static str, path: PathBuf) -> Error {
+    Error::System { action, path, source: io::Error::other("more settings than anybody has") }
 }
 
 /// A link that leads nowhere hides nothing.
@@ -128,5 +143,16 @@ mod tests {
             tree.write(&format!("etc/x.d/{number}.conf"), "");
         }
         assert!(tree.host().conf_files(&["/etc/x.d"]).is_err());
+    }
+
+    #[test]
+    fn files_are_not_read_without_end() {
+        let tree = Tree::new();
+        tree.write("etc/x.d/a.conf", vec![b'#'; MOST_BYTES / 2]);
+        tree.write("etc/x.d/b.conf", vec![b'#'; MOST_BYTES / 2]);
+        assert!(tree.host().conf_files(&["/etc/x.d"]).is_ok());
+        tree.write("etc/x.d/c.conf", "#");
+        let error = tree.host().conf_files(&["/etc/x.d"]).err().unwrap();
+        assert!(error.path().ends_with("etc/x.d/c.conf"), "{error}");
     }
 }

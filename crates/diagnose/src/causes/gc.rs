@@ -56,7 +56,6 @@ pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
                   look at what fills the table."
             .to_string(),
         remedies: vec![
-            prey.make_room(),
             advice(
                 "Established connections are safe from it, and a table that is full of them gets no relief. The early_drop \
                  counter does not count these kills.",

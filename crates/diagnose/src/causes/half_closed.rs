@@ -54,7 +54,6 @@ pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
                 "gc under pressure removes such entries when the table is 95% full and refuses flows; before that they wait \
                  for their timeout.",
             ),
-            part.make_room(),
         ],
     }))
 }

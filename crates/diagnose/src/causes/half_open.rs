@@ -83,7 +83,6 @@ fn scan(part: &Part<'_>) -> Finding {
                  own: output) at priority raw (-300): a rule in the forward or output filter chain acts after the entry \
                  is taken.",
             ),
-            part.make_room(),
         ],
     })
 }
@@ -118,7 +117,6 @@ fn flood(table: &Table<'_>, part: &Part<'_>) -> Finding {
         });
     }
     remedies.push(advice(from.filter()));
-    remedies.push(part.make_room());
     part.finding(Said {
         id: FindingId::SynFlood,
         // A service that is down, and its clients who try again, leave the same entries.

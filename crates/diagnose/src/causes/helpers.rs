@@ -45,7 +45,6 @@ pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
                 "Remove it where nothing needs it: passive FTP without NAT, and SIP with its own NAT traversal, work without. \
                  Each helper also parses what strangers send.",
             ),
-            part.make_room(),
         ],
     });
     if are_short {

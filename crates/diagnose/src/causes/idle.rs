@@ -50,7 +50,6 @@ pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
                  sees another packet. It keeps new ones from piling up; keep it above the keepalive time of whoever uses \
                  the host (two hours by default), or living connections are cut.",
             ),
-            part.make_room(),
         ],
     }))
 }

@@ -31,6 +31,7 @@ pub(super) struct Said {
     pub(super) what: String,
     pub(super) evidence: Vec<Evidence>,
     pub(super) meaning: String,
+    /// What helps, but for room, which is added.
     pub(super) remedies: Vec<Remedy>,
 }
 
@@ -75,7 +76,7 @@ impl Part<'_> {
             title: format!("{}: {}", said.what, self.weight()),
             evidence,
             meaning: said.meaning,
-            remedies: said.remedies,
+            remedies: said.remedies.into_iter().chain(self.make_room()).collect(),
         }
     }
 
@@ -149,12 +150,15 @@ impl Part<'_> {
         number(key, distinct as f64, text)
     }
 
-    /// The remedy that gives room for what this part heads for.
-    pub(super) fn make_room(&self) -> Remedy {
+    /// The remedy that gives room for what this part heads for; `None` where the table's fullness has its own.
+    fn make_room(&self) -> Option<Remedy> {
+        if self.table.room_is_told {
+            return None;
+        }
         let occupancy = self.table.utilization() * self.table.capacity;
         let then = (occupancy - self.now() + self.heads_for()).max(occupancy) / FILLING;
         let to_entries = rounded(then.max(self.table.capacity)).next_multiple_of(1024);
-        raise_capacity(self.table.snapshot, self.table.ns, to_entries)
+        Some(raise_capacity(self.table.snapshot, self.table.ns, to_entries))
     }
 }
 

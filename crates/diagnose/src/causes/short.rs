@@ -62,7 +62,7 @@ fn finding(table: &Table<'_>, kinds: &Kinds, kind: Kind) -> Option<Finding> {
             "A flow that is over keeps its entry {held}, however short it was and whatever its sockets do. {}",
             kind.means()
         ),
-        remedies: remedies.into_iter().chain([part.make_room()]).collect(),
+        remedies,
     }))
 }
 

@@ -34,7 +34,6 @@ pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
          for its state and nothing translates it: notrack it in raw, in prerouting and output both, and accept it as \
          untracked.",
     ));
-    remedies.push(part.make_room());
     Some(part.finding(Said {
         id: FindingId::UdpUnreplied,
         confidence: Confidence::Certain,

@@ -99,6 +99,10 @@ impl Weight {
 /// `get_random_u32_below(8)` in `__inet_hash_connect`): chance weighs so much more.
 const CLUMPING: f64 = 1.0 / 4.5;
 
+/// How often a port may have been taken again since: of ports that were so three times, a twentieth is left, and how much
+/// more there was cannot be told.
+const MOST_HITS: f64 = 3.0;
+
 /// The weight of each of some dated entries, in their order, and the port space of each pair that is seen often.
 pub(crate) fn weigh(
     entries: &[(&Entry, u32)],
@@ -124,7 +128,7 @@ pub(crate) fn weigh(
         // From the youngest to the oldest: of ports chosen at random, exp(−younger/ports) are left.
         let mut younger = 0.0;
         for (_, index, _) in members {
-            let hits = younger / f64::from(space.fewest);
+            let hits = (younger / f64::from(space.fewest)).min(MOST_HITS);
             let weight =
                 Weight { likely: hits.exp(), most: (hits + crate::poisson::Z * (CLUMPING * hits).sqrt()).exp() };
             weights[index] = weight;
@@ -148,5 +152,22 @@ mod tests {
         assert_eq!(PortSpace::of(&even, None).fewest, 14_116);
         assert_eq!(PortSpace::of(&even, None).most, 28_232);
         assert_eq!(PortSpace::of(&even[..9], None).most, 64_512);
+    }
+
+    #[test]
+    fn where_all_ports_are_taken_weights_stay_finite() {
+        let address = IpAddr::from([127, 0, 0, 1]);
+        let entries: Vec<_> = (0..1000)
+            .map(|port| {
+                let layer4 = Layer4::Ports { source: 40_000 + port, destination: 443 };
+                let tuple =
+                    plimsoll_model::Tuple { source: address, destination: address, protocol: Protocol::TCP, layer4 };
+                Entry::of(tuple)
+            })
+            .collect();
+        let aged: Vec<_> = entries.iter().zip(0..).collect();
+        let (weights, _) = weigh(&aged, 1.1, Some((40_000, 40_999)));
+        assert!(weights.iter().all(|weight| weight.likely <= weight.most && weight.most < 100.0), "{weights:?}");
+        assert!(weights.last().unwrap().likely > 19.0 && weights.first() == Some(&Weight::ONE), "{weights:?}");
     }
 }

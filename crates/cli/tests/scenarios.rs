@@ -43,6 +43,8 @@ scenarios! {
     gc_pressure "gc-pressure",
     flood_and_churn "flood-and-churn",
     scan_and_idle "scan-and-idle",
+    proxy_with_keepalive "proxy-with-keepalive",
+    proxy_without_keepalive "proxy-without-keepalive",
 }
 
 /// Scenarios that this kernel cannot play, because they need global settings: a guest does (tests/guest.rs).

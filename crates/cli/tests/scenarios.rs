@@ -75,6 +75,23 @@ fn await_entries(namespace: &str, entries: u64) {
     }
 }
 
+/// What the scenarios' own check finds by the namespace's name, the ordinary one finds among all.
+#[test]
+fn causes_are_named_without_being_asked_for() {
+    for (scenario, entries, id) in
+        [("snat-ports", 2_048, "nat-ports-exhausted"), ("http-churn", 4_000, "connection-storm")]
+    {
+        let playing = Playing::begin(scenario);
+        await_entries(&playing.namespace, entries);
+        let document = plimsoll(&["check", "--json"]).json();
+        let here = support::namespace(&document, &playing.namespace);
+        assert!(here["census"]["read"].as_u64().is_some_and(|read| read > 1_000), "{scenario}: {here:#}");
+        let mut findings = document["findings"].as_array().unwrap().iter();
+        let named = findings.any(|finding| finding["id"] == id && finding["namespace"] == *playing.namespace);
+        assert!(named, "{scenario}: {:#}", document["findings"]);
+    }
+}
+
 /// The table fills, and a check without the right to read entries does not call that fine.
 #[test]
 fn a_cause_that_may_not_be_read_is_unknown() {

@@ -77,13 +77,18 @@ fn held_out_of_sight(snapshot: &Snapshot) -> Option<Finding> {
         return None;
     }
     let beyond = slab.objects_in_use.saturating_sub(snapshot.total_occupancy());
+    let unread = snapshot.namespaces.iter().filter(|ns| ns.occupancy.is_none()).count();
+    let place = match unread {
+        0 => "in no namespace that could be found".to_string(),
+        unread => format!("in the {unread} namespaces that could not be read, or in one that was not found"),
+    };
     ((beyond as f64) >= FILLING * f64::from(capacity)).then(|| Finding {
         id: FindingId::CannotSee,
         severity: Severity::Unknown,
         confidence: Confidence::Likely,
         namespace: None,
         holds: None,
-        title: format!("about {} entries are in no namespace that could be found", grouped(beyond)),
+        title: format!("about {} entries are {place}", grouped(beyond)),
         evidence: vec![number(
             "entries_out_of_sight",
             beyond as f64,

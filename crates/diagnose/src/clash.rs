@@ -38,7 +38,8 @@ fn finding(ns: &NamespaceSnapshot) -> Option<Finding> {
     Some(Finding {
         id: FindingId::InsertClash,
         severity: if per_sec >= CLASHES_PER_SEC { Severity::Warning } else { Severity::Info },
-        confidence: Confidence::Certain,
+        // Only the entries tell whether source translation has ports left.
+        confidence: if ns.census.is_some() { Confidence::Likely } else { Confidence::Possible },
         namespace: Some(ns.namespace.name.clone()),
         holds: None,
         title: format!("{} first packets a second are dropped because another flow took their tuple", rate(per_sec)),
@@ -52,6 +53,10 @@ fn finding(ns: &NamespaceSnapshot) -> Option<Finding> {
             advice(
                 "DNS: let the resolver ask one after the other (`options single-request-reopen` in resolv.conf, glibc), or \
                  answer on the node, without NAT (NodeLocal DNSCache).",
+            ),
+            advice(
+                "Look whether source NAT has used up its ports: `plimsoll check --netns` with this namespace's name reads its \
+                 entries. Each flow without a port fails so too.",
             ),
             advice(
                 "Source NAT: choose ports at random (iptables `--random-fully` on MASQUERADE and SNAT; nft \

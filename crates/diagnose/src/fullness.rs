@@ -310,7 +310,7 @@ impl FullSoon {
         let secs = |secs: f64| duration(rounded(secs));
         let latest = match self.at_most_secs {
             Some(at_most) => format!("{} at the latest", secs(at_most)),
-            None => "or it levels off just below the limit".to_string(),
+            None => "or it levels off below the limit".to_string(),
         };
         format!(
             "at the present rate and the timeouts in force it is full in about {}: {} at the earliest, {latest}",

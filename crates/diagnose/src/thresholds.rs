@@ -52,6 +52,12 @@ pub const MOSTLY: f64 = 0.8;
 /// A source scans if so many of its unanswered connections go each to a service of its own.
 pub const SCATTERED: f64 = 0.5;
 
+/// A source that scans was seen to ask so many services.
+pub const FEWEST_SCANNED: usize = 10;
+
+/// A flood has a target that is worth telling where so much of it goes there.
+pub const TARGETED: f64 = 0.2;
+
 /// Sources are taken for spoofed where each has hardly more entries than one, on average.
 pub const ENTRIES_A_SPOOFED_SOURCE: f64 = 1.5;
 
@@ -65,12 +71,11 @@ pub const NAT_PORTS: u32 = 64_512;
 /// Share of the translated ports in use from which they run out.
 pub const NAT_PORTS_SHORT: f64 = 0.8;
 
-/// Share of the translated ports in use from which nearly every new connection finds none: the kernel tries no more
-/// than 128 of them, fewer with each round.
-pub const NAT_PORTS_GONE: f64 = 0.98;
-
-/// So many ports in a row, nearly all in use, are a range that a rule gave.
+/// So many ports in a row, nearly all in use, are a range that a rule gave, where flows fail meanwhile.
 pub const NAT_RANGE: u32 = 256;
+
+/// What is nearly all: the kernel tries no more than 128 ports for a new flow, fewer with each round.
+pub const NAT_PORTS_GONE: f64 = 0.98;
 
 /// Occupancy over capacity at which gc under pressure begins to kill (`gc_worker` in `nf_conntrack_core.c`).
 pub const GC_PRESSURE: f64 = 0.95;

@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use plimsoll_diagnose::diagnose;
 use plimsoll_model::{
-    Counter, Entry, Finding, FindingId, Layer4, Protocol, ProtocolState, Severity, Side, Snapshot, Status, TcpState,
-    Tuple,
+    Confidence, Counter, Entry, Finding, FindingId, Layer4, Protocol, ProtocolState, Severity, Side, Snapshot, Status,
+    TcpState, Tuple,
 };
 
 use crate::support::{CAPACITY, census_of, change, host};
@@ -117,6 +117,12 @@ fn short_connections_of_few_sources_are_a_proxys() {
         assert_eq!(only(&table(closed(4000, sources))).id, FindingId::ReverseProxyChurn, "{sources} sources");
     }
     assert_eq!(only(&table(closed(4000, 6))).id, FindingId::ConnectionStorm);
+    // With many backends, or as a crawler.
+    let everywhere = closed(4000, 1).enumerate().map(|(n, entry)| {
+        let original = Tuple { destination: anywhere(u32::try_from(n).unwrap()), ..entry.original };
+        Entry { original, reply: original.mirrored(), ..entry }
+    });
+    assert_eq!(only(&table(everywhere)).id, FindingId::ReverseProxyChurn);
 }
 
 #[test]
@@ -147,8 +153,43 @@ fn half_open_ones_to_one_service_are_a_flood() {
 #[test]
 fn half_open_ones_from_one_source_to_many_services_are_a_scan() {
     assert_eq!(only(&table(half_open(4000, |_| 7, anywhere))).id, FindingId::OutboundScan);
-    // Many sources whose peers are gone scan nothing, and flood nobody.
-    assert!(causes(&table(half_open(4000, |n| n % 500, anywhere))).is_empty());
+    // Many sources whose peers are gone: what it is cannot be told.
+    let gone = only(&table(half_open(4000, |n| n % 500, anywhere)));
+    assert_eq!((gone.id, gone.confidence), (FindingId::SynFlood, Confidence::Possible));
+    let many = only(&table(half_open(4000, |n| n % 40, anywhere)));
+    assert_eq!((many.id, many.confidence), (FindingId::OutboundScan, Confidence::Possible));
+}
+
+#[test]
+fn a_flood_is_one_whatever_it_is_scattered_over() {
+    let host = |n| Ipv4Addr::from_bits(0xc000_0200 | (n % 200)).into();
+    let network = only(&table(half_open(4000, |n| n, host)));
+    assert_eq!((network.id, network.confidence), (FindingId::SynFlood, Confidence::Likely));
+    assert!(network.evidence.iter().any(|evidence| evidence.key == "networks"), "{network:#?}");
+    let ports = half_open(4000, |n| n, server).enumerate().map(|(n, entry)| {
+        let Layer4::Ports { source, .. } = entry.original.layer4 else { panic!("no ports") };
+        let layer4 = Layer4::Ports { source, destination: u16::try_from(n).unwrap() };
+        let original = Tuple { layer4, ..entry.original };
+        Entry { original, reply: original.mirrored(), ..entry }
+    });
+    let one_host = only(&table(ports));
+    assert!(one_host.evidence.iter().any(|evidence| evidence.key == "hosts"), "{one_host:#?}");
+}
+
+#[test]
+fn pings_are_a_sweep_or_go_unanswered_or_are_questions() {
+    let pings = |status: Status, source: fn(u32) -> u32, to: fn(u32) -> IpAddr| {
+        table((0..4000).map(move |n| {
+            let layer4 = Layer4::Icmp { id: u16::try_from(n).unwrap(), kind: 8, code: 0 };
+            let source = Ipv4Addr::from_bits(0x0a00_0000 | source(n)).into();
+            let tuple = Tuple { source, destination: to(n), protocol: Protocol::ICMP, layer4 };
+            Entry { status, remaining_secs: Some(n * 29 / 4000), ..Entry::of(tuple) }
+        }))
+    };
+    assert_eq!(only(&pings(Status::CONFIRMED, |_| 7, anywhere)).id, FindingId::OutboundScan);
+    let unanswered = only(&pings(Status::CONFIRMED, |n| n, server));
+    assert!(unanswered.id == FindingId::UdpUnreplied && unanswered.title.contains("ICMP"), "{unanswered:#?}");
+    assert_eq!(only(&pings(REPLIED, |n| n, server)).id, FindingId::ConnectionStorm);
 }
 
 #[test]
@@ -212,9 +253,15 @@ fn masqueraded(ports: impl Iterator<Item = u32>) -> impl Iterator<Item = Entry> 
 #[test]
 fn translated_ports_run_out_by_their_range() {
     assert!(causes(&table(masqueraded((1024..5024).step_by(2)))).is_empty(), "of all ports that is little");
-    let range = only(&table(masqueraded(20_000..22_000)));
-    assert_eq!((range.id, range.severity), (FindingId::NatPortsExhausted, Severity::Critical));
-    assert!((value(&range, "ports_used") - 2000.0).abs() < 1.0, "{range:#?}");
+    // Ports in a row are what a busy client has, until flows fail.
+    let mut range = table(masqueraded(20_000..22_000));
+    assert!(causes(&range).is_empty());
+    range.namespaces[0].change = Some(change(&[(Counter::Drop, 10), (Counter::InsertFailed, 10)]));
+    let found = diagnose(&range);
+    let out = found.iter().find(|finding| finding.id == FindingId::NatPortsExhausted).unwrap();
+    assert_eq!(out.severity, Severity::Critical);
+    assert!((value(out, "ports_used") - 2000.0).abs() < 1.0, "{out:#?}");
+    assert!(!found.iter().any(|finding| finding.id == FindingId::InsertClash), "it is the same");
 }
 
 #[test]

@@ -4,10 +4,10 @@
 //! hash of 262,144 buckets, 11 ms in an empty namespace and 55 ms with 262,000 entries elsewhere, while a dump that finds
 //! entries yields at each full datagram. So a table is read only where it was asked for or where there is much to see.
 
-use plimsoll_model::{Buckets, NamespaceSnapshot, Relation};
+use plimsoll_model::{Buckets, Counter, NamespaceSnapshot, Relation};
 
-/// Occupancy over capacity from which a namespace's entries are worth reading.
-const HALF_FULL: f64 = 0.5;
+/// Occupancy over capacity from which a namespace's entries are worth reading: from there on a cause is named.
+const WORTH_READING: f64 = 0.1;
 
 /// Occupancy over capacity from which a sample is not enough: gc under pressure, which spoils samples, begins at 95 %.
 const NEARLY_FULL: f64 = 0.9;
@@ -18,7 +18,7 @@ const ENTRIES_A_DATAGRAM: u64 = 120;
 /// Buckets that a dump may walk without yielding: about 1.5 ms at 40 ns each.
 const BUCKETS_WITHOUT_YIELDING: u64 = 32_768;
 
-/// A table that would be half full after this time at the pace of the interval is worth reading too: the time for which
+/// A table that will be worth reading after this time at the pace of the interval is worth it now: the time for which
 /// the kernel, by default, keeps the entry of a connection that is over or was not answered.
 const AHEAD_SECS: f64 = 120.0;
 
@@ -49,18 +49,28 @@ pub(crate) fn choose(ns: &NamespaceSnapshot, asked: Asked, buckets: Option<Bucke
         // The walk would find nothing, and hold up packets all the while.
         return Choice::Skip;
     }
-    let drops = ns.change.as_ref().and_then(|change| change.counters.full_table_drops()).is_some_and(|d| d > 0);
-    if drops || utilization.is_some_and(|utilization| utilization >= NEARLY_FULL) {
+    if refuses(ns) || utilization.is_some_and(|utilization| utilization >= NEARLY_FULL) {
         Choice::All
     } else if asked == Asked::ByName
-        || utilization.is_some_and(|utilization| utilization >= HALF_FULL)
-        || utilization_ahead(ns).is_some_and(|utilization| utilization >= HALF_FULL)
-        || (ns.namespace.relation == Relation::Own && walk_is_cheap(ns, buckets))
+        || utilization.is_some_and(|utilization| utilization >= WORTH_READING)
+        || (walk_is_cheap(ns, buckets) && (ns.namespace.relation == Relation::Own || may_have_a_cause(ns)))
     {
         Choice::Sample
     } else {
         Choice::Skip
     }
+}
+
+/// Whether a full table dropped packets within the interval.
+fn refuses(ns: &NamespaceSnapshot) -> bool {
+    ns.change.as_ref().and_then(|change| change.counters.full_table_drops()).is_some_and(|drops| drops > 0)
+}
+
+/// Whether flows found no entry for another reason, as where source translation has no port left; or the table grows.
+fn may_have_a_cause(ns: &NamespaceSnapshot) -> bool {
+    let failed = ns.change.as_ref().and_then(|change| change.counters.get(Counter::InsertFailed));
+    failed.is_some_and(|failed| failed > 0)
+        || utilization_ahead(ns).is_some_and(|utilization| utilization >= WORTH_READING)
 }
 
 /// Where the table will be soon if it goes on growing as it did within the interval.

@@ -1,30 +1,52 @@
-//! `syn-flood`, `outbound-scan`: connections that were asked for and never came about.
+//! `syn-flood`, `outbound-scan`: flows that were asked for and never came about.
 //!
-//! A source that asks many services once each scans. What is left and goes to one service is a flood of it, or the
-//! service does not answer: the two look alike from here where no SYN-ACK was seen.
+//! A source that asks many services once each scans. All other half-open connections are a flood, or their servers do not
+//! answer: the two look alike from here where no SYN-ACK was seen.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
+use std::hash::Hash;
 use std::net::IpAddr;
 
-use plimsoll_model::{Confidence, Entry, Finding, FindingId, ProtocolState, Remedy, Service, Status, TcpState};
+use plimsoll_model::{
+    Confidence, Entry, Evidence, Finding, FindingId, Prefix, Protocol, ProtocolState, Remedy, Status, TcpState,
+};
 
-use super::part::{Part, Said, tally};
+use super::part::{Part, Said};
 use super::table::Table;
 use crate::evidence::{advice, in_namespace, number};
-use crate::thresholds::{ENTRIES_A_SPOOFED_SOURCE, FEW_SOURCES, MOSTLY, SCATTERED, WORTH_A_LOOK};
+use crate::thresholds::{ENTRIES_A_SPOOFED_SOURCE, FEW_SOURCES, FEWEST_SCANNED, MOSTLY, SCATTERED, TARGETED};
 use crate::words::percent;
 
-pub(super) fn findings(table: &Table<'_>) -> Vec<Finding> {
-    let half_open: Vec<_> = table.census.drawn.iter().map(|drawn| &drawn.entry).filter(|e| is_half_open(e)).collect();
-    let scanners = scanners(&half_open);
-    let is_scan = |entry: &Entry| is_half_open(entry) && scanners.contains(&entry.original.source);
-    let rest: Vec<_> = half_open.into_iter().filter(|entry| !is_scan(entry)).collect();
-    let flooded = flooded(&rest);
-    let is_flood = |entry: &Entry| {
-        is_half_open(entry) && !is_scan(entry) && entry.original.service().is_some_and(|s| flooded.contains(&s))
-    };
-    let scan = table.entries(is_scan).filter(Part::is_worth_naming).map(|part| scan(&part));
-    let flood = table.entries(is_flood).filter(Part::is_worth_naming).map(|part| flood(table, &part));
+/// What scans, so that other causes leave it out.
+pub(super) struct Scanners(HashSet<IpAddr>);
+
+impl Scanners {
+    /// Sources whose unanswered flows go to a service of their own each.
+    pub(super) fn of(table: &Table<'_>) -> Self {
+        let mut asked: HashMap<IpAddr, (usize, HashSet<_>)> = HashMap::new();
+        for entry in table.census.drawn.iter().map(|drawn| &drawn.entry).filter(|entry| is_unanswered(entry)) {
+            let (flows, services) = asked.entry(entry.original.source).or_default();
+            *flows += 1;
+            services.insert((entry.original.destination, entry.original.service()));
+        }
+        // One of each two or three proves nothing.
+        let scans = |(flows, services): &(usize, HashSet<_>)| {
+            services.len() >= FEWEST_SCANNED && services.len() as f64 >= SCATTERED * *flows as f64
+        };
+        Self(asked.into_iter().filter(|(_, asked)| scans(asked)).map(|(source, _)| source).collect())
+    }
+
+    /// Whether a flow is a part of a scan.
+    pub(super) fn sent(&self, entry: &Entry) -> bool {
+        is_unanswered(entry) && self.0.contains(&entry.original.source)
+    }
+}
+
+pub(super) fn findings(table: &Table<'_>, scanners: &Scanners) -> Vec<Finding> {
+    let scan = table.entries(|entry| scanners.sent(entry)).filter(Part::is_worth_naming).map(|part| scan(&part));
+    let flood = table.entries(|entry| is_half_open(entry) && !scanners.sent(entry));
+    let flood = flood.filter(Part::is_worth_naming).map(|part| flood_of(table, &part));
     scan.into_iter().chain(flood).collect()
 }
 
@@ -32,51 +54,47 @@ fn is_half_open(entry: &Entry) -> bool {
     matches!(entry.state, ProtocolState::Tcp(TcpState::SynSent | TcpState::SynRecv | TcpState::SynSent2))
 }
 
-/// Sources whose half-open connections go to a service of their own each.
-fn scanners(half_open: &[&Entry]) -> HashSet<IpAddr> {
-    let mut services: HashMap<IpAddr, Vec<Service>> = HashMap::new();
-    for entry in half_open {
-        services.entry(entry.original.source).or_default().extend(entry.original.service());
+/// Whether a flow was asked for and not answered. A resolver asks many servers, and not all answer: that is no scan.
+fn is_unanswered(entry: &Entry) -> bool {
+    const DNS: u16 = 53;
+    match entry.original.protocol {
+        Protocol::TCP => is_half_open(entry) && !entry.status.has(Status::SEEN_REPLY),
+        _ if entry.status.has(Status::SEEN_REPLY) => false,
+        Protocol::UDP => entry.original.service().is_some_and(|service| service.port != DNS),
+        Protocol::ICMP | Protocol::ICMPV6 => true,
+        _ => false,
     }
-    let is_scanner = |asked: &[Service]| {
-        let distinct = asked.iter().collect::<HashSet<_>>().len();
-        asked.len() as f64 >= WORTH_A_LOOK * half_open.len() as f64
-            // One of each two or three proves nothing.
-            && distinct >= 10
-            && distinct as f64 >= SCATTERED * asked.len() as f64
-    };
-    services.into_iter().filter(|(_, asked)| is_scanner(asked)).map(|(source, _)| source).collect()
-}
-
-/// Services with a share of their own in the half-open connections.
-fn flooded(half_open: &[&Entry]) -> HashSet<Service> {
-    let services = tally(half_open.iter().filter_map(|entry| entry.original.service()));
-    let worth = WORTH_A_LOOK * half_open.len() as f64;
-    services.into_iter().filter(|(_, seen)| *seen as f64 >= worth).map(|(service, _)| service).collect()
 }
 
 fn scan(part: &Part<'_>) -> Finding {
-    let asked = part.tally(|entry| entry.original.service()).len();
+    let asked = part.tally(|entry| Some((entry.original.destination, entry.original.service()))).len();
+    let sources = part.tally(|entry| Some(entry.original.source)).len();
+    let what = match sources {
+        1 => "a source asks many services that do not answer".to_string(),
+        many => format!("{many} sources ask many services that do not answer"),
+    };
     part.finding(Said {
         id: FindingId::OutboundScan,
-        confidence: Confidence::Likely,
-        what: "a source asks many services that do not answer".to_string(),
+        // So many at once may be ordinary clients whose way out is down.
+        confidence: if sources <= FEW_SOURCES { Confidence::Likely } else { Confidence::Possible },
+        what,
         evidence: vec![
             part.most("sources", "sources", |entry| Some(entry.original.source)),
             part.most("ports", "ports", |entry| entry.original.service().map(|service| service.port)),
             number(
                 "services_asked",
                 asked as f64,
-                format!("{asked} services asked in {} half-open connections looked at", part.drawn.len()),
+                format!("{asked} services asked in {} unanswered flows looked at", part.drawn.len()),
             ),
         ],
-        meaning: "A scanner, a worm, a crawler with dead targets, or a program whose peers have gone. Each attempt holds \
-                  an entry until SYN_SENT's timeout; retransmitted SYNs do not prolong it."
+        meaning: "A scanner, a worm, a crawler with dead targets, a program whose peers have gone, or clients whose way out \
+                  is down. Each attempt holds an entry until SYN_SENT's timeout (UDP's, ICMP's); retransmitted SYNs do not \
+                  prolong it."
             .to_string(),
         remedies: vec![
             advice(
-                "Find the program: on the source's host `ss -tnp state syn-sent`. A machine that scans without being told \
-                 to has to be taken off the network.",
+                "Where the source is a host of yours find the program there: `ss -tnp state syn-sent`. A machine that scans \
+                 without being told to has to be taken off the network. A stranger's packets are dropped at priority raw.",
             ),
             advice(
                 "Until then limit its new connections before they are tracked, in a chain of prerouting (for the host's \
@@ -95,7 +113,7 @@ enum Sources {
     Many,
 }
 
-fn flood(table: &Table<'_>, part: &Part<'_>) -> Finding {
+fn flood_of(table: &Table<'_>, part: &Part<'_>) -> Finding {
     let sources = part.tally(|entry| Some(entry.original.source));
     let few: usize = sources.iter().take(FEW_SOURCES).map(|(_, seen)| seen).sum();
     let from = if few as f64 >= MOSTLY * part.drawn.len() as f64 {
@@ -120,10 +138,14 @@ fn flood(table: &Table<'_>, part: &Part<'_>) -> Finding {
     part.finding(Said {
         id: FindingId::SynFlood,
         // A service that is down, and its clients who try again, leave the same entries.
-        confidence: if from == Sources::Many && answered < MOSTLY { Confidence::Possible } else { Confidence::Likely },
+        confidence: if from == Sources::Spoofed || answered >= MOSTLY {
+            Confidence::Likely
+        } else {
+            Confidence::Possible
+        },
         what: format!("half-open connections {}", from.words()),
         evidence: vec![
-            part.most("services", "services", |entry| entry.original.service()),
+            target(part),
             part.most("sources", "sources", |entry| Some(entry.original.source)),
             number(
                 "answered_ratio",
@@ -138,6 +160,25 @@ fn flood(table: &Table<'_>, part: &Part<'_>) -> Finding {
                 .to_string(),
         remedies,
     })
+}
+
+/// What most of the half-open connections go to: a service, else a host, else a network, else a port.
+fn target(part: &Part<'_>) -> Evidence {
+    fn is_one<K>(part: &Part<'_>, tally: &[(K, usize)]) -> bool {
+        tally.first().is_some_and(|(_, seen)| *seen as f64 >= TARGETED * part.drawn.len() as f64)
+    }
+    fn told<K: Copy + Eq + Hash + Ord + Display>(
+        part: &Part<'_>,
+        key: &'static str,
+        name: &str,
+        feature: impl Fn(&Entry) -> Option<K> + Copy,
+    ) -> Option<Evidence> {
+        is_one(part, &part.tally(feature)).then(|| part.most(key, name, feature))
+    }
+    told(part, "services", "services", |entry| entry.original.service())
+        .or_else(|| told(part, "hosts", "hosts", |entry| Some(entry.original.destination)))
+        .or_else(|| told(part, "networks", "networks", |entry| Some(Prefix::of(entry.original.destination))))
+        .unwrap_or_else(|| part.most("ports", "ports", |entry| entry.original.service().map(|service| service.port)))
 }
 
 impl Sources {

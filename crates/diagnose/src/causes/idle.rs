@@ -19,7 +19,8 @@ pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
     let held = held.map_or("its timeout".to_string(), |secs| duration(secs.into()));
     Some(part.finding(Said {
         id: FindingId::IdleEstablished,
-        confidence: Confidence::Certain,
+        // A timeout that was in force for a while and is neither today's nor the default would mislead.
+        confidence: Confidence::Likely,
         what: format!("established connections without a packet for {} and more", duration(LONG_IDLE_SECS.into())),
         evidence: vec![
             number(

@@ -14,6 +14,7 @@ mod udp;
 
 use plimsoll_model::{Finding, Snapshot};
 
+use self::half_open::Scanners;
 use self::table::Table;
 
 pub(crate) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
@@ -22,8 +23,9 @@ pub(crate) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
 
 fn of_table(table: &Table<'_>) -> Vec<Finding> {
     let mut findings = short::findings(table);
-    findings.extend(half_open::findings(table));
-    findings.extend(udp::finding(table));
+    let scanners = Scanners::of(table);
+    findings.extend(half_open::findings(table, &scanners));
+    findings.extend(udp::finding(table, &scanners));
     findings.extend(idle::finding(table));
     findings.extend(half_closed::finding(table));
     findings.extend(helpers::finding(table));

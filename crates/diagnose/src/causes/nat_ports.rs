@@ -20,11 +20,12 @@ use crate::words::{grouped, percent, rate, rounded};
 
 pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
     let failed = failed_per_sec(table.ns);
-    let mut spaces = Space::all(table, |entry| failed.is_some() || !entry.is_closing());
+    let failures = failed.map_or(Failures::None, |_| Failures::Seen);
+    let mut spaces = Space::all(table, failures);
     spaces.retain(|space| space.used() >= NAT_PORTS_SHORT);
     spaces.sort_by(|a, b| b.count.seen.cmp(&a.count.seen).then(a.key.cmp(&b.key)));
     let worst = spaces.first()?;
-    let is_gone = worst.used() >= NAT_PORTS_GONE || failed.is_some();
+    let is_out = failed.is_some();
     let mut evidence = vec![
         number(
             "ports_used",
@@ -52,13 +53,13 @@ pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
     }
     Some(Finding {
         id: FindingId::NatPortsExhausted,
-        severity: if is_gone { Severity::Critical } else { Severity::Warning },
+        severity: if is_out { Severity::Critical } else { Severity::Warning },
         confidence: if failed.is_some() { Confidence::Certain } else { Confidence::Likely },
         namespace: Some(table.ns.namespace.name.clone()),
         holds: Some(worst.count.entries),
         title: format!(
             "source translation {} of ports: {} has used {} of {} towards {}",
-            if is_gone { "is out" } else { "runs out" },
+            if is_out { "is out" } else { "runs out" },
             worst.key.address,
             grouped(rounded(worst.ports())),
             grouped(worst.size.into()),
@@ -88,6 +89,13 @@ fn failed_per_sec(ns: &NamespaceSnapshot) -> Option<f64> {
     (failed > 0).then(|| failed as f64 / change.over.as_secs_f64())
 }
 
+/// Whether flows were seen to get no entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Failures {
+    None,
+    Seen,
+}
+
 /// A translated address, and a service that its flows go to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Key {
@@ -113,7 +121,8 @@ struct Space {
 
 impl Space {
     /// Those that have entries which hold their port.
-    fn all(table: &Table<'_>, holds: impl Fn(&Entry) -> bool) -> Vec<Self> {
+    fn all(table: &Table<'_>, failures: Failures) -> Vec<Self> {
+        let holds = |entry: &Entry| failures == Failures::Seen || !entry.is_closing();
         let mut ports: HashMap<Key, Vec<u16>> = HashMap::new();
         for drawn in table.census.drawn.iter().filter(|drawn| holds(&drawn.entry)) {
             if let Some((key, port)) = translated(&drawn.entry) {
@@ -124,7 +133,7 @@ impl Space {
         let space = |(key, ports): (Key, Vec<u16>)| {
             let count = table.census.count_drawn(ports.len());
             let entries = count.share.value * live;
-            Self { key, count, entries, size: size(&ports, entries) }
+            Self { key, count, entries, size: size(&ports, entries, failures) }
         };
         ports.into_iter().map(space).collect()
     }
@@ -146,9 +155,11 @@ fn translated(entry: &Entry) -> Option<(Key, u16)> {
 }
 
 /// How many ports there are to choose from: all from 1024 on, or a range that a rule gave, which shows as a row of ports
-/// that are nearly all in use.
-fn size(ports: &[u16], entries: f64) -> u32 {
+/// that are nearly all in use. Where no flow fails such a row proves nothing: a client's own ports, which translation keeps
+/// while it can, come in rows too.
+fn size(ports: &[u16], entries: f64, failures: Failures) -> u32 {
     let (Some(first), Some(last)) = (ports.iter().min(), ports.iter().max()) else { return NAT_PORTS };
     let row = u32::from(last - first) + 1;
-    if row >= NAT_RANGE && entries >= NAT_PORTS_GONE * f64::from(row) { row.min(NAT_PORTS) } else { NAT_PORTS }
+    let is_a_range = row >= NAT_RANGE && entries >= NAT_PORTS_GONE * f64::from(row);
+    if failures == Failures::Seen && is_a_range { row.min(NAT_PORTS) } else { NAT_PORTS }
 }

@@ -9,6 +9,7 @@ use plimsoll_model::{Confidence, Count, Drawn, Entry, Evidence, Finding, Finding
 
 use super::table::Table;
 use crate::evidence::{number, raise_capacity};
+use crate::fullness;
 use crate::thresholds::{FILLING, FULL, NAMED};
 use crate::words::{grouped, percent, rate, rounded};
 
@@ -76,7 +77,7 @@ impl Part<'_> {
             title: format!("{}: {}", said.what, self.weight()),
             evidence,
             meaning: said.meaning,
-            remedies: said.remedies.into_iter().chain(self.make_room()).collect(),
+            remedies: said.remedies.into_iter().chain(self.make_room(said.id)).collect(),
         }
     }
 
@@ -150,15 +151,17 @@ impl Part<'_> {
         number(key, distinct as f64, text)
     }
 
-    /// The remedy that gives room for what this part heads for; `None` where the table's fullness has its own.
-    fn make_room(&self) -> Option<Remedy> {
-        if self.table.room_is_told {
+    /// The remedy that gives room for what this part heads for; `None` where there is room, or the table's fullness says
+    /// it, or more of it would only be filled.
+    fn make_room(&self, id: FindingId) -> Option<Remedy> {
+        let is_hostile = matches!(id, FindingId::SynFlood | FindingId::OutboundScan | FindingId::UdpUnreplied);
+        if is_hostile || fullness::is_told(self.table.snapshot, self.table.ns) {
             return None;
         }
         let occupancy = self.table.utilization() * self.table.capacity;
         let then = (occupancy - self.now() + self.heads_for()).max(occupancy) / FILLING;
-        let to_entries = rounded(then.max(self.table.capacity)).next_multiple_of(1024);
-        Some(raise_capacity(self.table.snapshot, self.table.ns, to_entries))
+        (then > self.table.capacity)
+            .then(|| raise_capacity(self.table.snapshot, self.table.ns, rounded(then).next_multiple_of(1024)))
     }
 }
 

@@ -41,13 +41,13 @@ fn finding(table: &Table<'_>, kinds: &Kinds, kind: Kind) -> Option<Finding> {
     if kind == Kind::Nat {
         evidence.push(part.most("backends", "backends", |entry| entry.reply.source_service()));
     }
-    let udp = part.drawn.iter().filter(|drawn| drawn.entry.original.protocol == Protocol::UDP).count();
-    let (what, held, remedies) = if 2 * udp > part.drawn.len() {
+    let questions = part.drawn.iter().filter(|drawn| is_question(drawn.entry.original.protocol)).count();
+    let (what, held, remedies) = if 2 * questions > part.drawn.len() {
         let caching = advice(
             "Let clients ask less often: a cache on each host or node (for DNS a local resolver), fewer search domains. \
              Services that need no state can be exempted from tracking, but for those that are translated.",
         );
-        ("many questions and answers by UDP", held(table, "UDP's timeout", Timeout::Udp), vec![caching])
+        ("many questions and answers by UDP or ICMP", held(table, "UDP's timeout", Timeout::Udp), vec![caching])
     } else {
         let mut remedies = vec![advice(kind.stop())];
         remedies.extend(shorter_time_wait(table));
@@ -144,16 +144,23 @@ fn is_over(entry: &Entry) -> bool {
         _ if entry.status.has(Status::EXPECTED) => false,
         ProtocolState::Tcp(state) => matches!(state, TcpState::TimeWait | TcpState::LastAck | TcpState::Close),
         _ => {
-            entry.original.protocol == Protocol::UDP
+            is_question(entry.original.protocol)
                 && entry.status.has(Status::SEEN_REPLY)
                 && !entry.status.has(Status::ASSURED)
         }
     }
 }
 
+/// Protocols of which one packet may be all that a side has to say.
+fn is_question(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::UDP | Protocol::UDPLITE | Protocol::ICMP | Protocol::ICMPV6)
+}
+
 /// Which kind of churn each service sees.
 struct Kinds {
     by_service: HashMap<Service, Kind>,
+    /// What the rest is, to services of a few connections each.
+    of_others: Kind,
 }
 
 impl Kinds {
@@ -166,22 +173,25 @@ impl Kinds {
             }
         }
         let worth = WORTH_A_LOOK * over.len() as f64;
+        let untranslated: Vec<_> = over.iter().copied().filter(|entry| !entry.status.has(Status::DST_NAT)).collect();
+        // A proxy with many backends, a crawler.
+        let of_others = if is_from_few(&untranslated) { Kind::Proxy } else { Kind::Storm };
         let by_service = by_service.into_iter().map(|(service, entries)| {
             let kind = if is_translated(&entries) {
                 Kind::Nat
             } else if entries.len() as f64 >= worth && is_from_few(&entries) {
                 Kind::Proxy
             } else {
-                Kind::Storm
+                of_others
             };
             (service, kind)
         });
-        Self { by_service: by_service.collect() }
+        Self { by_service: by_service.collect(), of_others }
     }
 
     fn kind(&self, entry: &Entry) -> Kind {
         let kind = entry.original.service().and_then(|service| self.by_service.get(&service));
-        kind.copied().unwrap_or(Kind::Storm)
+        kind.copied().unwrap_or(self.of_others)
     }
 }
 

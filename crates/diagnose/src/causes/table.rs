@@ -5,7 +5,6 @@ use plimsoll_model::{Census, Drawn, Entry, NamespaceSnapshot, Snapshot};
 
 use super::part::Part;
 use crate::evidence::limit;
-use crate::fullness;
 
 /// A namespace with a limit and a census.
 pub(super) struct Table<'a> {
@@ -13,14 +12,11 @@ pub(super) struct Table<'a> {
     pub(super) ns: &'a NamespaceSnapshot,
     pub(super) census: &'a Census,
     pub(super) capacity: f64,
-    /// Whether another finding says to raise the limit.
-    pub(super) room_is_told: bool,
 }
 
 impl<'a> Table<'a> {
     pub(super) fn of(snapshot: &'a Snapshot, ns: &'a NamespaceSnapshot) -> Option<Self> {
-        let (census, capacity) = (ns.census.as_ref()?, limit(ns)?.into());
-        Some(Self { snapshot, ns, census, capacity, room_is_told: fullness::is_told(snapshot, ns) })
+        Some(Self { snapshot, ns, census: ns.census.as_ref()?, capacity: limit(ns)?.into() })
     }
 
     /// Share of the capacity in use.

@@ -1,7 +1,8 @@
-//! `udp-unreplied`.
+//! `udp-unreplied`: UDP, ICMP and the like.
 
 use plimsoll_model::{Confidence, Entry, Finding, FindingId, Protocol, Service, Status, Timeout};
 
+use super::half_open::Scanners;
 use super::part::{Part, Said};
 use super::table::Table;
 use crate::evidence::advice;
@@ -11,11 +12,18 @@ use crate::words::duration;
 /// The port of DNS.
 const DNS: u16 = 53;
 
-pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
-    let part = table.entries(is_unreplied).filter(Part::is_worth_naming)?;
+pub(super) fn finding(table: &Table<'_>, scanners: &Scanners) -> Option<Finding> {
+    let part = table.entries(|entry| is_unreplied(entry) && !scanners.sent(entry)).filter(Part::is_worth_naming)?;
+    let protocol = part.tally(|entry| Some(entry.original.protocol)).first()?.0;
     let to_dns = part.drawn.iter().filter_map(|drawn| drawn.entry.original.service()).filter(is_dns).count();
     let is_dns = to_dns as f64 >= MOSTLY * part.drawn.len() as f64;
-    let held = table.ns.timeouts.get_secs(Timeout::Udp);
+    let held = table.ns.timeouts.get_secs(match protocol {
+        Protocol::ICMP => Timeout::Icmp,
+        Protocol::ICMPV6 => Timeout::Icmpv6,
+        Protocol::GRE => Timeout::Gre,
+        Protocol::UDP | Protocol::UDPLITE => Timeout::Udp,
+        _ => Timeout::Generic,
+    });
     let held = held.map_or("its timeout".to_string(), |secs| duration(secs.into()));
     let mut remedies = Vec::new();
     if is_dns {
@@ -37,7 +45,11 @@ pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
     Some(part.finding(Said {
         id: FindingId::UdpUnreplied,
         confidence: Confidence::Certain,
-        what: if is_dns { "DNS queries that nobody answered" } else { "UDP that nobody answered" }.to_string(),
+        what: if is_dns {
+            "DNS queries that nobody answered".to_string()
+        } else {
+            format!("{} that nobody answered", protocol.to_string().to_uppercase())
+        },
         evidence: vec![
             part.most("services", "services", |entry| entry.original.service()),
             part.most("sources", "sources", |entry| Some(entry.original.source)),
@@ -50,8 +62,10 @@ pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
     }))
 }
 
+/// UDP, and whatever else is tracked without a handshake.
 fn is_unreplied(entry: &Entry) -> bool {
-    entry.original.protocol == Protocol::UDP && !entry.status.has(Status::SEEN_REPLY)
+    !matches!(entry.original.protocol, Protocol::TCP | Protocol::SCTP | Protocol::DCCP)
+        && !entry.status.has(Status::SEEN_REPLY)
 }
 
 fn is_dns(service: &Service) -> bool {

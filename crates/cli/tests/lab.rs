@@ -87,7 +87,9 @@ fn what_is_not_a_labs_own_stays_whatever_it_is_called() {
     let gone = u32::MAX;
     let named = ["plimsoll-lab-mydemo".to_string(), format!("plimsoll-lab-{gone}-0")].map(Other::named);
     let folders = named.each_ref().map(|other| Path::new("/run").join(&other.0));
-    folders.iter().for_each(|folder| std::fs::create_dir_all(folder).unwrap());
+    for folder in &folders {
+        std::fs::create_dir_all(folder).unwrap();
+    }
     let mut inside = Command::new("ip").args(["netns", "exec", &named[0].0, "sleep", "600"]).spawn().unwrap();
     sweep(Command::new(PLIMSOLL));
     assert!(named.iter().all(|other| is_there(&other.0)));
@@ -209,6 +211,21 @@ fn what_cannot_be_played_is_refused_with_the_reason() {
         assert_eq!((refused.code, refused.stdout.as_str()), (3, ""), "{refused:?}");
         assert!(refused.stderr.contains(says), "{refused:?}");
     }
+}
+
+#[test]
+fn only_short_regular_files_are_read() {
+    let folder = std::env::temp_dir().join(format!("plimsoll-files-{}", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
+    let [endless, silent, long] = ["endless", "silent", "long"].map(|name| folder.join(name).with_extension("toml"));
+    std::os::unix::fs::symlink("/dev/zero", &endless).unwrap();
+    assert!(Command::new("mkfifo").arg(&silent).status().unwrap().success());
+    std::fs::write(&long, "#".repeat((1 << 20) + 1)).unwrap();
+    for (file, says) in [(&endless, "no regular file"), (&silent, "no regular file"), (&long, "1 MiB")] {
+        let refused = plimsoll(&["lab", "run", file.to_str().unwrap()]);
+        assert!(refused.code == 3 && refused.stderr.contains(says), "{refused:?}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

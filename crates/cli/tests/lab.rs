@@ -4,11 +4,12 @@
 mod support;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use plimsoll_lab::{Kind, entries};
-use support::{Playing, finding, plimsoll};
+use support::{PLIMSOLL, Playing, Run, finding, plimsoll};
 
 fn is_there(namespace: &str) -> bool {
     Path::new("/run/netns").join(namespace).exists()
@@ -54,8 +55,63 @@ fn servers_end_with_the_run_or_with_the_next_one() {
     assert!(next.signal("-INT").success());
     assert!(!servers.iter().any(is_running));
     for namespace in [&killed.namespace, &next.namespace] {
-        assert!(!is_there(namespace) && !Path::new("/run").join(namespace).exists(), "{namespace}");
+        assert!(!is_there(namespace) && files_of(namespace).iter().all(|file| !file.exists()), "{namespace}");
     }
+}
+
+/// A lab's lock file, and its server's folder.
+fn files_of(namespace: &str) -> [PathBuf; 2] {
+    [format!("{namespace}.lock"), namespace.to_string()].map(|file| Path::new("/run/plimsoll-lab").join(file))
+}
+
+/// A run that is over soon, and has swept.
+fn sweep(mut command: Command) {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/idle.toml")).unwrap();
+    let file = ScenarioFile::new(&text.replace("check_at_secs = 6", "check_at_secs = 0.1"));
+    let swept = Run::of({
+        command.args(["lab", "run", file.path(), "--check", "--on-this-host"]);
+        command
+    });
+    assert!(swept.stdout.contains("The lab (idle"), "{swept:?}");
+}
+
+/// A `plimsoll` that sees no process but its own.
+fn in_another_pid_namespace() -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount-proc", PLIMSOLL]);
+    command
+}
+
+#[test]
+fn what_is_not_a_labs_own_stays_whatever_it_is_called() {
+    let gone = u32::MAX;
+    let named = ["plimsoll-lab-mydemo".to_string(), format!("plimsoll-lab-{gone}-0")].map(Other::named);
+    let folders = named.each_ref().map(|other| Path::new("/run").join(&other.0));
+    for folder in &folders {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    let mut inside = Command::new("ip").args(["netns", "exec", &named[0].0, "sleep", "600"]).spawn().unwrap();
+    sweep(Command::new(PLIMSOLL));
+    assert!(named.iter().all(|other| is_there(&other.0)));
+    assert!(inside.try_wait().unwrap().is_none(), "it runs on");
+    inside.kill().unwrap();
+    inside.wait().unwrap();
+    for folder in folders {
+        std::fs::remove_dir(folder).unwrap();
+    }
+}
+
+#[test]
+fn what_is_left_is_told_from_what_lives_from_any_pid_namespace() {
+    let (mut killed, mut alive) = (Playing::begin("proxy-with-keepalive"), Playing::begin("idle"));
+    killed.signal("-KILL");
+    sweep(in_another_pid_namespace());
+    assert!(is_there(&alive.namespace), "it is played");
+    assert!(!is_there(&killed.namespace), "nobody has it");
+    assert!(files_of(&killed.namespace).iter().all(|file| !file.exists()));
+    sweep(Command::new(PLIMSOLL));
+    assert!(is_there(&alive.namespace) && alive.signal("-INT").code().is_some());
+    assert!(files_of(&alive.namespace).iter().all(|file| !file.exists()));
 }
 
 #[test]
@@ -72,14 +128,9 @@ fn what_is_found_is_held_against_what_is_expected() {
 
     // The same, but expecting what is not there.
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/idle.toml")).unwrap();
-    let file = std::env::temp_dir().join(format!("plimsoll-{}-{}.toml", std::process::id(), line!()));
-    std::fs::write(
-        &file,
-        text.replace("must = []", "must = [\"early-drop\"]").replace("check_at_secs = 6", "check_at_secs = 1"),
-    )
-    .unwrap();
-    let surprised = plimsoll(&["lab", "run", file.to_str().unwrap(), "--check", "--on-this-host"]);
-    std::fs::remove_file(&file).unwrap();
+    let text = text.replace("must = []", "must = [\"early-drop\"]").replace("check_at_secs = 6", "check_at_secs = 1");
+    let file = ScenarioFile::new(&text);
+    let surprised = plimsoll(&["lab", "run", file.path(), "--check", "--on-this-host"]);
     assert_eq!(surprised.code, 1, "{surprised:?}");
     assert!(
         surprised.stdout.contains("  missing: early-drop\n  verdict: ok, expected: ok\n  NOT as expected\n"),
@@ -88,13 +139,40 @@ fn what_is_found_is_held_against_what_is_expected() {
     assert!(surprised.stderr.contains("A host with next to nothing to do"), "{surprised:?}");
 }
 
+/// A scenario of somebody's own, removed when dropped.
+struct ScenarioFile(String);
+
+impl ScenarioFile {
+    fn new(text: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("plimsoll-{}-{number}.toml", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Self(path.to_str().unwrap().to_string())
+    }
+
+    fn path(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for ScenarioFile {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
 /// A namespace that is not the lab's, removed when dropped.
 struct Other(String);
 
 impl Other {
+    fn named(name: String) -> Self {
+        assert!(Command::new("ip").args(["netns", "add", &name]).status().unwrap().success());
+        Self(name)
+    }
+
     fn tracking(entries_there: u32) -> Self {
-        let other = Self(format!("plimsoll-other-{}", std::process::id()));
-        assert!(Command::new("ip").args(["netns", "add", &other.0]).status().unwrap().success());
+        let other = Self::named(format!("plimsoll-other-{}", std::process::id()));
         let file = File::open(Path::new("/run/netns").join(&other.0)).unwrap();
         let make = || plimsoll_ctnetlink::create(entries(Kind::UdpUnreplied, 0, entries_there));
         plimsoll_host::in_namespace(&file, make).unwrap().unwrap();
@@ -133,6 +211,21 @@ fn what_cannot_be_played_is_refused_with_the_reason() {
         assert_eq!((refused.code, refused.stdout.as_str()), (3, ""), "{refused:?}");
         assert!(refused.stderr.contains(says), "{refused:?}");
     }
+}
+
+#[test]
+fn only_short_regular_files_are_read() {
+    let folder = std::env::temp_dir().join(format!("plimsoll-files-{}", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
+    let [endless, silent, long] = ["endless", "silent", "long"].map(|name| folder.join(name).with_extension("toml"));
+    std::os::unix::fs::symlink("/dev/zero", &endless).unwrap();
+    assert!(Command::new("mkfifo").arg(&silent).status().unwrap().success());
+    std::fs::write(&long, "#".repeat((1 << 20) + 1)).unwrap();
+    for (file, says) in [(&endless, "no regular file"), (&silent, "no regular file"), (&long, "1 MiB")] {
+        let refused = plimsoll(&["lab", "run", file.to_str().unwrap()]);
+        assert!(refused.code == 3 && refused.stderr.contains(says), "{refused:?}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

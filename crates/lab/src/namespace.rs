@@ -6,10 +6,11 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use plimsoll_ctnetlink::NewEntry;
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::claim::{Claim, NAMESPACES, left_behind};
 
 /// Why the lab could not do something.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,14 @@ pub enum Error {
         /// The command line.
         command: String,
         /// What it wrote to standard error, or why it could not be started.
+        answer: String,
+    },
+    /// A name for a namespace could not be taken.
+    #[error("{}, by which the lab claims a namespace's name: {answer}", path.display())]
+    Claim {
+        /// The lock file, or the directory of such.
+        path: PathBuf,
+        /// What was answered.
         answer: String,
     },
     /// The namespace could not be opened or entered.
@@ -64,24 +73,21 @@ pub enum Error {
 /// A named network namespace, removed when dropped.
 #[derive(Debug)]
 pub struct LabNamespace {
-    name: String,
+    claim: Claim,
     file: File,
 }
-
-const PREFIX: &str = "plimsoll-lab";
-const DIRECTORY: &str = "/run/netns";
 
 impl LabNamespace {
     /// Makes a namespace with loopback up and nothing tracked.
     pub fn create() -> Result<Self, Error> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        sweep();
-        let name = format!("{PREFIX}-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        run("ip", &["netns", "add", &name], "")?;
-        let file = File::open(Path::new(DIRECTORY).join(&name))
-            .map_err(|answer| Error::Namespace { name: name.clone(), answer: answer.to_string() })?;
-        let namespace = Self { name, file };
-        run("ip", &["-n", &namespace.name, "link", "set", "lo", "up"], "")?;
+        left_behind().iter().for_each(remove_with_servers);
+        let claim = Claim::take()?;
+        // What has not been made must not be removed.
+        run("ip", &["netns", "add", claim.name()], "").inspect_err(|_| claim.release())?;
+        let file = File::open(Path::new(NAMESPACES).join(claim.name()))
+            .map_err(|answer| Error::Namespace { name: claim.name().to_string(), answer: answer.to_string() })?;
+        let namespace = Self { claim, file };
+        run("ip", &["-n", namespace.name(), "link", "set", "lo", "up"], "")?;
         Ok(namespace)
     }
 
@@ -99,12 +105,17 @@ impl LabNamespace {
 
     /// Its name under `/run/netns`.
     pub fn name(&self) -> &str {
-        &self.name
+        self.claim.name()
+    }
+
+    /// A folder for a server's files, which goes with the namespace. Nobody has made it yet.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.claim.folder()
     }
 
     /// Loads nftables rules.
     pub fn nft(&self, rules: &str) -> Result<(), Error> {
-        run("ip", &["netns", "exec", &self.name, "nft", "-f", "-"], rules).map(drop)
+        run("ip", &["netns", "exec", self.name(), "nft", "-f", "-"], rules).map(drop)
     }
 
     /// Sets a sysctl of this namespace, by its path below `/proc/sys`.
@@ -126,12 +137,12 @@ impl LabNamespace {
     }
 
     fn sysctl_failed(&self, sysctl: &str, answer: &io::Error) -> Error {
-        Error::Namespace { name: self.name.clone(), answer: format!("{sysctl}: {answer}") }
+        Error::Namespace { name: self.name().to_string(), answer: format!("{sysctl}: {answer}") }
     }
 
     /// Runs commands of ip(8), one a line.
     pub(crate) fn ip(&self, commands: &str) -> Result<(), Error> {
-        run("ip", &["-n", &self.name, "-batch", "-"], commands).map(drop)
+        run("ip", &["-n", self.name(), "-batch", "-"], commands).map(drop)
     }
 
     /// Makes entries and returns how many were made.
@@ -142,7 +153,7 @@ impl LabNamespace {
     /// Runs a closure in a thread that is in this namespace.
     pub fn enter<T: Send>(&self, closure: impl FnOnce() -> T + Send) -> Result<T, Error> {
         plimsoll_host::in_namespace(&self.file, closure)
-            .map_err(|error| Error::Namespace { name: self.name.clone(), answer: error.to_string() })
+            .map_err(|error| Error::Namespace { name: self.name().to_string(), answer: error.to_string() })
     }
 
     /// Sends one UDP packet to each of `ports` ports on loopback, so that each asks for an entry, and returns how many
@@ -152,12 +163,12 @@ impl LabNamespace {
             let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
             Ok(ports.map(|port| u32::from(socket.send_to(b"plimsoll", (Ipv4Addr::LOCALHOST, port)).is_err())).sum())
         })?;
-        sent.map_err(|answer| Error::Namespace { name: self.name.clone(), answer: answer.to_string() })
+        sent.map_err(|answer| Error::Namespace { name: self.name().to_string(), answer: answer.to_string() })
     }
 
     /// Runs a command in this namespace and returns what it wrote to standard output.
     pub fn run(&self, command: &[&str]) -> Result<String, Error> {
-        let mut arguments = vec!["netns", "exec", &self.name];
+        let mut arguments = vec!["netns", "exec", self.name()];
         arguments.extend(command);
         run("ip", &arguments, "")
     }
@@ -165,13 +176,8 @@ impl LabNamespace {
 
 impl Drop for LabNamespace {
     fn drop(&mut self) {
-        remove(&self.name);
+        remove(&self.claim);
     }
-}
-
-/// Whether a namespace of this name is a lab's.
-pub(crate) fn is_of_a_lab(name: &str) -> bool {
-    name.strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with('-'))
 }
 
 /// What to do where a program is missing.
@@ -189,32 +195,28 @@ pub(crate) fn needed(answer: &str, program: &str) -> String {
     }
 }
 
-/// Removes what runs that are gone left behind.
-fn sweep() {
-    let Ok(directory) = fs::read_dir(DIRECTORY) else { return };
-    for entry in directory.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let maker = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').nth(1));
-        if maker.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-            end_servers(&name);
-            remove(&name);
+/// Removes what a lab left behind that was killed: its servers still run.
+fn remove_with_servers(claim: &Claim) {
+    let inside = run("ip", &["netns", "pids", claim.name()], "").unwrap_or_default();
+    for pid in inside.lines().map(str::trim) {
+        let folder = claim.folder();
+        // Others may have gone in to look; servers name their folder when they are started.
+        let is_server = fs::read(Path::new("/proc").join(pid).join("cmdline"))
+            .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&*folder.to_string_lossy()));
+        if let Some(pid) = pid.parse().ok().and_then(Pid::from_raw).filter(|_| is_server) {
+            // It may have ended meanwhile.
+            let _ = kill_process(pid, Signal::KILL);
         }
     }
+    remove(claim);
 }
 
-/// Ends the servers that a killed run left in its namespace, and removes their folder.
-fn end_servers(name: &str) {
-    let inside = run("ip", &["netns", "pids", name], "").unwrap_or_default();
-    for pid in inside.lines().filter_map(|pid| Pid::from_raw(pid.trim().parse().ok()?)) {
-        // It may have ended meanwhile.
-        let _ = kill_process(pid, Signal::KILL);
-    }
-    drop(fs::remove_dir_all(crate::proxy::folder_of(name)));
-}
-
-fn remove(name: &str) {
-    if let Err(error) = run("ip", &["netns", "delete", name], "") {
-        eprintln!("the lab could not remove its namespace: {error}");
+/// Removes a namespace, and gives its name up: where it cannot be removed the next lab tries again.
+fn remove(claim: &Claim) {
+    let is_there = Path::new(NAMESPACES).join(claim.name()).symlink_metadata().is_ok();
+    match if is_there { run("ip", &["netns", "delete", claim.name()], "") } else { Ok(String::new()) } {
+        Ok(_) => claim.release(),
+        Err(error) => eprintln!("the lab could not remove its namespace: {error}"),
     }
 }
 

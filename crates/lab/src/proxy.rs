@@ -6,7 +6,6 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::thread;
@@ -188,16 +187,15 @@ fn proxy_configuration(plan: Proxy) -> String {
     )
 }
 
-/// An nginx in a namespace. It has a folder of its own; both go when dropped.
+/// An nginx in a namespace, in whose folder its files are. It ends when dropped.
 #[derive(Debug)]
 struct Server {
     child: Child,
-    folder: PathBuf,
 }
 
 impl Server {
     fn start(namespace: &LabNamespace, servers: &str) -> Result<Self, Error> {
-        let folder = folder_of(namespace.name());
+        let folder = namespace.folder();
         let file = folder.join("nginx.conf");
         let failed = |answer: &io::Error| Error::Program {
             command: format!("nginx -c {}", file.display()),
@@ -219,11 +217,8 @@ impl Server {
         // Ctrl-C is for the lab alone, which ends its servers itself.
         command.process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = namespace.enter(|| command.spawn())?.map_err(|answer| {
-            drop(fs::remove_dir_all(&folder));
-            failed(&answer)
-        })?;
-        Ok(Self { child, folder })
+        let child = namespace.enter(|| command.spawn())?.map_err(|answer| failed(&answer))?;
+        Ok(Self { child })
     }
 }
 
@@ -232,11 +227,5 @@ impl Drop for Server {
         // Where it has ended already there is nothing to end.
         drop(self.child.kill());
         drop(self.child.wait());
-        drop(fs::remove_dir_all(&self.folder));
     }
-}
-
-/// The folder of the server in a namespace.
-pub(crate) fn folder_of(namespace: &str) -> PathBuf {
-    Path::new("/run").join(namespace)
 }

@@ -3,7 +3,7 @@
 use plimsoll_host::{HostFs, in_namespace};
 use plimsoll_scenario::{Scenario, Schedule, Size, TooManyEntries};
 
-use crate::namespace::is_of_a_lab;
+use crate::claim::is_of_a_lab;
 
 /// The most that a run may take.
 const MOST_FLOWS: u32 = 2_000_000;

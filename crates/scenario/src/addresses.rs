@@ -57,7 +57,7 @@ impl FromStr for Prefix {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong =
-            |why: &str| format!("{text:?} {why}: write an IPv4 network or address, as 10.1.0.0/16 or 192.0.2.1");
+            |why: &str| format!("\"{text}\" {why}: write an IPv4 network or address, as 10.1.0.0/16 or 192.0.2.1");
         let (address, bits) = text.split_once('/').unwrap_or((text, "32"));
         let address: Ipv4Addr = address.parse().map_err(|_| wrong("is no network"))?;
         let bits: u8 = bits.parse().map_err(|_| wrong("has no length"))?;
@@ -228,7 +228,7 @@ impl TryFrom<RawPorts> for Ports {
         let (first, last) = text.split_once('-').unwrap_or((&text, &text));
         match (first.trim().parse(), last.trim().parse()) {
             (Ok(first), Ok(last)) if first <= last => Ok(Self { first, last }),
-            _ => Err(format!("{text:?} is no range of ports: write 443 or \"1024-65535\"")),
+            _ => Err(format!("\"{text}\" is no range of ports: write 443 or \"1024-65535\"")),
         }
     }
 }

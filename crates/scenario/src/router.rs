@@ -107,7 +107,8 @@ impl TryFrom<String> for ServiceAddress {
             };
             Some(Self { address: address.parse().ok()?, port: port.parse().ok()?, protocol })
         });
-        parsed.ok_or_else(|| format!("{text:?} is no service: write address, port and protocol, as 192.0.2.1:443/tcp"))
+        parsed
+            .ok_or_else(|| format!("\"{text}\" is no service: write address, port and protocol, as 192.0.2.1:443/tcp"))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use plimsoll_model::FindingId;
+use plimsoll_model::{FindingId, Untrusted};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -18,11 +18,11 @@ use crate::{Arrivals, Clients, Error, Prefix, Servers, Standing};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
     /// What it is called by.
-    pub name: String,
+    pub name: Untrusted,
     /// What it is, in a line.
-    pub title: String,
-    /// What it is, for a person who sees it for the first time.
-    pub about: String,
+    pub title: Untrusted,
+    /// What it is, for a person who sees it for the first time, by lines.
+    pub about: Vec<Untrusted>,
     /// How long.
     pub play: Play,
     /// What only some hosts have.
@@ -61,7 +61,7 @@ pub struct Needs {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Traffic {
     /// What they are called.
-    pub name: String,
+    pub name: Untrusted,
     /// When they begin.
     pub arrivals: Arrivals,
     /// Where from.
@@ -90,8 +90,9 @@ pub struct Expect {
 fn ids<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<FindingId>, D::Error> {
     let written = Vec::<String>::deserialize(deserializer)?;
     let parsed = written.iter().map(|id| {
-        id.parse()
-            .map_err(|_| serde::de::Error::custom(format!("{id:?} is not the id of a finding: see `plimsoll explain`")))
+        id.parse().map_err(|_| {
+            serde::de::Error::custom(format!("\"{id}\" is not the id of a finding: see `plimsoll explain`"))
+        })
     });
     parsed.collect()
 }
@@ -113,7 +114,7 @@ impl Scenario {
     pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
         let raw: RawScenario = toml::from_str(text)
             .map_err(|error| Error::at(file, text, error.span().map_or(0, |span| span.start), error.message()))?;
-        let problem = |span: Range<usize>, problem: String| Error::at(file, text, span.start, problem);
+        let problem = |span: Range<usize>, problem: String| Error::at(file, text, span.start, &problem);
 
         let known: Vec<&str> = raw.scripts.keys().map(String::as_str).collect();
         let find = |name: &str| known.binary_search(&name).ok().map(ScriptId);
@@ -152,16 +153,16 @@ impl Scenario {
             let span = flows.span();
             let Some(script) = find(flows.get_ref().script.get_ref()) else {
                 let named = &flows.get_ref().script;
-                let error = format!("there is no script {:?}; there are: {}", named.get_ref(), known.join(", "));
+                let error = format!("there is no script \"{}\"; there are: {}", named.get_ref(), known.join(", "));
                 return Err(problem(named.span(), error));
             };
             let protocol = scripts.get(script.0).map(Script::protocol);
             traffic.push(flows.into_inner().resolve(script, protocol, play).map_err(|error| problem(span, error))?);
         }
         let scenario = Self {
-            name: raw.name,
-            title: raw.title,
-            about: raw.about.trim().to_string(),
+            name: Untrusted::from(raw.name.as_str()),
+            title: Untrusted::from(raw.title.as_str()),
+            about: raw.about.trim().lines().map(Untrusted::from).collect(),
             play,
             needs: raw.needs,
             router: Router {
@@ -181,7 +182,7 @@ impl Scenario {
                 file,
                 text,
                 0,
-                format!("clients in {clients} and servers in {servers} overlap, and lie on two sides of a router"),
+                &format!("clients in {clients} and servers in {servers} overlap, and lie on two sides of a router"),
             )),
             None => Ok(scenario),
         }
@@ -302,6 +303,7 @@ impl RawTraffic {
             }
             _ => {}
         }
-        Ok(Traffic { name: self.name, arrivals, clients: self.clients, servers: self.servers, script })
+        let name = Untrusted::from(self.name.as_str());
+        Ok(Traffic { name, arrivals, clients: self.clients, servers: self.servers, script })
     }
 }

@@ -150,7 +150,7 @@ impl Script {
                         (_, Ok(times)) if (2..=MOST_TIMES).contains(&times) => times,
                         _ => {
                             return Err(problem(format!(
-                                "repeat {times:?}: write a number of 2 to {MOST_TIMES}, or `forever`"
+                                "repeat \"{times}\": write a number of 2 to {MOST_TIMES}, or `forever`"
                             )));
                         }
                     };
@@ -171,7 +171,7 @@ impl Script {
                     steps.push(Step::Back { to: from, times: more });
                 }
                 ["+", name] => {
-                    let unknown = || problem(format!("there is no script {name:?} to open"));
+                    let unknown = || problem(format!("there is no script \"{name}\" to open"));
                     steps.push(Step::Open(find(name).ok_or_else(unknown)?));
                 }
                 [direction @ (">" | "<"), packet @ ..] => {
@@ -185,7 +185,7 @@ impl Script {
                 }
                 _ => {
                     return Err(problem(format!(
-                        "{:?} is no step: write `> PACKET`, `< PACKET`, `wait TIME`, `repeat TIMES`, `end` or `+ SCRIPT`",
+                        "\"{}\" is no step: write `> PACKET`, `< PACKET`, `wait TIME`, `repeat TIMES`, `end` or `+ SCRIPT`",
                         line.trim()
                     )));
                 }
@@ -223,7 +223,7 @@ impl Content {
 fn content(from: Side, words: &[&str]) -> Result<Content, String> {
     let bytes = |text: &str, least: u16| match text.parse() {
         Ok(bytes) if (least..=MOST_BYTES).contains(&bytes) => Ok(bytes),
-        _ => Err(format!("{text:?} is no number of bytes: write one of {least} to {MOST_BYTES}")),
+        _ => Err(format!("\"{text}\" is no number of bytes: write one of {least} to {MOST_BYTES}")),
     };
     Ok(match (from, words) {
         (_, ["syn"]) => Content::Tcp(Segment::Syn),
@@ -237,7 +237,7 @@ fn content(from: Side, words: &[&str]) -> Result<Content, String> {
         (Side::Client, ["ping", length]) | (Side::Server, ["pong", length]) => Content::Echo(bytes(length, 0)?),
         _ => {
             return Err(format!(
-                "{:?} is no packet: write syn, syn-ack, ack, data BYTES, fin, rst, udp BYTES, `> ping BYTES`, \
+                "\"{}\" is no packet: write syn, syn-ack, ack, data BYTES, fin, rst, udp BYTES, `> ping BYTES`, \
                  `< pong BYTES` or `< passive`",
                 words.join(" ")
             ));

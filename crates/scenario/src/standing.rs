@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use plimsoll_model::{Layer4, Protocol, Status, TcpState, Timeout, Tuple};
+use plimsoll_model::{Layer4, Protocol, Status, TcpState, Timeout, Tuple, Untrusted};
 use serde::Deserialize;
 
 use crate::draw::Draw;
@@ -14,7 +14,7 @@ use crate::{Clients, Hosts, Servers, Size};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
     /// What they are called.
-    pub name: String,
+    pub name: Untrusted,
     /// How many.
     pub amount: Amount,
     /// What became of the flows.
@@ -121,7 +121,7 @@ impl StandingEntry {
 #[error("{name}: {wanted} entries are more than its clients, their ports and its servers can tell apart: {room}")]
 pub struct TooManyEntries {
     /// What they are called.
-    pub name: String,
+    pub name: Untrusted,
     /// How many were asked for.
     pub wanted: u32,
     /// How many there can be.
@@ -238,7 +238,7 @@ impl TryFrom<RawStanding> for Standing {
             return Err("its servers need `ports`".to_string());
         }
         Ok(Self {
-            name: raw.name,
+            name: Untrusted::from(raw.name.as_str()),
             amount,
             kind: raw.state,
             idle_from: raw.idle_from_secs,

@@ -45,7 +45,7 @@ impl Number {
 
 /// `5s`, `20ms`, `2m`.
 pub(crate) fn span(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no span of time: write it as 20ms, 1.5s or 2m");
+    let wrong = || format!("\"{text}\" is no span of time: write it as 20ms, 1.5s or 2m");
     let (number, unit_secs) = match text {
         _ if text.ends_with("ms") => (text.trim_end_matches("ms"), 0.001),
         _ if text.ends_with('s') => (text.trim_end_matches('s'), 1.0),

@@ -47,7 +47,28 @@ fn refused(instead_of: &str, write: &str, line: usize, says: &str) {
     assert!(GOOD.contains(instead_of), "{instead_of}");
     let error = Scenario::parse("x.toml", &GOOD.replacen(instead_of, write, 1)).unwrap_err();
     assert_eq!(error.line, line, "{error}");
-    assert!(error.to_string().starts_with(&format!("x.toml:{line}: ")) && error.problem.contains(says), "{error}");
+    assert!(
+        error.to_string().starts_with(&format!("x.toml:{line}: ")) && error.problem.as_str().contains(says),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_somebody_else_wrote_is_shown_escaped() {
+    let hostile = "\\u001b]0;owned\\u0007";
+    let text = ["Good", "Nothing", "new ones", "old ones", "\"good"]
+        .iter()
+        .fold(GOOD.to_string(), |text, word| text.replacen(word, &format!("{word}{hostile}"), 1));
+    let scenario = Scenario::parse("x.toml", &text).unwrap();
+    let shown =
+        [&scenario.name, &scenario.title, &scenario.about[0], &scenario.traffic[0].name, &scenario.standing[0].name];
+    for shown in shown {
+        assert!(shown.to_string().contains("\\u{1b}]0;owned\\u{7}"), "{shown}");
+    }
+    for (instead_of, write) in [("title", "\"\\u001b[2J\""), ("> syn", "> \u{9b}2J"), ("\"short\"", "\"\\u001b[2J\"")] {
+        let error = Scenario::parse("\u{1b}[2J.toml", &GOOD.replacen(instead_of, write, 1)).unwrap_err().to_string();
+        assert!(!error.contains(char::is_control), "{error:?}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use plimsoll_scenario::{Amount, Arrivals, BackendConnections, Clients, Hosts, Sc
 /// The scenario's own words, and its numbers at a size.
 pub(crate) fn introduction(scenario: &Scenario, seed: u64, size: Size) -> String {
     let mut text = format!("{}: {} (seed {seed}, size {size})\n", scenario.name, scenario.title);
-    for line in scenario.about.lines() {
+    for line in &scenario.about {
         text.push_str(&format!("  {line}\n"));
     }
     if let Some(proxy) = &scenario.proxy {

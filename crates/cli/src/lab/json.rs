@@ -1,6 +1,7 @@
 //! The JSON documents of `lab`.
 
 use plimsoll_lab::Played;
+use plimsoll_model::Untrusted;
 use plimsoll_scenario::{Scenario, Size};
 use serde::Serialize;
 use serde_json::Value;
@@ -42,7 +43,7 @@ pub(crate) fn run(run: Run<'_>) -> anyhow::Result<String> {
     let (check, expected) = run.checked.unzip();
     let document = Document {
         schema: SCHEMA,
-        scenario: &run.scenario.name,
+        scenario: run.scenario.name.as_str(),
         seed: run.seed,
         size: run.size.factor(),
         namespace: run.namespace,
@@ -65,7 +66,7 @@ pub(crate) fn list(scenarios: &[Scenario]) -> anyhow::Result<String> {
             serde_json::json!({
                 "name": scenario.name,
                 "title": scenario.title,
-                "about": scenario.about,
+                "about": scenario.about.iter().map(Untrusted::as_str).collect::<Vec<_>>().join("\n"),
                 "secs": scenario.play.lasts.as_secs_f64(),
                 "check_at_secs": scenario.play.check_at.as_secs_f64(),
                 "must": scenario.expect.must,

@@ -1,10 +1,15 @@
 //! The scenarios that the program carries, and those in files.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use plimsoll_model::Untrusted;
 use plimsoll_scenario::Scenario;
+
+/// Far more than a scenario has.
+const MOST_BYTES: u64 = 1 << 20;
 
 macro_rules! embedded {
     ($($name:literal,)*) => {
@@ -48,7 +53,7 @@ pub(crate) fn all() -> anyhow::Result<Vec<Scenario>> {
 /// The scenario of a name, or that in a file if the name ends in `.toml`.
 pub(crate) fn find(name: &str) -> anyhow::Result<Scenario> {
     if Path::new(name).extension().is_some_and(|extension| extension == "toml") {
-        let text = fs::read_to_string(name).with_context(|| format!("reading {name}"))?;
+        let text = read(name).with_context(|| format!("reading {}", Untrusted::from(name)))?;
         return Ok(Scenario::parse(name, &text)?);
     }
     let Some((_, text)) = EMBEDDED.iter().find(|(known, _)| *known == name) else {
@@ -56,6 +61,19 @@ pub(crate) fn find(name: &str) -> anyhow::Result<Scenario> {
         bail!("there is no scenario {name:?}: name one of {}, or a file that ends in .toml", known.join(", "))
     };
     Ok(Scenario::parse(&format!("scenarios/{name}.toml"), text)?)
+}
+
+/// The text of a file. What is no regular file may have no end, or be silent for ever.
+fn read(name: &str) -> anyhow::Result<String> {
+    // Opening a FIFO waits for a writer: asked before.
+    if !fs::metadata(name)?.is_file() {
+        bail!("it is no regular file: a scenario is read from a TOML file")
+    }
+    let mut text = String::new();
+    if File::open(name)?.take(MOST_BYTES + 1).read_to_string(&mut text)? as u64 > MOST_BYTES {
+        bail!("it is larger than a scenario may be: 1 MiB")
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -69,7 +87,7 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
         let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
         let files: BTreeSet<_> = files.map(|file| file.file_stem().unwrap().to_str().unwrap().to_string()).collect();
-        let carried: BTreeSet<_> = all().unwrap().into_iter().map(|scenario| scenario.name).collect();
+        let carried: BTreeSet<_> = all().unwrap().into_iter().map(|scenario| scenario.name.to_string()).collect();
         assert_eq!(carried, files);
         assert_eq!(carried, EMBEDDED.iter().map(|(name, _)| (*name).to_string()).collect());
     }
@@ -79,7 +97,11 @@ mod tests {
     fn every_scenario_can_be_played_at_half_and_at_twice_its_size() {
         for scenario in all().unwrap() {
             assert!(scenario.play.check_at.as_secs() <= 20, "{}", scenario.name);
-            assert!(scenario.about.len() > 100, "{}: say more", scenario.name);
+            assert!(
+                scenario.about.iter().map(|line| line.as_str().len()).sum::<usize>() > 100,
+                "{}: say more",
+                scenario.name
+            );
             for size in ["0.5", "1", "2"] {
                 let volume = plimsoll_lab::volume(&scenario, 1, size.parse().unwrap());
                 assert!(volume.is_ok(), "{} at {size}: {volume:?}", scenario.name);

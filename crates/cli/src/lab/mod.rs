@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use plimsoll_diagnose::words::grouped;
+use plimsoll_model::Untrusted;
 
 use crate::arguments::{LabCommand, ListArguments};
 use crate::output;
@@ -19,7 +20,9 @@ use crate::output;
 pub(crate) fn run(command: &LabCommand) -> anyhow::Result<ExitCode> {
     match command {
         LabCommand::List(arguments) => list(arguments).map(|()| ExitCode::SUCCESS),
-        LabCommand::Run(arguments) => run::run(arguments).with_context(|| format!("lab run {}", arguments.scenario)),
+        LabCommand::Run(arguments) => {
+            run::run(arguments).with_context(|| format!("lab run {}", Untrusted::from(arguments.scenario.as_str())))
+        }
     }
 }
 
@@ -28,7 +31,7 @@ fn list(arguments: &ListArguments) -> anyhow::Result<()> {
     let written = if arguments.json {
         json::list(&scenarios)?
     } else {
-        let width = scenarios.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+        let width = scenarios.iter().map(|scenario| scenario.name.as_str().len()).max().unwrap_or(0);
         let mut text =
             format!("{} scenarios; `plimsoll lab run NAME --check` plays one:\n", grouped(scenarios.len() as u64));
         for scenario in &scenarios {

@@ -3,7 +3,6 @@
 use plimsoll_model::Interval;
 
 use crate::arrivals::{Arrivals, End};
-use crate::lag::LAG_SECS;
 use crate::poisson::Z;
 use crate::table::Table;
 
@@ -12,6 +11,7 @@ use crate::table::Table;
 pub(crate) struct Course {
     arrivals: Vec<Arrivals>,
     per_drawn: Interval,
+    lag_secs: Interval,
     share_drawn: f64,
     /// Seconds that each dated entry has left, the longest first.
     remaining_secs: Vec<f64>,
@@ -28,6 +28,7 @@ impl Course {
         Self {
             arrivals: Arrivals::of(table),
             per_drawn: table.per_drawn,
+            lag_secs: table.lag_secs,
             share_drawn: table.share_drawn(),
             remaining_secs,
             undated: table.undated.len(),
@@ -43,7 +44,7 @@ impl Course {
 
     /// When everything that is there now and can be dated has gone, and what comes goes as fast as it comes.
     pub(crate) fn settles_secs(&self) -> f64 {
-        self.arrivals.iter().map(|arrivals| arrivals.timeout_secs + LAG_SECS.high).fold(0.0, f64::max)
+        self.arrivals.iter().map(|arrivals| arrivals.timeout_secs + self.lag_secs.high).fold(0.0, f64::max)
     }
 
     /// Entries that cannot be dated, now.
@@ -55,10 +56,10 @@ impl Course {
     pub(crate) fn entries_in(&self, secs: f64) -> Interval {
         let at = |end: End| {
             let growth = end.of(&self.growth_per_sec) * secs;
-            self.survivors(secs - end.of(&LAG_SECS)) as f64 * end.of(&self.per_drawn)
+            self.survivors(secs - end.of(&self.lag_secs)) as f64 * end.of(&self.per_drawn)
                 + self.undated as f64 * end.of(&self.per_drawn)
                 + growth
-                + self.arrivals.iter().map(|arrivals| arrivals.held(secs, End::Value, end)).sum::<f64>()
+                + self.arrivals.iter().map(|arrivals| arrivals.held(secs, End::Value, &self.lag_secs, end)).sum::<f64>()
         };
         let value = at(End::Value).max(0.0);
         Interval {
@@ -76,13 +77,14 @@ impl Course {
     /// What chance may add or take: in how many came, and in how many were drawn.
     fn chance(&self, secs: f64, end: End) -> f64 {
         let rates = self.arrivals.iter().map(|arrivals| {
-            let likely = arrivals.held(secs, End::Value, end);
-            (arrivals.held(secs, end, end) - likely).powi(2)
+            let likely = arrivals.held(secs, End::Value, &self.lag_secs, end);
+            (arrivals.held(secs, end, &self.lag_secs, end) - likely).powi(2)
         });
         let kept = (self.survivors(secs) + self.undated) as f64;
         let drawing = Z * (kept.max(1.0) * (1.0 - self.share_drawn)).sqrt() * self.per_drawn.value;
         // What will come is chance too, even at a rate that is known.
-        let coming: f64 = self.arrivals.iter().map(|arrivals| arrivals.held(secs, End::Value, End::Value)).sum();
+        let coming: f64 =
+            self.arrivals.iter().map(|arrivals| arrivals.held(secs, End::Value, &self.lag_secs, End::Value)).sum();
         (rates.sum::<f64>() + drawing.powi(2) + Z * Z * coming).sqrt()
     }
 }

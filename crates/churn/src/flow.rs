@@ -12,7 +12,8 @@ use crate::table::Table;
 pub struct Flow {
     /// Entries now.
     pub now: Range,
-    /// Arrivals a second now, in the states that date them: over the last five to ten seconds, without the youngest.
+    /// Arrivals a second now, in the states that date them: over the last one to ten seconds, as far back as
+    /// it has been one rate.
     /// Where no state does, by the entries' own timestamps; `None` without those.
     pub per_sec: Option<Interval>,
     /// Entries at that rate and with the timeouts in force, as the kernel counts them; what cannot be dated is taken to

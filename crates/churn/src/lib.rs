@@ -18,6 +18,7 @@ mod series;
 mod slope;
 mod table;
 mod timeline;
+mod window;
 
 pub use arming::Arming;
 pub use flow::{Flow, flow};

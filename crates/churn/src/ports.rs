@@ -28,8 +28,9 @@ impl Triple {
     }
 }
 
-/// The widest range that sources choose from: all but the well-known ports.
+/// The widest ranges that sources choose from: all but the well-known ports, and all. Port 0 is none.
 const WIDEST: Span = Span { first: 1024, last: 65_535 };
+const ALL: Span = Span { first: 1, last: 65_535 };
 
 /// Ranges that systems choose from: Linux' `ip_local_port_range` as compiled in, and the IANA's (RFC 6335), which
 /// Windows and the BSDs use.
@@ -65,19 +66,21 @@ pub(crate) struct PortSpace {
 }
 
 impl PortSpace {
-    /// From the ports seen. Linux' connect(2) takes ports of one parity while it finds any free or fit for
+    /// From the ports seen, and how many are taken. Linux' connect(2) takes ports of one parity while it finds any free or fit for
     /// use again (`__inet_hash_connect`): half of the range.
-    fn of(ports: &[u16], local_ports: Option<(u16, u16)>) -> Self {
+    fn of(ports: &[u16], taken: f64, local_ports: Option<(u16, u16)>) -> Self {
         let seen =
             Span { first: ports.iter().copied().min().unwrap_or(0), last: ports.iter().copied().max().unwrap_or(0) };
+        let widest = if WIDEST.holds(seen) { WIDEST } else { ALL };
         let local = local_ports.filter(|(first, last)| first <= last).map(|(first, last)| Span { first, last });
         let fits = local.into_iter().chain(USUAL).filter(|span| span.holds(seen)).map(Span::ports);
-        let span = fits.fold(WIDEST.ports(), u32::min);
+        let holds_taken = |ports: &u32| taken <= f64::from(*ports);
+        let span = fits.filter(holds_taken).fold(widest.ports(), u32::min);
         let is_telling = ports.len() >= TELLING;
-        let is_one_parity = ports.windows(2).all(|pair| pair[0] % 2 == pair[1] % 2);
+        let is_one_parity = ports.windows(2).all(|pair| pair[0] % 2 == pair[1] % 2) && holds_taken(&(span / 2));
         Self {
             fewest: if is_telling && is_one_parity { span / 2 } else { span },
-            most: if is_telling { span } else { WIDEST.ports() },
+            most: if is_telling { span } else { widest.ports() },
         }
     }
 }
@@ -99,9 +102,9 @@ impl Weight {
 /// `get_random_u32_below(8)` in `__inet_hash_connect`): chance weighs so much more.
 const CLUMPING: f64 = 1.0 / 4.5;
 
-/// How often a port may have been taken again since: of ports that were so three times, a twentieth is left, and how much
-/// more there was cannot be told.
-const MOST_HITS: f64 = 3.0;
+/// How often a port may have been taken again since: of ports that were so twice, a seventh is left, and where nearly
+/// all are taken, how much more there was cannot be told.
+const MOST_HITS: f64 = 2.0;
 
 /// The weight of each of some dated entries, in their order, and the port space of each pair that is seen often.
 pub(crate) fn weigh(
@@ -123,7 +126,7 @@ pub(crate) fn weigh(
         }
         members.sort_unstable();
         let ports: Vec<_> = members.iter().map(|(_, _, port)| *port).collect();
-        let space = PortSpace::of(&ports, local_ports);
+        let space = PortSpace::of(&ports, members.len() as f64 * per_drawn, local_ports);
         spaces.insert(triple, space);
         // From the youngest to the oldest: of ports chosen at random, exp(−younger/ports) are left.
         let mut younger = 0.0;
@@ -144,14 +147,17 @@ mod tests {
 
     #[test]
     fn the_space_is_the_smallest_that_fits() {
-        assert_eq!(PortSpace::of(&[40_000, 60_999], None).fewest, 28_232);
-        assert_eq!(PortSpace::of(&[50_000, 65_000], None).fewest, 16_384);
-        assert_eq!(PortSpace::of(&[2_000, 65_000], None).fewest, 64_512);
-        assert_eq!(PortSpace::of(&[2_000, 2_500], Some((2_000, 2_999))).fewest, 1_000);
+        assert_eq!(PortSpace::of(&[40_000, 60_999], 0.0, None).fewest, 28_232);
+        assert_eq!(PortSpace::of(&[50_000, 65_000], 0.0, None).fewest, 16_384);
+        assert_eq!(PortSpace::of(&[2_000, 65_000], 0.0, None).fewest, 64_512);
+        assert_eq!(PortSpace::of(&[2_000, 2_500], 0.0, Some((2_000, 2_999))).fewest, 1_000);
         let even: Vec<_> = (0..20).map(|n| 40_000 + 2 * n).collect();
-        assert_eq!(PortSpace::of(&even, None).fewest, 14_116);
-        assert_eq!(PortSpace::of(&even, None).most, 28_232);
-        assert_eq!(PortSpace::of(&even[..9], None).most, 64_512);
+        assert_eq!(PortSpace::of(&even, 0.0, None).fewest, 14_116);
+        assert_eq!(PortSpace::of(&even, 0.0, None).most, 28_232);
+        assert_eq!(PortSpace::of(&even[..9], 0.0, None).most, 64_512);
+        assert_eq!(PortSpace::of(&even, 20_000.0, None).fewest, 28_232, "more are taken than one parity has");
+        assert_eq!(PortSpace::of(&even, 30_000.0, None).fewest, 32_256, "more are taken than the usual range has");
+        assert_eq!(PortSpace::of(&[22, 40_000], 0.0, None).fewest, 65_535);
     }
 
     #[test]
@@ -166,8 +172,9 @@ mod tests {
             })
             .collect();
         let aged: Vec<_> = entries.iter().zip(0..).collect();
-        let (weights, _) = weigh(&aged, 1.1, Some((40_000, 40_999)));
-        assert!(weights.iter().all(|weight| weight.likely <= weight.most && weight.most < 100.0), "{weights:?}");
-        assert!(weights.last().unwrap().likely > 19.0 && weights.first() == Some(&Weight::ONE), "{weights:?}");
+        let (weights, _) = weigh(&aged, 1.0, Some((40_000, 40_999)));
+        assert!(weights.iter().all(|weight| weight.likely <= weight.most && weight.most < 30.0));
+        let (first, last) = (weights[0], weights[999]);
+        assert!(last.likely > 7.0 && first == Weight::ONE, "{last:?}, {first:?}");
     }
 }

@@ -32,8 +32,7 @@ pub(crate) enum Of {
 
 /// Growth from counts that were taken from time to time, at the end of which so many of those counted had expired.
 ///
-/// gc takes out what has expired within two seconds or so (a hash of 262,144 buckets, on Linux 6.18): a step down in
-/// the counts, after which none is left.
+/// A run of gc is a step down in the counts, after which nothing that has expired is left.
 pub(crate) fn growth(course: &[(Duration, Occupancy)], expired_at_end: Option<f64>) -> Option<Growth> {
     if course.len() < FEWEST_READINGS {
         return None;

@@ -6,7 +6,7 @@ use plimsoll_model::{Census, Coverage, Drawn, Entry, Interval, NamespaceSnapshot
 
 use crate::Series;
 use crate::dating::{Dated, Dating};
-use crate::lag::LAG_SECS;
+use crate::lag::lag_secs;
 use crate::poisson;
 use crate::ports::{PortSpace, Triple, Weight, weigh};
 
@@ -17,6 +17,8 @@ pub(crate) struct Table<'a> {
     pub(crate) dating: Dating<'a>,
     /// Live entries that a drawn one stands for.
     pub(crate) per_drawn: Interval,
+    /// How long what has expired stays in the count.
+    pub(crate) lag_secs: Interval,
     pub(crate) dated: Vec<DatedEntry<'a>>,
     pub(crate) undated: Vec<&'a Drawn>,
     pub(crate) spaces: HashMap<Triple, PortSpace>,
@@ -42,7 +44,8 @@ impl<'a> Table<'a> {
     pub(crate) fn of(ns: &'a NamespaceSnapshot, part: &dyn Fn(&Drawn) -> bool) -> Option<Self> {
         let census = ns.census.as_ref()?;
         let dating = Dating::of(ns, census);
-        let per_drawn = per_drawn(census);
+        let lag_secs = lag_secs(census);
+        let per_drawn = per_drawn(census, &lag_secs);
         let mut dated = Vec::new();
         let mut undated = Vec::new();
         for drawn in census.drawn.iter().filter(|drawn| part(drawn)) {
@@ -55,7 +58,7 @@ impl<'a> Table<'a> {
         let (weights, spaces) = weigh(&ages, per_drawn.value, ns.settings.local_ports);
         let dated = dated.into_iter().zip(weights);
         let dated = dated.map(|((entry, dated), weight)| DatedEntry { entry, dated, weight }).collect();
-        Some(Self { census, dating, per_drawn, dated, undated, spaces })
+        Some(Self { census, dating, per_drawn, lag_secs, dated, undated, spaces })
     }
 
     pub(crate) fn of_series(&self, series: Series) -> impl Iterator<Item = &DatedEntry<'a>> {
@@ -91,7 +94,7 @@ impl<'a> Table<'a> {
 
 /// How many live entries each drawn one stands for. A sample knows only how many entries the kernel counts, expired ones
 /// among them, which wait until gc comes by. That they came to expire as fast as the next ones will is assumed.
-fn per_drawn(census: &Census) -> Interval {
+fn per_drawn(census: &Census, lag_secs: &Interval) -> Interval {
     const NEXT_SECS: u32 = 5;
     let drawn = census.drawn.len() as f64;
     if drawn == 0.0 {
@@ -103,13 +106,13 @@ fn per_drawn(census: &Census) -> Interval {
     }
     let next = census.drawn.iter().filter(|drawn| drawn.entry.remaining_secs.is_some_and(|secs| secs < NEXT_SECS));
     let next = next.count() as u64;
-    let live = |next: f64, lag_secs: f64| {
-        let expired = next / f64::from(NEXT_SECS) * lag_secs;
+    let live = |next: f64, after_secs: f64| {
+        let expired = next / f64::from(NEXT_SECS) * after_secs;
         (counted * drawn / (drawn + expired)).max(census.live.low as f64) / drawn
     };
     Interval {
-        low: live(poisson::expected(next).1, LAG_SECS.high),
-        value: live(next as f64, LAG_SECS.value),
-        high: live(0.0, LAG_SECS.low),
+        low: live(poisson::expected(next).1, lag_secs.high),
+        value: live(next as f64, lag_secs.value),
+        high: live(0.0, lag_secs.low),
     }
 }

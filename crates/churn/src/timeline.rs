@@ -4,7 +4,7 @@ use plimsoll_model::{Counter, Homogeneity, Interval, NamespaceSnapshot};
 use serde::Serialize;
 
 use crate::Series;
-use crate::arrivals::rate;
+use crate::arrivals::rate_within;
 use crate::dating::age_since_made;
 use crate::ports::{Weight, weigh};
 use crate::table::{DatedEntry, Table};
@@ -121,14 +121,9 @@ fn by_timestamp(ns: &NamespaceSnapshot, table: &Table<'_>) -> Option<Timeline> {
 fn bins(series: Series, back_secs: u32, aged: &[(u32, Weight)], table: &Table<'_>) -> Vec<Bin> {
     edges(series.youngest_secs(), back_secs, aged.len())
         .map(|(from, to)| {
-            let within = aged.iter().filter(|(age_secs, _)| (from..to).contains(age_secs));
-            let weights: Vec<_> = within.map(|(_, weight)| *weight).collect();
-            Bin {
-                from_secs_ago: from,
-                to_secs_ago: to,
-                drawn: weights.len() as u64,
-                per_sec: rate(&weights, f64::from(to - from), &table.per_drawn),
-            }
+            let drawn = aged.iter().filter(|(age_secs, _)| (from..to).contains(age_secs)).count() as u64;
+            let per_sec = rate_within(aged, from, to - from, &table.per_drawn);
+            Bin { from_secs_ago: from, to_secs_ago: to, drawn, per_sec }
         })
         .collect()
 }

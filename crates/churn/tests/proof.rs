@@ -155,6 +155,82 @@ fn the_rate_of_now_and_the_level_that_it_leads_to() {
     levels.judge("level");
 }
 
+/// Rates from 20 to 320 a second, another one from so many seconds ago on: to nothing, from nothing, and between.
+#[test]
+fn the_rate_of_now_right_after_it_changed() {
+    for (traffic, changes) in
+        [(Traffic::closes(), &[1.0, 2.0, 3.0, 5.0, 8.0][..]), (Traffic::syns(), &[2.0, 3.0, 5.0, 8.0])]
+    {
+        for changed_secs_ago in changes.iter().copied() {
+            let mut tally = Tally::default();
+            for seed in 0..DRAWS {
+                let mut table = Simulated::new(seed);
+                table.sample = (seed % 2 == 0).then_some(1_000);
+                let mut rate = |nothing: u64| {
+                    if seed % 5 == nothing { 0.0 } else { 20.0 * 16.0_f64.powf(table.random.unit()) }
+                };
+                let (before, now) = (rate(0), rate(1));
+                for (from, to, per_sec) in [(60.0, changed_secs_ago, before), (changed_secs_ago, 0.0, now)] {
+                    if per_sec > 0.0 {
+                        table.arrive(traffic.between(from, to), per_sec);
+                    }
+                }
+                let per_sec = flow(&table.read(), &|_| true).unwrap().per_sec.unwrap();
+                // Counted from the second on that a SYN is taken for unanswered.
+                tally.add(per_sec.covers(now), || format!("{before}, then {now} in {per_sec:?}"));
+            }
+            tally.judge(&format!("rate of {} that changed {changed_secs_ago} s ago", traffic.state));
+        }
+    }
+}
+
+#[test]
+fn whatever_the_table_every_figure_is_a_number_and_in_order() {
+    for seed in 0..DRAWS {
+        let mut table = Simulated::new(seed);
+        let mut below = |end: u32| u32::try_from(table.random.below(end.into())).unwrap();
+        let picked = [below(5), below(4), below(3), below(4), below(4)].map(|at| at as usize);
+        let [of_ports, of_samples, of_local, of_capacities, skipped] = picked;
+        let ports = [(1, 65_535), (1_024, 65_535), (40_000, 40_099), (80, 80), (40_000, 40_999)];
+        let (sources, ports) = (1 + below(3), ports[of_ports]);
+        let (began, rate) = (1 + below(200), below(300));
+        table.sample = [None, Some(0), Some(50), Some(500)][of_samples];
+        table.local_ports = [None, Some(ports), Some((60_000, 1))][of_local];
+        table.capacity = [0, 1, 1_000, 262_144][of_capacities];
+        let kinds = [Traffic::closes(), Traffic::syns(), Traffic::udp(), Traffic::established()];
+        for kind in kinds.into_iter().skip(skipped) {
+            table.arrive(
+                kind.sources(sources.into()).ports(ports.0, ports.1).between(began.into(), 0.0),
+                0.1 + f64::from(rate),
+            );
+        }
+        if seed % 3 == 0 {
+            table.watch(10);
+        }
+        let ns = table.read();
+        judge_numbers(&serde_json::to_value(churn(&ns)).unwrap(), seed);
+        judge_numbers(&serde_json::to_value(flow(&ns, &|_| true)).unwrap(), seed);
+    }
+}
+
+/// Figures without a name that may be nothing: those that are no number would be so too.
+fn judge_numbers(told: &serde_json::Value, seed: u64) {
+    const MAY_BE_NOTHING: [&str; 4] = ["per_sec", "tends_to", "at_most_secs", "utilization"];
+    if let serde_json::Value::Object(fields) = told {
+        for (name, value) in fields {
+            assert!(!value.is_null() || MAY_BE_NOTHING.contains(&name.as_str()), "{seed}: {name} in {told}");
+            judge_numbers(value, seed);
+        }
+        let end = |name: &str| fields.get(name).and_then(serde_json::Value::as_f64);
+        if let (Some(low), Some(value), Some(high)) = (end("low"), end("value"), end("high")) {
+            assert!(low <= value && value <= high, "{seed}: {told}");
+        }
+    }
+    if let serde_json::Value::Array(all) = told {
+        all.iter().for_each(|one| judge_numbers(one, seed));
+    }
+}
+
 #[test]
 fn the_time_until_it_is_full() {
     let mut tally = Tally::default();

@@ -227,7 +227,9 @@ fn judge_numbers(told: &serde_json::Value, seed: u64) {
         }
     }
     if let serde_json::Value::Array(all) = told {
-        all.iter().for_each(|one| judge_numbers(one, seed));
+        for one in &all {
+            judge_numbers(one, seed);
+        }
     }
 }
 

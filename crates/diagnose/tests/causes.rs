@@ -49,14 +49,14 @@ fn port(number: u32) -> u16 {
 fn closed(count: u32, clients: u32) -> impl Iterator<Item = Entry> {
     (0..count).map(move |n| {
         let tuple = tuple(Protocol::TCP, n % clients, port(n / clients), SERVER.into(), 80);
-        tcp(tuple, TcpState::TimeWait, ASSURED, n * 119 / count)
+        tcp(tuple, TcpState::TimeWait, ASSURED, n * 120 / count)
     })
 }
 
 fn half_open(count: u32, source: impl Fn(u32) -> u32, to: impl Fn(u32) -> IpAddr) -> impl Iterator<Item = Entry> {
     (0..count).map(move |n| {
         let tuple = tuple(Protocol::TCP, source(n), port(n), to(n), 443);
-        tcp(tuple, TcpState::SynSent, Status::CONFIRMED, n * 119 / count)
+        tcp(tuple, TcpState::SynSent, Status::CONFIRMED, n * 120 / count)
     })
 }
 
@@ -183,7 +183,7 @@ fn pings_are_a_sweep_or_go_unanswered_or_are_questions() {
             let layer4 = Layer4::Icmp { id: u16::try_from(n).unwrap(), kind: 8, code: 0 };
             let source = Ipv4Addr::from_bits(0x0a00_0000 | source(n)).into();
             let tuple = Tuple { source, destination: to(n), protocol: Protocol::ICMP, layer4 };
-            Entry { status, remaining_secs: Some(n * 29 / 4000), ..Entry::of(tuple) }
+            Entry { status, remaining_secs: Some(n * 30 / 4000), ..Entry::of(tuple) }
         }))
     };
     assert_eq!(only(&pings(Status::CONFIRMED, |_| 7, anywhere)).id, FindingId::OutboundScan);
@@ -205,7 +205,7 @@ fn udp_that_nobody_answered() {
     let asked = |status| {
         (0..4000).map(move |n| Entry {
             status,
-            remaining_secs: Some(n * 29 / 4000),
+            remaining_secs: Some(n * 30 / 4000),
             ..Entry::of(tuple(Protocol::UDP, n % 50, port(n / 50), SERVER.into(), 53))
         })
     };

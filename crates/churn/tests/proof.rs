@@ -227,9 +227,7 @@ fn judge_numbers(told: &serde_json::Value, seed: u64) {
         }
     }
     if let serde_json::Value::Array(all) = told {
-        for one in &all {
-            judge_numbers(one, seed);
-        }
+        all.iter().for_each(|one| judge_numbers(one, seed));
     }
 }
 

@@ -19,7 +19,7 @@ fn is_there(namespace: &str) -> bool {
 fn a_run_that_is_interrupted_leaves_nothing() {
     for signal in ["-INT", "-TERM", "-HUP"] {
         let mut playing = Playing::begin("idle");
-        assert_eq!(playing.signal(signal).code(), Some(0), "{signal}");
+        assert_eq!(playing.signal(signal).code(), Some(3), "{signal}");
         assert!(!is_there(&playing.namespace), "{signal}: {}", playing.namespace);
     }
 }
@@ -31,7 +31,7 @@ fn what_a_killed_run_left_the_next_one_removes() {
     assert!(is_there(&killed.namespace), "nobody could remove it");
     let mut next = Playing::begin("idle");
     assert!(!is_there(&killed.namespace));
-    assert!(next.signal("-INT").success());
+    assert_eq!(next.signal("-INT").code(), Some(3), "it was not played to its end");
     assert!(!is_there(&next.namespace));
 }
 
@@ -52,7 +52,7 @@ fn servers_end_with_the_run_or_with_the_next_one() {
     let mut next = Playing::begin("proxy-with-keepalive");
     assert!(!servers.iter().any(is_running));
     let servers = inside(&next.namespace);
-    assert!(next.signal("-INT").success());
+    assert_eq!(next.signal("-INT").code(), Some(3), "it was not played to its end");
     assert!(!servers.iter().any(is_running));
     for namespace in [&killed.namespace, &next.namespace] {
         assert!(!is_there(namespace) && files_of(namespace).iter().all(|file| !file.exists()), "{namespace}");
@@ -110,7 +110,7 @@ fn what_is_left_is_told_from_what_lives_from_any_pid_namespace() {
     assert!(!is_there(&killed.namespace), "nobody has it");
     assert!(files_of(&killed.namespace).iter().all(|file| !file.exists()));
     sweep(Command::new(PLIMSOLL));
-    assert!(is_there(&alive.namespace) && alive.signal("-INT").code().is_some());
+    assert!(is_there(&alive.namespace) && alive.signal("-INT").code() == Some(3));
     assert!(files_of(&alive.namespace).iter().all(|file| !file.exists()));
 }
 

@@ -150,9 +150,18 @@ impl TryFrom<RawServers> for Servers {
     type Error = String;
 
     fn try_from(raw: RawServers) -> Result<Self, String> {
+        if raw.ports.is_some_and(|ports| ports.first == 0) {
+            return Err("no server listens on port 0: write one of 1 to 65535".to_string());
+        }
+        if raw.network == ROUTER {
+            return Err(format!("{ROUTER} is the router's own: write an address of a server behind it"));
+        }
         Ok(Self { network: raw.network, hosts: hosts(raw.network, raw.hosts)?, ports: raw.ports })
     }
 }
+
+/// The router's own address on the servers' side, of RFC 2544's range for tests: 198.18.0.1.
+const ROUTER: Prefix = Prefix { network: 0xc612_0001, bits: 32 };
 
 /// Hosts whose next port is remembered.
 const MOST_HOSTS: u32 = 1 << 18;

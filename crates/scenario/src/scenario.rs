@@ -147,6 +147,11 @@ impl Scenario {
             }
         }
 
+        let Some(expect) = raw.expect else {
+            let error =
+                "`[expect]` is missing: write it with the ids of what a check must find, as `must = []` for nothing";
+            return Err(Error::at(file, text, text.len(), error));
+        };
         let play = raw.play.into_inner();
         let mut traffic = Vec::new();
         for flows in raw.traffic {
@@ -174,7 +179,7 @@ impl Scenario {
             proxy: raw.proxy.map(Spanned::into_inner),
             standing: raw.standing,
             traffic,
-            expect: raw.expect,
+            expect,
             scripts,
         };
         match scenario.sides_that_overlap() {
@@ -231,7 +236,7 @@ struct RawScenario {
     traffic: Vec<Spanned<RawTraffic>>,
     #[serde(default)]
     scripts: BTreeMap<String, RawScript>,
-    expect: Expect,
+    expect: Option<Expect>,
 }
 
 #[derive(Default, Deserialize)]

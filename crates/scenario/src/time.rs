@@ -38,7 +38,7 @@ impl Number {
         if (0.0..=MOST_SECS).contains(&value) {
             Ok(Duration::from_secs_f64(value))
         } else {
-            Err(format!("{value} is no number of seconds: write one of 0 to {MOST_SECS}"))
+            Err(format!("not a number of seconds that a scenario can speak of: write one of 0 to {MOST_SECS}"))
         }
     }
 }

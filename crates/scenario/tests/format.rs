@@ -106,6 +106,11 @@ fn what_is_wrong_is_said_with_its_line() {
     let proxy = "[proxy]\nrequests_per_sec = 5\nclient_connections = 2\nbackend_connections = \"kept\"\n[[dnat]]";
     refused("[[dnat]]", proxy, 7, "has no traffic");
     refused("[[dnat]]", &proxy.replace("= 5", "= 0"), 7, "`requests_per_sec` must be above 0");
+    refused(", ports = 80 }", ", ports = 0 }", 22, "no server listens on port 0");
+    refused("192.0.2.9", "198.18.0.1", 17, "the router's own");
+    refused("[expect]\nmust = []\n", "", 33, "`[expect]` is missing");
+    refused("secs = 10\n", "secs = 1e300\n", 5, "not a number of seconds");
+    refused("[scripts.short]\n", "[scripts.short]\nrtt_ms = 1e300\n", 26, "not a number of seconds");
     refused("end\n", "", 29, "without its `end`");
     refused("  > data 100", "  > data 1401", 30, "write one of 1 to 1400");
     refused("  > data 100", "  wait 3", 30, "write it as 20ms");

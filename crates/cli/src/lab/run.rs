@@ -28,7 +28,8 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
     if !arguments.on_this_host {
         refuse_on_a_busy_host()?;
     }
-    uptime::pretend(scenario.standing.iter().map(|standing| standing.idle_until).max().unwrap_or_default())?;
+    let idle = scenario.standing.iter().map(|standing| standing.idle_until).max().unwrap_or_default();
+    let uptime = uptime::pretend(idle)?;
     let stop = stop_on_signals()?;
     let say = |text: &str| output::write_progress(text, Color::Auto);
 
@@ -48,16 +49,23 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
         say(&format!("Made {} entries of flows that began before.\n", grouped(made)));
     }
     say(&format!(
-        "Playing {} for {} s in the namespace {name}. {}\n",
+        "Playing {} in the namespace {name}. {}\n",
         match &scenario.proxy {
             Some(proxy) => format!("{:.0} requests a second", proxy.requests_per_sec(arguments.size)),
-            None => format!("{} flows, {} packets,", grouped(volume.flows.into()), grouped(volume.packets as u64)),
+            None => format!("{} flows, {} packets", grouped(volume.flows.into()), grouped(volume.packets as u64)),
         },
-        scenario.play.lasts.as_secs_f64(),
         if arguments.check {
-            format!("Checking after {} s.", scenario.play.check_at.as_secs_f64())
+            format!(
+                "After {} s of its {} s it is checked, which ends it.",
+                scenario.play.check_at.as_secs_f64(),
+                scenario.play.lasts.as_secs_f64()
+            )
         } else {
-            format!("Look at it with: plimsoll check --netns {name}")
+            format!(
+                "It takes {} s. Look at it with: {}plimsoll check --netns {name}",
+                scenario.play.lasts.as_secs_f64(),
+                uptime.entering()
+            )
         }
     ));
     let (played, checked) = play(&stage, &scenario, arguments, &stop)?;
@@ -92,7 +100,7 @@ fn play(
         let checked = if arguments.check {
             wait(began, scenario.play.check_at, stop);
             let checked = if stop.load(Ordering::Relaxed) {
-                Err(anyhow!("it was told to stop before it came to check"))
+                Err(anyhow!("interrupted: it was told to stop before it came to check"))
             } else {
                 check(stage.namespace().name())
             };
@@ -100,7 +108,11 @@ fn play(
             checked.map(Some)
         } else {
             wait(began, scenario.play.lasts, stop);
-            Ok(None)
+            if stop.load(Ordering::Relaxed) {
+                Err(anyhow!("interrupted: it was not played to its end"))
+            } else {
+                Ok(None)
+            }
         };
         match thread.join() {
             Ok(played) => Ok((played?, checked?)),

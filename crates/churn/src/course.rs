@@ -90,7 +90,7 @@ impl Course {
 }
 
 /// The sum of quantities whose errors have nothing to do with each other.
-fn sum(all: &[Interval]) -> Interval {
+pub(crate) fn sum(all: &[Interval]) -> Interval {
     let value: f64 = all.iter().map(|one| one.value).sum();
     let below: f64 = all.iter().map(|one| (one.value - one.low).powi(2)).sum();
     let above: f64 = all.iter().map(|one| (one.high - one.value).powi(2)).sum();

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use plimsoll_model::{
-    Census, Entry, Extension, NamespaceSnapshot, Policies, Protocol, Status, TcpState, Timeout, Timeouts,
+    Capacity, Census, Counter, Entry, Extension, NamespaceSnapshot, Policies, Protocol, Status, TcpState, Timeout,
+    Timeouts,
 };
 
+use crate::slope::growth;
 use crate::{Arming, Series};
 
 /// An entry's age in its state: more than `age_secs`, at most one second more.
@@ -26,6 +28,9 @@ pub(crate) struct Dating<'a> {
     armed_otherwise: BTreeSet<Series>,
     /// Series in which so many entries are of the last second that they must have been armed again and again.
     armed_again: BTreeSet<Series>,
+    /// Series of which so many entries are younger than the watch, while the count did not grow, that they must have
+    /// been there before it: whatever their age, it is that of the last packet.
+    kept_alive: BTreeSet<Series>,
 }
 
 impl<'a> Dating<'a> {
@@ -35,10 +40,12 @@ impl<'a> Dating<'a> {
             policies: ns.policies,
             armed_otherwise: BTreeSet::new(),
             armed_again: BTreeSet::new(),
+            kept_alive: BTreeSet::new(),
         };
         let otherwise = census.drawn.iter().filter_map(|drawn| dating.is_armed_otherwise(&drawn.entry));
         dating.armed_otherwise = otherwise.collect();
         let unanswered = [Series::OneWayUdp, Series::UdpExchanges];
+        dating.kept_alive = unanswered.into_iter().filter(|series| dating.is_kept_alive(*series, ns, census)).collect();
         dating.armed_again = unanswered.into_iter().filter(|series| dating.is_armed_again(*series, census)).collect();
         dating
     }
@@ -46,6 +53,9 @@ impl<'a> Dating<'a> {
     pub(crate) fn date(&self, entry: &Entry) -> Option<Dated> {
         let (series, timeout_secs) = self.armed_once(entry)?;
         if self.policies != Policies::None || self.armed_otherwise.contains(&series) {
+            return None;
+        }
+        if entry.packets.is_none() && self.kept_alive.contains(&series) {
             return None;
         }
         // The kernel rounds what is left down.
@@ -60,6 +70,9 @@ impl<'a> Dating<'a> {
     pub(crate) fn refuses(&self, series: Series) -> Option<&'static str> {
         if self.policies != Policies::None {
             return Some("timeout policies may have armed the entries, and none tells which");
+        }
+        if self.kept_alive.contains(&series) {
+            return Some("they are younger than the count grew by: packets arm the same entries again and again");
         }
         self.armed_otherwise.contains(&series).then_some(
             "some entries have more time left than the timeout in force gives: it was another when they were armed",
@@ -80,6 +93,27 @@ impl<'a> Dating<'a> {
             before += usize::from((1..=BEFORE_SECS).contains(&age_secs));
         }
         last > AT_LEAST + TIMES * before / BEFORE_SECS as usize
+    }
+
+    /// Whether the count grew by less than half of what would have come, by age, while it was watched. A full table
+    /// does not grow either way.
+    fn is_kept_alive(&self, series: Series, ns: &NamespaceSnapshot, census: &Census) -> bool {
+        const AT_LEAST: f64 = 10.0;
+        const NEARLY_FULL: f64 = 0.95;
+        let Some(change) = &ns.change else { return false };
+        let early_drops = change.counters.get(Counter::EarlyDrop).is_some_and(|killed| killed > 0);
+        let limit = ns.capacity.and_then(Capacity::limit).map_or(f64::INFINITY, f64::from);
+        let is_full = ns.occupancy.is_some_and(|counted| f64::from(counted.0) >= NEARLY_FULL * limit);
+        let Some(growth) = growth(&change.course, None).filter(|_| !early_drops && !is_full) else { return false };
+        let watched_secs = u32::try_from(change.over.as_secs()).unwrap_or(u32::MAX).max(1);
+        let (mut came, mut expire) = (0.0, 0.0);
+        for entry in census.drawn.iter().map(|drawn| &drawn.entry).filter(|entry| entry.packets.is_none()) {
+            let Some(dated) = self.date(entry).filter(|dated| dated.series == series) else { continue };
+            came += f64::from(u8::from(dated.age_secs < watched_secs));
+            expire += f64::from(u8::from(dated.timeout_secs - dated.age_secs <= watched_secs));
+        }
+        let gained = (came - expire) * census.live.low as f64 / census.drawn.len().max(1) as f64;
+        came > AT_LEAST && came > 2.0 * expire && growth.per_sec.high * f64::from(watched_secs) < gained / 2.0
     }
 
     fn is_armed_otherwise(&self, entry: &Entry) -> Option<Series> {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use plimsoll_model::{Capacity, Coverage, Homogeneity, Interval, NamespaceSnapshot, StateKey};
 use serde::Serialize;
 
-use crate::course::Course;
+use crate::arrivals::rate_within;
+use crate::course::{Course, sum};
 use crate::dating::age_since_made;
 use crate::flow::MOST_UNDATED;
 use crate::poisson;
@@ -28,6 +29,8 @@ pub enum Outlook {
         utilization: Option<Interval>,
         /// After so many seconds it is there but for a fiftieth.
         within_secs: f64,
+        /// So far ahead only, where that is known of no longer: what cannot be dated may go on otherwise.
+        for_secs: Option<f64>,
         /// What the statement rests on beside what was counted.
         assuming: Assumption,
     },
@@ -57,6 +60,8 @@ pub enum Outlook {
 pub enum Needs {
     /// Entries counted for longer: half a minute shows slopes that a second does not.
     LongerWatch,
+    /// More entries read.
+    LargerSample,
     /// Nothing that a reading could do.
     Time,
 }
@@ -93,6 +98,10 @@ pub enum Assumption {
     },
 }
 
+/// With fewer entries drawn of a table that was not read whole, nothing is foretold: a fifth of them more or less is
+/// chance.
+pub(crate) const FEWEST_DRAWN: usize = 200;
+
 pub(crate) fn outlook(ns: &NamespaceSnapshot, table: &Table<'_>) -> Outlook {
     let limit = ns.capacity.and_then(Capacity::limit).map(f64::from);
     if let (Some(occupancy), Some(limit)) = (ns.occupancy, limit)
@@ -104,10 +113,14 @@ pub(crate) fn outlook(ns: &NamespaceSnapshot, table: &Table<'_>) -> Outlook {
         let because = "parts of the table differ: it is being cleared under pressure, or changed while it was read";
         return Outlook::NotKnown { because: because.to_string(), needs: Needs::Time };
     }
+    if matches!(table.census.coverage, Coverage::Sample { .. }) && table.census.drawn.len() < FEWEST_DRAWN {
+        let because = format!("too few entries were read: {}", table.census.drawn.len());
+        return Outlook::NotKnown { because, needs: Needs::LargerSample };
+    }
     let mut course = Course::of(table);
     let now = course.entries_in(0.0).value;
     let undated = course.undated();
-    let residual = residual(ns, table, &course);
+    let residual = residual(ns, table);
     let moves = |residual: &Interval| residual.low > 0.0 || residual.high < 0.0;
     let assuming = match residual {
         Some(per_sec) if moves(&per_sec) || undated > MOST_UNDATED * now => {
@@ -130,7 +143,9 @@ pub(crate) fn outlook(ns: &NamespaceSnapshot, table: &Table<'_>) -> Outlook {
 fn lead(course: &Course, assuming: Assumption, now: f64, limit: Option<f64>, watched_secs: f64) -> Outlook {
     const STEPS: u32 = 120;
     const SETTLED: f64 = 0.02;
-    let settles = course.settles_secs().max(watched_secs).max(1.0);
+    /// Nothing is foretold for a moment only.
+    const HORIZON_SECS: f64 = 120.0;
+    let settles = course.settles_secs().max(watched_secs).max(HORIZON_SECS);
     let until = match assuming {
         Assumption::UndatedGrow { per_sec, for_secs } if per_sec.low > 0.0 => for_secs.max(1.0),
         Assumption::UndatedGrow { for_secs, .. } => settles.min(for_secs.max(1.0)),
@@ -160,7 +175,8 @@ fn lead(course: &Course, assuming: Assumption, now: f64, limit: Option<f64>, wat
         Direction::Stays
     };
     let of = |limit: f64| Interval { low: level.low / limit, value: level.value / limit, high: level.high / limit };
-    Outlook::LevelsOff { direction, entries: level, utilization: limit.map(of), within_secs, assuming }
+    let for_secs = matches!(assuming, Assumption::UndatedGrow { .. }).then_some(until);
+    Outlook::LevelsOff { direction, entries: level, utilization: limit.map(of), within_secs, for_secs, assuming }
 }
 
 /// Why a level that was worked out is nothing to state.
@@ -178,7 +194,11 @@ fn doubt(
         Assumption::UndatedGrow { per_sec, .. } if per_sec.low > 0.0 => {
             let (low, high) = (per_sec.low, per_sec.high);
             Some((
-                format!("what cannot be dated grows by {low:.0} to {high:.0} entries a second, and {held}"),
+                format!(
+                    "what cannot be dated grows by {} to {} entries a second, and {held}",
+                    grouped(low),
+                    grouped(high)
+                ),
                 Needs::Time,
             ))
         }
@@ -186,11 +206,43 @@ fn doubt(
             Some((format!("how long most are held cannot be told, and {held}"), Needs::Time))
         }
         _ if limit.is_some_and(|limit| level.half_width() > UNCERTAIN * limit) => Some((
-            format!("between {:.0} and {:.0} entries in {until:.0} s", level.low, level.high),
+            format!(
+                "in {until:.0} s it may be anything between {} and {} entries, by {}",
+                grouped(level.low),
+                grouped(level.high),
+                most_uncertain(assuming)
+            ),
             Needs::LongerWatch,
         )),
         _ => None,
     }
+}
+
+/// What leaves a level open.
+fn most_uncertain(assuming: &Assumption) -> String {
+    match assuming {
+        Assumption::UndatedGrow { per_sec, .. } => {
+            let moves = per_sec.high.max(-per_sec.low);
+            format!("how fast what cannot be dated moves: within {} entries a second either way", grouped(moves))
+        }
+        Assumption::Nothing | Assumption::UndatedStay { .. } => {
+            "how many entries have expired and are still counted, and by how fast others come".to_string()
+        }
+    }
+}
+
+/// A number of entries, in groups of three digits.
+fn grouped(entries: f64) -> String {
+    let digits = format!("{entries:.0}");
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |digits| ("−", digits));
+    let mut text = sign.to_string();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 fn watched_secs(ns: &NamespaceSnapshot) -> f64 {
@@ -198,14 +250,14 @@ fn watched_secs(ns: &NamespaceSnapshot) -> f64 {
 }
 
 /// What the entries that cannot be dated gain a second: what all really gained, less what the dated ones did.
-fn residual(ns: &NamespaceSnapshot, table: &Table<'_>, course: &Course) -> Option<Interval> {
+fn residual(ns: &NamespaceSnapshot, table: &Table<'_>) -> Option<Interval> {
     let backlog = match table.census.coverage {
         // The count was taken just before the dump.
         Coverage::Complete => ns.occupancy.map(|counted| (f64::from(counted.0) - table.census.read as f64).max(0.0)),
         Coverage::Sample { .. } => None,
     };
     let growth = growth(&ns.change.as_ref()?.course, backlog)?;
-    let came = course.per_sec().unwrap_or(Interval::exact(0.0));
+    let came = came_per_sec(table, watched_secs(ns));
     let expire = expire_per_sec(table);
     // Of what expired, what had not been taken out of the count already adds to what is left for the rest.
     let gone = match growth.of {
@@ -228,6 +280,23 @@ fn residual(ns: &NamespaceSnapshot, table: &Table<'_>, course: &Course) -> Optio
         + chance(growth.per_sec.high - growth.per_sec.value, came.value - came.low);
     // Where it may be nothing, that is the simplest.
     Some(Interval { low, value: if low <= 0.0 && high >= 0.0 { 0.0 } else { value }, high })
+}
+
+/// How many dated entries came a second while the count was watched.
+fn came_per_sec(table: &Table<'_>, watched_secs: f64) -> Interval {
+    let mut by_series = BTreeMap::<_, (u32, Vec<_>)>::new();
+    for entry in &table.dated {
+        let of = by_series.entry(entry.dated.series).or_insert((entry.dated.timeout_secs, Vec::new()));
+        of.1.push((entry.dated.age_secs, entry.weight));
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of seconds, not negative")]
+    let watched_secs = watched_secs.round() as u32;
+    let of_series = by_series.into_iter().map(|(series, (timeout_secs, aged))| {
+        let youngest_secs = series.youngest_secs();
+        let longest_secs = timeout_secs.saturating_sub(youngest_secs + 1).max(1);
+        rate_within(&aged, youngest_secs, watched_secs.clamp(1, longest_secs), &table.per_drawn)
+    });
+    sum(&of_series.collect::<Vec<_>>())
 }
 
 /// How many dated entries expire a second: the next ones, and so, if the churn was the same before, the last ones.

@@ -3,8 +3,10 @@
 
 mod simulated;
 
-use plimsoll_churn::{Outlook, churn, flow};
-use plimsoll_model::{Drawn, Policies, TcpState};
+use std::time::Duration;
+
+use plimsoll_churn::{Outlook, Series, TimelineCourse, churn, flow};
+use plimsoll_model::{Drawn, Occupancy, Policies, TcpState};
 use simulated::{Simulated, Traffic};
 
 fn all(_: &Drawn) -> bool {
@@ -76,6 +78,26 @@ fn senders_that_nobody_answers_are_no_arrivals_and_do_not_go_away() {
     let told = flow(&table.read(), &all).unwrap();
     assert!(told.per_sec.unwrap().covers(10.0) && told.per_sec.unwrap().high < 20.0, "{told:?}");
     assert_eq!(told.tends_to, None, "how long they go on is not known");
+}
+
+#[test]
+fn senders_of_a_packet_each_few_seconds_are_no_arrivals_while_the_count_stays() {
+    let mut table = Simulated::new(11);
+    table.sample = Some(4_000);
+    // 20,000 senders, each of which sent its last packet within 3 s, and who were there long before.
+    table.arrive(Traffic::udp().between(3.0, 0.0), 20_000.0 / 3.0);
+    let entries = u32::try_from(table.len()).unwrap();
+    table.course = (0..=10).map(|tenth| (Duration::from_millis(100 * tenth), Occupancy(entries))).collect();
+    let ns = table.read();
+    let told = flow(&ns, &all).unwrap();
+    assert_eq!((told.per_sec.map(|rate| rate.covers(0.0)), told.tends_to), (Some(false), None), "by timestamps alone");
+    let told = churn(&ns).unwrap();
+    let course = &told.timelines.iter().find(|line| line.series == Series::OneWayUdp).unwrap().course;
+    assert!(matches!(course, TimelineCourse::NotKnown(because) if because.contains("again")), "{told:?}");
+    // Where the count grows by them, they are arrivals.
+    let grows = |tenth: u32| Occupancy(entries - 6_667 * (10 - tenth) / 10);
+    table.course = (0..=10).map(|tenth| (Duration::from_millis(100 * u64::from(tenth)), grows(tenth))).collect();
+    assert!(flow(&table.read(), &all).unwrap().per_sec.unwrap().covers(20_000.0 / 3.0));
 }
 
 #[test]

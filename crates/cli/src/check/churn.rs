@@ -61,6 +61,8 @@ fn line(timeline: &Timeline) -> String {
 /// A number, or a range where a number would promise too much.
 fn per_sec(bin: &Bin, highest: f64) -> String {
     const PRECISE: f64 = 0.25;
+    const MANY: u64 = 30;
+    const TIMES_MORE: f64 = 4.0;
     /// Beside the highest bin, an uncertainty of this share of it is nothing.
     const NEGLIGIBLE: f64 = 0.05;
     let Interval { low, value, high } = bin.per_sec;
@@ -70,6 +72,9 @@ fn per_sec(bin: &Bin, highest: f64) -> String {
         rate(value)
     } else if bin.drawn == 0 {
         format!("below {}", rate(high))
+    } else if bin.drawn >= MANY && high > TIMES_MORE * value {
+        // Nearly all ports were used again, or it is not known how many counted entries have expired.
+        format!("{} or more", rate(low))
     } else {
         format!("{}–{}", rate(low), rate(high))
     }
@@ -89,24 +94,21 @@ const fn note(caveat: Caveat) -> Option<&'static str> {
 fn outlook(outlook: &Outlook) -> String {
     match outlook {
         Outlook::Full => "full now".to_string(),
-        Outlook::LevelsOff { direction: Direction::Stays, entries, utilization, assuming, .. } => {
+        Outlook::LevelsOff { direction: Direction::Stays, entries, utilization, for_secs, assuming, .. } => {
             let share =
                 utilization.map_or(String::new(), |share| format!(" ({}–{})", percent(share.low), percent(share.high)));
             let (low, high) = (whole(entries.low), whole(entries.high));
-            format!(
-                "neither up nor down that can be seen, but between {low} and {high} entries{share}{}",
-                resting_on(assuming)
-            )
+            let ahead = for_secs.map_or("in the end".to_string(), |secs| format!("for the next {}", about(secs)));
+            let rest = resting_on(assuming);
+            format!("neither up nor down that can be seen, but {ahead} between {low} and {high} entries{share}{rest}")
         }
-        Outlook::LevelsOff { direction, entries, utilization, within_secs, assuming } => {
+        Outlook::LevelsOff { direction, entries, utilization, within_secs, for_secs, assuming } => {
             let way = if *direction == Direction::Rises { "rises to" } else { "falls to" };
             let share = utilization.map_or(String::new(), |utilization| format!("{}, ", percent(utilization.value)));
             let (value, low, high) = (whole(entries.value), whole(entries.low), whole(entries.high));
-            format!(
-                "{way} {value} entries ({share}{low}–{high}) within {}{}",
-                about(*within_secs),
-                resting_on(assuming)
-            )
+            let ahead = for_secs.map_or(String::new(), |secs| format!(" (no farther ahead than {})", about(secs)));
+            let (within, rest) = (about(*within_secs), resting_on(assuming));
+            format!("{way} {value} entries ({share}{low}–{high}) within {within}{ahead}{rest}")
         }
         Outlook::FullIn { secs, at_least_secs, at_most_secs, assuming } => {
             let most = at_most_secs.map_or("or never".to_string(), |secs| format!("at most {}", about(secs)));
@@ -116,6 +118,9 @@ fn outlook(outlook: &Outlook) -> String {
         Outlook::NotKnown { because, needs: Needs::Time } => format!("not known: {because}"),
         Outlook::NotKnown { because, needs: Needs::LongerWatch } => {
             format!("not known: {because} (--watch-for 30s shows the slope)")
+        }
+        Outlook::NotKnown { because, needs: Needs::LargerSample } => {
+            format!("not known: {because} (--sample reads more)")
         }
     }
 }
@@ -127,10 +132,20 @@ fn resting_on(assumption: &Assumption) -> String {
             format!(", if the {} whose time held is not known stay as many", percent(*share))
         }
         Assumption::UndatedGrow { per_sec, .. } => {
-            let (low, high) = (per_sec.low.round(), per_sec.high.round());
-            format!(", if what is held for a time not known goes on to change by {low} to {high} entries a second")
+            let (low, high) = (signed(per_sec.low), signed(per_sec.high));
+            let narrows = if per_sec.low <= 0.0 && per_sec.high >= 0.0 { "; --watch-for 30s narrows that" } else { "" };
+            format!(
+                ", if what is held for a time not known goes on to change by {low} to {high} entries a second{narrows}"
+            )
         }
     }
+}
+
+fn signed(entries: f64) -> String {
+    let sign = if entries.round() < 0.0 { "−" } else { "" };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of entries, not negative")]
+    let absolute = entries.abs().round() as u64;
+    format!("{sign}{}", grouped(absolute))
 }
 
 fn whole(entries: f64) -> String {

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use plimsoll_ctnetlink::{NewEntry, Zone};
 use plimsoll_host::HostFs;
-use plimsoll_scenario::{Scenario, Schedule, Size, Standing, StandingEntry};
+use plimsoll_scenario::{ROUTER, Scenario, Schedule, Size, Standing, StandingEntry};
 
 use crate::fill::mirrored;
 use crate::player::{Played, Player};
@@ -24,8 +24,6 @@ pub struct Router {
 /// The router's devices.
 const CLIENTS: &str = "clients";
 const SERVERS: &str = "servers";
-/// What the router calls itself on the servers' side, and clients that it masquerades: of RFC 2544's range for tests.
-const OWN_ADDRESS: &str = "198.18.0.1/32";
 
 impl Router {
     /// Builds the router that a scenario describes, or refuses where the host is not as the scenario needs it.
@@ -87,7 +85,7 @@ fn links(scenario: &Scenario) -> String {
     let mut commands = format!(
         "link set {CLIENTS} up\n\
          link set {SERVERS} up\n\
-         address add {OWN_ADDRESS} dev {SERVERS}\n\
+         address add {ROUTER} dev {SERVERS}\n\
          route add default dev {SERVERS}\n"
     );
     let mut networks: Vec<String> = scenario.client_networks().map(|network| network.to_string()).collect();

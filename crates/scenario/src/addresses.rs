@@ -160,8 +160,9 @@ impl TryFrom<RawServers> for Servers {
     }
 }
 
-/// The router's own address on the servers' side, of RFC 2544's range for tests: 198.18.0.1.
-const ROUTER: Prefix = Prefix { network: 0xc612_0001, bits: 32 };
+/// The router's own address on the servers' side, and that of clients whom it masquerades: 198.18.0.1, of RFC 2544's range
+/// for tests.
+pub const ROUTER: Prefix = Prefix { network: 0xc612_0001, bits: 32 };
 
 /// Hosts whose next port is remembered.
 const MOST_HOSTS: u32 = 1 << 18;

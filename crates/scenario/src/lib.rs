@@ -46,7 +46,7 @@ mod size;
 mod standing;
 mod time;
 
-pub use addresses::{Clients, Hosts, Ports, Prefix, Servers};
+pub use addresses::{Clients, Hosts, Ports, Prefix, ROUTER, Servers};
 pub use arrivals::Arrivals;
 pub use error::Error;
 pub use proxy::{BackendConnections, Proxy};

@@ -49,7 +49,7 @@ impl TryFrom<RawProxy> for Proxy {
     fn try_from(raw: RawProxy) -> Result<Self, String> {
         let RawProxy { requests_per_sec, client_connections, backend_connections } = raw;
         let requests_per_sec = requests_per_sec.value();
-        if requests_per_sec <= 0.0 || requests_per_sec > 1e5 {
+        if !(requests_per_sec > 0.0 && requests_per_sec <= 1e5) {
             return Err("`requests_per_sec` must be above 0 and at most 100,000".to_string());
         }
         if client_connections.get() > 1000 {

@@ -1,6 +1,6 @@
 //! A table's drawn entries, dated where that can be done.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use plimsoll_model::{Census, Coverage, Drawn, Entry, Interval, NamespaceSnapshot};
 
@@ -20,7 +20,11 @@ pub(crate) struct Table<'a> {
     /// How long what has expired stays in the count.
     pub(crate) lag_secs: Interval,
     pub(crate) dated: Vec<DatedEntry<'a>>,
+    /// The others, crowded ones among them.
     pub(crate) undated: Vec<&'a Drawn>,
+    /// Half-open entries of pairs that have nearly all their ports taken. Another SYN from such a port neither makes an
+    /// entry nor arms it again: how fast SYNs come these do not tell, and as soon as one expires the next takes its place.
+    crowded: Vec<DatedEntry<'a>>,
     pub(crate) spaces: HashMap<Triple, PortSpace>,
 }
 
@@ -50,19 +54,28 @@ impl<'a> Table<'a> {
         let mut undated = Vec::new();
         for drawn in census.drawn.iter().filter(|drawn| part(drawn)) {
             match dating.date(&drawn.entry) {
-                Some(date) => dated.push((&drawn.entry, date)),
+                Some(date) => dated.push((drawn, date)),
                 None => undated.push(drawn),
             }
         }
-        let ages: Vec<_> = dated.iter().map(|(entry, dated)| (*entry, dated.age_secs)).collect();
+        let ages: Vec<_> = dated.iter().map(|(drawn, dated)| (&drawn.entry, dated.age_secs)).collect();
         let (weights, spaces) = weigh(&ages, per_drawn.value, ns.settings.local_ports);
-        let dated = dated.into_iter().zip(weights);
-        let dated = dated.map(|((entry, dated), weight)| DatedEntry { entry, dated, weight }).collect();
-        Some(Self { census, dating, per_drawn, lag_secs, dated, undated, spaces })
+        let crowds = crowds(&dated, per_drawn.value, &spaces);
+        let (mut alone, mut crowded) = (Vec::new(), Vec::new());
+        for ((drawn, dated), weight) in dated.into_iter().zip(weights) {
+            let entry = DatedEntry { entry: &drawn.entry, dated, weight };
+            if is_half_open(&dated) && Triple::of(&drawn.entry).is_some_and(|(triple, _)| crowds.contains(&triple)) {
+                crowded.push(entry);
+                undated.push(drawn);
+            } else {
+                alone.push(entry);
+            }
+        }
+        Some(Self { census, dating, per_drawn, lag_secs, dated: alone, undated, crowded, spaces })
     }
 
     pub(crate) fn of_series(&self, series: Series) -> impl Iterator<Item = &DatedEntry<'a>> {
-        self.dated.iter().filter(move |entry| entry.dated.series == series)
+        self.dated.iter().chain(&self.crowded).filter(move |entry| entry.dated.series == series)
     }
 
     /// The drawn entries of this part.
@@ -90,6 +103,24 @@ impl<'a> Table<'a> {
     pub(crate) fn share_drawn(&self) -> f64 {
         (1.0 / self.per_drawn.high).clamp(0.0, 1.0)
     }
+}
+
+fn is_half_open(dated: &Dated) -> bool {
+    matches!(dated.series, Series::HalfOpen | Series::Answered)
+}
+
+/// The pairs that have nearly all ports taken by half-open entries.
+fn crowds(dated: &[(&Drawn, Dated)], per_drawn: f64, spaces: &HashMap<Triple, PortSpace>) -> HashSet<Triple> {
+    const NEARLY_ALL: f64 = 0.8;
+    let mut taken = HashMap::<Triple, f64>::new();
+    let half_open = dated.iter().filter(|(_, dated)| is_half_open(dated));
+    for (triple, _) in half_open.filter_map(|(drawn, _)| Triple::of(&drawn.entry)) {
+        *taken.entry(triple).or_default() += per_drawn;
+    }
+    let is_crowd = |triple: &Triple, taken: f64| {
+        spaces.get(triple).is_some_and(|space| taken >= NEARLY_ALL * f64::from(space.fewest))
+    };
+    taken.into_iter().filter(|(triple, taken)| is_crowd(triple, *taken)).map(|(triple, _)| triple).collect()
 }
 
 /// How many live entries each drawn one stands for. A sample knows only how many entries the kernel counts, expired ones

@@ -61,6 +61,21 @@ fn one_source_that_uses_every_port_in_turn_is_told_at_the_rate_that_is_seen() {
 }
 
 #[test]
+fn syns_from_a_source_whose_every_port_is_half_open_are_no_end_of_the_storm() {
+    let mut table = Simulated::new(12);
+    let source = Traffic::syns().sources(1);
+    for port in 0..65_535_u16 {
+        // The ports were used up 8 s ago.
+        table.add(&source.ports(port + 1, port + 1), 8.0 + f64::from(port) / 13_107.0);
+    }
+    table.arrive(Traffic::syns().between(60.0, 0.0), 50.0);
+    let ns = table.read();
+    let told = flow(&ns, &all).unwrap();
+    assert!(told.per_sec.unwrap().covers(50.0) && told.tends_to.is_none(), "{told:?}");
+    assert!(matches!(churn(&ns).unwrap().outlook, Outlook::NotKnown { .. }));
+}
+
+#[test]
 fn a_storm_that_has_not_begun_to_expire_is_told_at_its_full_rate_from_a_sample_too() {
     let mut table = Simulated::new(5);
     table.sample = Some(4_000);

@@ -8,7 +8,7 @@ use crate::thresholds::GC_PRESSURE;
 use crate::words::{grouped, percent};
 
 pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
-    let (confidence, evidence) = if let Homogeneity::GcPressure { first_read, share_in_first, share_in_rest, .. } =
+    let evidence = if let Homogeneity::GcPressure { first_read, share_in_first, share_in_rest, .. } =
         table.census.homogeneity
     {
         let text = format!(
@@ -17,7 +17,7 @@ pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
             percent(share_in_first),
             percent(share_in_rest)
         );
-        (Confidence::Likely, number("share_in_first_ratio", share_in_first, text))
+        number("share_in_first_ratio", share_in_first, text)
     } else {
         // A failed early_drop raises the flag, the next run of gc acts on it (`gc_worker`, `__nf_conntrack_alloc`).
         let drops = table.ns.change.as_ref()?.counters.full_table_drops().filter(|drops| *drops > 0)?;
@@ -29,13 +29,13 @@ pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
             grouped(drops),
             percent(table.utilization())
         );
-        (Confidence::Likely, number("full_table_drops", drops as f64, text))
+        number("full_table_drops", drops as f64, text)
     };
     let prey = table.part(is_prey)?;
     Some(Finding {
         id: FindingId::GcPressure,
         severity: Severity::Warning,
-        confidence,
+        confidence: Confidence::Likely,
         namespace: Some(table.ns.namespace.name.clone()),
         holds: Some(prey.count.entries),
         title: format!(

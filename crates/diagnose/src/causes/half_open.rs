@@ -12,7 +12,7 @@ use plimsoll_model::{
     Confidence, Entry, Evidence, Finding, FindingId, Prefix, Protocol, ProtocolState, Remedy, Status, TcpState,
 };
 
-use super::part::{Part, Said};
+use super::part::{Part, Said, is_from_few};
 use super::table::Table;
 use crate::evidence::{advice, in_namespace, number};
 use crate::thresholds::{ENTRIES_A_SPOOFED_SOURCE, FEW_SOURCES, FEWEST_SCANNED, MOSTLY, SCATTERED, TARGETED};
@@ -115,8 +115,7 @@ enum Sources {
 
 fn flood_of(table: &Table<'_>, part: &Part<'_>) -> Finding {
     let sources = part.tally(|entry| Some(entry.original.source));
-    let few: usize = sources.iter().take(FEW_SOURCES).map(|(_, seen)| seen).sum();
-    let from = if few as f64 >= MOSTLY * part.drawn.len() as f64 {
+    let from = if is_from_few(part.drawn.iter().map(|drawn| &drawn.entry)) {
         Sources::Few
     } else if (part.drawn.len() as f64) < ENTRIES_A_SPOOFED_SOURCE * sources.len() as f64 {
         Sources::Spoofed

@@ -6,7 +6,6 @@
 //! so closing ones count only where flows are seen to fail.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::net::IpAddr;
 
 use plimsoll_model::{
@@ -101,12 +100,6 @@ enum Failures {
 struct Key {
     address: IpAddr,
     remote: Service,
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} towards {}", self.address, self.remote)
-    }
 }
 
 /// The ports that one key may use.

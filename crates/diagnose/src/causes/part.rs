@@ -10,7 +10,7 @@ use plimsoll_model::{Confidence, Count, Drawn, Entry, Evidence, Finding, Finding
 use super::table::Table;
 use crate::evidence::{number, raise_capacity};
 use crate::fullness;
-use crate::thresholds::{FILLING, FULL, NAMED};
+use crate::thresholds::{FEW_SOURCES, FILLING, FULL, MOSTLY, NAMED};
 use crate::words::{grouped, percent, rate, rounded};
 
 /// Values that are listed of one feature.
@@ -174,4 +174,12 @@ pub(super) fn tally<K: Copy + Eq + Hash + Ord>(values: impl Iterator<Item = K>) 
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by(|(a, seen_a), (b, seen_b)| seen_b.cmp(seen_a).then(a.cmp(b)));
     counts
+}
+
+/// Whether few sources are behind so many entries.
+pub(super) fn is_from_few<'a>(entries: impl ExactSizeIterator<Item = &'a Entry>) -> bool {
+    let all = entries.len();
+    let few: usize =
+        tally(entries.map(|entry| entry.original.source)).iter().take(FEW_SOURCES).map(|(_, seen)| seen).sum();
+    few as f64 >= MOSTLY * all as f64
 }

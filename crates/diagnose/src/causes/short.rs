@@ -4,16 +4,15 @@
 //! a proxy's backend, and the rest is a storm of clients.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 use plimsoll_model::{
     Confidence, Entry, Finding, FindingId, Protocol, ProtocolState, Remedy, Service, Status, TcpState, Timeout,
 };
 
-use super::part::{Said, tally};
+use super::part::{Said, is_from_few};
 use super::table::Table;
 use crate::evidence::{advice, in_namespace};
-use crate::thresholds::{FEW_SOURCES, MOSTLY, WORTH_A_LOOK};
+use crate::thresholds::WORTH_A_LOOK;
 use crate::words::duration;
 
 /// A kind of short connections.
@@ -175,11 +174,11 @@ impl Kinds {
         let worth = WORTH_A_LOOK * over.len() as f64;
         let untranslated: Vec<_> = over.iter().copied().filter(|entry| !entry.status.has(Status::DST_NAT)).collect();
         // A proxy with many backends, a crawler.
-        let of_others = if is_from_few(&untranslated) { Kind::Proxy } else { Kind::Storm };
+        let of_others = if is_from_few(untranslated.into_iter()) { Kind::Proxy } else { Kind::Storm };
         let by_service = by_service.into_iter().map(|(service, entries)| {
             let kind = if is_translated(&entries) {
                 Kind::Nat
-            } else if entries.len() as f64 >= worth && is_from_few(&entries) {
+            } else if entries.len() as f64 >= worth && is_from_few(entries.iter().copied()) {
                 Kind::Proxy
             } else {
                 of_others
@@ -198,10 +197,4 @@ impl Kinds {
 fn is_translated(entries: &[&Entry]) -> bool {
     let translated = entries.iter().filter(|entry| entry.status.has(Status::DST_NAT)).count();
     2 * translated >= entries.len()
-}
-
-fn is_from_few(entries: &[&Entry]) -> bool {
-    let sources: Vec<(IpAddr, usize)> = tally(entries.iter().map(|entry| entry.original.source));
-    let few: usize = sources.iter().take(FEW_SOURCES).map(|(_, seen)| seen).sum();
-    few as f64 >= MOSTLY * entries.len() as f64
 }

@@ -61,7 +61,7 @@ fn entry(kind: Kind, number: u32) -> NewEntry {
         _ => Layer4::Ports { source: source_port + offset, destination: port },
     };
     let original = Tuple { source, destination, protocol, layer4 };
-    let mut reply = mirrored(&original);
+    let mut reply = original.mirrored();
     if kind == Kind::DestinationNat {
         reply.source = Ipv4Addr::new(198, 51, 100, 7).into();
         reply.layer4 = Layer4::Ports { source: 8080, destination: source_port + offset };
@@ -70,15 +70,6 @@ fn entry(kind: Kind, number: u32) -> NewEntry {
 }
 
 const ASSURED: Status = Status::SEEN_REPLY.and(Status::ASSURED);
-
-/// A tuple as answers to it come, where nothing is translated.
-pub(crate) fn mirrored(tuple: &Tuple) -> Tuple {
-    let layer4 = match tuple.layer4 {
-        Layer4::Ports { source, destination } => Layer4::Ports { source: destination, destination: source },
-        other => other,
-    };
-    Tuple { source: tuple.destination, destination: tuple.source, protocol: tuple.protocol, layer4 }
-}
 
 /// `count` entries as a busy proxy has them: half closing, a third established, the rest half-open, UDP and IPv6, in an
 /// order in which the kinds are mixed.

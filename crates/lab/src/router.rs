@@ -6,7 +6,6 @@ use plimsoll_ctnetlink::{NewEntry, Zone};
 use plimsoll_host::HostFs;
 use plimsoll_scenario::{ROUTER, Scenario, Schedule, Size, Standing, StandingEntry};
 
-use crate::fill::mirrored;
 use crate::player::{Played, Player};
 use crate::refusal::{Refusal, refuse_many};
 use crate::tun::Tun;
@@ -144,7 +143,7 @@ fn rules(scenario: &Scenario) -> String {
 fn new_entry(entry: &StandingEntry) -> NewEntry {
     NewEntry {
         original: entry.original,
-        reply: mirrored(&entry.original),
+        reply: entry.original.mirrored(),
         zone: Zone::default(),
         status: entry.kind.status(),
         tcp_state: entry.kind.tcp_state(),

@@ -35,7 +35,6 @@
 
 mod addresses;
 mod arrivals;
-mod draw;
 mod error;
 mod proxy;
 mod router;

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use crate::draw::Draw;
+use plimsoll_draw::Draw;
 use crate::script::{Cursor, FlowProtocol, Packet, ScriptId, Turn};
 use crate::{Arrivals, Clients, Hosts, Scenario, Servers, Size, Traffic};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::draw::Draw;
+use plimsoll_draw::Draw;
 use crate::time::span;
 
 /// The packets of a flow, in order. All are of one protocol.

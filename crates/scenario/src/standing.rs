@@ -6,7 +6,7 @@ use std::time::Duration;
 use plimsoll_model::{Layer4, Protocol, Status, TcpState, Timeout, Tuple, Untrusted};
 use serde::Deserialize;
 
-use crate::draw::Draw;
+use plimsoll_draw::Draw;
 use crate::time::secs;
 use crate::{Clients, Hosts, Servers, Size};
 

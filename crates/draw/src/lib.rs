@@ -4,14 +4,17 @@ use std::time::Duration;
 
 /// `SplitMix64` (Steele, Lea and Flood 2014): small, fast, and good enough for arrival times and addresses.
 #[derive(Clone, Debug)]
-pub(crate) struct Draw(u64);
+pub struct Draw(u64);
 
 impl Draw {
-    pub(crate) const fn new(seed: u64) -> Self {
+    /// A generator whose numbers follow from this seed.
+    pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(crate) const fn next(&mut self) -> u64 {
+    /// 64 bits.
+    #[expect(clippy::should_implement_trait, reason = "it never ends")]
+    pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -19,18 +22,18 @@ impl Draw {
     }
 
     /// One of `0..bound`; 0 where there is nothing to choose from.
-    pub(crate) const fn below(&mut self, bound: u32) -> u32 {
+    pub const fn below(&mut self, bound: u32) -> u32 {
         (((self.next() >> 32) * bound as u64) >> 32) as u32
     }
 
     /// Within `0.0..1.0`.
-    pub(crate) fn fraction(&mut self) -> f64 {
+    pub fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// Exponentially distributed, as the time to the next of independent events is. The longest that can be drawn is
     /// about 37 times the mean.
-    pub(crate) fn exponential(&mut self, mean: Duration) -> Duration {
+    pub fn exponential(&mut self, mean: Duration) -> Duration {
         mean.mul_f64(-(1.0 - self.fraction()).ln())
     }
 }

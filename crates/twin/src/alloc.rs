@@ -1,0 +1,62 @@
+//! A new entry (`init_conntrack`, `__nf_conntrack_alloc`).
+
+use plimsoll_model::{Counter, Status, Tuple};
+
+use crate::entry::{Entry, Phase};
+use crate::memory::Extension;
+use crate::table::Key;
+use crate::tick::Tick;
+use crate::tracker::{Kind, Memory};
+use crate::tuple::inverted;
+use crate::{Direction, DropReason, Place, Twin, Verdict};
+
+impl Twin {
+    /// Begins an entry for a packet that belongs to none; or says what becomes of the packet without one.
+    pub(crate) fn begin(&mut self, now: Tick, place: Place, tuple: &Tuple, key: Key) -> Result<u32, Verdict> {
+        let Some(reply) = inverted(tuple) else {
+            self.namespace_mut(place.namespace).counters.count(Counter::Invalid);
+            return Err(Verdict::Invalid);
+        };
+        let reply = Key::new(&reply, place.namespace, place.zone);
+        let Some(slot) = self.allocate(now, place, tuple, [key, reply]) else {
+            self.namespace_mut(place.namespace).counters.count(Counter::Drop);
+            return Err(Verdict::Dropped(DropReason::TableFull));
+        };
+        self.fulfil_expectation(now, place, tuple, slot);
+        Ok(slot)
+    }
+
+    /// Takes a slot and counts it; `None` where the table is full and nothing could be killed.
+    pub(crate) fn allocate(&mut self, now: Tick, place: Place, tuple: &Tuple, keys: [Key; 2]) -> Option<u32> {
+        let namespace = self.namespace_mut(place.namespace);
+        // Counted first: early_drop's kills are then taken off again.
+        namespace.count += 1;
+        let is_over = self.host.capacity.limit().is_some_and(|limit| self.namespace(place.namespace).count > limit);
+        if is_over && !self.drop_early(now, place.namespace, self.table.bucket(&keys[Direction::Original as usize])) {
+            self.gc.is_under_pressure = true;
+            self.namespace_mut(place.namespace).count -= 1;
+            return None;
+        }
+        let kind = Kind::of(tuple.protocol, &self.host.capabilities);
+        let entry = Entry {
+            expires: Tick::default(),
+            status: Status::default(),
+            generation: 0,
+            namespace: place.namespace,
+            zone: place.zone,
+            kind,
+            phase: Phase::Unconfirmed,
+            policy: None,
+            helper: None,
+            master: None,
+            children: 0,
+            extension_bytes: 0,
+            memory: Memory::Nothing,
+        };
+        let slot = self.table.take(entry, keys);
+        for extension in Extension::of_every_entry(&self.namespace(place.namespace).settings, &self.host.capabilities) {
+            self.extend(slot, extension);
+        }
+        Some(slot)
+    }
+}

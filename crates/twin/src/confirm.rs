@@ -1,0 +1,146 @@
+//! Insertion at the end of a packet's way, and what happens if somebody else was faster (`__nf_conntrack_confirm`,
+//! `nf_ct_resolve_clash`).
+
+use std::time::Duration;
+
+use plimsoll_model::{Counter, Status};
+
+use crate::capabilities::ChainCap;
+use crate::entry::{NAT_CLASH, Phase};
+use crate::passage::NewFlow;
+use crate::table::Key;
+use crate::tick::Tick;
+use crate::{Direction, DropReason, EntryId, Relation, Twin, Verdict};
+
+/// A chain's cap is drawn from here on (`MIN_CHAINLEN`)…
+const LEAST_CAP: u32 = 50;
+/// …and below this (`MAX_CHAINLEN`).
+const CAPS: u32 = 30;
+
+/// Why an entry is not inserted.
+pub(crate) enum Obstacle {
+    /// This one has the tuple.
+    Taken(u32),
+    ChainTooLong,
+}
+
+impl Twin {
+    /// Puts a new flow's entry into the table. Its timeout counts from now.
+    pub fn confirm(&mut self, now: Duration, new: NewFlow) -> Verdict {
+        let now = self.tick(now);
+        self.confirm_at(now, new)
+    }
+
+    pub(crate) fn confirm_at(&mut self, now: Tick, new: NewFlow) -> Verdict {
+        let NewFlow { slot, relation, .. } = new;
+        let namespace = self.table.entry(slot).namespace;
+        match self.obstacle(slot) {
+            None => {}
+            Some(Obstacle::Taken(other)) => return self.resolve_clash(now, slot, other, relation),
+            Some(Obstacle::ChainTooLong) => {
+                let counters = &mut self.namespace_mut(namespace).counters;
+                counters.count(Counter::ChainTooLong);
+                counters.count(Counter::InsertFailed);
+                self.discard(slot);
+                return Verdict::Dropped(DropReason::ChainTooLong);
+            }
+        }
+        let entry = self.table.entry_mut(slot);
+        entry.expires = now.plus(entry.expires.as_span());
+        self.put_into_table(slot, Phase::InTable);
+        self.passed(slot, relation)
+    }
+
+    fn passed(&self, slot: u32, relation: Relation) -> Verdict {
+        let entry = EntryId { slot, generation: self.table.entry(slot).generation };
+        Verdict::Passed { entry, relation, direction: Direction::Original }
+    }
+
+    pub(crate) fn put_into_table(&mut self, slot: u32, phase: Phase) {
+        let entry = self.table.entry_mut(slot);
+        entry.phase = phase;
+        entry.status = entry.status.and(Status::CONFIRMED);
+        if phase == Phase::InTable {
+            self.table.link(slot, Direction::Original);
+        }
+        self.table.link(slot, Direction::Reply);
+    }
+
+    /// What stands in the way of an entry. Expired ones do too: nobody removes them here.
+    pub(crate) fn obstacle(&mut self, slot: u32) -> Option<Obstacle> {
+        let cap = match self.host.capabilities.chain_cap {
+            ChainCap::None => u32::MAX,
+            ChainCap::Drawn => LEAST_CAP + self.draw.below(CAPS),
+        };
+        [Direction::Original, Direction::Reply].into_iter().find_map(|direction| {
+            let key = self.table.key(slot, direction);
+            let mut passed = 0;
+            for (other, _, other_key) in self.table.chain(self.table.bucket_of(slot, direction)) {
+                if other_key == key {
+                    return Some(Obstacle::Taken(other));
+                }
+                if passed > cap {
+                    return Some(Obstacle::ChainTooLong);
+                }
+                passed += 1;
+            }
+            None
+        })
+    }
+
+    /// Two packets that open one flow, both on their way at once.
+    fn resolve_clash(&mut self, now: Tick, slot: u32, other: u32, relation: Relation) -> Verdict {
+        let namespace = self.table.entry(slot).namespace;
+        if self.table.entry(other).kind.allows_clash() {
+            if let Some(verdict) = self.merge(slot, other, relation) {
+                return verdict;
+            }
+            let reply = *self.table.key(slot, Direction::Reply);
+            let rival = self.holder_of(&reply);
+            match rival {
+                Some(rival) => {
+                    if let Some(verdict) = self.merge(slot, rival, relation) {
+                        return verdict;
+                    }
+                }
+                None => return self.insert_by_reply(now, slot, relation),
+            }
+        }
+        let counters = &mut self.namespace_mut(namespace).counters;
+        counters.count(Counter::Drop);
+        counters.count(Counter::InsertFailed);
+        self.discard(slot);
+        Verdict::Dropped(DropReason::Clash)
+    }
+
+    fn holder_of(&self, key: &Key) -> Option<u32> {
+        let mut chain = self.table.chain(self.table.bucket(key));
+        chain.find_map(|(slot, _, other)| (other == key).then_some(slot))
+    }
+
+    /// Gives a packet to the entry that has both tuples of its own, in either order.
+    fn merge(&mut self, slot: u32, other: u32, relation: Relation) -> Option<Verdict> {
+        let keys = |slot| [Direction::Original, Direction::Reply].map(|direction| *self.table.key(slot, direction));
+        let [original, reply] = keys(slot);
+        if ![[original, reply], [reply, original]].contains(&keys(other)) {
+            return None;
+        }
+        let namespace = self.table.entry(slot).namespace;
+        self.namespace_mut(namespace).counters.count(Counter::ClashResolved);
+        self.discard(slot);
+        Some(self.passed(other, relation))
+    }
+
+    /// Only answers are to find it: another entry has its original tuple.
+    fn insert_by_reply(&mut self, now: Tick, slot: u32, relation: Relation) -> Verdict {
+        const SECS: u32 = 1;
+        let expires = now.plus(self.host.capabilities.hz.jiffies(SECS));
+        let entry = self.table.entry_mut(slot);
+        entry.expires = expires;
+        entry.status = entry.status.and(Status::FIXED_TIMEOUT).and(NAT_CLASH);
+        let namespace = entry.namespace;
+        self.put_into_table(slot, Phase::InTableByReply);
+        self.namespace_mut(namespace).counters.count(Counter::ClashResolved);
+        self.passed(slot, relation)
+    }
+}

@@ -1,0 +1,212 @@
+//! Flows that helpers expect (`nf_conntrack_expect.c`).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use plimsoll_model::{Counter, Layer4, Protocol, Status, Tuple, Zone};
+
+use crate::entry::Phase;
+use crate::tick::Tick;
+use crate::{EntryId, NamespaceId, Place, Twin};
+
+/// A helper: how many flows it expects at one time, by class, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Helper {
+    /// Its classes; a class is known by its place.
+    pub classes: Vec<HelperClass>,
+}
+
+/// A class of expected flows (`struct nf_conntrack_expect_policy`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HelperClass {
+    /// The most at one time for each flow that the helper listens in on.
+    pub most_expected: u32,
+    /// Seconds until one is given up.
+    pub timeout_secs: u32,
+}
+
+impl Helper {
+    /// FTP: one data connection at a time (`nf_conntrack_ftp.c`).
+    pub fn ftp() -> Self {
+        Self { classes: vec![HelperClass { most_expected: 1, timeout_secs: 300 }] }
+    }
+
+    /// TFTP (`nf_conntrack_tftp.c`).
+    pub fn tftp() -> Self {
+        Self { classes: vec![HelperClass { most_expected: 1, timeout_secs: 300 }] }
+    }
+
+    /// SIP: signalling, audio, video, images, in this order (`nf_conntrack_sip.c`).
+    pub fn sip() -> Self {
+        let class = |most_expected| HelperClass { most_expected, timeout_secs: 180 };
+        Self { classes: vec![class(1), class(4), class(4), class(2)] }
+    }
+}
+
+/// A helper of the twin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HelperId(pub(crate) u8);
+
+/// A flow that a helper expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// Who opens it; anybody, if nobody is named.
+    pub source: Option<IpAddr>,
+    /// Where it goes.
+    pub destination: IpAddr,
+    /// To which port.
+    pub port: u16,
+    /// Which of the helper's classes it is of.
+    pub class: u8,
+}
+
+/// Why a flow is not expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotExpected {
+    /// The entry is gone, or no helper listens in on it, or the helper has no such class.
+    #[error("no helper with such a class listens in on the entry")]
+    NoHelper,
+    /// Another flow expects the same (`EBUSY`).
+    #[error("another flow expects the same")]
+    Clash,
+    /// `nf_conntrack_expect_max` is reached (`EMFILE`).
+    #[error("the limit of expectations is reached")]
+    TooMany,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Expectation {
+    what: Expected,
+    master: u32,
+    expires: Tick,
+}
+
+/// Where a flow goes: by this an expectation is looked up.
+type Target = (NamespaceId, Zone, Protocol, IpAddr, u16);
+
+/// All expectations.
+#[derive(Debug, Default)]
+pub(crate) struct Expectations {
+    helpers: Vec<Helper>,
+    by_target: HashMap<Target, Vec<Expectation>>,
+    /// Oldest first.
+    by_master: HashMap<u32, Vec<(Target, Expectation)>>,
+}
+
+impl Twin {
+    /// Adds a helper, which rules can give to new flows.
+    ///
+    /// # Panics
+    /// With more than 255 of them.
+    #[expect(clippy::expect_used, reason = "documented")]
+    pub fn add_helper(&mut self, helper: Helper) -> HelperId {
+        let id = HelperId(u8::try_from(self.expectations.helpers.len()).expect("at most 255 helpers"));
+        self.expectations.helpers.push(helper);
+        id
+    }
+
+    /// Has the helper of an entry expect a flow. Where its class is full, the oldest of the class is given up
+    /// (`__nf_ct_expect_check`).
+    pub fn expect(&mut self, now: Duration, master: EntryId, what: Expected) -> Result<(), NotExpected> {
+        let now = self.tick(now);
+        let slot = self.slot(master).ok_or(NotExpected::NoHelper)?;
+        let entry = self.table.entry(slot);
+        let (namespace, zone) = (entry.namespace, entry.zone);
+        let helper = entry.helper.ok_or(NotExpected::NoHelper)?;
+        let helper = &self.expectations.helpers[helper.0 as usize];
+        let class = *helper.classes.get(what.class as usize).ok_or(NotExpected::NoHelper)?;
+        let target = (namespace, zone, what.protocol, what.destination, what.port);
+        let rivals = self.expectations.by_target.get(&target).into_iter().flatten();
+        let rival = rivals
+            .copied()
+            .find(|other| other.what.source.is_none() || what.source.is_none() || other.what.source == what.source);
+        match rival {
+            Some(rival) if rival.master == slot && rival.what == what => self.give_up(target, rival),
+            Some(_) => return Err(NotExpected::Clash),
+            None => {}
+        }
+        let of_class = |(_, other): &&(Target, Expectation)| other.what.class == what.class;
+        let own = self.expectations.by_master.get(&slot).into_iter().flatten().filter(of_class);
+        let own: Vec<_> = own.copied().collect();
+        if let Some((target, oldest)) = own.first().filter(|_| own.len() >= class.most_expected as usize) {
+            self.give_up(*target, *oldest);
+        }
+        if self.namespace(namespace).expected >= self.host.expect_max {
+            return Err(NotExpected::TooMany);
+        }
+        let expires = now.plus(self.host.capabilities.hz.jiffies(class.timeout_secs));
+        let expectation = Expectation { what, master: slot, expires };
+        self.expectations.by_target.entry(target).or_default().push(expectation);
+        self.expectations.by_master.entry(slot).or_default().push((target, expectation));
+        let namespace = self.namespace_mut(namespace);
+        namespace.expected += 1;
+        namespace.counters.count(Counter::ExpectCreate);
+        Ok(())
+    }
+
+    /// Makes a new entry the child of the flow that expected it.
+    pub(crate) fn fulfil_expectation(&mut self, now: Tick, place: Place, tuple: &Tuple, slot: u32) {
+        if self.namespace(place.namespace).expected == 0 {
+            return;
+        }
+        let Layer4::Ports { destination: port, .. } = tuple.layer4 else { return };
+        let target = (place.namespace, place.zone, tuple.protocol, tuple.destination, port);
+        let there: Vec<_> = self.expectations.by_target.get(&target).into_iter().flatten().copied().collect();
+        for expectation in there {
+            if expectation.expires.is_over(now) {
+                self.give_up(target, expectation);
+                continue;
+            }
+            let is_it = expectation.what.source.is_none_or(|source| source == tuple.source);
+            if !is_it || self.table.entry(expectation.master).phase != Phase::InTable {
+                continue;
+            }
+            self.give_up(target, expectation);
+            self.table.entry_mut(expectation.master).children += 1;
+            let entry = self.table.entry_mut(slot);
+            entry.master = Some(expectation.master);
+            entry.status = entry.status.and(Status::EXPECTED);
+            self.namespace_mut(place.namespace).counters.count(Counter::ExpectNew);
+            return;
+        }
+    }
+
+    /// Gives up what an entry expects, as it goes.
+    pub(crate) fn forget_expectations_of(&mut self, master: u32) {
+        for (target, expectation) in self.expectations.by_master.remove(&master).unwrap_or_default() {
+            self.give_up(target, expectation);
+        }
+    }
+
+    /// Gives up what nobody fulfilled in time: gc does so as it passes their masters.
+    pub(crate) fn expire_expectations(&mut self, now: Tick) {
+        let of_all = self.expectations.by_master.values().flatten();
+        let mut over: Vec<_> = of_all.filter(|(_, expectation)| expectation.expires.is_over(now)).copied().collect();
+        // A map has no order of its own.
+        over.sort_unstable_by_key(|(target, expectation)| (expectation.master, *target));
+        for (target, expectation) in over {
+            self.give_up(target, expectation);
+        }
+    }
+
+    fn give_up(&mut self, target: Target, expectation: Expectation) {
+        if let Some(there) = self.expectations.by_target.get_mut(&target) {
+            there.retain(|other| *other != expectation);
+            if there.is_empty() {
+                self.expectations.by_target.remove(&target);
+            }
+        }
+        if let Some(own) = self.expectations.by_master.get_mut(&expectation.master) {
+            own.retain(|(_, other)| *other != expectation);
+            if own.is_empty() {
+                self.expectations.by_master.remove(&expectation.master);
+            }
+        }
+        let namespace = self.namespace_mut(target.0);
+        namespace.expected -= 1;
+        namespace.counters.count(Counter::ExpectDelete);
+    }
+}

@@ -1,0 +1,80 @@
+//! Entries that are made without a packet (`ctnetlink_create_conntrack`).
+
+use std::time::Duration;
+
+use plimsoll_model::{Counter, Protocol, ProtocolState, Status, Tuple, Zone};
+
+use crate::confirm::Obstacle;
+use crate::entry::Phase;
+use crate::table::Key;
+use crate::tracker::Memory;
+use crate::tracker::tcp::Tcp;
+use crate::{EntryId, NamespaceId, Place, Twin};
+
+/// An entry to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewEntry {
+    /// From the side that opens.
+    pub original: Tuple,
+    /// As answers come.
+    pub reply: Tuple,
+    /// Zone.
+    pub zone: Zone,
+    /// `SEEN_REPLY`, `ASSURED` and the like; `CONFIRMED` is added.
+    pub status: Status,
+    /// State, for TCP; for other protocols it is passed over.
+    pub state: ProtocolState,
+    /// Time until it expires.
+    pub left: Duration,
+}
+
+/// Why an entry is not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotInserted {
+    /// The table is full (the kernel's answer is `ENOMEM`).
+    #[error("the table is full, and nothing near the entry's bucket could be killed")]
+    TableFull,
+    /// Another entry has one of its tuples (`EEXIST`).
+    #[error("another entry has one of its tuples")]
+    Exists,
+    /// A chain of the hash is too long (`ENOSPC`).
+    #[error("a chain of the hash is too long")]
+    ChainTooLong,
+}
+
+impl Twin {
+    /// Makes an entry.
+    pub fn insert(&mut self, now: Duration, namespace: NamespaceId, new: &NewEntry) -> Result<EntryId, NotInserted> {
+        let place = Place { namespace, zone: new.zone };
+        let tick = self.tick(now);
+        self.collect_until(tick);
+        let keys = [&new.original, &new.reply].map(|tuple| Key::new(tuple, namespace, new.zone));
+        let slot = self.allocate(tick, place, &new.original, keys).ok_or(NotInserted::TableFull)?;
+        match self.obstacle(slot) {
+            None => {}
+            Some(Obstacle::Taken(_)) => {
+                self.discard(slot);
+                return Err(NotInserted::Exists);
+            }
+            Some(Obstacle::ChainTooLong) => {
+                self.namespace_mut(namespace).counters.count(Counter::ChainTooLong);
+                self.discard(slot);
+                return Err(NotInserted::ChainTooLong);
+            }
+        }
+        let memory = match (new.original.protocol, new.state) {
+            (Protocol::TCP, ProtocolState::Tcp(state)) => Memory::Tcp(Tcp::made_in(state)),
+            // Its stream time is long over: jiffies began five minutes before the boot.
+            (Protocol::UDP, _) => Memory::Udp { stream_from: tick },
+            _ => Memory::Nothing,
+        };
+        let span = u32::try_from(new.left.as_millis().saturating_mul(self.host.capabilities.hz.get().into()) / 1000);
+        let entry = self.table.entry_mut(slot);
+        entry.memory = memory;
+        entry.status = entry.status.and(new.status);
+        entry.expires = tick.plus(span.unwrap_or(i32::MAX.cast_unsigned()).min(i32::MAX.cast_unsigned()));
+        self.put_into_table(slot, Phase::InTable);
+        self.namespace_mut(namespace).counters.count(Counter::Insert);
+        Ok(EntryId { slot, generation: self.table.entry(slot).generation })
+    }
+}

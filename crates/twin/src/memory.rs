@@ -1,0 +1,134 @@
+//! The memory that the kernel takes.
+
+use crate::Twin;
+use crate::capabilities::{Capabilities, EventCache};
+use crate::settings::{Events, Settings};
+
+/// What the kernel has allocated, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The hash: a pointer a bucket.
+    pub buckets_bytes: u64,
+    /// Entries' objects in their slab.
+    pub objects_bytes: u64,
+    /// Their extensions.
+    pub extensions_bytes: u64,
+}
+
+impl Memory {
+    /// All of it.
+    pub const fn total_bytes(&self) -> u64 {
+        self.buckets_bytes + self.objects_bytes + self.extensions_bytes
+    }
+}
+
+/// What an entry can carry beyond its object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extension {
+    Accounting,
+    Timestamp,
+    EventCache,
+    TimeoutPolicy,
+    Helper,
+    /// The interface by which a flow is masqueraded.
+    Masquerade,
+}
+
+impl Extension {
+    /// Bytes (the structures of `nf_conntrack_{acct,timestamp,ecache,timeout,helper}.h` and `nf_nat.h` on 64 bits).
+    const fn bytes(self) -> u16 {
+        match self {
+            Self::Accounting => 32,
+            Self::Timestamp | Self::Masquerade => 16,
+            Self::EventCache => 24,
+            Self::TimeoutPolicy => 8,
+            Self::Helper => 72,
+        }
+    }
+
+    /// Those that every new entry of a namespace gets.
+    pub(crate) fn of_every_entry(
+        settings: &Settings,
+        capabilities: &Capabilities,
+    ) -> impl Iterator<Item = Self> + use<> {
+        let has_cache = match (settings.events, capabilities.event_cache) {
+            (Events::Off, _) | (Events::Unheard, EventCache::WhenHeard) => false,
+            (Events::Always | Events::Heard, _) | (Events::Unheard, EventCache::Always) => true,
+        };
+        let of = |is_there: bool, extension| is_there.then_some(extension);
+        [
+            of(settings.accounting, Self::Accounting),
+            of(settings.timestamps, Self::Timestamp),
+            of(has_cache, Self::EventCache),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+impl Capabilities {
+    /// The block that extensions of so many bytes together take: they lie in one, behind a header, of at least 128 bytes,
+    /// and the allocator rounds up (`nf_ct_ext_add`; measured, as `docs/twin.md` says).
+    pub(crate) const fn extension_block(&self, bytes: u16) -> u32 {
+        const HEADER: u16 = 16;
+        match bytes {
+            0 => 0,
+            1..=112 => 128,
+            _ if bytes + HEADER <= 192 => 192,
+            _ => 256,
+        }
+    }
+
+    /// Bytes that the kernel takes for each entry of a namespace, without what rules add to some: object and extensions.
+    pub fn entry_bytes(&self, settings: &Settings) -> u32 {
+        let extensions = Extension::of_every_entry(settings, self).map(Extension::bytes).sum();
+        self.object_bytes + self.extension_block(extensions)
+    }
+}
+
+impl Twin {
+    /// The memory that the kernel would have taken by now.
+    pub fn memory(&self) -> Memory {
+        const POINTER_BYTES: u64 = 8;
+        let entries: u64 = self.namespaces.iter().map(|namespace| u64::from(namespace.count)).sum();
+        Memory {
+            buckets_bytes: u64::from(self.table.buckets()) * POINTER_BYTES,
+            objects_bytes: entries * u64::from(self.host.capabilities.object_bytes),
+            extensions_bytes: self.extension_bytes,
+        }
+    }
+
+    pub(crate) fn extend(&mut self, slot: u32, extension: Extension) {
+        let capabilities = self.host.capabilities;
+        let entry = self.table.entry_mut(slot);
+        let before = capabilities.extension_block(entry.extension_bytes);
+        entry.extension_bytes += extension.bytes();
+        let after = capabilities.extension_block(entry.extension_bytes);
+        self.extension_bytes += u64::from(after - before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The measured table: default; with accounting, timestamps, events heard.
+    #[test]
+    fn an_entry_takes_what_was_measured() {
+        let all = Settings { accounting: true, timestamps: true, events: Events::Heard, ..Settings::default() };
+        let bytes = |capabilities: Capabilities, settings: &Settings| capabilities.entry_bytes(settings);
+        assert_eq!(bytes(Capabilities::LINUX_5_15, &Settings::default()), 448);
+        assert_eq!(bytes(Capabilities::LINUX_5_15, &all), 448);
+        assert_eq!(bytes(Capabilities::LINUX_6_18, &Settings::default()), 256);
+        assert_eq!(bytes(Capabilities::LINUX_6_18, &all), 384);
+        let with_helper = [
+            Extension::Accounting,
+            Extension::Timestamp,
+            Extension::EventCache,
+            Extension::Helper,
+            Extension::Masquerade,
+        ];
+        let extensions = with_helper.map(Extension::bytes).iter().sum();
+        assert_eq!(Capabilities::LINUX_6_18.object_bytes + Capabilities::LINUX_6_18.extension_block(extensions), 448);
+    }
+}

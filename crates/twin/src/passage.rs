@@ -1,0 +1,204 @@
+//! A packet's way through tracking (`nf_conntrack_in` in `nf_conntrack_core.c`).
+
+use std::time::Duration;
+
+use plimsoll_model::{Counter, Layer4, Status, Tuple};
+
+use crate::counters::RemovedBy;
+use crate::entry::Phase;
+use crate::packet::{Content, IcmpError, Packet};
+use crate::rules::{Fate, Rules};
+use crate::table::Key;
+use crate::tick::Tick;
+use crate::tracker::{Context, Handled};
+use crate::tuple::inverted;
+use crate::{Direction, DropReason, EntryId, Place, Relation, Twin, Verdict};
+
+/// The first packet of a flow on its way: the entry is counted, and in the table only once [`Twin::confirm`] has put it
+/// there.
+#[derive(Debug)]
+#[must_use = "an entry that is neither confirmed nor abandoned is counted for ever"]
+pub struct NewFlow {
+    pub(crate) slot: u32,
+    pub(crate) relation: Relation,
+    tuple: Tuple,
+    place: Place,
+}
+
+impl NewFlow {
+    /// As the packet came.
+    pub const fn tuple(&self) -> &Tuple {
+        &self.tuple
+    }
+
+    /// Where it came.
+    pub const fn place(&self) -> Place {
+        self.place
+    }
+}
+
+/// What tracking makes of a packet before any rule has seen it.
+#[derive(Debug)]
+pub enum Tracked {
+    /// All there is.
+    Done(Verdict),
+    /// It opens a flow.
+    New(NewFlow),
+}
+
+impl Twin {
+    /// Takes a packet its whole way: tracking, what rules do to a flow that it opens, and the insertion of the flow's
+    /// entry. What is due of gc is done before.
+    pub fn pass(&mut self, now: Duration, place: Place, packet: &Packet<'_>, rules: &mut impl Rules) -> Verdict {
+        let new = match self.track(now, place, packet) {
+            Tracked::Done(verdict) => return verdict,
+            Tracked::New(new) => new,
+        };
+        let ruling = rules.rule(&new);
+        if ruling.fate == Fate::Dropped {
+            self.abandon(new);
+            return Verdict::Dropped(DropReason::Ruleset);
+        }
+        if let Some(policy) = ruling.policy {
+            self.set_policy(&new, policy);
+        }
+        if let Some(helper) = ruling.helper {
+            self.set_helper(&new, helper);
+        }
+        let now = self.tick(now);
+        self.translate(new.slot, now, &ruling);
+        self.confirm_at(now, new)
+    }
+
+    /// Takes a packet to where rules would see it (priority −200 of prerouting or output). For a packet that opens a flow
+    /// the caller then says what becomes of it: [`Twin::confirm`] or [`Twin::abandon`].
+    pub fn track(&mut self, now: Duration, place: Place, packet: &Packet<'_>) -> Tracked {
+        let now = self.tick(now);
+        self.collect_until(now);
+        match packet {
+            Packet::Unreadable => Tracked::Done(self.invalid(place)),
+            Packet::Unwatched => Tracked::Done(Verdict::Untracked),
+            Packet::IcmpError(error) => Tracked::Done(self.take_error(now, place, error)),
+            Packet::Flow { tuple, content } => self.take(now, place, tuple, content),
+        }
+    }
+
+    /// Gives an entry up whose first packet was dropped on its way.
+    pub fn abandon(&mut self, new: NewFlow) {
+        self.discard(new.slot);
+    }
+
+    fn take(&mut self, now: Tick, place: Place, tuple: &Tuple, content: &Content<'_>) -> Tracked {
+        let key = Key::new(tuple, place.namespace, place.zone);
+        loop {
+            let (slot, direction) = match self.find(&key, now) {
+                Some(found) => found,
+                None => match self.begin(now, place, tuple, key) {
+                    Ok(slot) => (slot, Direction::Original),
+                    Err(verdict) => return Tracked::Done(verdict),
+                },
+            };
+            let relation = self.relation(slot, direction);
+            let is_new = self.table.entry(slot).phase == Phase::Unconfirmed;
+            match self.hand_to_tracker(now, slot, direction, content) {
+                Handled::OpensAgain => {
+                    self.remove(slot, RemovedBy::OpenedAgain);
+                    continue;
+                }
+                Handled::Invalid => {
+                    if is_new {
+                        self.discard(slot);
+                    }
+                    return Tracked::Done(self.invalid(place));
+                }
+                Handled::Accepted if is_new => {
+                    return Tracked::New(NewFlow { slot, relation, tuple: *tuple, place });
+                }
+                Handled::Accepted | Handled::Ends => {}
+            }
+            let entry = EntryId { slot, generation: self.table.entry(slot).generation };
+            if direction == Direction::Reply {
+                let status = &mut self.table.entry_mut(slot).status;
+                *status = status.and(Status::SEEN_REPLY);
+            }
+            return Tracked::Done(Verdict::Passed { entry, relation, direction });
+        }
+    }
+
+    /// The entry that has this tuple. Expired ones that are met on the way are removed (`____nf_conntrack_find`).
+    pub(crate) fn find(&mut self, key: &Key, now: Tick) -> Option<(u32, Direction)> {
+        let bucket = self.table.bucket(key);
+        loop {
+            let mut expired = None;
+            for (slot, direction, other) in self.table.chain(bucket) {
+                if self.table.entry(slot).expires.is_over(now) {
+                    expired = Some(slot);
+                    break;
+                }
+                if other == key {
+                    return Some((slot, direction));
+                }
+            }
+            self.remove(expired?, RemovedBy::Expiry);
+        }
+    }
+
+    fn relation(&self, slot: u32, direction: Direction) -> Relation {
+        let status = self.table.entry(slot).status;
+        if direction == Direction::Reply || status.has(Status::SEEN_REPLY) {
+            Relation::Established
+        } else if status.has(Status::EXPECTED) {
+            Relation::Related
+        } else {
+            Relation::New
+        }
+    }
+
+    fn hand_to_tracker(&mut self, now: Tick, slot: u32, direction: Direction, content: &Content<'_>) -> Handled {
+        let original_icmp_type = match self.table.tuple(slot, Direction::Original).layer4 {
+            Layer4::Icmp { kind, .. } => kind,
+            _ => 0,
+        };
+        let entry = self.table.entry(slot);
+        let (kind, mut memory) = (entry.kind, entry.memory);
+        let namespace = &self.namespaces[entry.namespace.0 as usize];
+        let mut context = Context {
+            direction,
+            now,
+            status: entry.status,
+            expires: entry.expires,
+            settings: &namespace.settings,
+            timeouts: entry.policy.map_or(&namespace.spans, |policy| &self.policies[policy.0 as usize]),
+            capabilities: &self.host.capabilities,
+        };
+        let handled = memory.take(kind, &mut context, content, original_icmp_type);
+        let (status, expires) = (context.status, context.expires);
+        let entry = self.table.entry_mut(slot);
+        (entry.memory, entry.status, entry.expires) = (memory, status, expires);
+        if handled == Handled::Ends {
+            self.remove(slot, RemovedBy::Reset);
+        }
+        handled
+    }
+
+    /// An ICMP error belongs to the flow of the packet that it quotes (`nf_conntrack_inet_error`).
+    fn take_error(&mut self, now: Tick, place: Place, error: &IcmpError) -> Verdict {
+        let found = error.about.as_ref().and_then(inverted).and_then(|answer| {
+            let (slot, direction) = self.find(&Key::new(&answer, place.namespace, place.zone), now)?;
+            // It must go to who sent the quoted packet.
+            let sender = self.table.tuple(slot, direction).destination;
+            (sender == error.destination).then_some((slot, direction))
+        });
+        let Some((slot, direction)) = found else {
+            self.namespace_mut(place.namespace).counters.count(Counter::IcmpError);
+            return Verdict::Invalid;
+        };
+        let entry = EntryId { slot, generation: self.table.entry(slot).generation };
+        Verdict::Passed { entry, relation: Relation::Related, direction }
+    }
+
+    fn invalid(&mut self, place: Place) -> Verdict {
+        self.namespace_mut(place.namespace).counters.count(Counter::Invalid);
+        Verdict::Invalid
+    }
+}

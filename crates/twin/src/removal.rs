@@ -1,0 +1,74 @@
+//! Taking entries out (`nf_ct_delete`, `nf_ct_destroy`).
+
+use crate::counters::RemovedBy;
+use crate::entry::Phase;
+use crate::{Direction, EntryId, Twin};
+
+impl Twin {
+    /// Removes an entry, as `conntrack -D` would; says whether it was there.
+    pub fn delete(&mut self, entry: EntryId) -> bool {
+        let is_there = self.slot(entry).is_some();
+        if is_there {
+            self.remove(entry.slot, RemovedBy::Deletion);
+        }
+        is_there
+    }
+
+    /// The slot of an entry that is in the table.
+    pub(crate) fn slot(&self, id: EntryId) -> Option<u32> {
+        let is_there = id.slot < self.table.slots() && {
+            let entry = self.table.entry(id.slot);
+            entry.generation == id.generation && entry.phase.is_in_table()
+        };
+        is_there.then_some(id.slot)
+    }
+
+    /// Takes an entry out of the hash. It is counted on while entries live that its expectations have made.
+    pub(crate) fn remove(&mut self, slot: u32, by: RemovedBy) {
+        let entry = self.table.entry(slot);
+        let (namespace, phase, has_helper) = (entry.namespace, entry.phase, entry.helper.is_some());
+        match phase {
+            Phase::InTable => {
+                self.table.unlink(slot, Direction::Original);
+                self.table.unlink(slot, Direction::Reply);
+            }
+            Phase::InTableByReply => self.table.unlink(slot, Direction::Reply),
+            Phase::Free | Phase::Unconfirmed | Phase::Pinned => return,
+        }
+        self.namespace_mut(namespace).removals.count(by);
+        if has_helper {
+            self.forget_expectations_of(slot);
+        }
+        if self.table.entry(slot).children > 0 {
+            self.table.entry_mut(slot).phase = Phase::Pinned;
+        } else {
+            self.free(slot);
+        }
+    }
+
+    /// Gives up an entry that never came into the hash.
+    pub(crate) fn discard(&mut self, slot: u32) {
+        if self.table.entry(slot).helper.is_some() {
+            self.forget_expectations_of(slot);
+        }
+        self.free(slot);
+    }
+
+    /// Frees an entry's memory, and its masters' that were kept for its sake (`nf_conntrack_free`).
+    fn free(&mut self, slot: u32) {
+        let mut next = Some(slot);
+        while let Some(slot) = next {
+            self.forget_source(slot);
+            let entry = self.table.entry(slot);
+            let (namespace, master) = (entry.namespace, entry.master);
+            self.extension_bytes -= u64::from(self.host.capabilities.extension_block(entry.extension_bytes));
+            self.namespace_mut(namespace).count -= 1;
+            self.table.give_back(slot);
+            next = master.filter(|master| {
+                let master = self.table.entry_mut(*master);
+                master.children -= 1;
+                master.children == 0 && master.phase == Phase::Pinned
+            });
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What a ruleset does to new flows.
+
+use plimsoll_model::Status;
+
+use crate::expectation::HelperId;
+use crate::memory::Extension;
+use crate::nat::NatRange;
+use crate::{NewFlow, PolicyId, Twin};
+
+/// A ruleset: it is asked about each flow's first packet.
+pub trait Rules {
+    /// What becomes of a flow.
+    fn rule(&mut self, new: &NewFlow) -> Ruling;
+}
+
+/// What becomes of a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ruling {
+    /// Whether it goes on.
+    pub fate: Fate,
+    /// Timeouts of its own, if its entry is to have them.
+    pub policy: Option<PolicyId>,
+    /// The helper that listens in.
+    pub helper: Option<HelperId>,
+    /// Where its destination is translated to.
+    pub destination: Option<NatRange>,
+    /// Where its source is translated to.
+    pub source: Option<NatRange>,
+}
+
+/// Whether a packet goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// It does.
+    #[default]
+    Accepted,
+    /// It is dropped on its way, and the entry was for nothing.
+    Dropped,
+}
+
+/// Everything passes as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoRules;
+
+impl Rules for NoRules {
+    fn rule(&mut self, _: &NewFlow) -> Ruling {
+        Ruling::default()
+    }
+}
+
+impl Twin {
+    /// Gives a new flow a timeout policy, and arms its entry with the policy's timeout for new flows, whatever the first
+    /// packet was (`nft_ct_timeout_obj_eval`).
+    pub fn set_policy(&mut self, new: &NewFlow, policy: PolicyId) {
+        let span = {
+            let entry = self.table.entry(new.slot);
+            self.policies[policy.0 as usize].of_new(entry.kind)
+        };
+        let entry = self.table.entry_mut(new.slot);
+        entry.policy = Some(policy);
+        entry.expires = crate::tick::Tick::from_span(span);
+        self.extend(new.slot, Extension::TimeoutPolicy);
+    }
+
+    /// Gives a new flow a helper.
+    pub fn set_helper(&mut self, new: &NewFlow, helper: HelperId) {
+        let entry = self.table.entry_mut(new.slot);
+        entry.helper = Some(helper);
+        entry.status = entry.status.and(Status::HELPER);
+        self.extend(new.slot, Extension::Helper);
+    }
+}

@@ -1,0 +1,201 @@
+//! What each protocol makes of a packet.
+
+mod icmp;
+pub(crate) mod sctp;
+pub(crate) mod tcp;
+
+use plimsoll_model::{Protocol, Status};
+
+use crate::capabilities::{Capabilities, Tracker};
+use crate::packet::Content;
+use crate::tick::Tick;
+use crate::timeouts::Spans;
+use crate::{Direction, Settings};
+
+use self::sctp::Sctp;
+use self::tcp::Tcp;
+
+/// Which tracker a protocol has (`nf_ct_l4proto_find`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Tcp,
+    Udp,
+    UdpLite,
+    Icmp,
+    Icmpv6,
+    Gre,
+    Sctp,
+    Generic,
+}
+
+impl Kind {
+    pub(crate) const fn of(protocol: Protocol, capabilities: &Capabilities) -> Self {
+        match protocol {
+            Protocol::TCP => Self::Tcp,
+            Protocol::UDP => Self::Udp,
+            Protocol::UDPLITE if matches!(capabilities.udplite, Tracker::Present) => Self::UdpLite,
+            Protocol::ICMP => Self::Icmp,
+            Protocol::ICMPV6 => Self::Icmpv6,
+            Protocol::GRE => Self::Gre,
+            Protocol::SCTP => Self::Sctp,
+            _ => Self::Generic,
+        }
+    }
+
+    /// Whether two packets that open the same flow at once may both pass (`allow_clash`).
+    pub(crate) const fn allows_clash(self) -> bool {
+        matches!(self, Self::Udp | Self::UdpLite | Self::Gre | Self::Generic)
+    }
+}
+
+/// What a tracker keeps of a flow (`union nf_conntrack_proto`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Memory {
+    Tcp(Tcp),
+    Sctp(Sctp),
+    /// From when on answers make a stream of it.
+    Udp {
+        stream_from: Tick,
+    },
+    /// GRE keeps the timeouts with which it began.
+    Gre {
+        timeout: u32,
+        stream_timeout: u32,
+    },
+    Nothing,
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handled {
+    Accepted,
+    Invalid,
+    /// It passes, and its entry is to be killed.
+    Ends,
+    /// Its entry is to be killed, and the packet taken again as the first of a flow.
+    OpensAgain,
+}
+
+/// An entry, as its tracker may see and change it, and all that influences it.
+pub(crate) struct Context<'a> {
+    pub(crate) direction: Direction,
+    pub(crate) now: Tick,
+    pub(crate) status: Status,
+    pub(crate) expires: Tick,
+    pub(crate) settings: &'a Settings,
+    pub(crate) timeouts: &'a Spans,
+    pub(crate) capabilities: &'a Capabilities,
+}
+
+impl Context<'_> {
+    pub(crate) const fn is_confirmed(&self) -> bool {
+        self.status.has(Status::CONFIRMED)
+    }
+
+    pub(crate) fn set(&mut self, bits: Status) {
+        self.status = self.status.and(bits);
+    }
+
+    /// Jiffies until the entry expires (`nf_ct_expires`).
+    pub(crate) fn left(&self) -> u32 {
+        u32::try_from(self.expires.since(self.now)).unwrap_or(0)
+    }
+
+    /// Arms the entry. Until it is confirmed, its expiry is a span that counts from then (`__nf_ct_refresh_acct`).
+    pub(crate) fn refresh(&mut self, timeout: u32) {
+        if self.status.has(Status::FIXED_TIMEOUT) {
+            return;
+        }
+        self.expires = if self.is_confirmed() { self.now.plus(timeout) } else { Tick::from_span(timeout) };
+    }
+}
+
+impl Memory {
+    /// Hands a packet to the tracker (`nf_conntrack_handle_packet`). `original_icmp_type` is the type of the query that
+    /// opened the flow.
+    pub(crate) fn take(
+        &mut self,
+        kind: Kind,
+        context: &mut Context<'_>,
+        content: &Content<'_>,
+        original_icmp_type: u8,
+    ) -> Handled {
+        match (kind, content) {
+            (_, Content::Malformed) => Handled::Invalid,
+            (Kind::Tcp, Content::Tcp(segment)) => {
+                let mut tcp = if let Self::Tcp(tcp) = self { *tcp } else { Tcp::default() };
+                let handled = tcp.take(context, segment);
+                *self = Self::Tcp(tcp);
+                handled
+            }
+            (Kind::Sctp, Content::Sctp(chunks)) => {
+                let mut sctp = if let Self::Sctp(sctp) = self { *sctp } else { Sctp::default() };
+                let handled = sctp.take(context, chunks);
+                *self = Self::Sctp(sctp);
+                handled
+            }
+            (Kind::Tcp | Kind::Sctp, _) => Handled::Invalid,
+            (Kind::Udp, _) => self.take_udp(context),
+            (Kind::UdpLite, _) => Self::take_both_ways(context, context.timeouts.udp, context.timeouts.udp_stream),
+            (Kind::Gre, _) => self.take_gre(context),
+            (Kind::Icmp, _) => icmp::take(context, original_icmp_type),
+            (Kind::Icmpv6, _) => icmp::take_v6(context, original_icmp_type),
+            (Kind::Generic, _) => {
+                context.refresh(context.timeouts.generic);
+                Handled::Accepted
+            }
+        }
+    }
+
+    /// UDP (`nf_conntrack_udp_packet`): a stream is what still sends, both ways, two seconds after it began.
+    fn take_udp(&mut self, context: &mut Context<'_>) -> Handled {
+        const STREAM_AFTER_SECS: u32 = 2;
+        if !context.is_confirmed() {
+            *self = Self::Udp { stream_from: context.now.plus(context.capabilities.hz.jiffies(STREAM_AFTER_SECS)) };
+        }
+        let is_stream = matches!(*self, Self::Udp { stream_from } if context.now.since(stream_from) > 0);
+        if !context.status.has(Status::SEEN_REPLY) || !is_stream {
+            context.refresh(context.timeouts.udp);
+            return Handled::Accepted;
+        }
+        context.refresh(context.timeouts.udp_stream);
+        if !context.status.has(crate::entry::NAT_CLASH) {
+            context.set(Status::ASSURED);
+        }
+        Handled::Accepted
+    }
+
+    /// GRE (`nf_conntrack_gre_packet`).
+    fn take_gre(&mut self, context: &mut Context<'_>) -> Handled {
+        if !context.is_confirmed() {
+            *self = Self::Gre { timeout: context.timeouts.gre, stream_timeout: context.timeouts.gre_stream };
+        }
+        let (timeout, stream_timeout) = match *self {
+            Self::Gre { timeout, stream_timeout } => (timeout, stream_timeout),
+            _ => (context.timeouts.gre, context.timeouts.gre_stream),
+        };
+        Self::take_both_ways(context, timeout, stream_timeout)
+    }
+
+    /// What is assured by the first packet behind an answer.
+    fn take_both_ways(context: &mut Context<'_>, timeout: u32, stream_timeout: u32) -> Handled {
+        if !context.status.has(Status::SEEN_REPLY) {
+            context.refresh(timeout);
+            return Handled::Accepted;
+        }
+        context.refresh(stream_timeout);
+        if !context.status.has(crate::entry::NAT_CLASH) {
+            context.set(Status::ASSURED);
+        }
+        Handled::Accepted
+    }
+
+    /// Whether gc under pressure kills such an entry though it is assured (`can_early_drop`).
+    pub(crate) const fn is_closing(&self) -> bool {
+        match self {
+            Self::Tcp(tcp) => tcp.state().is_closing(),
+            Self::Sctp(sctp) => sctp.state().is_closing(),
+            _ => false,
+        }
+    }
+}

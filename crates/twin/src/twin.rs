@@ -1,0 +1,185 @@
+//! The whole of a host's tracking.
+
+use std::time::Duration;
+
+use plimsoll_draw::Draw;
+use plimsoll_model::{Buckets, Capacity, Occupancy, Timeouts, Zone};
+
+use crate::counters::{Counters, Removals};
+use crate::expectation::Expectations;
+use crate::gc::Gc;
+use crate::nat::BySource;
+use crate::table::Table;
+use crate::tick::Tick;
+use crate::timeouts::Spans;
+use crate::{Capabilities, HostSettings, Settings};
+
+/// One host's connection tracking.
+#[derive(Debug)]
+pub struct Twin {
+    pub(crate) host: HostSettings,
+    pub(crate) namespaces: Vec<Namespace>,
+    pub(crate) policies: Vec<Spans>,
+    pub(crate) table: Table,
+    pub(crate) gc: Gc,
+    pub(crate) expectations: Expectations,
+    pub(crate) by_source: BySource,
+    pub(crate) draw: Draw,
+    pub(crate) extension_bytes: u64,
+}
+
+/// A network namespace of the twin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NamespaceId(pub(crate) u16);
+
+/// A timeout policy: timeouts that hold for the entries on which a rule sets them (nft's `ct timeout`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PolicyId(pub(crate) u16);
+
+/// Where a packet comes: its namespace, and the conntrack zone that rules set for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Namespace.
+    pub namespace: NamespaceId,
+    /// Zone.
+    pub zone: Zone,
+}
+
+impl From<NamespaceId> for Place {
+    fn from(namespace: NamespaceId) -> Self {
+        Self { namespace, zone: Zone::default() }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Namespace {
+    pub(crate) settings: Settings,
+    pub(crate) spans: Spans,
+    pub(crate) count: u32,
+    pub(crate) expected: u32,
+    pub(crate) counters: Counters,
+    pub(crate) removals: Removals,
+}
+
+impl Twin {
+    /// A host on which nothing is tracked yet.
+    pub fn new(host: HostSettings) -> Self {
+        let mut draw = Draw::new(host.seed);
+        let table = Table::new(host.buckets.0, draw.next());
+        Self {
+            namespaces: Vec::new(),
+            policies: Vec::new(),
+            table,
+            gc: Gc::new(host.capabilities.hz.tick(host.first_collection)),
+            expectations: Expectations::default(),
+            by_source: BySource::new(),
+            draw,
+            extension_bytes: 0,
+            host,
+        }
+    }
+
+    /// Adds a network namespace.
+    ///
+    /// # Panics
+    /// With more than 65,535 of them.
+    #[expect(clippy::expect_used, reason = "documented")]
+    pub fn add_namespace(&mut self, settings: Settings) -> NamespaceId {
+        let id = NamespaceId(u16::try_from(self.namespaces.len()).expect("at most 65,535 namespaces"));
+        self.namespaces.push(Namespace {
+            spans: Spans::of(&settings.timeouts, self.host.capabilities.hz),
+            settings,
+            count: 0,
+            expected: 0,
+            counters: Counters::default(),
+            removals: Removals::default(),
+        });
+        id
+    }
+
+    /// Adds a timeout policy. What is not among its timeouts it takes from those of the namespace, as they are now.
+    ///
+    /// # Panics
+    /// With more than 65,535 of them.
+    #[expect(clippy::expect_used, reason = "documented")]
+    pub fn add_policy(&mut self, of: NamespaceId, timeouts: &Timeouts) -> PolicyId {
+        let id = PolicyId(u16::try_from(self.policies.len()).expect("at most 65,535 policies"));
+        let own = timeouts.iter_secs();
+        let all = self.namespace(of).settings.timeouts.iter_secs().chain(own).collect();
+        self.policies.push(Spans::of(&all, self.host.capabilities.hz));
+        id
+    }
+
+    /// How the kernel behaves.
+    pub const fn capabilities(&self) -> &Capabilities {
+        &self.host.capabilities
+    }
+
+    /// What is set for all namespaces.
+    pub const fn host_settings(&self) -> &HostSettings {
+        &self.host
+    }
+
+    /// What is set for a namespace.
+    pub fn settings(&self, namespace: NamespaceId) -> &Settings {
+        &self.namespace(namespace).settings
+    }
+
+    /// Sets a namespace's settings. Entries keep the expiry with which they were armed until their next packet.
+    pub fn set_settings(&mut self, namespace: NamespaceId, settings: Settings) {
+        let spans = Spans::of(&settings.timeouts, self.host.capabilities.hz);
+        let namespace = self.namespace_mut(namespace);
+        namespace.spans = spans;
+        namespace.settings = settings;
+    }
+
+    /// Sets the limit. Nothing is evicted, however low it is.
+    pub const fn set_capacity(&mut self, capacity: Capacity) {
+        self.host.capacity = capacity;
+    }
+
+    /// Sets the number of buckets: every entry is hashed anew. The limit stays.
+    pub fn set_buckets(&mut self, buckets: Buckets) {
+        self.host.buckets = buckets;
+        self.table.resize(buckets.0);
+    }
+
+    /// Entries that the kernel counts in a namespace: those in the table, expired ones among them, and those whose first
+    /// packet is on its way.
+    pub fn occupancy(&self, namespace: NamespaceId) -> Occupancy {
+        Occupancy(self.namespace(namespace).count)
+    }
+
+    /// Expectations of a namespace.
+    pub fn expectations(&self, namespace: NamespaceId) -> u32 {
+        self.namespace(namespace).expected
+    }
+
+    /// The kernel's counters of a namespace.
+    pub fn counters(&self, namespace: NamespaceId) -> &Counters {
+        &self.namespace(namespace).counters
+    }
+
+    /// What has removed a namespace's entries.
+    pub fn removals(&self, namespace: NamespaceId) -> &Removals {
+        &self.namespace(namespace).removals
+    }
+
+    /// Lets time pass: gc does what is due.
+    pub fn advance(&mut self, now: Duration) {
+        let now = self.tick(now);
+        self.collect_until(now);
+    }
+
+    pub(crate) fn tick(&self, now: Duration) -> Tick {
+        self.host.capabilities.hz.tick(now)
+    }
+
+    pub(crate) fn namespace(&self, id: NamespaceId) -> &Namespace {
+        &self.namespaces[id.0 as usize]
+    }
+
+    pub(crate) fn namespace_mut(&mut self, id: NamespaceId) -> &mut Namespace {
+        &mut self.namespaces[id.0 as usize]
+    }
+}

@@ -1,0 +1,147 @@
+//! Looking into the table.
+
+use std::time::Duration;
+
+use plimsoll_model::{Entry, Extensions, ProtocolState, Tuple};
+
+use crate::counters::RemovedBy;
+use crate::entry::Phase;
+use crate::tracker::Memory;
+use crate::tracker::tcp::Edges;
+use crate::{Direction, EntryId, NamespaceId, Place, Twin};
+
+/// How long the hash's chains are, in nodes; each entry has two.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChainLengths(Vec<u64>);
+
+impl ChainLengths {
+    /// How many buckets have a chain of this length.
+    pub fn with(&self, nodes: usize) -> u64 {
+        self.0.get(nodes).copied().unwrap_or(0)
+    }
+
+    /// The longest.
+    pub fn longest(&self) -> usize {
+        self.0.len().saturating_sub(1)
+    }
+
+    /// How many nodes a look-up for a tuple that is there passes, on the average.
+    pub fn mean_lookup(&self) -> f64 {
+        let per_length = self.0.iter().zip(0_u64..);
+        let (nodes, passed) = per_length.fold((0, 0), |(nodes, passed), (buckets, length)| {
+            (nodes + buckets * length, passed + buckets * length * (length + 1) / 2)
+        });
+        if nodes == 0 { 0.0 } else { passed as f64 / nodes as f64 }
+    }
+}
+
+impl Twin {
+    /// The entries of a namespace as a dump would show them, bucket by bucket: not those that have expired, and not those
+    /// that only answers find. Nothing is removed: see [`Twin::dump`].
+    pub fn entries(&self, now: Duration, namespace: NamespaceId) -> impl Iterator<Item = Entry> {
+        let now = self.tick(now);
+        let buckets = 0..self.table.buckets();
+        let shown = buckets.flat_map(|bucket| self.table.chain(bucket)).filter(move |(slot, direction, _)| {
+            let entry = self.table.entry(*slot);
+            *direction == Direction::Original && entry.namespace == namespace && !entry.expires.is_over(now)
+        });
+        shown.map(move |(slot, ..)| self.show(slot, now))
+    }
+
+    /// What a dump shows; and, as a dump does, removes what has expired, in every namespace.
+    pub fn dump(&mut self, now: Duration, namespace: NamespaceId) -> Vec<Entry> {
+        let tick = self.tick(now);
+        self.collect_until(tick);
+        for bucket in 0..self.table.buckets() {
+            while let Some(slot) = self
+                .table
+                .chain(bucket)
+                .find_map(|(slot, ..)| self.table.entry(slot).expires.is_over(tick).then_some(slot))
+            {
+                self.remove(slot, RemovedBy::Expiry);
+            }
+        }
+        self.entries(now, namespace).collect()
+    }
+
+    /// An entry by its name; `None` once it is gone, or has expired.
+    pub fn entry(&self, now: Duration, id: EntryId) -> Option<Entry> {
+        let now = self.tick(now);
+        let slot = self.slot(id)?;
+        (!self.table.entry(slot).expires.is_over(now)).then(|| self.show(slot, now))
+    }
+
+    /// Whether an entry is there and has not expired.
+    pub fn is_alive(&self, now: Duration, id: EntryId) -> bool {
+        let now = self.tick(now);
+        self.slot(id).is_some_and(|slot| !self.table.entry(slot).expires.is_over(now))
+    }
+
+    /// The entry that a packet with this tuple would find, and the way it would go. Nothing is removed.
+    pub fn lookup(&self, now: Duration, place: Place, tuple: &Tuple) -> Option<(EntryId, Direction)> {
+        let now = self.tick(now);
+        let key = crate::table::Key::new(tuple, place.namespace, place.zone);
+        let mut chain = self.table.chain(self.table.bucket(&key));
+        chain.find_map(|(slot, direction, other)| {
+            let entry = self.table.entry(slot);
+            let is_it = *other == key && !entry.expires.is_over(now);
+            is_it.then_some((EntryId { slot, generation: entry.generation }, direction))
+        })
+    }
+
+    /// Time until an entry expires, to the jiffy.
+    pub fn left(&self, now: Duration, id: EntryId) -> Option<Duration> {
+        let now = self.tick(now);
+        let left = self.table.entry(self.slot(id)?).expires.since(now);
+        Some(self.host.capabilities.hz.duration(u32::try_from(left).unwrap_or(0)))
+    }
+
+    /// The numbers at which the judgement of a TCP segment of this direction changes.
+    pub fn edges(&self, id: EntryId, direction: Direction) -> Option<Edges> {
+        match self.table.entry(self.slot(id)?).memory {
+            Memory::Tcp(tcp) => Some(tcp.edges(direction)),
+            _ => None,
+        }
+    }
+
+    /// How long the chains are.
+    pub fn chain_lengths(&self) -> ChainLengths {
+        let mut lengths = Vec::new();
+        for bucket in 0..self.table.buckets() {
+            let length = self.table.chain(bucket).count();
+            if lengths.len() <= length {
+                lengths.resize(length + 1, 0);
+            }
+            lengths[length] += 1;
+        }
+        ChainLengths(lengths)
+    }
+
+    fn show(&self, slot: u32, now: crate::tick::Tick) -> Entry {
+        let entry = self.table.entry(slot);
+        let (state, closed_first) = match entry.memory {
+            Memory::Tcp(tcp) => (ProtocolState::Tcp(tcp.state()), tcp.closed_first()),
+            Memory::Sctp(sctp) => (ProtocolState::Sctp(sctp.state()), None),
+            _ => (ProtocolState::None, None),
+        };
+        let left = u32::try_from(entry.expires.since(now)).unwrap_or(0);
+        debug_assert!(
+            entry.phase == Phase::InTable || entry.phase == Phase::InTableByReply,
+            "what is shown is in the table"
+        );
+        Entry {
+            id: slot,
+            original: self.table.tuple(slot, Direction::Original),
+            reply: self.table.tuple(slot, Direction::Reply),
+            zone: entry.zone,
+            status: entry.status,
+            state,
+            closed_first,
+            remaining_secs: Some(left / self.host.capabilities.hz.get()),
+            mark: 0,
+            started_unix_nanos: None,
+            packets: None,
+            extensions: Extensions::default(),
+        }
+    }
+}

@@ -62,6 +62,9 @@ pub enum DropReason {
     ChainTooLong,
     /// Another entry has one of its tuples, and they cannot be merged.
     Clash,
+    /// It is an ICMP error about a translated flow, and what it quotes cannot be rewritten
+    /// (`nf_nat_icmp_reply_translation`).
+    Untranslatable,
     /// The ruleset dropped it.
     Ruleset,
 }

@@ -13,7 +13,7 @@ use plimsoll_twin::parse::{self, Checksums};
 use plimsoll_twin::{Capabilities, Edges, EntryId, HostSettings, NamespaceId, Settings, Twin, Verdict};
 
 use super::flow::Sent;
-use super::ground::{COMPARED, Class, Ground, Translation};
+use super::ground::{COMPARED, Class, Ground, POLICY_SECS, Policies, Translation, TwinRules};
 use crate::Error;
 
 /// What both play by.
@@ -21,6 +21,7 @@ use crate::Error;
 pub(crate) struct Rulebook {
     pub(crate) settings: Settings,
     pub(crate) translation: Translation,
+    pub(crate) policies: Policies,
     pub(crate) capabilities: Capabilities,
 }
 
@@ -30,7 +31,7 @@ pub(crate) struct Contest {
     ground: Ground,
     twin: Twin,
     namespace: NamespaceId,
-    translation: Translation,
+    rules: TwinRules,
     /// The longest that a packet of this step may have been on its way.
     slack: Duration,
     compared: u64,
@@ -76,7 +77,7 @@ pub(crate) struct Turns {
 
 impl Contest {
     pub(crate) fn begin(rulebook: &Rulebook) -> Result<Self, Error> {
-        let ground = Ground::build(&rulebook.settings, rulebook.translation)?;
+        let ground = Ground::build(&rulebook.settings, rulebook.translation, rulebook.policies)?;
         let mut twin = Twin::new(HostSettings {
             // What has expired goes when somebody comes by, as at the kernel; gc is judged elsewhere.
             first_collection: monotonic_now(),
@@ -85,14 +86,14 @@ impl Contest {
         let mut settings = rulebook.settings.clone();
         settings.translates = rulebook.translation != Translation::None;
         let namespace = twin.add_namespace(settings);
-        Ok(Self {
-            ground,
-            twin,
-            namespace,
-            translation: rulebook.translation,
-            slack: Duration::ZERO,
-            compared: 0,
-        })
+        let policies = (rulebook.policies == Policies::OnLowPorts).then(|| {
+            POLICY_SECS.map(|timeouts| {
+                let timeouts = timeouts.iter().map(|(timeout, _, secs)| (*timeout, *secs)).collect();
+                twin.add_policy(namespace, &timeouts)
+            })
+        });
+        let rules = TwinRules { translation: rulebook.translation, policies };
+        Ok(Self { ground, twin, namespace, rules, slack: Duration::ZERO, compared: 0 })
     }
 
     /// Sends a packet to both, once it can be said what must become of it.
@@ -110,7 +111,7 @@ impl Contest {
         let kernel = self.ground.send(sent.from, &sent.bytes)?;
         self.slack = self.slack.max(monotonic_now().saturating_sub(before));
         let packet = parse::packet(&sent.bytes, Checksums::Verified, self.twin.capabilities());
-        let verdict = self.twin.pass(before, self.namespace.into(), &packet, &mut self.translation);
+        let verdict = self.twin.pass(before, self.namespace.into(), &packet, &mut self.rules);
         self.compared += 1;
         if let Verdict::Passed { entry, .. } = verdict {
             self.note(turns, before, entry, may_become_a_stream);
@@ -122,7 +123,7 @@ impl Contest {
     /// Whether translation leaves nothing to chance: a server that opens a flow takes the client's place behind the gateway, and
     /// the client then gets a port that nobody can foresee.
     fn is_foreseeable(&self, sent: &Sent) -> bool {
-        if self.translation == Translation::None || sent.from == Side::Client {
+        if self.rules.translation == Translation::None || sent.from == Side::Client {
             return true;
         }
         let Packet::Flow { tuple, content } =

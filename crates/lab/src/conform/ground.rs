@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use plimsoll_ctnetlink::{Dump, Entry, Unknowns, cpu_statistics};
-use plimsoll_model::{Counter, CounterReading, Layer4, Protocol};
-use plimsoll_twin::{NatRange, NewFlow, PortRange, Relation, Rules, Ruling, Settings, Verdict};
+use plimsoll_model::{Counter, CounterReading, Layer4, Protocol, TcpState, Timeout, Tuple};
+use plimsoll_twin::{NatRange, NewFlow, PolicyId, PortRange, Relation, Rules, Ruling, Settings, Verdict};
 
 use plimsoll_scenario::Side;
 use crate::tun::Tun;
@@ -33,6 +33,25 @@ pub(crate) enum Translation {
     /// Clients go out by two ports of [`GATEWAY`].
     TwoPorts,
 }
+
+/// Whether some flows have timeouts of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Policies {
+    None,
+    /// IPv4 flows to ports below 500 ([`POLICY_SECS`]).
+    OnLowPorts,
+}
+
+/// The timeouts that a policy names, of TCP and of UDP.
+pub(crate) const POLICY_SECS: [&[(Timeout, &str, u32)]; 2] = [
+    &[
+        (Timeout::Tcp(TcpState::SynSent), "syn_sent", 33),
+        (Timeout::Tcp(TcpState::Established), "established", 77),
+        (Timeout::Tcp(TcpState::CloseWait), "close_wait", 44),
+        (Timeout::Tcp(TcpState::TimeWait), "time_wait", 55),
+    ],
+    &[(Timeout::Udp, "unreplied", 22), (Timeout::UdpStream, "replied", 66)],
+];
 
 /// What clients call…
 pub(crate) const SERVICE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 99);
@@ -119,7 +138,7 @@ pub(crate) struct Reading {
 
 impl Ground {
     /// Builds the router.
-    pub(crate) fn build(settings: &Settings, translation: Translation) -> Result<Self, Error> {
+    pub(crate) fn build(settings: &Settings, translation: Translation, policies: Policies) -> Result<Self, Error> {
         let namespace = LabNamespace::create()?;
         namespace.set("net/ipv4/ip_forward", 1)?;
         namespace.set_where_there("net/ipv6/conf/all/forwarding", 1)?;
@@ -138,7 +157,6 @@ impl Ground {
              route add default dev servers\nroute add 10.0.0.0/8 dev clients\n\
              route add ::/0 dev servers\nroute add 2001:db8:1::/48 dev clients\n",
         )?;
-        namespace.nft(&rules(translation))?;
         for (timeout, secs) in settings.timeouts.iter_secs() {
             if let Some(sysctl) = timeout.sysctl() {
                 namespace.set_where_there(&format!("net/netfilter/{sysctl}"), secs)?;
@@ -152,6 +170,8 @@ impl Ground {
         ] {
             namespace.set_where_there(&format!("net/netfilter/nf_conntrack_{sysctl}"), value)?;
         }
+        // A policy takes what it does not name from the sysctls as they are when it is made.
+        namespace.nft(&rules(translation, policies))?;
         Ok(Self { namespace, clients, servers })
     }
 
@@ -218,7 +238,7 @@ fn mark_of(packet: &[u8]) -> Option<u16> {
     packet.get(at..)?.first_chunk().map(|bytes| u16::from_be_bytes(*bytes))
 }
 
-fn rules(translation: Translation) -> String {
+fn rules(translation: Translation, policies: Policies) -> String {
     let mut rules = String::from(
         "table inet conform {\nchain marks { type filter hook forward priority 0; policy accept;\n",
     );
@@ -229,6 +249,17 @@ fn rules(translation: Translation) -> String {
         }
     }
     rules += "}\n";
+    if policies == Policies::OnLowPorts {
+        for (protocol, timeouts) in ["tcp", "udp"].into_iter().zip(POLICY_SECS) {
+            let named: Vec<_> = timeouts.iter().map(|(_, name, secs)| format!("{name} : {secs}")).collect();
+            rules += &format!(
+                "ct timeout low_{protocol} {{ protocol {protocol}; l3proto ip; policy = {{ {} }}; }}\n\
+                 chain set_{protocol} {{ type filter hook forward priority -10; \
+                 meta nfproto ipv4 ct state new {protocol} dport 1-499 ct timeout set \"low_{protocol}\"; }}\n",
+                named.join(", ")
+            );
+        }
+    }
     if translation == Translation::Both {
         rules += &format!(
             "chain before {{ type nat hook prerouting priority -100;\n\
@@ -251,7 +282,14 @@ fn rules(translation: Translation) -> String {
 }
 
 /// The same rules for the twin.
-impl Rules for Translation {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TwinRules {
+    pub(crate) translation: Translation,
+    /// TCP's and UDP's.
+    pub(crate) policies: Option<[PolicyId; 2]>,
+}
+
+impl Rules for TwinRules {
     fn rule(&mut self, new: &NewFlow) -> Ruling {
         let tuple = new.tuple();
         let is_own = matches!(tuple.source, IpAddr::V4(source) if source.octets()[0] == 10);
@@ -259,18 +297,33 @@ impl Rules for Translation {
             && matches!(tuple.protocol, Protocol::TCP | Protocol::UDP)
             && matches!(tuple.layer4, Layer4::Ports { destination: SERVICE_PORT, .. });
         let to = |address: Ipv4Addr, ports| NatRange { address: address.into(), ports, is_masquerade: false };
-        match self {
-            Self::None => Ruling::default(),
-            Self::Both => Ruling {
+        let translated = match self.translation {
+            Translation::None => Ruling::default(),
+            Translation::Both => Ruling {
                 destination: has_service
                     .then(|| to(BACKEND, Some(PortRange { first: BACKEND_PORT, last: BACKEND_PORT }))),
                 source: is_own.then(|| to(GATEWAY, None)),
                 ..Ruling::default()
             },
-            Self::TwoPorts => Ruling {
+            Translation::TwoPorts => Ruling {
                 source: (is_own && tuple.protocol == Protocol::TCP).then(|| to(GATEWAY, Some(TWO_PORTS))),
                 ..Ruling::default()
             },
+        };
+        Ruling { policy: self.policy(tuple), ..translated }
+    }
+}
+
+impl TwinRules {
+    fn policy(&self, tuple: &Tuple) -> Option<PolicyId> {
+        let [tcp, udp] = self.policies?;
+        // Rules at this priority see the destination as it was translated: BACKEND_PORT is above.
+        let is_low = matches!(tuple.layer4, Layer4::Ports { destination: 1..500, .. })
+            && tuple.destination != IpAddr::V4(SERVICE);
+        match tuple.protocol {
+            Protocol::TCP if is_low && tuple.source.is_ipv4() => Some(tcp),
+            Protocol::UDP if is_low && tuple.source.is_ipv4() => Some(udp),
+            _ => None,
         }
     }
 }

@@ -15,7 +15,7 @@ use plimsoll_twin::capabilities::{
 
 use super::contest::Rulebook;
 use super::craft::{Defect, TcpHeader, Transport, datagram};
-use super::ground::{GATEWAY, Translation};
+use super::ground::{GATEWAY, Policies, Translation};
 use super::round::Played;
 use super::shrink::replay;
 use crate::Error;
@@ -50,6 +50,7 @@ pub fn probe(guess: Capabilities) -> Result<(Capabilities, Vec<Probed>), Error> 
             let rulebook = Rulebook {
                 settings: plimsoll_twin::Settings::default(),
                 translation: probe.translation,
+                policies: Policies::None,
                 capabilities: variant,
             };
             if replay(&rulebook, &probe.packets)?.is_none() {

@@ -13,7 +13,7 @@ use plimsoll_twin::{Capabilities, Settings};
 
 use super::contest::{Contest, Difference, Rulebook, Turns};
 use super::flow::{Flow, Sent};
-use super::ground::Translation;
+use super::ground::{Policies, Translation};
 use super::shrink;
 use crate::Error;
 
@@ -100,7 +100,12 @@ pub fn conform(
         }
         let flows = u32::try_from(left.div_ceil(STEPS.into())).unwrap_or(FLOWS).min(FLOWS);
         let conditions = Conditions::of_round(round, &mut draw);
-        let rulebook = Rulebook { settings: conditions.settings(), translation: conditions.translation, capabilities };
+        let rulebook = Rulebook {
+            settings: conditions.settings(),
+            translation: conditions.translation,
+            policies: conditions.policies,
+            capabilities,
+        };
         play(&rulebook, &conditions, flows, draw.next(), stop, &mut agreement, progress)?;
     }
     Ok(agreement)
@@ -111,6 +116,7 @@ pub fn conform(
 struct Conditions {
     pace: Pace,
     translation: Translation,
+    policies: Policies,
     tcp_loose: bool,
     tcp_be_liberal: bool,
     tcp_ignore_invalid_rst: bool,
@@ -137,6 +143,7 @@ impl Conditions {
             } else {
                 Translation::None
             },
+            policies: if round % 4 == 3 { Policies::OnLowPorts } else { Policies::None },
             tcp_loose: !one_in(draw, 4),
             tcp_be_liberal: one_in(draw, 4),
             tcp_ignore_invalid_rst: one_in(draw, 4),
@@ -165,6 +172,9 @@ impl Conditions {
         }
         if self.translation == Translation::Both {
             parts.push("source and destination translated".to_string());
+        }
+        if self.policies == Policies::OnLowPorts {
+            parts.push("timeout policies on ports below 500".to_string());
         }
         for (name, value, stock) in [
             ("loose", u32::from(self.tcp_loose), 1),

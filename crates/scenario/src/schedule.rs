@@ -5,9 +5,9 @@ use std::collections::BinaryHeap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use plimsoll_draw::Draw;
 use crate::script::{Cursor, FlowProtocol, Packet, ScriptId, Turn};
 use crate::{Arrivals, Clients, Hosts, Scenario, Servers, Size, Traffic};
+use plimsoll_draw::Draw;
 
 /// The packets of a scenario: an iterator that makes them as they are asked for.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use plimsoll_draw::Draw;
 use crate::time::span;
+use plimsoll_draw::Draw;
 
 /// The packets of a flow, in order. All are of one protocol.
 #[derive(Clone, Debug, PartialEq)]

@@ -143,7 +143,8 @@ fn sides(difference: &Difference) -> (String, String) {
     match difference {
         Difference::Class { kernel, twin } => (format!("{kernel:?}"), format!("{twin:?}")),
         Difference::Entry { kernel, twin } => {
-            let entry = |entry: &Option<Box<Entry>>| entry.as_ref().map_or("no entry".to_string(), |entry| shown(entry));
+            let entry =
+                |entry: &Option<Box<Entry>>| entry.as_ref().map_or("no entry".to_string(), |entry| shown(entry));
             (entry(kernel), entry(twin))
         }
         Difference::Counter { counter, kernel, twin } => {

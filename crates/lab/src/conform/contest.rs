@@ -126,8 +126,7 @@ impl Contest {
         if self.rules.translation == Translation::None || sent.from == Side::Client {
             return true;
         }
-        let Packet::Flow { tuple, content } =
-            parse::packet(&sent.bytes, Checksums::Ignored, self.twin.capabilities())
+        let Packet::Flow { tuple, content } = parse::packet(&sent.bytes, Checksums::Ignored, self.twin.capabilities())
         else {
             return true;
         };

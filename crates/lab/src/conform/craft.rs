@@ -7,14 +7,37 @@ use plimsoll_model::Protocol;
 /// What lies behind the IP header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport<'a> {
-    Tcp { ports: [u16; 2], header: TcpHeader, options: &'a [u8], payload_bytes: usize },
-    Udp { ports: [u16; 2], payload_bytes: usize },
-    UdpLite { ports: [u16; 2], payload_bytes: usize },
+    Tcp {
+        ports: [u16; 2],
+        header: TcpHeader,
+        options: &'a [u8],
+        payload_bytes: usize,
+    },
+    Udp {
+        ports: [u16; 2],
+        payload_bytes: usize,
+    },
+    UdpLite {
+        ports: [u16; 2],
+        payload_bytes: usize,
+    },
     /// Type, code, the four bytes behind the checksum, and all that follows.
-    Icmp { kind: u8, code: u8, rest: [u8; 4], body: &'a [u8] },
-    Sctp { ports: [u16; 2], tag: u32, chunks: &'a [u8] },
+    Icmp {
+        kind: u8,
+        code: u8,
+        rest: [u8; 4],
+        body: &'a [u8],
+    },
+    Sctp {
+        ports: [u16; 2],
+        tag: u32,
+        chunks: &'a [u8],
+    },
     /// Bytes without a checksum.
-    Plain { protocol: Protocol, bytes: &'a [u8] },
+    Plain {
+        protocol: Protocol,
+        bytes: &'a [u8],
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,7 +227,8 @@ fn complement_of_sum(bytes: &[u8], more: u64) -> u16 {
 fn crc32c(bytes: &[u8]) -> u32 {
     const REVERSED_POLYNOMIAL: u32 = 0x82f6_3b78;
     let crc = bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ REVERSED_POLYNOMIAL } else { crc >> 1 })
+        (0..8)
+            .fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ REVERSED_POLYNOMIAL } else { crc >> 1 })
     });
     !crc
 }

@@ -221,8 +221,7 @@ impl Flow {
 
     fn bare_ack(&self, side: Side) -> Vec<u8> {
         let segment = TcpHeader { flags: flags::ACK, sequence: 0, acknowledgement: 0, window: 0 };
-        let transport =
-            Transport::Tcp { ports: self.ports(side), header: segment, options: &[], payload_bytes: 0 };
+        let transport = Transport::Tcp { ports: self.ports(side), header: segment, options: &[], payload_bytes: 0 };
         self.sent(side, &transport, Defect::None).bytes
     }
 
@@ -284,7 +283,9 @@ impl Flow {
                 (IpAddr::V4(_), Side::Client) => IpAddr::V4(Ipv4Addr::new(198, 18, 9, 9)),
                 (IpAddr::V4(_), Side::Server) => IpAddr::V4(Ipv4Addr::new(10, 99, 9, 9)),
                 (IpAddr::V6(_), Side::Client) => IpAddr::V6(Ipv6Addr::from_bits(0x2001_0db8_0002_u128 << 80 | 0xffff)),
-                (IpAddr::V6(_), Side::Server) => IpAddr::V6(Ipv6Addr::from_bits(0x2001_0db8_0001_u128 << 80 | 0xff_ffff)),
+                (IpAddr::V6(_), Side::Server) => {
+                    IpAddr::V6(Ipv6Addr::from_bits(0x2001_0db8_0001_u128 << 80 | 0xff_ffff))
+                }
             };
             sent.bytes = datagram(source, stranger, self.mark(), &transport, Defect::None);
         }

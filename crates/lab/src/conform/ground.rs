@@ -9,9 +9,9 @@ use plimsoll_ctnetlink::{Dump, Entry, Unknowns, cpu_statistics};
 use plimsoll_model::{Counter, CounterReading, Layer4, Protocol, TcpState, Timeout, Tuple};
 use plimsoll_twin::{NatRange, NewFlow, PolicyId, PortRange, Relation, Rules, Ruling, Settings, Verdict};
 
-use plimsoll_scenario::Side;
 use crate::tun::Tun;
 use crate::{Error, LabNamespace};
+use plimsoll_scenario::Side;
 
 /// After this a packet that has not come out was dropped.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -152,11 +152,9 @@ impl Ground {
         }
         let clients = Tun::create(&namespace, "clients")?;
         let servers = Tun::create(&namespace, "servers")?;
-        namespace.ip(
-            "link set clients up\nlink set servers up\n\
+        namespace.ip("link set clients up\nlink set servers up\n\
              route add default dev servers\nroute add 10.0.0.0/8 dev clients\n\
-             route add ::/0 dev servers\nroute add 2001:db8:1::/48 dev clients\n",
-        )?;
+             route add ::/0 dev servers\nroute add 2001:db8:1::/48 dev clients\n")?;
         for (timeout, secs) in settings.timeouts.iter_secs() {
             if let Some(sysctl) = timeout.sysctl() {
                 namespace.set_where_there(&format!("net/netfilter/{sysctl}"), secs)?;
@@ -239,9 +237,8 @@ fn mark_of(packet: &[u8]) -> Option<u16> {
 }
 
 fn rules(translation: Translation, policies: Policies) -> String {
-    let mut rules = String::from(
-        "table inet conform {\nchain marks { type filter hook forward priority 0; policy accept;\n",
-    );
+    let mut rules =
+        String::from("table inet conform {\nchain marks { type filter hook forward priority 0; policy accept;\n");
     for (_, mark, state) in Class::MARKED {
         for family in ["ip", "ip6"] {
             let protocol = if family == "ip" { "ipv4" } else { "ipv6" };
@@ -270,7 +267,9 @@ fn rules(translation: Translation, policies: Policies) -> String {
     rules += &match translation {
         Translation::None => String::new(),
         Translation::Both => {
-            format!("chain after {{ type nat hook postrouting priority 100; ip saddr 10.0.0.0/8 snat ip to {GATEWAY}\n}}\n")
+            format!(
+                "chain after {{ type nat hook postrouting priority 100; ip saddr 10.0.0.0/8 snat ip to {GATEWAY}\n}}\n"
+            )
         }
         Translation::TwoPorts => format!(
             "chain after {{ type nat hook postrouting priority 100; \

@@ -7,11 +7,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use plimsoll_scenario::Side;
-use plimsoll_twin::packet::flags::{ACK, FIN, PSH, RST, SYN};
 use plimsoll_twin::Capabilities;
 use plimsoll_twin::capabilities::{
     ClosingReset, FutileClose, IgnoredSynReset, InexactReset, PortReuse, Tracker, WindowExcess, WindowRestart,
 };
+use plimsoll_twin::packet::flags::{ACK, FIN, PSH, RST, SYN};
 
 use super::contest::Rulebook;
 use super::craft::{Defect, TcpHeader, Transport, datagram};

@@ -251,8 +251,7 @@ fn play(
             let at = plimsoll_host::monotonic_now().saturating_sub(begun);
             running.played.push(Played { at, from: sent.from, bytes: sent.bytes.clone() });
             let may_become_a_stream = running.flow.may_become_a_stream();
-            running.difference =
-                contest.send(&sent, &mut running.turns, may_become_a_stream).map_err(failed)?;
+            running.difference = contest.send(&sent, &mut running.turns, may_become_a_stream).map_err(failed)?;
         }
         agreement.comparisons += contest.live();
         counters_differ = false;

@@ -79,7 +79,8 @@ const ABORTED: &[(Side, u8)] =
     &[(C, INIT), (S, INIT_ACK), (C, COOKIE_ECHO), (S, COOKIE_ACK), (C, DATA), (S, ABORT), (C, INIT), (C, INIT)];
 const OTHER_PATH: &[(Side, u8)] =
     &[(C, HEARTBEAT), (S, HEARTBEAT_ACK), (C, DATA), (S, SACK), (C, HEARTBEAT), (S, HEARTBEAT_ACK), (S, SHUTDOWN)];
-const COLLISION: &[(Side, u8)] = &[(C, INIT), (S, INIT), (C, INIT_ACK), (S, INIT_ACK), (C, COOKIE_ECHO), (S, COOKIE_ACK)];
+const COLLISION: &[(Side, u8)] =
+    &[(C, INIT), (S, INIT), (C, INIT_ACK), (S, INIT_ACK), (C, COOKIE_ECHO), (S, COOKIE_ACK)];
 const OUT_OF_THE_BLUE: &[(Side, u8)] = &[(C, SHUTDOWN_ACK), (S, SHUTDOWN_COMPLETE), (C, DATA), (C, INIT)];
 
 impl SctpTale {

@@ -55,8 +55,21 @@ use Side::{Client as C, Server as S};
 const STORIES: [&[(Side, Move)]; 17] = [
     // Closed by the client, and opened again.
     &[
-        (C, Syn), (S, SynAck), (C, Ack), (C, Data), (S, Ack), (S, Data), (C, Ack), (C, Fin), (S, Ack), (S, Fin), (C, Ack),
-        (C, SynAnew), (S, SynAck), (C, Ack), (C, Data),
+        (C, Syn),
+        (S, SynAck),
+        (C, Ack),
+        (C, Data),
+        (S, Ack),
+        (S, Data),
+        (C, Ack),
+        (C, Fin),
+        (S, Ack),
+        (S, Fin),
+        (C, Ack),
+        (C, SynAnew),
+        (S, SynAck),
+        (C, Ack),
+        (C, Data),
     ],
     // Closed by the server, at once.
     &[(C, Syn), (S, SynAck), (C, Ack), (C, Data), (S, Data), (S, Fin), (C, Fin), (S, Ack), (C, SynAnew), (S, SynAck)],
@@ -78,14 +91,36 @@ const STORIES: [&[(Side, Move)]; 17] = [
     &[(C, Syn), (S, Syn), (C, SynAck), (S, SynAck), (C, Ack), (S, Ack), (C, Data), (S, Data)],
     &[(C, Syn), (S, Syn), (S, SynAck), (C, SynAck), (S, Ack), (C, Data)],
     // The client has forgotten a connection that stands.
-    &[(C, Syn), (S, SynAck), (C, Ack), (C, Data), (S, Data), (C, SynAnew), (S, Ack), (C, BareRst), (C, SynAnew), (S, SynAck), (C, Ack)],
+    &[
+        (C, Syn),
+        (S, SynAck),
+        (C, Ack),
+        (C, Data),
+        (S, Data),
+        (C, SynAnew),
+        (S, Ack),
+        (C, BareRst),
+        (C, SynAnew),
+        (S, SynAck),
+        (C, Ack),
+    ],
     &[(C, Syn), (S, SynAck), (C, Ack), (C, Data), (S, Data), (C, SynAnew), (S, SynAck), (C, Ack), (S, Data)],
     // …and one that is closing.
     &[(C, Syn), (S, SynAck), (C, Ack), (C, Fin), (S, Fin), (C, SynAnew), (S, Ack), (S, Ack), (C, Ack), (S, Rst)],
     // Keepalives, zero windows, data that nobody acknowledges.
     &[
-        (C, Syn), (S, SynAck), (C, Ack), (C, Data), (S, ZeroWindow), (C, Keepalive), (S, ZeroWindow), (S, Ack), (C, Data),
-        (C, Data), (C, Keepalive), (S, Ack),
+        (C, Syn),
+        (S, SynAck),
+        (C, Ack),
+        (C, Data),
+        (S, ZeroWindow),
+        (C, Keepalive),
+        (S, ZeroWindow),
+        (S, Ack),
+        (C, Data),
+        (C, Data),
+        (C, Keepalive),
+        (S, Ack),
     ],
 ];
 
@@ -103,11 +138,7 @@ impl TcpTale {
         Self { story, next: 0, ends }
     }
 
-    pub(crate) fn next(
-        &mut self,
-        draw: &mut Draw,
-        edges: impl Fn(Side) -> Option<Edges>,
-    ) -> (Side, TcpSegment) {
+    pub(crate) fn next(&mut self, draw: &mut Draw, edges: impl Fn(Side) -> Option<Edges>) -> (Side, TcpSegment) {
         let is_mischief = draw.below(100) < 30;
         match self.story.get(self.next).copied() {
             Some((from, step)) if !is_mischief => {

@@ -45,9 +45,8 @@ fn flow<'a>(datagram: &Datagram<'a>, checksums: Checksums, capabilities: &Capabi
         Protocol::UDPLITE if capabilities.udplite == Tracker::Present => {
             let covered = udplite(datagram);
             let taken_for_udp = Datagram { protocol: Protocol::UDP, ..*datagram };
-            let is_sound = |covered: &&[u8]| {
-                checksums == Checksums::Ignored || checksum::is_right(&taken_for_udp, covered)
-            };
+            let is_sound =
+                |covered: &&[u8]| checksums == Checksums::Ignored || checksum::is_right(&taken_for_udp, covered);
             covered.filter(is_sound).map(|_| Content::Plain)
         }
         Protocol::SCTP => sctp(datagram, checksums).map(Content::Sctp),

@@ -50,10 +50,14 @@ impl Twin {
     /// Takes a packet its whole way: tracking, what rules do to a flow that it opens, and the insertion of the flow's
     /// entry. What is due of gc is done before.
     pub fn pass(&mut self, now: Duration, place: Place, packet: &Packet<'_>, rules: &mut impl Rules) -> Verdict {
-        let new = match self.track(now, place, packet) {
-            Tracked::Done(verdict) => return verdict,
-            Tracked::New(new) => new,
-        };
+        match self.track(now, place, packet) {
+            Tracked::Done(verdict) => verdict,
+            Tracked::New(new) => self.complete(now, new, rules),
+        }
+    }
+
+    /// Takes a new flow's first packet the rest of its way: what rules do to it, and the insertion of its entry.
+    pub fn complete(&mut self, now: Duration, new: NewFlow, rules: &mut impl Rules) -> Verdict {
         let ruling = rules.rule(&new);
         if ruling.fate == Fate::Dropped {
             self.abandon(new);

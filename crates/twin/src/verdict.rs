@@ -65,3 +65,8 @@ pub enum DropReason {
     /// The ruleset dropped it.
     Ruleset,
 }
+
+impl DropReason {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::TableFull, Self::ChainTooLong, Self::Clash, Self::Ruleset];
+}

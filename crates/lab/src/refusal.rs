@@ -17,6 +17,9 @@ const MOST_ENTRIES_OF_OTHERS: u64 = 1_000;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
+    /// It has helpers listen in on a protocol that the lab does not speak.
+    #[error("its flows announce media as SIP does, and the lab does not speak SIP: simulate it")]
+    Sip,
     /// It takes too long.
     #[error("it lasts {secs} s, and a run takes {MOST_SECS} s at most")]
     TooLong {
@@ -76,6 +79,9 @@ pub struct Volume {
 
 /// Counts what a run will send, or refuses it for its size.
 pub fn volume(scenario: &Scenario, seed: u64, size: Size) -> Result<Volume, Refusal> {
+    if scenario.router.sip_port.is_some() || scenario.announces_media() {
+        return Err(Refusal::Sip);
+    }
     let secs = scenario.play.lasts.as_secs();
     if secs > MOST_SECS {
         return Err(Refusal::TooLong { secs });

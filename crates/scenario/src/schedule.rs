@@ -5,9 +5,9 @@ use std::collections::BinaryHeap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use plimsoll_draw::Draw;
 use crate::script::{Cursor, FlowProtocol, Packet, ScriptId, Turn};
 use crate::{Arrivals, Clients, Hosts, Scenario, Servers, Size, Traffic};
+use plimsoll_draw::Draw;
 
 /// The packets of a scenario: an iterator that makes them as they are asked for.
 #[derive(Debug)]
@@ -122,8 +122,9 @@ impl<'a> Schedule<'a> {
                 let (client, server) = from.endpoints();
                 (from.traffic.script, client, server)
             }
-            Opens::Related { script, client, server } => {
-                (script, SocketAddrV4::new(*client.ip(), from.next_port(*client.ip())), server)
+            Opens::Related { script, client, client_port, server } => {
+                let port = client_port.unwrap_or_else(|| from.next_port(client));
+                (script, SocketAddrV4::new(client, port), server)
             }
         };
         let draw = Draw::new(from.draw.next());
@@ -171,9 +172,13 @@ impl<'a> Schedule<'a> {
                 };
                 Some(Event { at, flow, packet, place })
             }
-            Turn::Open(_, script, port) => {
-                let server = SocketAddrV4::new(*flow.server.ip(), port);
-                self.begin(at, source, Opens::Related { script, client: flow.client, server });
+            Turn::Open(_, script, by) => {
+                let server = SocketAddrV4::new(*flow.server.ip(), by.server);
+                self.begin(
+                    at,
+                    source,
+                    Opens::Related { script, client: *flow.client.ip(), client_port: by.client, server },
+                );
                 None
             }
         }
@@ -184,7 +189,7 @@ impl<'a> Schedule<'a> {
 #[derive(Clone, Copy)]
 enum Opens {
     Anew,
-    Related { script: ScriptId, client: SocketAddrV4, server: SocketAddrV4 },
+    Related { script: ScriptId, client: Ipv4Addr, client_port: Option<u16>, server: SocketAddrV4 },
 }
 
 impl Iterator for Schedule<'_> {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use plimsoll_model::{Layer4, Protocol, Status, TcpState, Timeout, Tuple, Untrusted};
 use serde::Deserialize;
 
-use plimsoll_draw::Draw;
 use crate::time::secs;
 use crate::{Clients, Hosts, Servers, Size};
+use plimsoll_draw::Draw;
 
 /// Entries of flows that began before the scenario.
 #[derive(Clone, Debug, PartialEq)]

@@ -30,6 +30,10 @@ impl FalseKills {
         self.by_harm[harm as usize]
     }
 
+    pub(crate) const fn count(&mut self, harm: Harm) {
+        self.by_harm[harm as usize] += 1;
+    }
+
     /// All of them.
     pub fn total(&self) -> u64 {
         self.by_harm.iter().sum()

@@ -6,10 +6,15 @@
 mod choice;
 mod kills;
 mod outcome;
+mod played;
 mod reading;
+mod recorded;
+mod rules;
 mod run;
 mod setup;
+mod simulation;
 mod sweep;
+mod watch;
 mod workload;
 
 pub use choice::{Bounds, cheapest};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plimsoll_scenario::TooManyEntries;
 
-use crate::{Outcome, Setup, Workload};
+use crate::{Outcome, Setup, Workload, played, recorded};
 
 /// How far a simulation has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub fn run(
     setup: &Setup,
     observer: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Outcome, NotSimulated> {
-    let _ = (workload, setup, observer);
-    Err(NotSimulated::Proxy)
+    match workload {
+        Workload::Scenario { scenario, seed, size } => played::play(scenario, seed, size, setup, observer),
+        Workload::Recorded(mut datagrams) => Ok(recorded::play(&mut *datagrams, setup, observer)),
+    }
 }

@@ -109,6 +109,11 @@ impl Table {
         u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
     }
 
+    /// Every slot, whether or not it is taken.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
     pub(crate) fn entry(&self, slot: u32) -> &Entry {
         &self.entries[slot as usize]
     }

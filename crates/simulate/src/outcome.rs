@@ -84,7 +84,8 @@ impl Drops {
     }
 }
 
-/// How long the hash's chains were, in nodes; each entry has two. Looked at whenever the count had grown by a twentieth.
+/// How long the hash's chains were, in nodes; each entry has two. Looked at whenever the count had grown by an eighth, and
+/// at the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Chains {
     /// When.

@@ -21,7 +21,7 @@ pub struct Reading {
 
 /// The most readings that a series has, but for the one at its end: as many as a picture has columns. To count the living
 /// every entry is looked at, so each reading costs.
-const MOST: usize = 512;
+const MOST: usize = 256;
 /// The interval begins with this, and doubles when the series is full.
 const LEAST_INTERVAL: Duration = Duration::from_millis(125);
 

@@ -196,7 +196,8 @@ impl<'o> Simulation<'o> {
     fn read(&mut self, at: Duration) -> Reading {
         self.twin.advance(at);
         let occupancy = self.twin.occupancy(self.namespace).0;
-        if occupancy > self.chains.occupancy + self.chains.occupancy / 20 {
+        // All chains are walked: not for every entry more.
+        if occupancy > self.chains.occupancy + self.chains.occupancy / 8 {
             self.look_at_chains(at);
         }
         Reading {

@@ -20,6 +20,9 @@ use crate::{Progress, Setup};
 /// translation keep a UDP flow.
 const SILENCE: Duration = Duration::from_mins(5);
 
+/// How long a TCP stack lingers behind a connection that is over (`TCP_TIMEWAIT_LEN`): nothing is sent again after that.
+const LINGER: Duration = Duration::from_mins(1);
+
 /// So many flows are remembered before it is asked which of them can be forgotten.
 const FLOWS_AT_FIRST: usize = 1 << 16;
 
@@ -144,7 +147,8 @@ impl Player<'_> {
         self.flows.retain(|tuple, flow| {
             let is_open_connection =
                 tuple.protocol == Protocol::TCP && flow.progress == Talk::Established && !flow.watch.is_over();
-            let is_silent = now.saturating_sub(flow.last) > SILENCE;
+            let patience = if flow.watch.is_over() { LINGER } else { SILENCE };
+            let is_silent = now.saturating_sub(flow.last) > patience;
             is_open_connection || !is_silent || flow.watch.entry.is_some_and(|entry| twin.is_alive(now, entry))
         });
         self.look_at = FLOWS_AT_FIRST.max(2 * self.flows.len());

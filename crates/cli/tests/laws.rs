@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// Crates that do no I/O, read no clock and draw no unseeded number; those of them that are not written yet are named
 /// already.
-const PURE: [&str; 8] = ["model", "census", "churn", "diagnose", "scenario", "plan", "twin", "rules"];
+const PURE: [&str; 9] = ["model", "census", "churn", "diagnose", "scenario", "plan", "twin", "rules", "simulate"];
 
 /// The kernel boundary, and whatever reaches it.
 const BOUNDARY: [&str; 5] = ["ctnetlink", "host", "observe", "lab", "guest"];

@@ -1,16 +1,16 @@
 //! Playing a schedule: every packet of both sides, at its time.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddrV4;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use plimsoll_scenario::{Content, Event, Flow, Packet, Place, Schedule, Segment, Side};
+use plimsoll_scenario::{Content, Ends, Event, Flow, Packet, Place, Schedule, Segment, Sent, Side, passive_text};
 
 use crate::Error;
 use crate::tun::Tun;
-use crate::wire::{self, Headers, Layer4, MOST_BYTES, flags};
+use crate::wire::{self, Headers, Layer4, MOST_BYTES};
 
 /// What came of playing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,16 +44,6 @@ pub(crate) struct Player<'a> {
     played: Played,
 }
 
-/// The two ends of a flow.
-#[derive(Clone, Copy, Debug)]
-struct Ends {
-    /// What the server takes for the client, and for itself.
-    client: SocketAddrV4,
-    server: SocketAddrV4,
-    client_sends: u32,
-    server_sends: u32,
-}
-
 impl<'a> Player<'a> {
     pub(crate) fn new(clients: &'a Tun, servers: &'a Tun) -> Self {
         Self { clients, servers, flows: HashMap::new(), played: Played::default() }
@@ -84,8 +74,9 @@ impl<'a> Player<'a> {
         };
         let mut buffer = [0; MOST_BYTES];
         let mut payload = [0; MOST_BYTES];
-        let payload = payload_of(packet.content, *flow.server.ip(), &mut payload);
-        let bytes = wire::write(&mut buffer, &ends.headers(flow, *packet, payload), payload);
+        let sent = ends.send(flow, *packet);
+        let payload = payload_of(flow, packet.content, &sent, &mut payload);
+        let bytes = wire::write(&mut buffer, &headers(flow, *packet, &sent), payload);
         self.played.packets += 1;
         self.played.flows += u64::from(opens);
         match packet.from {
@@ -126,63 +117,25 @@ fn mark(flow: &Flow) -> u16 {
     (flow.number & 0xffff) as u16
 }
 
-impl Ends {
-    const fn new(flow: &Flow) -> Self {
-        Self { client: flow.client, server: flow.server, client_sends: flow.number, server_sends: !flow.number }
-    }
-
-    /// A packet's headers; what it takes of its sender's sequence numbers is taken.
-    fn headers(&mut self, flow: &Flow, packet: Packet, payload: &[u8]) -> Headers {
-        let (from, to) = match packet.from {
-            Side::Client => (flow.client, flow.server),
-            Side::Server => (self.server, self.client),
-        };
-        let layer4 = match (packet.content, packet.from) {
-            (Content::Tcp(segment), side) => self.tcp(side, segment, payload),
-            (Content::Udp(_), _) => Layer4::Udp,
-            (Content::Echo(_), Side::Client) => Layer4::EchoRequest,
-            (Content::Echo(_), Side::Server) => Layer4::EchoReply,
-        };
-        Headers { from, to, mark: mark(flow), layer4 }
-    }
-
-    fn tcp(&mut self, side: Side, segment: Segment, payload: &[u8]) -> Layer4 {
-        let (flags, of_its_own) = match segment {
-            Segment::Syn => (flags::SYN, 1),
-            Segment::SynAck => (flags::SYN | flags::ACK, 1),
-            Segment::Ack => (flags::ACK, 0),
-            Segment::Data(_) | Segment::Passive(_) => (flags::PSH | flags::ACK, 0),
-            Segment::Fin => (flags::FIN | flags::ACK, 1),
-            Segment::Reset => (flags::RST | flags::ACK, 0),
-        };
-        let (sends, other) = match side {
-            Side::Client => (&mut self.client_sends, self.server_sends),
-            Side::Server => (&mut self.server_sends, self.client_sends),
-        };
-        let sequence = *sends;
-        *sends = sequence.wrapping_add(of_its_own).wrapping_add(u32::try_from(payload.len()).unwrap_or(0));
-        Layer4::Tcp { flags, sequence, acknowledged: if flags & flags::ACK == 0 { 0 } else { other } }
-    }
+fn headers(flow: &Flow, packet: Packet, sent: &Sent) -> Headers {
+    let layer4 = match (sent.tcp, packet.content, packet.from) {
+        (Some(numbers), ..) => Layer4::Tcp(numbers),
+        (None, Content::Echo(_), Side::Client) => Layer4::EchoRequest,
+        (None, Content::Echo(_), Side::Server) => Layer4::EchoReply,
+        (None, ..) => Layer4::Udp,
+    };
+    Headers { from: sent.from, to: sent.to, mark: mark(flow), layer4 }
 }
 
 /// A packet's payload: text that ends a line, because the FTP helper looks at nothing that does not follow one.
-fn payload_of(content: Content, server: Ipv4Addr, buffer: &mut [u8; MOST_BYTES]) -> &[u8] {
-    let length = match content {
-        Content::Tcp(Segment::Passive(port)) => {
-            let [a, b, c, d] = server.octets();
-            let text = format!("227 Entering Passive Mode ({a},{b},{c},{d},{},{}).\r\n", port >> 8, port & 0xff);
-            buffer.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
-            text.len()
-        }
-        Content::Tcp(Segment::Data(length)) | Content::Udp(length) | Content::Echo(length) => {
-            let length = usize::from(length);
-            if let Some([.., end, of_line]) = buffer.get_mut(..length) {
-                (*end, *of_line) = (b'\r', b'\n');
-            }
-            length
-        }
-        Content::Tcp(_) => 0,
-    };
+fn payload_of<'b>(flow: &Flow, content: Content, sent: &Sent, buffer: &'b mut [u8; MOST_BYTES]) -> &'b [u8] {
+    let length = usize::from(sent.payload_bytes);
+    if let Content::Tcp(Segment::Passive(port)) = content {
+        let text = passive_text(*flow.server.ip(), port);
+        buffer.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
+    } else if let Some([.., end, of_line]) = buffer.get_mut(..length) {
+        (*end, *of_line) = (b'\r', b'\n');
+    }
     buffer.get(..length).unwrap_or_default()
 }
 

@@ -17,6 +17,9 @@ const MOST_ENTRIES_OF_OTHERS: u64 = 1_000;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
+    /// It has helpers listen in on a protocol that the lab does not speak.
+    #[error("its flows announce media as SIP does, and the lab does not speak SIP: simulate it")]
+    Sip,
     /// It takes too long.
     #[error("it lasts {secs} s, and a run takes {MOST_SECS} s at most")]
     TooLong {
@@ -76,6 +79,9 @@ pub struct Volume {
 
 /// Counts what a run will send, or refuses it for its size.
 pub fn volume(scenario: &Scenario, seed: u64, size: Size) -> Result<Volume, Refusal> {
+    if scenario.router.sip_port.is_some() || scenario.announces_media() {
+        return Err(Refusal::Sip);
+    }
     let secs = scenario.play.lasts.as_secs();
     if secs > MOST_SECS {
         return Err(Refusal::TooLong { secs });
@@ -118,4 +124,40 @@ pub fn refuse_on_a_busy_host() -> Result<(), Refusal> {
     }
     let fullest = others.iter().take(3).map(|(entries, name)| format!("{name}: {entries}"));
     Err(Refusal::HostIsBusy { entries, namespaces: fullest.collect::<Vec<_>>().join(", ") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALLS: &str = r#"
+name = "calls"
+title = "Calls"
+about = "Two announcements."
+[play]
+secs = 10
+[helper]
+sip_port = 5060
+[[traffic]]
+name = "calls"
+count = 1
+clients = { in = "10.1.0.1" }
+servers = { in = "192.0.2.1", ports = 5060 }
+script = "call"
+[scripts.call]
+packets = """
+> announce 2
+< announce 2
+"""
+[simulate]
+"#;
+
+    #[test]
+    fn what_the_lab_does_not_speak_is_refused() {
+        let refused = |text: &str| volume(&Scenario::parse("x", text).unwrap(), 1, Size::default());
+        assert_eq!(refused(CALLS), Err(Refusal::Sip));
+        assert_eq!(refused(&CALLS.replace("[helper]\nsip_port = 5060", "")), Err(Refusal::Sip));
+        let spoken = CALLS.replace("[helper]\nsip_port = 5060", "").replace("announce 2", "udp 2");
+        assert_eq!(refused(&spoken), Ok(Volume { flows: 1, packets: 2 }));
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use plimsoll_scenario::FlowProtocol;
+use plimsoll_scenario::{FlowProtocol, TcpNumbers, WINDOW};
 
 /// Room for any packet that is written here.
 pub(crate) const MOST_BYTES: usize = 1500;
@@ -12,15 +12,6 @@ const IPV4_HEADER: usize = 20;
 const TCP_HEADER: usize = 20;
 const UDP_HEADER: usize = 8;
 const ICMP_HEADER: usize = 8;
-
-/// TCP flags.
-pub(crate) mod flags {
-    pub(crate) const FIN: u8 = 0x01;
-    pub(crate) const SYN: u8 = 0x02;
-    pub(crate) const RST: u8 = 0x04;
-    pub(crate) const PSH: u8 = 0x08;
-    pub(crate) const ACK: u8 = 0x10;
-}
 
 /// What the headers say.
 #[derive(Clone, Copy, Debug)]
@@ -34,11 +25,7 @@ pub(crate) struct Headers {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Layer4 {
-    Tcp {
-        flags: u8,
-        sequence: u32,
-        acknowledged: u32,
-    },
+    Tcp(TcpNumbers),
     Udp,
     /// The identifier is the client's port.
     EchoRequest,
@@ -48,7 +35,7 @@ pub(crate) enum Layer4 {
 /// Writes a packet and returns it.
 pub(crate) fn write<'b>(buffer: &'b mut [u8; MOST_BYTES], headers: &Headers, payload: &[u8]) -> &'b [u8] {
     let (protocol, header) = match headers.layer4 {
-        Layer4::Tcp { .. } => (6, TCP_HEADER),
+        Layer4::Tcp(_) => (6, TCP_HEADER),
         Layer4::Udp => (17, UDP_HEADER),
         Layer4::EchoRequest | Layer4::EchoReply => (1, ICMP_HEADER),
     };
@@ -62,13 +49,14 @@ pub(crate) fn write<'b>(buffer: &'b mut [u8; MOST_BYTES], headers: &Headers, pay
     let layer4_length = as_u16(header + payload.len());
     let (source, destination) = (headers.from.port(), headers.to.port());
     let at = match headers.layer4 {
-        Layer4::Tcp { flags, sequence, acknowledged } => {
+        Layer4::Tcp(TcpNumbers { flags, sequence, acknowledgement }) => {
             put(head, 0, &source.to_be_bytes());
             put(head, 2, &destination.to_be_bytes());
             put(head, 4, &sequence.to_be_bytes());
-            put(head, 8, &acknowledged.to_be_bytes());
-            // Five words of header, and the largest window that needs no scaling.
-            put(head, 12, &[5 << 4, flags, 0xff, 0xff, 0, 0, 0, 0]);
+            put(head, 8, &acknowledgement.to_be_bytes());
+            // Five words of header.
+            let [high, low] = WINDOW.to_be_bytes();
+            put(head, 12, &[5 << 4, flags, high, low, 0, 0, 0, 0]);
             16
         }
         Layer4::Udp => {
@@ -196,7 +184,7 @@ mod tests {
     /// A receiver sums what came, the checksum included, and must get all ones.
     #[test]
     fn checksums_verify() {
-        let tcp = Layer4::Tcp { flags: flags::SYN, sequence: 7, acknowledged: 0 };
+        let tcp = Layer4::Tcp(TcpNumbers { flags: 0x02, sequence: 7, acknowledgement: 0 });
         for (layer4, payload) in [(tcp, &b""[..]), (tcp, b"odd"), (Layer4::Udp, b"plimsoll"), (Layer4::Udp, b"")] {
             let packet = packet(layer4, payload);
             assert_eq!(fold(sum(&packet[..20])), 0xffff, "{layer4:?}");

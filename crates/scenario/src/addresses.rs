@@ -37,6 +37,16 @@ impl Prefix {
         if self.bits < 31 { self.addresses() - 2 } else { self.addresses() }
     }
 
+    /// Its first address.
+    pub const fn first(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.network)
+    }
+
+    /// Whether an address is in it.
+    pub fn contains(self, address: Ipv4Addr) -> bool {
+        self.overlaps(Self { network: address.to_bits(), bits: 32 })
+    }
+
     /// Whether any address is in both.
     pub fn overlaps(self, other: Self) -> bool {
         let bits = self.bits.min(other.bits);

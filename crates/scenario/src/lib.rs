@@ -35,6 +35,7 @@
 
 mod addresses;
 mod arrivals;
+mod ends;
 mod error;
 mod proxy;
 mod router;
@@ -47,11 +48,12 @@ mod time;
 
 pub use addresses::{Clients, Hosts, Ports, Prefix, ROUTER, Servers};
 pub use arrivals::Arrivals;
+pub use ends::{Ends, Sent, TcpNumbers, WINDOW, passive_text};
 pub use error::Error;
 pub use proxy::{BackendConnections, Proxy};
 pub use router::{DestinationNat, Masquerade, PortProtocol, Router, ServiceAddress, SourceNat};
-pub use scenario::{Expect, ExpectedVerdict, Needs, Play, Scenario, Traffic};
+pub use scenario::{Expect, ExpectedVerdict, Needs, Play, Scenario, Simulate, Traffic};
 pub use schedule::{Event, Flow, Place, Schedule};
-pub use script::{Content, FlowProtocol, Packet, Script, ScriptId, Segment, Side};
+pub use script::{Content, FlowProtocol, MediaPorts, Packet, Script, ScriptId, Segment, Side};
 pub use size::Size;
 pub use standing::{Amount, Standing, StandingEntry, StandingKind, TooManyEntries};

@@ -18,6 +18,8 @@ pub struct Router {
     pub masquerade: Vec<Masquerade>,
     /// Port on which the FTP helper listens in.
     pub ftp_port: Option<u16>,
+    /// Port on which the SIP helper listens in. The lab does not speak SIP: only a simulator can play it.
+    pub sip_port: Option<u16>,
 }
 
 impl Router {

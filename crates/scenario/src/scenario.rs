@@ -35,8 +35,10 @@ pub struct Scenario {
     pub standing: Vec<Standing>,
     /// Flows that come.
     pub traffic: Vec<Traffic>,
-    /// What must be found.
-    pub expect: Expect,
+    /// What must be found; `None` where a check has nothing to find, because it is only simulated.
+    pub expect: Option<Expect>,
+    /// How it is simulated, if it is made for that.
+    pub simulate: Option<Simulate>,
     scripts: Vec<Script>,
 }
 
@@ -45,7 +47,7 @@ pub struct Scenario {
 pub struct Play {
     /// How long packets are sent, if nobody stops it before.
     pub lasts: Duration,
-    /// When to check; before the end.
+    /// When to check: before the end, where there is something that a check must find.
     pub check_at: Duration,
 }
 
@@ -70,6 +72,21 @@ pub struct Traffic {
     pub servers: Servers,
     /// What becomes of them.
     pub script: ScriptId,
+}
+
+/// How a scenario is simulated.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Simulate {
+    /// Settings that it is made for, by the sysctls' full names, in the order of the names. Whether there are such is for
+    /// whom to say who sets them.
+    #[serde(default, deserialize_with = "sysctls")]
+    pub sysctls: Vec<(Untrusted, u32)>,
+}
+
+fn sysctls<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<(Untrusted, u32)>, D::Error> {
+    let written = BTreeMap::<String, u32>::deserialize(deserializer)?;
+    Ok(written.into_iter().map(|(name, value)| (Untrusted::from(name.as_str()), value)).collect())
 }
 
 /// What a check must say of the namespace in which a scenario is played.
@@ -141,18 +158,26 @@ impl Scenario {
 
         if let Some(proxy) = &raw.proxy {
             let nothing_else = raw.traffic.is_empty() && raw.standing.is_empty() && raw.dnat.is_empty();
-            if !(nothing_else && raw.snat.is_empty() && raw.masquerade.is_empty() && raw.helper.ftp_port.is_none()) {
+            let no_helper = raw.helper.ftp_port.is_none() && raw.helper.sip_port.is_none();
+            if !(nothing_else && no_helper && raw.snat.is_empty() && raw.masquerade.is_empty()) {
                 let error = "a scenario with a `proxy` has no traffic, standing entries, NAT or helper of its own";
                 return Err(problem(proxy.span(), error.to_string()));
             }
         }
 
-        let Some(expect) = raw.expect else {
-            let error =
-                "`[expect]` is missing: write it with the ids of what a check must find, as `must = []` for nothing";
+        if raw.expect.is_none() && raw.simulate.is_none() {
+            let error = "`[expect]` is missing: write it with the ids of what a check must find, as `must = []` for \
+                         nothing; or `[simulate]`, if it is not made to be played and checked";
             return Err(Error::at(file, text, text.len(), error));
+        }
+        let play_at = raw.play.span();
+        let play = match (raw.play.into_inner(), &raw.expect) {
+            (RawPlay { lasts, check_at: Some(check_at) }, _) => Play { lasts, check_at },
+            (RawPlay { lasts, check_at: None }, None) => Play { lasts, check_at: lasts },
+            (RawPlay { check_at: None, .. }, Some(_)) => {
+                return Err(problem(play_at, "missing field `check_at_secs`".to_string()));
+            }
         };
-        let play = raw.play.into_inner();
         let mut traffic = Vec::new();
         for flows in raw.traffic {
             let span = flows.span();
@@ -175,11 +200,13 @@ impl Scenario {
                 source_nat: raw.snat,
                 masquerade: raw.masquerade,
                 ftp_port: raw.helper.ftp_port,
+                sip_port: raw.helper.sip_port,
             },
             proxy: raw.proxy.map(Spanned::into_inner),
             standing: raw.standing,
             traffic,
-            expect,
+            expect: raw.expect,
+            simulate: raw.simulate,
             scripts,
         };
         match scenario.sides_that_overlap() {
@@ -196,6 +223,11 @@ impl Scenario {
     /// One of its scripts.
     pub(crate) fn script(&self, id: ScriptId) -> Option<&Script> {
         self.scripts.get(id.0)
+    }
+
+    /// Whether any of its flows announces media ports, as SIP does.
+    pub fn announces_media(&self) -> bool {
+        self.scripts.iter().any(Script::announces_media)
     }
 
     /// The networks on the clients' side.
@@ -218,7 +250,7 @@ struct RawScenario {
     name: String,
     title: String,
     about: String,
-    play: Spanned<Play>,
+    play: Spanned<RawPlay>,
     #[serde(default)]
     needs: Needs,
     #[serde(default)]
@@ -237,12 +269,14 @@ struct RawScenario {
     #[serde(default)]
     scripts: BTreeMap<String, RawScript>,
     expect: Option<Expect>,
+    simulate: Option<Simulate>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawHelper {
     ftp_port: Option<u16>,
+    sip_port: Option<u16>,
 }
 
 #[derive(Deserialize)]
@@ -252,21 +286,26 @@ struct RawScript {
     packets: Spanned<String>,
 }
 
-impl<'de> Deserialize<'de> for Play {
+struct RawPlay {
+    lasts: Duration,
+    check_at: Option<Duration>,
+}
+
+impl<'de> Deserialize<'de> for RawPlay {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct RawPlay {
+        struct Written {
             #[serde(deserialize_with = "secs")]
             secs: Duration,
-            #[serde(deserialize_with = "secs")]
-            check_at_secs: Duration,
+            #[serde(default, deserialize_with = "optional_secs")]
+            check_at_secs: Option<Duration>,
         }
-        let raw = RawPlay::deserialize(deserializer)?;
-        if raw.check_at_secs >= raw.secs {
+        let written = Written::deserialize(deserializer)?;
+        if written.check_at_secs.is_some_and(|at| at >= written.secs) {
             return Err(serde::de::Error::custom("`check_at_secs` must come before the end, `secs`"));
         }
-        Ok(Self { lasts: raw.secs, check_at: raw.check_at_secs })
+        Ok(Self { lasts: written.secs, check_at: written.check_at_secs })
     }
 }
 

@@ -15,10 +15,10 @@ pub struct Schedule<'a> {
     scenario: &'a Scenario,
     sources: Vec<Source<'a>>,
     /// What happens next, by time; of things at one time, those that were planned first.
-    agenda: BinaryHeap<Reverse<(Duration, u64, Item)>>,
+    agenda: BinaryHeap<Reverse<(Nanos, u64, Item)>>,
     planned: u64,
     flows: Vec<Running>,
-    free: Vec<usize>,
+    free: Vec<u32>,
     begun: u32,
 }
 
@@ -61,18 +61,35 @@ pub enum Place {
     Last,
 }
 
+/// Time since the begin. Half as large as a [`Duration`]: the agenda is what a schedule spends its time with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Nanos(u64);
+
+impl From<Duration> for Nanos {
+    fn from(at: Duration) -> Self {
+        // Ten years are the most that a scenario speaks of, and 584 would fit.
+        Self(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<Nanos> for Duration {
+    fn from(at: Nanos) -> Self {
+        Self::from_nanos(at.0)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Item {
     /// The next flow of this source.
-    Arrival(usize),
+    Arrival(u32),
     /// The next turn of the flow in this slot.
-    Flow(usize),
+    Flow(u32),
 }
 
 #[derive(Debug)]
 struct Running {
     flow: Flow,
-    source: usize,
+    source: u32,
     script: ScriptId,
     cursor: Cursor,
     turn: Turn,
@@ -93,7 +110,7 @@ impl<'a> Schedule<'a> {
             free: Vec::new(),
             begun: 0,
         };
-        for source in 0..schedule.sources.len() {
+        for source in 0..u32::try_from(schedule.sources.len()).unwrap_or(u32::MAX) {
             schedule.plan_arrival(source);
         }
         schedule
@@ -106,24 +123,25 @@ impl<'a> Schedule<'a> {
 
     fn plan(&mut self, at: Duration, item: Item) {
         self.planned += 1;
-        self.agenda.push(Reverse((at, self.planned, item)));
+        self.agenda.push(Reverse((at.into(), self.planned, item)));
     }
 
-    fn plan_arrival(&mut self, source: usize) {
-        if let Some(at) = self.sources.get_mut(source).and_then(Source::next_arrival) {
+    fn plan_arrival(&mut self, source: u32) {
+        if let Some(at) = self.sources.get_mut(source as usize).and_then(Source::next_arrival) {
             self.plan(at, Item::Arrival(source));
         }
     }
 
-    fn begin(&mut self, at: Duration, source: usize, opens: Opens) {
-        let Some(from) = self.sources.get_mut(source) else { return };
+    fn begin(&mut self, at: Duration, source: u32, opens: Opens) {
+        let Some(from) = self.sources.get_mut(source as usize) else { return };
         let (script, client, server) = match opens {
             Opens::Anew => {
                 let (client, server) = from.endpoints();
                 (from.traffic.script, client, server)
             }
-            Opens::Related { script, client, server } => {
-                (script, SocketAddrV4::new(*client.ip(), from.next_port(*client.ip())), server)
+            Opens::Related { script, client, client_port, server } => {
+                let port = client_port.unwrap_or_else(|| from.next_port(client));
+                (script, SocketAddrV4::new(client, port), server)
             }
         };
         let draw = Draw::new(from.draw.next());
@@ -133,23 +151,23 @@ impl<'a> Schedule<'a> {
         let flow = Flow { number: self.begun, protocol: steps.protocol(), client, server };
         self.begun += 1;
         let running = Running { flow, source, script, cursor, turn, sent: false };
-        let slot = self.free.pop().unwrap_or(self.flows.len());
-        match self.flows.get_mut(slot) {
+        let slot = self.free.pop().unwrap_or(u32::try_from(self.flows.len()).unwrap_or(u32::MAX));
+        match self.flows.get_mut(slot as usize) {
             Some(place) => *place = running,
             None => self.flows.push(running),
         }
         self.plan_turn(at, slot, turn);
     }
 
-    fn plan_turn(&mut self, now: Duration, slot: usize, turn: Turn) {
+    fn plan_turn(&mut self, now: Duration, slot: u32, turn: Turn) {
         let after = match turn {
             Turn::Send(after, _) | Turn::Open(after, ..) => after,
         };
         self.plan(now + after, Item::Flow(slot));
     }
 
-    fn take_turn(&mut self, at: Duration, slot: usize) -> Option<Event> {
-        let running = self.flows.get_mut(slot)?;
+    fn take_turn(&mut self, at: Duration, slot: u32) -> Option<Event> {
+        let running = self.flows.get_mut(slot as usize)?;
         let (flow, source, turn) = (running.flow, running.source, running.turn);
         let was_sent = running.sent;
         let next = self.scenario.script(running.script).and_then(|script| running.cursor.advance(script));
@@ -171,9 +189,13 @@ impl<'a> Schedule<'a> {
                 };
                 Some(Event { at, flow, packet, place })
             }
-            Turn::Open(_, script, port) => {
-                let server = SocketAddrV4::new(*flow.server.ip(), port);
-                self.begin(at, source, Opens::Related { script, client: flow.client, server });
+            Turn::Open(_, script, by) => {
+                let server = SocketAddrV4::new(*flow.server.ip(), by.server);
+                self.begin(
+                    at,
+                    source,
+                    Opens::Related { script, client: *flow.client.ip(), client_port: by.client, server },
+                );
                 None
             }
         }
@@ -184,7 +206,7 @@ impl<'a> Schedule<'a> {
 #[derive(Clone, Copy)]
 enum Opens {
     Anew,
-    Related { script: ScriptId, client: SocketAddrV4, server: SocketAddrV4 },
+    Related { script: ScriptId, client: Ipv4Addr, client_port: Option<u16>, server: SocketAddrV4 },
 }
 
 impl Iterator for Schedule<'_> {
@@ -193,6 +215,7 @@ impl Iterator for Schedule<'_> {
     fn next(&mut self) -> Option<Event> {
         loop {
             let Reverse((at, _, item)) = self.agenda.pop()?;
+            let at = Duration::from(at);
             if at > self.scenario.play.lasts {
                 // Later ones come later still.
                 self.agenda.clear();

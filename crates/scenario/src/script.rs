@@ -51,8 +51,31 @@ pub enum Content {
     Tcp(Segment),
     /// UDP with so many bytes.
     Udp(u16),
+    /// UDP by which its sender announces the ports where it will have media, as SIP does.
+    Announce(MediaPorts),
     /// An ICMP echo request (from the client) or reply (from the server) with so many bytes.
     Echo(u16),
+}
+
+/// Ports for media: consecutive ones, RTP's and RTCP's in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaPorts {
+    /// The first: even, as RTP's is (RFC 3550).
+    pub first: u16,
+    /// How many.
+    pub count: u8,
+}
+
+impl MediaPorts {
+    /// Each of them.
+    pub fn iter(self) -> impl Iterator<Item = u16> {
+        (0..self.count).map(move |number| self.first + u16::from(number))
+    }
+
+    /// One of them, and round again.
+    fn nth(self, number: u8) -> u16 {
+        self.first + u16::from(number % self.count.max(1))
+    }
 }
 
 /// A TCP segment.
@@ -87,7 +110,7 @@ enum Step {
         to: usize,
         times: u32,
     },
-    /// A flow of another script begins, to the port that was announced last.
+    /// A flow of another script begins, to the port that was announced last; of several, to one after the other.
     Open(ScriptId),
 }
 
@@ -102,6 +125,9 @@ const FOREVER: u32 = u32::MAX;
 
 /// The most that anything else is repeated.
 const MOST_TIMES: u32 = 100_000;
+
+/// The most media ports that one packet announces: what the kernel's SIP helper expects of one kind for one call.
+const MOST_MEDIA_PORTS: u8 = 4;
 
 /// The most bytes that a packet carries: what fits an Ethernet frame with room to spare.
 const MOST_BYTES: u16 = 1400;
@@ -118,6 +144,11 @@ impl Script {
             Step::Open(script) => Some(*script),
             _ => None,
         })
+    }
+
+    /// Whether it announces media ports.
+    pub(crate) fn announces_media(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Send(Packet { content: Content::Announce(_), .. })))
     }
 
     /// Reads a script's lines. `find` knows the scripts by their names. An error has its line, from 0 on.
@@ -214,7 +245,7 @@ impl Content {
     pub const fn protocol(self) -> FlowProtocol {
         match self {
             Self::Tcp(_) => FlowProtocol::Tcp,
-            Self::Udp(_) => FlowProtocol::Udp,
+            Self::Udp(_) | Self::Announce(_) => FlowProtocol::Udp,
             Self::Echo(_) => FlowProtocol::Icmp,
         }
     }
@@ -234,11 +265,15 @@ fn content(from: Side, words: &[&str]) -> Result<Content, String> {
         (_, ["data", length]) => Content::Tcp(Segment::Data(bytes(length, 1)?)),
         (Side::Server, ["passive"]) => Content::Tcp(Segment::Passive(0)),
         (_, ["udp", length]) => Content::Udp(bytes(length, 0)?),
+        (_, ["announce", count]) => match count.parse() {
+            Ok(count) if (1..=MOST_MEDIA_PORTS).contains(&count) => Content::Announce(MediaPorts { first: 0, count }),
+            _ => return Err(format!("\"{count}\" is no number of ports: write one of 1 to {MOST_MEDIA_PORTS}")),
+        },
         (Side::Client, ["ping", length]) | (Side::Server, ["pong", length]) => Content::Echo(bytes(length, 0)?),
         _ => {
             return Err(format!(
-                "\"{}\" is no packet: write syn, syn-ack, ack, data BYTES, fin, rst, udp BYTES, `> ping BYTES`, \
-                 `< pong BYTES` or `< passive`",
+                "\"{}\" is no packet: write syn, syn-ack, ack, data BYTES, fin, rst, udp BYTES, announce PORTS, \
+                 `> ping BYTES`, `< pong BYTES` or `< passive`",
                 words.join(" ")
             ));
         }
@@ -253,6 +288,10 @@ pub(crate) struct Cursor {
     again: Option<u32>,
     last_from: Option<Side>,
     passive_port: u16,
+    /// What each side has announced, the client first.
+    media: [Option<MediaPorts>; 2],
+    /// Flows that were opened since.
+    opened: u8,
     draw: Draw,
 }
 
@@ -261,13 +300,22 @@ pub(crate) struct Cursor {
 pub(crate) enum Turn {
     /// A packet, after this time.
     Send(Duration, Packet),
-    /// Another flow, to this port of the server's, after this time.
-    Open(Duration, ScriptId, u16),
+    /// Another flow, by these ports, after this time.
+    Open(Duration, ScriptId, OpenedBy),
+}
+
+/// The ports of a flow that another opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OpenedBy {
+    /// The client's, if it has announced one.
+    pub(crate) client: Option<u16>,
+    /// The server's.
+    pub(crate) server: u16,
 }
 
 impl Cursor {
     pub(crate) const fn new(draw: Draw) -> Self {
-        Self { next: 0, again: None, last_from: None, passive_port: 0, draw }
+        Self { next: 0, again: None, last_from: None, passive_port: 0, media: [None; 2], opened: 0, draw }
     }
 
     /// Goes on to the next packet; `None` at the script's end.
@@ -290,20 +338,35 @@ impl Cursor {
                         self.next = to;
                     }
                 }
-                Step::Open(script) => return Some(Turn::Open(after, script, self.passive_port)),
+                Step::Open(script) => return Some(Turn::Open(after, script, self.open())),
                 Step::Send(mut packet) => {
                     if self.last_from.is_some_and(|last| last != packet.from) {
                         after += script.round_trip / 2;
                     }
                     self.last_from = Some(packet.from);
-                    if let Content::Tcp(Segment::Passive(port)) = &mut packet.content {
-                        // Ports that no service has, and that no client has by default.
-                        *port = 20_000 + u16::try_from(self.draw.below(10_000)).unwrap_or(0);
-                        self.passive_port = *port;
+                    // Ports that no service has, and that no client has by default.
+                    match &mut packet.content {
+                        Content::Tcp(Segment::Passive(port)) => {
+                            *port = 20_000 + u16::try_from(self.draw.below(10_000)).unwrap_or(0);
+                            self.passive_port = *port;
+                        }
+                        Content::Announce(ports) => {
+                            ports.first = 20_000 + 2 * u16::try_from(self.draw.below(5_000)).unwrap_or(0);
+                            self.media[packet.from as usize] = Some(*ports);
+                            self.opened = 0;
+                        }
+                        _ => {}
                     }
                     return Some(Turn::Send(after, packet));
                 }
             }
         }
+    }
+    /// The ports of the next flow that it opens.
+    fn open(&mut self) -> OpenedBy {
+        let number = self.opened;
+        self.opened = self.opened.wrapping_add(1);
+        let [client, server] = self.media.map(|ports| ports.map(|ports| ports.nth(number)));
+        OpenedBy { client, server: server.unwrap_or(self.passive_port) }
     }
 }

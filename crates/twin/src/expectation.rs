@@ -15,6 +15,9 @@ use crate::{EntryId, NamespaceId, Place, Twin};
 pub struct Helper {
     /// Its classes; a class is known by its place.
     pub classes: Vec<HelperClass>,
+    /// Seconds that each packet leaves the entries that it listens in on, whatever their tracker would; `None` where the
+    /// tracker decides.
+    pub refresh_secs: Option<u32>,
 }
 
 /// A class of expected flows (`struct nf_conntrack_expect_policy`).
@@ -29,18 +32,19 @@ pub struct HelperClass {
 impl Helper {
     /// FTP: one data connection at a time (`nf_conntrack_ftp.c`).
     pub fn ftp() -> Self {
-        Self { classes: vec![HelperClass { most_expected: 1, timeout_secs: 300 }] }
+        Self { classes: vec![HelperClass { most_expected: 1, timeout_secs: 300 }], refresh_secs: None }
     }
 
     /// TFTP (`nf_conntrack_tftp.c`).
     pub fn tftp() -> Self {
-        Self { classes: vec![HelperClass { most_expected: 1, timeout_secs: 300 }] }
+        Self { classes: vec![HelperClass { most_expected: 1, timeout_secs: 300 }], refresh_secs: None }
     }
 
-    /// SIP: signalling, audio, video, images, in this order (`nf_conntrack_sip.c`).
+    /// SIP: signalling, audio, video, images, in this order. Each packet keeps the signalling's entry for an hour
+    /// (`sip_timeout` in `nf_conntrack_sip.c`).
     pub fn sip() -> Self {
         let class = |most_expected| HelperClass { most_expected, timeout_secs: 180 };
-        Self { classes: vec![class(1), class(4), class(4), class(2)] }
+        Self { classes: vec![class(1), class(4), class(4), class(2)], refresh_secs: Some(3600) }
     }
 }
 
@@ -145,6 +149,19 @@ impl Twin {
         namespace.expected += 1;
         namespace.counters.count(Counter::ExpectCreate);
         Ok(())
+    }
+
+    /// Arms an entry anew as its helper would, if it has one that does.
+    pub(crate) fn refresh_by_helper(&mut self, slot: u32, now: Tick) {
+        let Some(helper) = self.table.entry(slot).helper else { return };
+        let Some(secs) = self.expectations.helpers[helper.0 as usize].refresh_secs else { return };
+        let span = self.host.capabilities.hz.jiffies(secs);
+        let entry = self.table.entry_mut(slot);
+        if entry.status.has(Status::FIXED_TIMEOUT) {
+            return;
+        }
+        // Until it is confirmed, its expiry is a span.
+        entry.expires = if entry.phase.is_in_table() { now.plus(span) } else { Tick::from_span(span) };
     }
 
     /// Makes a new entry the child of the flow that expected it.

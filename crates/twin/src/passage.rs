@@ -70,6 +70,7 @@ impl Twin {
             self.set_helper(&new, helper);
         }
         let now = self.tick(now);
+        self.refresh_by_helper(new.slot, now);
         self.translate(new.slot, now, &ruling);
         self.confirm_at(now, new)
     }
@@ -118,7 +119,8 @@ impl Twin {
                 Handled::Accepted if is_new => {
                     return Tracked::New(NewFlow { slot, relation, tuple: *tuple, place });
                 }
-                Handled::Accepted | Handled::Ends => {}
+                Handled::Accepted => self.refresh_by_helper(slot, now),
+                Handled::Ends => {}
             }
             let entry = EntryId { slot, generation: self.table.entry(slot).generation };
             if direction == Direction::Reply {

@@ -68,3 +68,11 @@ pub enum DropReason {
     /// The ruleset dropped it.
     Ruleset,
 }
+
+impl DropReason {
+    /// Every reason.
+    pub const ALL: [Self; 5] = [Self::TableFull, Self::ChainTooLong, Self::Clash, Self::Untranslatable, Self::Ruleset];
+}
+
+// Counts are kept by a reason's place among all.
+const _: () = assert!(DropReason::ALL.len() == DropReason::Ruleset as usize + 1);

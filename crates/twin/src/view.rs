@@ -77,6 +77,16 @@ impl Twin {
         self.slot(id).is_some_and(|slot| !self.table.entry(slot).expires.is_over(now))
     }
 
+    /// How many entries of a namespace have not expired. All are looked at.
+    pub fn live(&self, now: Duration, namespace: NamespaceId) -> u32 {
+        let now = self.tick(now);
+        let live =
+            self.table.entries().iter().filter(|entry| {
+                entry.phase.is_in_table() && entry.namespace == namespace && !entry.expires.is_over(now)
+            });
+        u32::try_from(live.count()).unwrap_or(u32::MAX)
+    }
+
     /// The entry that a packet with this tuple would find, and the way it would go. Nothing is removed.
     pub fn lookup(&self, now: Duration, place: Place, tuple: &Tuple) -> Option<(EntryId, Direction)> {
         let now = self.tick(now);

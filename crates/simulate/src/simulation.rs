@@ -1,0 +1,225 @@
+//! A twin to which packets come, and all that is noted of it.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use plimsoll_twin::packet::Packet;
+use plimsoll_twin::{DropReason, EntryId, Memory, NamespaceId, NewEntry, Rules, Settings, Twin, Verdict};
+
+use crate::outcome::{Chains, Completeness, Drops, Outcome, Peak};
+use crate::reading::{Reading, Series};
+use crate::watch::{Role, Tuples, Watch, harm};
+use crate::{FalseKills, Progress, Setup};
+use plimsoll_scenario::Side;
+
+/// Between two readings the observer is told after so many packets: some tens of milliseconds.
+const PACKETS_BETWEEN: u64 = 1 << 16;
+
+pub(crate) struct Simulation<'o> {
+    pub(crate) twin: Twin,
+    namespace: NamespaceId,
+    observer: &'o mut dyn FnMut(Progress) -> ControlFlow<()>,
+    lasts: Option<Duration>,
+    series: Series,
+    packets: u64,
+    invalid: u64,
+    drops: Drops,
+    peak: Peak,
+    saturated_at: Option<Duration>,
+    memory_peak: Memory,
+    chains: Chains,
+    /// From how many packets on they are looked at again.
+    chains_due: u64,
+    standing_not_made: u64,
+    pub(crate) flows: u64,
+    pub(crate) refused_flows: u64,
+    false_kills: FalseKills,
+}
+
+impl fmt::Debug for Simulation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulation").field("twin", &self.twin).finish_non_exhaustive()
+    }
+}
+
+impl<'o> Simulation<'o> {
+    pub(crate) fn new(
+        setup: &Setup,
+        settings: Settings,
+        lasts: Option<Duration>,
+        observer: &'o mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Self {
+        let mut twin = Twin::new(setup.host);
+        let namespace = twin.add_namespace(settings);
+        Self {
+            namespace,
+            observer,
+            lasts,
+            series: Series::new(lasts),
+            packets: 0,
+            invalid: 0,
+            drops: Drops::default(),
+            peak: Peak::default(),
+            saturated_at: None,
+            memory_peak: twin.memory(),
+            chains: Chains::default(),
+            chains_due: 0,
+            standing_not_made: 0,
+            flows: 0,
+            refused_flows: 0,
+            false_kills: FalseKills::default(),
+            twin,
+        }
+    }
+
+    /// Makes an entry that is there from the begin.
+    pub(crate) fn stand(&mut self, new: &NewEntry) {
+        match self.twin.insert(Duration::ZERO, self.namespace, new) {
+            Ok(_) => self.measure(Duration::ZERO),
+            Err(_) => self.standing_not_made += 1,
+        }
+    }
+
+    /// Lets time pass up to a packet's; says whether to go on.
+    pub(crate) fn until(&mut self, at: Duration) -> ControlFlow<()> {
+        while self.series.due() <= at {
+            let due = self.series.due();
+            let reading = self.read(due);
+            self.series.push(reading);
+            self.tell(due)?;
+        }
+        if self.packets % PACKETS_BETWEEN == PACKETS_BETWEEN - 1 {
+            self.tell(at)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// A packet comes.
+    pub(crate) fn pass(&mut self, at: Duration, packet: &Packet<'_>, rules: &mut impl Rules) -> Verdict {
+        self.packets += 1;
+        let verdict = self.twin.pass(at, self.namespace.into(), packet, rules);
+        match verdict {
+            Verdict::Invalid => self.invalid += 1,
+            Verdict::Dropped(reason) => {
+                self.drops.count(reason);
+                if reason == DropReason::TableFull && self.saturated_at.is_none() {
+                    self.saturated_at = Some(at);
+                }
+            }
+            Verdict::Passed { .. } | Verdict::Untracked => self.measure(at),
+        }
+        verdict
+    }
+
+    /// A packet comes that is not its flow's first: if the flow's entry is gone by then, and the packet would have needed
+    /// it, that is a false kill.
+    pub(crate) fn pass_watched(
+        &mut self,
+        at: Duration,
+        packet: &Packet<'_>,
+        from: Side,
+        watch: &mut Watch,
+        tuples: impl FnOnce() -> Tuples,
+        rules: &mut impl Rules,
+    ) -> Verdict {
+        // What gc does before the packet is done before it is asked.
+        self.twin.advance(at);
+        let is_killed = watch.entry.is_some_and(|entry| !self.twin.is_alive(at, entry));
+        let role = watch.role(packet);
+        if is_killed {
+            watch.entry = None;
+        }
+        let verdict = self.pass(at, packet, rules);
+        if is_killed && role == Role::Carries {
+            let now = match verdict {
+                Verdict::Passed { entry, .. } => self.tuples(at, entry),
+                _ => None,
+            };
+            self.false_kills.count(harm(&tuples(), now.as_ref(), from));
+            self.false_kills.flows_hit += u64::from(!watch.was_hit);
+            watch.was_hit = true;
+        }
+        watch.note(packet, from, &verdict);
+        verdict
+    }
+
+    /// Both tuples of an entry.
+    pub(crate) fn tuples(&self, at: Duration, entry: EntryId) -> Option<Tuples> {
+        self.twin.entry(at, entry).map(|entry| Tuples { original: entry.original, reply: entry.reply })
+    }
+
+    /// What came of it up to this time.
+    pub(crate) fn finish(mut self, at: Duration, completeness: Completeness) -> Outcome {
+        let last = self.read(at);
+        if self.chains.occupancy < last.occupancy {
+            self.look_at_chains(at);
+        }
+        Outcome {
+            completeness,
+            lasted: at,
+            capacity: self.twin.host_settings().capacity,
+            series: self.series.finish(last),
+            peak: self.peak,
+            saturated_at: self.saturated_at,
+            packets: self.packets,
+            flows: self.flows,
+            refused_flows: self.refused_flows,
+            standing_not_made: self.standing_not_made,
+            invalid: self.invalid,
+            drops: self.drops,
+            removals: *self.twin.removals(self.namespace),
+            counters: *self.twin.counters(self.namespace),
+            memory_peak: self.memory_peak,
+            chains: self.chains,
+            false_kills: self.false_kills,
+        }
+    }
+
+    fn tell(&mut self, at: Duration) -> ControlFlow<()> {
+        let occupancy = self.twin.occupancy(self.namespace).0;
+        (self.observer)(Progress { at, lasts: self.lasts, packets: self.packets, occupancy })
+    }
+
+    fn measure(&mut self, at: Duration) {
+        let occupancy = self.twin.occupancy(self.namespace).0;
+        if occupancy > self.peak.occupancy {
+            self.peak = Peak { at, occupancy };
+            let limit = self.twin.host_settings().capacity.limit();
+            if self.saturated_at.is_none() && limit.is_some_and(|limit| occupancy >= limit) {
+                self.saturated_at = Some(at);
+            }
+        }
+        let memory = self.twin.memory();
+        if memory.total_bytes() > self.memory_peak.total_bytes() {
+            self.memory_peak = memory;
+        }
+    }
+
+    fn read(&mut self, at: Duration) -> Reading {
+        self.twin.advance(at);
+        let occupancy = self.twin.occupancy(self.namespace).0;
+        // All chains are walked: often enough to be near the highest count, and not so often that it takes long.
+        let has_grown_much = occupancy > self.chains.occupancy + self.chains.occupancy / 2;
+        if has_grown_much || (occupancy > self.chains.occupancy && self.packets >= self.chains_due) {
+            self.look_at_chains(at);
+        }
+        Reading {
+            at,
+            occupancy,
+            live: self.twin.live(at, self.namespace),
+            packets: self.packets,
+            dropped: self.drops.total(),
+            false_kills: self.false_kills.total(),
+        }
+    }
+
+    fn look_at_chains(&mut self, at: Duration) {
+        let lengths = self.twin.chain_lengths();
+        let occupancy = self.twin.occupancy(self.namespace).0;
+        // Passing a packet takes many times as long as passing a node.
+        let nodes = u64::from(self.twin.host_settings().buckets.0) + 2 * u64::from(occupancy);
+        self.chains_due = self.packets + nodes;
+        self.chains = Chains { at, occupancy, longest: lengths.longest(), mean_lookup: lengths.mean_lookup() };
+    }
+}

@@ -1,0 +1,54 @@
+//! What is simulated.
+
+use std::fmt;
+use std::time::Duration;
+
+use plimsoll_scenario::{Scenario, Size};
+
+/// Where packets come from.
+pub enum Workload<'a> {
+    /// A scenario, played as the lab plays it: the same packets at the same times.
+    Scenario {
+        /// Which.
+        scenario: &'a Scenario,
+        /// What its flows are drawn from.
+        seed: u64,
+        /// How large.
+        size: Size,
+    },
+    /// What somebody recorded.
+    Recorded(Box<dyn Datagrams + 'a>),
+}
+
+impl fmt::Debug for Workload<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scenario { scenario, seed, size } => {
+                write!(f, "Scenario {{ {}, seed {seed}, size {size} }}", scenario.name)
+            }
+            Self::Recorded(_) => f.write_str("Recorded"),
+        }
+    }
+}
+
+/// A packet that somebody recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram<'a> {
+    /// When, by any clock. One that seems to come before its predecessor is taken to come with it.
+    pub at: Duration,
+    /// An IPv4 or IPv6 packet, whole as it was behind defragmentation.
+    pub bytes: &'a [u8],
+}
+
+/// Recorded packets, in the order in which they came.
+pub trait Datagrams {
+    /// The next one; `None` at the end. Whoever reads from where reading can fail keeps the failure, and ends.
+    fn next_datagram(&mut self) -> Option<Datagram<'_>>;
+}
+
+/// Packets that are held in memory, with their times.
+impl Datagrams for std::slice::Iter<'_, (Duration, Vec<u8>)> {
+    fn next_datagram(&mut self) -> Option<Datagram<'_>> {
+        self.next().map(|(at, bytes)| Datagram { at: *at, bytes })
+    }
+}

@@ -58,7 +58,7 @@ fn twin(buckets: u32, capacity: u32, udp_secs: u32, seed: u64) -> (Twin, Namespa
     let mut twin = Twin::new(HostSettings {
         buckets: Buckets(buckets),
         capacity: Capacity(capacity),
-        first_collection: Duration::from_secs(60),
+        first_collection: Duration::from_mins(1),
         ..HostSettings::stock(Capabilities::LINUX_6_1, seed)
     });
     let timeouts = [(Timeout::Udp, udp_secs)].into_iter().collect();
@@ -208,7 +208,7 @@ fn gc_relieves_a_full_table_by_as_much_and_what_has_expired_is_counted_as_long()
     twin.advance(Duration::from_secs(61));
     let after = twin.occupancy(namespace).0;
     println!("twin: {refused} refused, {before} entries, then {after}: {:?}", twin.removals(namespace));
-    assert_eq!(number(&transcript, "full"), 1000.0);
+    assert!((number(&transcript, "full") - 1000.0).abs() < 0.5);
     // Some of the hundred that may be killed lie near by chance.
     let of_kernel = number(&transcript, "refused");
     assert!((of_kernel - f64::from(refused)).abs() <= 3.0 && of_kernel >= 25.0, "{of_kernel} and {refused}");

@@ -213,17 +213,17 @@ fn one_slice_of_a_large_tables_closing_entries_goes() {
 
 #[test]
 fn gc_walks_after_as_long_as_entries_have_left() {
-    let walks_within = |timeout_secs: u32, within: u64| {
+    let walks_within = |timeout_secs: u32, within: usize| {
         let (mut twin, namespace) = host(4096, 100_000);
         let timeouts = [(Timeout::Udp, timeout_secs)].into_iter().collect();
         twin.set_settings(namespace, Settings { timeouts, ..Settings::default() });
         // Entries that come all the time, so that each walk sees some.
-        for second in 0..300 {
-            flood(&mut twin, secs(second), namespace, (second as u32 * 100)..(second as u32 * 100 + 100));
+        for second in 0..300_u32 {
+            flood(&mut twin, secs(second.into()), namespace, second * 100..second * 100 + 100);
         }
         let expired = twin.entries(secs(300), namespace).count();
         let counted = twin.occupancy(namespace).0 as usize;
-        assert!(counted - expired <= within as usize * 100, "{timeout_secs}: {counted}, {expired} alive");
+        assert!(counted - expired <= within * 100, "{timeout_secs}: {counted}, {expired} alive");
     };
     // Entries with 10 s have 5 left on the average, though the first hundred count for a minute each.
     walks_within(10, 8);

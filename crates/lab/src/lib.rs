@@ -11,6 +11,7 @@ mod player;
 mod proxy;
 mod refusal;
 mod router;
+mod seen;
 mod stage;
 mod stop;
 mod tun;

@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use plimsoll_scenario::{Content, Ends, Event, Flow, Packet, Place, Schedule, Segment, Sent, Side, passive_text};
+use plimsoll_scenario::{
+    Content, Ends, Event, Flow, Packet, Place, Schedule, Segment, Sent, Side, TcpNumbers, WINDOW, passive_text,
+};
 
 use crate::Error;
+use crate::seen;
 use crate::tun::Tun;
-use crate::wire::{self, Headers, Layer4, MOST_BYTES};
+use crate::wire::{Defect, MOST_BYTES, TcpHeader, Transport, datagram};
 
 /// What came of playing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,16 +75,15 @@ impl<'a> Player<'a> {
             // It was refused.
             None => return Ok(()),
         };
-        let mut buffer = [0; MOST_BYTES];
         let mut payload = [0; MOST_BYTES];
         let sent = ends.send(flow, *packet);
         let payload = payload_of(flow, packet.content, &sent, &mut payload);
-        let bytes = wire::write(&mut buffer, &headers(flow, *packet, &sent), payload);
+        let bytes = bytes_of(flow, *packet, &sent, payload);
         self.played.packets += 1;
         self.played.flows += u64::from(opens);
         match packet.from {
             Side::Client => {
-                self.clients.send(bytes)?;
+                self.clients.send(&bytes)?;
                 let came = self.came_out(flow, opens)?;
                 if let Some((client, server)) = came {
                     (ends.client, ends.server) = (client, server);
@@ -90,7 +92,7 @@ impl<'a> Player<'a> {
                     return Ok(());
                 }
             }
-            Side::Server => self.servers.send(bytes)?,
+            Side::Server => self.servers.send(&bytes)?,
         }
         match place {
             Place::Only | Place::Last => self.flows.remove(&flow.number),
@@ -104,7 +106,7 @@ impl<'a> Player<'a> {
     fn came_out(&self, flow: &Flow, opens: bool) -> std::io::Result<Option<(SocketAddrV4, SocketAddrV4)>> {
         let mut buffer = [0; MOST_BYTES];
         while let Some(packet) = self.servers.receive(&mut buffer)? {
-            let seen = wire::read(packet).filter(|seen| seen.mark == mark(flow) && seen.protocol == flow.protocol);
+            let seen = seen::read(packet).filter(|seen| seen.mark == mark(flow) && seen.protocol == flow.protocol);
             if let Some(seen) = seen {
                 return Ok(opens.then_some((seen.from, seen.to)));
             }
@@ -117,14 +119,24 @@ fn mark(flow: &Flow) -> u16 {
     (flow.number & 0xffff) as u16
 }
 
-fn headers(flow: &Flow, packet: Packet, sent: &Sent) -> Headers {
-    let layer4 = match (sent.tcp, packet.content, packet.from) {
-        (Some(numbers), ..) => Layer4::Tcp(numbers),
-        (None, Content::Echo(_), Side::Client) => Layer4::EchoRequest,
-        (None, Content::Echo(_), Side::Server) => Layer4::EchoReply,
-        (None, ..) => Layer4::Udp,
+/// A packet as the lab sends it. Its mark is half of its flow's number, by which it is known again behind a translation.
+fn bytes_of(flow: &Flow, packet: Packet, sent: &Sent, payload: &[u8]) -> Vec<u8> {
+    let ports = [sent.from.port(), sent.to.port()];
+    let echo = |kind, id: u16| {
+        let [high, low] = id.to_be_bytes();
+        Transport::Icmp { kind, code: 0, rest: [high, low, 0, 1], body: payload }
     };
-    Headers { from: sent.from, to: sent.to, mark: mark(flow), layer4 }
+    let transport = match (sent.tcp, packet.content, packet.from) {
+        (Some(TcpNumbers { flags, sequence, acknowledgement }), ..) => {
+            let header = TcpHeader { flags, sequence, acknowledgement, window: WINDOW };
+            Transport::Tcp { ports, header, options: &[], payload }
+        }
+        // The identifier is the client's port.
+        (None, Content::Echo(_), Side::Client) => echo(8, sent.from.port()),
+        (None, Content::Echo(_), Side::Server) => echo(0, sent.to.port()),
+        (None, ..) => Transport::Udp { ports, payload },
+    };
+    datagram((*sent.from.ip()).into(), (*sent.to.ip()).into(), mark(flow), &transport, Defect::None)
 }
 
 /// A packet's payload: text that ends a line, because the FTP helper looks at nothing that does not follow one.

@@ -1,140 +1,207 @@
-//! Packets as bytes: IPv4 with TCP, UDP or ICMP, their checksums right, because the kernel verifies them before it tracks
-//! (`nf_conntrack_checksum`).
+//! Packets as bytes: IPv4 and IPv6, their checksums right, because the kernel verifies them before it tracks
+//! (`nf_conntrack_checksum`); or wrong, where that is what is to be shown.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::IpAddr;
 
-use plimsoll_scenario::{FlowProtocol, TcpNumbers, WINDOW};
+use plimsoll_model::Protocol;
+use plimsoll_twin::parse::checksum;
 
-/// Room for any packet that is written here.
+/// What lies behind the IP header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport<'a> {
+    Tcp {
+        ports: [u16; 2],
+        header: TcpHeader,
+        options: &'a [u8],
+        payload: &'a [u8],
+    },
+    Udp {
+        ports: [u16; 2],
+        payload: &'a [u8],
+    },
+    UdpLite {
+        ports: [u16; 2],
+        payload: &'a [u8],
+    },
+    /// Type, code, the four bytes behind the checksum, and all that follows.
+    Icmp {
+        kind: u8,
+        code: u8,
+        rest: [u8; 4],
+        body: &'a [u8],
+    },
+    Sctp {
+        ports: [u16; 2],
+        tag: u32,
+        chunks: &'a [u8],
+    },
+    /// Bytes without a checksum.
+    Plain {
+        protocol: Protocol,
+        bytes: &'a [u8],
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TcpHeader {
+    pub(crate) flags: u8,
+    pub(crate) sequence: u32,
+    pub(crate) acknowledgement: u32,
+    pub(crate) window: u16,
+}
+
+/// What is wrong with a datagram.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Defect {
+    #[default]
+    None,
+    /// A checksum that does not fit.
+    Checksum,
+    /// A TCP header that says it is longer than the segment.
+    HeaderLength,
+    /// UDP-Lite with a checksum as UDP has it, which is the only one that the kernel takes for right.
+    UdpChecksum,
+}
+
+/// Bytes that a packet may have: what fits an Ethernet frame.
 pub(crate) const MOST_BYTES: usize = 1500;
 
-const IPV4_HEADER: usize = 20;
-const TCP_HEADER: usize = 20;
-const UDP_HEADER: usize = 8;
-const ICMP_HEADER: usize = 8;
-
-/// What the headers say.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Headers {
-    pub(crate) from: SocketAddrV4,
-    pub(crate) to: SocketAddrV4,
-    /// The packet's identification: half of its flow's number, by which it is known again behind a translation.
-    pub(crate) mark: u16,
-    pub(crate) layer4: Layer4,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Layer4 {
-    Tcp(TcpNumbers),
-    Udp,
-    /// The identifier is the client's port.
-    EchoRequest,
-    EchoReply,
-}
-
-/// Writes a packet and returns it.
-pub(crate) fn write<'b>(buffer: &'b mut [u8; MOST_BYTES], headers: &Headers, payload: &[u8]) -> &'b [u8] {
-    let (protocol, header) = match headers.layer4 {
-        Layer4::Tcp(_) => (6, TCP_HEADER),
-        Layer4::Udp => (17, UDP_HEADER),
-        Layer4::EchoRequest | Layer4::EchoReply => (1, ICMP_HEADER),
-    };
-    let payload = payload.get(..payload.len().min(MOST_BYTES - IPV4_HEADER - header)).unwrap_or_default();
-    let length = IPV4_HEADER + header + payload.len();
-    let (ip, rest) = buffer.split_at_mut(IPV4_HEADER);
-    write_ip(ip, headers, protocol, length);
-    let (body, _) = rest.split_at_mut(header + payload.len());
-    let (head, tail) = body.split_at_mut(header);
-    tail.copy_from_slice(payload);
-    let layer4_length = as_u16(header + payload.len());
-    let (source, destination) = (headers.from.port(), headers.to.port());
-    let at = match headers.layer4 {
-        Layer4::Tcp(TcpNumbers { flags, sequence, acknowledgement }) => {
-            put(head, 0, &source.to_be_bytes());
-            put(head, 2, &destination.to_be_bytes());
-            put(head, 4, &sequence.to_be_bytes());
-            put(head, 8, &acknowledgement.to_be_bytes());
-            // Five words of header.
-            let [high, low] = WINDOW.to_be_bytes();
-            put(head, 12, &[5 << 4, flags, high, low, 0, 0, 0, 0]);
-            16
-        }
-        Layer4::Udp => {
-            put(head, 0, &source.to_be_bytes());
-            put(head, 2, &destination.to_be_bytes());
-            put(head, 4, &layer4_length.to_be_bytes());
-            put(head, 6, &[0, 0]);
-            6
-        }
-        Layer4::EchoRequest | Layer4::EchoReply => {
-            let (kind, id) = match headers.layer4 {
-                Layer4::EchoRequest => (8, source),
-                _ => (0, destination),
-            };
-            put(head, 0, &[kind, 0, 0, 0]);
-            put(head, 4, &id.to_be_bytes());
-            put(head, 6, &[0, 1]);
-            2
-        }
-    };
-    // ICMP's checksum covers no addresses (RFC 792); that of TCP and UDP does (RFC 9293, RFC 768).
-    let pseudo = match headers.layer4 {
-        Layer4::EchoRequest | Layer4::EchoReply => 0,
-        _ => {
-            sum(&headers.from.ip().octets())
-                + sum(&headers.to.ip().octets())
-                + u64::from(protocol)
-                + u64::from(layer4_length)
-        }
-    };
-    let checksum = match !fold(pseudo + sum(body)) {
-        // To UDP zero means that there is none.
-        0 => 0xffff,
-        checksum => checksum,
-    };
-    put(body, at, &checksum.to_be_bytes());
-    buffer.get(..length).unwrap_or_default()
-}
-
-fn write_ip(ip: &mut [u8], headers: &Headers, protocol: u8, length: usize) {
-    put(ip, 0, &[0x45, 0]);
-    put(ip, 2, &as_u16(length).to_be_bytes());
-    put(ip, 4, &headers.mark.to_be_bytes());
-    // No fragments, 64 hops.
-    put(ip, 6, &[0x40, 0, 64, protocol, 0, 0]);
-    put(ip, 12, &headers.from.ip().octets());
-    put(ip, 16, &headers.to.ip().octets());
-    let checksum = !fold(sum(ip));
-    put(ip, 10, &checksum.to_be_bytes());
-}
-
-/// What a packet that came out says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
-    pub(crate) from: SocketAddrV4,
-    pub(crate) to: SocketAddrV4,
-    pub(crate) mark: u16,
-    pub(crate) protocol: FlowProtocol,
-}
-
-/// Reads what [`write`] has written, after a router has translated it; `None` for anything else.
-pub(crate) fn read(packet: &[u8]) -> Option<Seen> {
-    if *packet.first()? != 0x45 {
-        return None;
+/// Makes a datagram. `mark` is its IPv4 identification or IPv6 flow label.
+pub(crate) fn datagram(from: IpAddr, to: IpAddr, mark: u16, transport: &Transport<'_>, defect: Defect) -> Vec<u8> {
+    let (protocol, mut body) = body(transport);
+    if defect == Defect::HeaderLength
+        && let Some(offset) = body.get_mut(12)
+    {
+        *offset = 0xf0;
     }
-    let word = |at: usize| Some(u16::from_be_bytes([*packet.get(at)?, *packet.get(at + 1)?]));
-    let address = |at: usize| Some(Ipv4Addr::from_octets(packet.get(at..at + 4)?.try_into().ok()?));
-    let (protocol, ports) = match packet.get(9)? {
-        6 => (FlowProtocol::Tcp, (word(IPV4_HEADER)?, word(IPV4_HEADER + 2)?)),
-        17 => (FlowProtocol::Udp, (word(IPV4_HEADER)?, word(IPV4_HEADER + 2)?)),
-        1 => (FlowProtocol::Icmp, (word(IPV4_HEADER + 4)?, 0)),
-        _ => return None,
+    let mut bytes = header(from, to, mark, protocol, body.len());
+    let sealed_as = if defect == Defect::UdpChecksum { Protocol::UDP } else { protocol };
+    seal(from, to, sealed_as, &mut body);
+    if defect == Defect::Checksum
+        && let Some(at) = checksum_at(protocol).and_then(|at| body.get_mut(at))
+    {
+        *at ^= 0x55;
+    }
+    bytes.extend_from_slice(&body);
+    bytes
+}
+
+fn body(transport: &Transport<'_>) -> (Protocol, Vec<u8>) {
+    let mut bytes = Vec::with_capacity(128);
+    let [source, destination] = match transport {
+        Transport::Tcp { ports, .. }
+        | Transport::Udp { ports, .. }
+        | Transport::UdpLite { ports, .. }
+        | Transport::Sctp { ports, .. } => *ports,
+        _ => [0; 2],
     };
-    Some(Seen {
-        from: SocketAddrV4::new(address(12)?, ports.0),
-        to: SocketAddrV4::new(address(16)?, ports.1),
-        mark: word(4)?,
-        protocol,
+    let protocol = match transport {
+        Transport::Tcp { header, options, payload, .. } => {
+            bytes.extend_from_slice(&source.to_be_bytes());
+            bytes.extend_from_slice(&destination.to_be_bytes());
+            bytes.extend_from_slice(&header.sequence.to_be_bytes());
+            bytes.extend_from_slice(&header.acknowledgement.to_be_bytes());
+            let words = 5 + options.len().div_ceil(4);
+            bytes.extend_from_slice(&[u8::try_from(words).unwrap_or(15) << 4, header.flags]);
+            bytes.extend_from_slice(&header.window.to_be_bytes());
+            bytes.extend_from_slice(&[0; 4]);
+            bytes.extend_from_slice(options);
+            bytes.resize(words * 4, 0);
+            bytes.extend_from_slice(payload);
+            Protocol::TCP
+        }
+        Transport::Udp { payload, .. } | Transport::UdpLite { payload, .. } => {
+            bytes.extend_from_slice(&source.to_be_bytes());
+            bytes.extend_from_slice(&destination.to_be_bytes());
+            bytes.extend_from_slice(&u16::try_from(8 + payload.len()).unwrap_or(u16::MAX).to_be_bytes());
+            bytes.extend_from_slice(&[0; 2]);
+            bytes.extend_from_slice(payload);
+            if matches!(transport, Transport::Udp { .. }) { Protocol::UDP } else { Protocol::UDPLITE }
+        }
+        Transport::Icmp { kind, code, rest, body } => {
+            bytes.extend_from_slice(&[*kind, *code, 0, 0]);
+            bytes.extend_from_slice(rest);
+            bytes.extend_from_slice(body);
+            Protocol::ICMP
+        }
+        Transport::Sctp { tag, chunks, .. } => {
+            bytes.extend_from_slice(&source.to_be_bytes());
+            bytes.extend_from_slice(&destination.to_be_bytes());
+            bytes.extend_from_slice(&tag.to_be_bytes());
+            bytes.extend_from_slice(&[0; 4]);
+            bytes.extend_from_slice(chunks);
+            Protocol::SCTP
+        }
+        Transport::Plain { protocol, bytes: plain } => {
+            bytes.extend_from_slice(plain);
+            *protocol
+        }
+    };
+    (protocol, bytes)
+}
+
+fn header(from: IpAddr, to: IpAddr, mark: u16, protocol: Protocol, length: usize) -> Vec<u8> {
+    const HOPS: u8 = 64;
+    let mut bytes = Vec::with_capacity(40 + length);
+    if let (IpAddr::V4(from), IpAddr::V4(to)) = (from, to) {
+        bytes.extend_from_slice(&[0x45, 0]);
+        bytes.extend_from_slice(&u16::try_from(20 + length).unwrap_or(u16::MAX).to_be_bytes());
+        bytes.extend_from_slice(&mark.to_be_bytes());
+        bytes.extend_from_slice(&[0x40, 0, HOPS, protocol.0, 0, 0]);
+        bytes.extend_from_slice(&from.octets());
+        bytes.extend_from_slice(&to.octets());
+        let sum = checksum::of(&bytes, 0);
+        put(&mut bytes, 10, &sum.to_be_bytes());
+        return bytes;
+    }
+    let octets = |address: IpAddr| match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    };
+    let protocol = if protocol == Protocol::ICMP { Protocol::ICMPV6 } else { protocol };
+    let [high, low] = mark.to_be_bytes();
+    bytes.extend_from_slice(&[0x60, 0, high, low]);
+    bytes.extend_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
+    bytes.extend_from_slice(&[protocol.0, HOPS]);
+    bytes.extend_from_slice(&octets(from));
+    bytes.extend_from_slice(&octets(to));
+    bytes
+}
+
+/// Writes the checksum.
+fn seal(from: IpAddr, to: IpAddr, protocol: Protocol, body: &mut [u8]) {
+    let Some(at) = checksum_at(protocol) else { return };
+    if protocol == Protocol::SCTP {
+        let sum = checksum::crc32c_of(&[body]);
+        return put(body, at, &sum.to_le_bytes());
+    }
+    let pseudo = match (from, to) {
+        // ICMP's covers no addresses (RFC 792); ICMPv6's does (RFC 4443).
+        (IpAddr::V4(_), _) if protocol == Protocol::ICMP => 0,
+        (IpAddr::V4(from), IpAddr::V4(to)) => checksum::sum(&from.octets()) + checksum::sum(&to.octets()),
+        (IpAddr::V6(from), IpAddr::V6(to)) => checksum::sum(&from.octets()) + checksum::sum(&to.octets()),
+        _ => 0,
+    };
+    let covered = match (from, protocol) {
+        (IpAddr::V4(_), Protocol::ICMP) => 0,
+        (IpAddr::V6(_), Protocol::ICMP) => u64::from(Protocol::ICMPV6.0) + body.len() as u64,
+        _ => u64::from(protocol.0) + body.len() as u64,
+    };
+    let sum = match checksum::of(body, pseudo + covered) {
+        // To UDP zero means that there is none.
+        0 if protocol != Protocol::ICMP => 0xffff,
+        sum => sum,
+    };
+    put(body, at, &sum.to_be_bytes());
+}
+
+fn checksum_at(protocol: Protocol) -> Option<usize> {
+    Some(match protocol {
+        Protocol::TCP => 16,
+        Protocol::UDP | Protocol::UDPLITE => 6,
+        Protocol::ICMP => 2,
+        Protocol::SCTP => 8,
+        _ => return None,
     })
 }
 
@@ -144,63 +211,40 @@ fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
     }
 }
 
-/// Lengths here are at most [`MOST_BYTES`].
-fn as_u16(length: usize) -> u16 {
-    u16::try_from(length).unwrap_or(u16::MAX)
-}
-
-/// The sum of 16-bit words in network order (RFC 1071), taken four bytes at a time.
-fn sum(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<4>();
-    let words: u64 = words.iter().map(|word| u64::from(u32::from_be_bytes(*word))).sum();
-    let mut last = [0; 4];
-    put(&mut last, 0, rest);
-    words + u64::from(u32::from_be_bytes(last))
-}
-
-fn fold(mut sum: u64) -> u16 {
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    // Folded.
-    u16::try_from(sum).unwrap_or(u16::MAX)
-}
-
 #[cfg(test)]
 mod tests {
+    use plimsoll_twin::Capabilities;
+    use plimsoll_twin::packet::{Content, Packet};
+    use plimsoll_twin::parse::{self, Checksums};
+
     use super::*;
 
-    fn packet(layer4: Layer4, payload: &[u8]) -> Vec<u8> {
-        let headers = Headers {
-            from: "10.0.0.1:40000".parse().unwrap(),
-            to: "192.0.2.1:443".parse().unwrap(),
-            mark: 0xbeef,
-            layer4,
-        };
-        let mut buffer = [0xff; MOST_BYTES];
-        write(&mut buffer, &headers, payload).to_vec()
+    fn made(transport: &Transport<'_>, defect: Defect) -> [Vec<u8>; 2] {
+        [("10.0.0.1", "192.0.2.1"), ("2001:db8::1", "2001:db8::2")]
+            .map(|(from, to)| datagram(from.parse().unwrap(), to.parse().unwrap(), 7, transport, defect))
     }
 
-    /// A receiver sums what came, the checksum included, and must get all ones.
+    fn is_sound(bytes: &[u8]) -> bool {
+        let packet = parse::packet(bytes, Checksums::Verified, &Capabilities::LINUX_6_18);
+        matches!(packet, Packet::Flow { content, .. } if content != Content::Malformed)
+    }
+
+    /// The reader takes apart what the writer has put together, and verifies its checksums.
     #[test]
-    fn checksums_verify() {
-        let tcp = Layer4::Tcp(TcpNumbers { flags: 0x02, sequence: 7, acknowledgement: 0 });
-        for (layer4, payload) in [(tcp, &b""[..]), (tcp, b"odd"), (Layer4::Udp, b"plimsoll"), (Layer4::Udp, b"")] {
-            let packet = packet(layer4, payload);
-            assert_eq!(fold(sum(&packet[..20])), 0xffff, "{layer4:?}");
-            let pseudo = sum(&packet[12..20]) + u64::from(packet[9]) + (packet.len() - 20) as u64;
-            assert_eq!(fold(pseudo + sum(&packet[20..])), 0xffff, "{layer4:?}");
+    fn checksums_verify_unless_they_are_not_to() {
+        let header = TcpHeader { flags: 0x02, sequence: 7, acknowledgement: 0, window: 100 };
+        let transports = [
+            Transport::Tcp { ports: [1, 2], header, options: &[2, 4, 5, 0xb4], payload: b"odd" },
+            Transport::Udp { ports: [1, 2], payload: b"" },
+            Transport::Sctp { ports: [1, 2], tag: 9, chunks: &[1, 0, 0, 4] },
+        ];
+        for transport in transports {
+            assert!(made(&transport, Defect::None).iter().all(|bytes| is_sound(bytes)), "{transport:?}");
+            assert!(!made(&transport, Defect::Checksum).iter().any(|bytes| is_sound(bytes)), "{transport:?}");
         }
-        let echo = packet(Layer4::EchoRequest, b"ping");
-        assert_eq!(fold(sum(&echo[20..])), 0xffff);
-    }
-
-    #[test]
-    fn what_was_written_is_read() {
-        let seen = read(&packet(Layer4::Udp, b"x")).unwrap();
-        let (from, to) = ("10.0.0.1:40000".parse().unwrap(), "192.0.2.1:443".parse().unwrap());
-        assert_eq!(seen, Seen { from, to, mark: 0xbeef, protocol: FlowProtocol::Udp });
-        assert_eq!(read(&[0x60; 40]), None);
-        assert_eq!(read(&[0x45; 9]), None);
+        let tcp = transports[0];
+        assert!(!made(&tcp, Defect::HeaderLength).iter().any(|bytes| is_sound(bytes)));
+        let [echo, _] = made(&Transport::Icmp { kind: 8, code: 0, rest: [0; 4], body: b"ping" }, Defect::None);
+        assert!(is_sound(&echo));
     }
 }

@@ -11,10 +11,10 @@ use plimsoll_scenario::Side;
 use plimsoll_twin::Edges;
 use plimsoll_twin::packet::flags;
 
-use super::craft::{Defect, TcpHeader, Transport, datagram};
 use super::ground::{BACKEND, BACKEND_PORT, GATEWAY, SERVICE, SERVICE_PORT, Translation};
 use super::sctp::SctpTale;
 use super::tcp::TcpTale;
+use crate::wire::{Defect, MOST_BYTES, TcpHeader, Transport, datagram};
 
 /// A flow.
 #[derive(Debug)]
@@ -53,6 +53,12 @@ enum Tale {
 pub(crate) struct Sent {
     pub(crate) from: Side,
     pub(crate) bytes: Vec<u8>,
+}
+
+/// What packets carry: tracking does not look at it.
+fn zeroes(bytes: usize) -> &'static [u8] {
+    static ZEROES: [u8; MOST_BYTES] = [0; MOST_BYTES];
+    ZEROES.get(..bytes).unwrap_or(&ZEROES)
 }
 
 impl Flow {
@@ -177,7 +183,7 @@ impl Flow {
                     ports,
                     header: segment.header,
                     options: &segment.options,
-                    payload_bytes: segment.payload_bytes,
+                    payload: zeroes(segment.payload_bytes),
                 };
                 self.sent(from, &transport, if segment.is_broken { Defect::Checksum } else { defect })
             }
@@ -188,13 +194,13 @@ impl Flow {
             }
             Tale::Udp => {
                 let from = self.mostly_client();
-                let payload_bytes = self.draw.below(100) as usize;
-                self.sent(from, &Transport::Udp { ports: self.ports(from), payload_bytes }, defect)
+                let payload = zeroes(self.draw.below(100) as usize);
+                self.sent(from, &Transport::Udp { ports: self.ports(from), payload }, defect)
             }
             Tale::UdpLite => {
                 let from = self.mostly_client();
                 let defect = if self.draw.below(4) > 0 { Defect::UdpChecksum } else { defect };
-                self.sent(from, &Transport::UdpLite { ports: self.ports(from), payload_bytes: 20 }, defect)
+                self.sent(from, &Transport::UdpLite { ports: self.ports(from), payload: zeroes(20) }, defect)
             }
             Tale::Icmp => self.query(defect),
             Tale::Gre { version } => {
@@ -221,7 +227,7 @@ impl Flow {
 
     fn bare_ack(&self, side: Side) -> Vec<u8> {
         let segment = TcpHeader { flags: flags::ACK, sequence: 0, acknowledgement: 0, window: 0 };
-        let transport = Transport::Tcp { ports: self.ports(side), header: segment, options: &[], payload_bytes: 0 };
+        let transport = Transport::Tcp { ports: self.ports(side), header: segment, options: &[], payload: &[] };
         self.sent(side, &transport, Defect::None).bytes
     }
 

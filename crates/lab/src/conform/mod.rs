@@ -6,7 +6,6 @@
 //! counters. What became of each single packet is known too: the kernel's rules write the packet's `ct state` into its header.
 
 mod contest;
-mod craft;
 mod flow;
 mod ground;
 mod probes;

@@ -14,11 +14,11 @@ use plimsoll_twin::capabilities::{
 use plimsoll_twin::packet::flags::{ACK, FIN, PSH, RST, SYN};
 
 use super::contest::Rulebook;
-use super::craft::{Defect, TcpHeader, Transport, datagram};
 use super::ground::{GATEWAY, Policies, Translation};
 use super::round::Played;
 use super::shrink::replay;
 use crate::Error;
+use crate::wire::{Defect, TcpHeader, Transport, datagram};
 
 /// A capability, and how it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,14 +91,17 @@ fn probes() -> Vec<Probe> {
     vec![
         probe("window_excess", variants!(window_excess: WindowExcess), {
             // Data that were sent long ago, behind a window of 500.
-            with(handshake(), [client_data(1001, 5001, 100), server(ACK, 5001, 1101), client_data(0, 5001, 10)])
+            with(
+                handshake(),
+                [client_data(1001, 5001, &[0; 100]), server(ACK, 5001, 1101), client_data(0, 5001, &[0; 10])],
+            )
         }),
         probe("window_restart", variants!(window_restart: WindowRestart), {
             // A SYN-ACK of an earlier connection, and then the right one.
             vec![client(SYN, 1000, 0), server(SYN | ACK, 3000, 2000), server(SYN | ACK, 5000, 1001)]
         }),
         probe("inexact_reset", variants!(inexact_reset: InexactReset), {
-            with(handshake(), [client_data(1001, 5001, 100), server(ACK, 5001, 1101), server(RST, 5050, 0)])
+            with(handshake(), [client_data(1001, 5001, &[0; 100]), server(ACK, 5001, 1101), server(RST, 5050, 0)])
         }),
         probe("closing_reset", variants!(closing_reset: ClosingReset), {
             with(clients_closed, [server(RST | ACK, 4000, 1002)])
@@ -116,7 +119,7 @@ fn probes() -> Vec<Probe> {
             packets: third_of_two_ports(),
         },
         probe("udplite", variants!(udplite: Tracker), {
-            let transport = Transport::UdpLite { ports: [CLIENT_PORT, SERVER_PORT], payload_bytes: 8 };
+            let transport = Transport::UdpLite { ports: [CLIENT_PORT, SERVER_PORT], payload: &[0; 8] };
             let bytes = datagram(CLIENT.into(), SERVER.into(), 1, &transport, Defect::UdpChecksum);
             vec![Played { at: Duration::ZERO, from: Side::Client, bytes }]
         }),
@@ -142,28 +145,22 @@ fn handshake() -> Vec<Played> {
 
 fn client(flags: u8, sequence: u32, acknowledgement: u32) -> Played {
     let ports = [CLIENT_PORT, SERVER_PORT];
-    played(Side::Client, CLIENT.into(), SERVER.into(), &tcp(ports, flags, sequence, acknowledgement, 0))
+    played(Side::Client, CLIENT.into(), SERVER.into(), &tcp(ports, flags, sequence, acknowledgement, &[]))
 }
 
-fn client_data(sequence: u32, acknowledgement: u32, payload_bytes: usize) -> Played {
-    let transport = tcp([CLIENT_PORT, SERVER_PORT], PSH | ACK, sequence, acknowledgement, payload_bytes);
+fn client_data(sequence: u32, acknowledgement: u32, payload: &[u8]) -> Played {
+    let transport = tcp([CLIENT_PORT, SERVER_PORT], PSH | ACK, sequence, acknowledgement, payload);
     played(Side::Client, CLIENT.into(), SERVER.into(), &transport)
 }
 
 fn server(flags: u8, sequence: u32, acknowledgement: u32) -> Played {
     let ports = [SERVER_PORT, CLIENT_PORT];
-    played(Side::Server, SERVER.into(), CLIENT.into(), &tcp(ports, flags, sequence, acknowledgement, 0))
+    played(Side::Server, SERVER.into(), CLIENT.into(), &tcp(ports, flags, sequence, acknowledgement, &[]))
 }
 
-const fn tcp(
-    ports: [u16; 2],
-    flags: u8,
-    sequence: u32,
-    acknowledgement: u32,
-    payload_bytes: usize,
-) -> Transport<'static> {
+const fn tcp(ports: [u16; 2], flags: u8, sequence: u32, acknowledgement: u32, payload: &[u8]) -> Transport<'_> {
     let header = TcpHeader { flags, sequence, acknowledgement, window: WINDOW };
-    Transport::Tcp { ports, header, options: &[], payload_bytes }
+    Transport::Tcp { ports, header, options: &[], payload }
 }
 
 fn played(from: Side, source: IpAddr, destination: IpAddr, transport: &Transport<'_>) -> Played {
@@ -173,11 +170,11 @@ fn played(from: Side, source: IpAddr, destination: IpAddr, transport: &Transport
 /// Two connections by the only two ports there are, one of which has been reset; and a third.
 fn third_of_two_ports() -> Vec<Played> {
     let client = |host: u8, port: u16, flags, sequence, acknowledgement| {
-        let transport = tcp([port, SERVER_PORT], flags, sequence, acknowledgement, 0);
+        let transport = tcp([port, SERVER_PORT], flags, sequence, acknowledgement, &[]);
         played(Side::Client, Ipv4Addr::new(10, 0, 0, host).into(), SERVER.into(), &transport)
     };
     let server = |port: u16, flags, sequence, acknowledgement| {
-        let transport = tcp([SERVER_PORT, port], flags, sequence, acknowledgement, 0);
+        let transport = tcp([SERVER_PORT, port], flags, sequence, acknowledgement, &[]);
         played(Side::Server, SERVER.into(), GATEWAY.into(), &transport)
     };
     let mut packets = Vec::new();

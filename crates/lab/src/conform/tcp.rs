@@ -5,7 +5,7 @@ use plimsoll_scenario::Side;
 use plimsoll_twin::Edges;
 use plimsoll_twin::packet::flags::{ACK, CWR, ECE, FIN, PSH, RST, SYN, URG};
 
-use super::craft::TcpHeader;
+use crate::wire::TcpHeader;
 
 /// A connection's story.
 #[derive(Debug)]

@@ -12,15 +12,17 @@ pub(super) fn is_right(datagram: &Datagram<'_>, covered: &[u8]) -> bool {
         _ => return false,
     };
     let pseudo = addresses + datagram.payload_length as u64 + u64::from(datagram.protocol.0);
-    fold(pseudo + sum(covered)) == 0xffff
+    of(covered, pseudo) == 0
 }
 
-/// What a checksum field must hold to be right, if it holds 0 now; and 0 if it is right.
-pub(super) fn complement_of_sum(bytes: &[u8]) -> u16 {
-    !fold(sum(bytes))
+/// The Internet checksum of bytes, and of what was summed of a pseudo-header: what the field must hold if it holds 0 now, and 0
+/// if it is right.
+pub fn of(bytes: &[u8], more: u64) -> u16 {
+    !fold(sum(bytes) + more)
 }
 
-fn sum(bytes: &[u8]) -> u64 {
+/// The sum of 16-bit words in network order, not folded.
+pub fn sum(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<2>();
     let words: u64 = words.iter().map(|word| u64::from(u16::from_be_bytes(*word))).sum();
     words + rest.first().map_or(0, |last| u64::from(*last) << 8)
@@ -42,8 +44,12 @@ pub(super) fn is_right_crc32c(packet: &[u8]) -> bool {
     else {
         return false;
     };
-    let crc = [head, &[0; 4], behind].into_iter().fold(u32::MAX, crc32c);
-    !crc == u32::from_le_bytes([a, b, c, d])
+    crc32c_of(&[head, &[0; 4], behind]) == u32::from_le_bytes([a, b, c, d])
+}
+
+/// The CRC-32C of bytes that lie in several pieces.
+pub fn crc32c_of(pieces: &[&[u8]]) -> u32 {
+    !pieces.iter().copied().fold(u32::MAX, crc32c)
 }
 
 fn crc32c(crc: u32, bytes: &[u8]) -> u32 {

@@ -15,7 +15,7 @@ pub(super) fn read<'a>(datagram: &Datagram<'a>, checksums: Checksums) -> Packet<
     const MOST_TYPE: u8 = 18;
     let broken = error(datagram, None);
     let Some([kind, ..]) = datagram.payload.first_chunk::<HEADER>().copied() else { return broken };
-    let is_right = checksums == Checksums::Ignored || checksum::complement_of_sum(datagram.payload) == 0;
+    let is_right = checksums == Checksums::Ignored || checksum::of(datagram.payload, 0) == 0;
     match kind {
         _ if !is_right || kind > MOST_TYPE => broken,
         // Unreachable, source quench, redirect, time exceeded, parameter problem (RFC 792).

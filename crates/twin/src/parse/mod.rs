@@ -3,7 +3,7 @@
 //! Datagrams are whole: tracking comes behind defragmentation. What is wrong with one is not an error here, but decides what
 //! becomes of it, as it does in the kernel.
 
-mod checksum;
+pub mod checksum;
 mod icmp;
 mod network;
 mod tcp;
@@ -172,7 +172,7 @@ mod tests {
             3, 1, 0, 0, 0, 0, 0, 0, // host unreachable
         ];
         error.extend_from_slice(&SYN[..28]);
-        let sum = checksum::complement_of_sum(&error[20..]);
+        let sum = checksum::of(&error[20..], 0);
         error[22..24].copy_from_slice(&sum.to_be_bytes());
         let Packet::IcmpError(IcmpError { destination, about: Some(about), .. }) = read(&error) else {
             panic!("{:?}", read(&error))

@@ -1,0 +1,117 @@
+//! The reader: from a stream of bytes to datagrams.
+
+use std::io::Read;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::format::{Format, Frame};
+use crate::ip::Ip;
+use crate::link::Packet;
+use crate::queue::Progress;
+use crate::reassembly::Reassembly;
+use crate::skipped::{Reason, Skipped};
+use crate::stream::{Span, Stream};
+
+/// A packet capture, pcap or pcapng, that is being read.
+///
+/// It reads a quarter of a megabyte at a time, so the input needs no buffer of its own.
+#[derive(Debug)]
+pub struct Capture<R> {
+    stream: Stream<R>,
+    format: Format,
+    reassembly: Reassembly,
+    skipped: Skipped,
+    has_ended: bool,
+}
+
+/// An IP datagram as conntrack would see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram<'a> {
+    /// When it was captured, since the beginning of 1970 (UTC); of a fragmented one, when the fragment came that
+    /// completed it. As the file says, so it may lie before the one before. `None` where the file does not tell (simple
+    /// packet blocks of pcapng) or tells a time before 1970.
+    pub at: Option<Duration>,
+    /// From the IP header to the datagram's end, or to where the capture of it ends: the header says how long it was. At
+    /// least the header and the eight bytes behind it, or all if there are fewer.
+    ///
+    /// One that came in fragments is whole, with a header as if it never had been fragmented.
+    pub bytes: &'a [u8],
+}
+
+/// Where a datagram is.
+enum Found {
+    InStream { at: Option<Duration>, span: Span },
+    Reassembled { at: Option<Duration> },
+}
+
+impl<R: Read> Capture<R> {
+    /// Reads the beginning of a capture.
+    ///
+    /// # Errors
+    ///
+    /// The input failed, is no capture, or is one of a version or link type that Plimsoll does not know.
+    pub fn open(input: R) -> Result<Self, Error> {
+        let mut stream = Stream::new(input);
+        let format = Format::open(&mut stream)?;
+        Ok(Self { stream, format, reassembly: Reassembly::default(), skipped: Skipped::default(), has_ended: false })
+    }
+
+    /// Reads the next datagram; `None` at the end, and after an error.
+    ///
+    /// # Errors
+    ///
+    /// The input failed, the file is broken or cut at a place that the error tells, or holds a packet of an interface
+    /// whose link type Plimsoll does not know. Everything before that place was read.
+    #[inline]
+    pub fn next_datagram(&mut self) -> Result<Option<Datagram<'_>>, Error> {
+        if self.has_ended {
+            return Ok(None);
+        }
+        match self.find() {
+            Ok(Some(Found::InStream { at, span })) => Ok(Some(Datagram { at, bytes: self.stream.bytes(span) })),
+            Ok(Some(Found::Reassembled { at })) => Ok(Some(Datagram { at, bytes: self.reassembly.whole() })),
+            ended => {
+                self.end();
+                ended.map(|_| None)
+            }
+        }
+    }
+
+    /// What was passed over so far. Datagrams whose fragments stay away are known for that only when later fragments
+    /// come, or at the end.
+    pub fn skipped(&self) -> &Skipped {
+        &self.skipped
+    }
+
+    #[inline]
+    fn find(&mut self) -> Result<Option<Found>, Error> {
+        while let Some(frame) = self.format.next_frame(&mut self.stream)? {
+            let at = frame.at;
+            match look(&self.stream, frame) {
+                Ok((start, Ip::Whole(datagram))) => {
+                    return Ok(Some(Found::InStream { at, span: Span { start, end: start + datagram.len() } }));
+                }
+                Ok((_, Ip::Fragment(fragment))) => {
+                    if self.reassembly.add(&fragment, at, &mut self.skipped) == Progress::Complete {
+                        return Ok(Some(Found::Reassembled { at }));
+                    }
+                }
+                Err(reason) => self.skipped.add(reason),
+            }
+        }
+        Ok(None)
+    }
+
+    #[cold]
+    fn end(&mut self) {
+        self.has_ended = true;
+        self.reassembly.end(&mut self.skipped);
+    }
+}
+
+/// The packet of a frame, and where in the stream's buffer it begins.
+#[inline]
+fn look<R: Read>(stream: &Stream<R>, frame: Frame) -> Result<(usize, Ip<'_>), Reason> {
+    let packet = Packet::of(frame.link, stream.bytes(frame.span))?;
+    Ok((frame.span.end - packet.len(), Ip::of(packet)?))
+}

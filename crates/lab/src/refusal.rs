@@ -125,3 +125,39 @@ pub fn refuse_on_a_busy_host() -> Result<(), Refusal> {
     let fullest = others.iter().take(3).map(|(entries, name)| format!("{name}: {entries}"));
     Err(Refusal::HostIsBusy { entries, namespaces: fullest.collect::<Vec<_>>().join(", ") })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALLS: &str = r#"
+name = "calls"
+title = "Calls"
+about = "Two announcements."
+[play]
+secs = 10
+[helper]
+sip_port = 5060
+[[traffic]]
+name = "calls"
+count = 1
+clients = { in = "10.1.0.1" }
+servers = { in = "192.0.2.1", ports = 5060 }
+script = "call"
+[scripts.call]
+packets = """
+> announce 2
+< announce 2
+"""
+[simulate]
+"#;
+
+    #[test]
+    fn what_the_lab_does_not_speak_is_refused() {
+        let refused = |text: &str| volume(&Scenario::parse("x", text).unwrap(), 1, Size::default());
+        assert_eq!(refused(CALLS), Err(Refusal::Sip));
+        assert_eq!(refused(&CALLS.replace("[helper]\nsip_port = 5060", "")), Err(Refusal::Sip));
+        let spoken = CALLS.replace("[helper]\nsip_port = 5060", "").replace("announce 2", "udp 2");
+        assert_eq!(refused(&spoken), Ok(Volume { flows: 1, packets: 2 }));
+    }
+}

@@ -115,6 +115,25 @@ fn what_is_wrong_is_said_with_its_line() {
     refused("  > data 100", "  > data 1401", 30, "write one of 1 to 1400");
     refused("  > data 100", "  wait 3", 30, "write it as 20ms");
     refused("  > data 100", "  + other", 30, "no script \"other\"");
+    refused("> syn\n", "> announce 5\n", 26, "write one of 1 to 4");
+    refused("< syn-ack\n", "< announce 2\n", 27, "another protocol");
+    refused("check_at_secs = 5\n", "", 4, "missing field `check_at_secs`");
+    let wrong = "[simulate]\nsysctls = { \"net.netfilter.nf_conntrack_max\" = -1 }\n[expect]";
+    refused("[expect]", wrong, 34, "expected u32");
+}
+
+#[test]
+fn what_is_only_simulated_needs_no_expectations() {
+    let simulate = "[simulate.sysctls]\n\"net.b\" = 2\n\"net.a\" = 1\n";
+    let text = GOOD.replace("[expect]\nmust = []\n", simulate).replace("check_at_secs = 5\n", "");
+    let scenario = Scenario::parse("x.toml", &text).unwrap();
+    assert_eq!((scenario.expect, scenario.play.check_at), (None, scenario.play.lasts));
+    let sysctls = scenario.simulate.unwrap().sysctls;
+    let names: Vec<_> = sysctls.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    assert_eq!(names, [("net.a", 1), ("net.b", 2)]);
+    // What is played and checked may be simulated too.
+    let both = Scenario::parse("x.toml", &(GOOD.to_string() + simulate)).unwrap();
+    assert!(both.expect.is_some() && both.simulate.is_some());
 }
 
 #[test]

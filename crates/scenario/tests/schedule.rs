@@ -194,3 +194,53 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn media_flows_go_by_the_ports_that_both_sides_announced() {
+    let text = r#"
+name = "calls"
+title = ""
+about = ""
+[play]
+secs = 5
+[helper]
+sip_port = 5060
+[[traffic]]
+name = "calls"
+count = 10
+clients = { in = "10.1.0.0/16", hosts = 2 }
+servers = { in = "192.0.2.21", ports = 5060 }
+script = "call"
+[scripts.call]
+packets = """
+> announce 2
+< announce 2
++ media
++ media
+> udp 10
+"""
+[scripts.media]
+packets = "> udp 100"
+[simulate]
+"#;
+    let scenario = Scenario::parse("calls.toml", text).unwrap();
+    assert!(scenario.announces_media() && !web().announces_media());
+    let mut announced: [BTreeSet<u16>; 2] = [BTreeSet::new(), BTreeSet::new()];
+    let mut opened = announced.clone();
+    for Event { flow, packet, .. } in Schedule::new(&scenario, 1, Size::default()) {
+        match packet.content {
+            Content::Announce(ports) => {
+                assert_eq!((ports.first % 2, ports.count), (0, 2));
+                announced[packet.from as usize].extend(ports.iter());
+            }
+            _ if flow.server.port() != 5060 => {
+                opened[0].insert(flow.client.port());
+                opened[1].insert(flow.server.port());
+                assert_eq!(flow.client.port() % 2, flow.server.port() % 2);
+            }
+            _ => {}
+        }
+    }
+    assert!(announced[1].len() > 16);
+    assert_eq!(announced, opened);
+}

@@ -12,7 +12,7 @@ use plimsoll_scenario::{Scenario, Size};
 use plimsoll_simulate::{Setup, Workload, run};
 use plimsoll_twin::Capabilities;
 
-/// Name, seconds, limit and buckets, TIME_WAIT.
+/// Name, seconds, limit and buckets, `TIME_WAIT`.
 const CASES: [(&str, u32, u32, u32); 4] = [
     ("262,144 entries", 180, 262_144, 120),
     ("2,097,152 entries", 180, 2_097_152, 120),

@@ -84,8 +84,8 @@ impl Drops {
     }
 }
 
-/// How long the hash's chains were, in nodes; each entry has two. Looked at whenever the count had grown by an eighth, and
-/// at the end.
+/// How long the hash's chains were, in nodes; each entry has two. All of them are walked for it, which takes long in
+/// a large table: so `occupancy` may be somewhat less than the peak, and never less than two thirds of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Chains {
     /// When.

@@ -19,7 +19,7 @@ use crate::simulation::Simulation;
 use crate::watch::{Tuples, Watch};
 use crate::{NotSimulated, Progress, Setup};
 
-/// What a translated address, in the router's place, answers to.
+/// The class of the SIP helper's expectations of audio.
 const SIP_AUDIO: u8 = 1;
 
 pub(crate) fn play(
@@ -92,7 +92,7 @@ impl Player<'_, '_> {
     fn open(&mut self, Event { at, flow, packet, place }: &Event) {
         let mut ends = Ends::new(flow);
         let sent = ends.send(flow, *packet);
-        self.rules.draw_for(self.seed, flow.number);
+        self.rules.draw_for(self.seed, flow.number, *at);
         let packet_sent = as_packet(flow.protocol, packet.from, &sent);
         let verdict = self.simulation.pass(*at, &packet_sent, &mut self.rules);
         self.simulation.flows += 1;
@@ -123,7 +123,7 @@ impl Player<'_, '_> {
         };
         let sent = running.ends.send(flow, *packet);
         let packet_sent = as_packet(flow.protocol, packet.from, &sent);
-        self.rules.draw_for(self.seed, flow.number);
+        self.rules.draw_for(self.seed, flow.number, *at);
         let ends = running.ends;
         let tuples = || Tuples {
             original: tuple(flow.protocol, Side::Client, flow.client, flow.server),

@@ -18,7 +18,7 @@ use crate::{Progress, Setup};
 
 /// What has neither handshake nor end is another flow after such a silence: the time for which RFC 4787 (REQ-5) has a
 /// translation keep a UDP flow.
-const SILENCE: Duration = Duration::from_secs(300);
+const SILENCE: Duration = Duration::from_mins(5);
 
 /// So many flows are remembered before it is asked which of them can be forgotten.
 const FLOWS_AT_FIRST: usize = 1 << 16;
@@ -75,9 +75,10 @@ impl Player<'_> {
     fn take(&mut self, now: Duration, packet: &Packet<'_>) {
         let known = match packet {
             // Whom a broken header is from cannot be relied on.
-            Packet::Flow { content: Content::Malformed, .. } => None,
-            Packet::Flow { tuple, .. } => inverted(tuple).map(|answer| (*tuple, answer)),
-            Packet::IcmpError(_) | Packet::Unwatched | Packet::Unreadable => None,
+            Packet::Flow { tuple, content } if *content != Content::Malformed => {
+                inverted(tuple).map(|answer| (*tuple, answer))
+            }
+            Packet::Flow { .. } | Packet::IcmpError(_) | Packet::Unwatched | Packet::Unreadable => None,
         };
         let Some((tuple, answer)) = known else {
             self.simulation.pass(now, packet, &mut NoRules);

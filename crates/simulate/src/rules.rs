@@ -1,6 +1,7 @@
 //! A scenario's router as a ruleset.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use plimsoll_draw::Draw;
 use plimsoll_model::{Layer4, Protocol};
@@ -24,9 +25,11 @@ impl<'a> RouterRules<'a> {
         Self { router, ftp, sip, backends: Draw::new(0) }
     }
 
-    /// Draws this flow's backends from its number: the same ones under all settings, whatever becomes of other flows.
-    pub(crate) const fn draw_for(&mut self, seed: u64, flow: u32) {
-        self.backends = Draw::new(seed ^ (flow as u64) << 32);
+    /// Draws a backend, should this packet need one, from its flow and time: the same one under all settings, whatever
+    /// becomes of other flows; and another one whenever the flow needs it again.
+    pub(crate) fn draw_for(&mut self, seed: u64, flow: u32, at: Duration) {
+        let mut own = Draw::new(seed ^ u64::from(flow) << 32);
+        self.backends = Draw::new(own.next() ^ u64::from(at.subsec_nanos()) << 32 ^ at.as_secs());
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Simulation<'o> {
     saturated_at: Option<Duration>,
     memory_peak: Memory,
     chains: Chains,
+    /// From how many packets on they are looked at again.
+    chains_due: u64,
     standing_not_made: u64,
     pub(crate) flows: u64,
     pub(crate) refused_flows: u64,
@@ -62,6 +64,7 @@ impl<'o> Simulation<'o> {
             saturated_at: None,
             memory_peak: twin.memory(),
             chains: Chains::default(),
+            chains_due: 0,
             standing_not_made: 0,
             flows: 0,
             refused_flows: 0,
@@ -196,8 +199,9 @@ impl<'o> Simulation<'o> {
     fn read(&mut self, at: Duration) -> Reading {
         self.twin.advance(at);
         let occupancy = self.twin.occupancy(self.namespace).0;
-        // All chains are walked: not for every entry more.
-        if occupancy > self.chains.occupancy + self.chains.occupancy / 8 {
+        // All chains are walked: often enough to be near the highest count, and not so often that it takes long.
+        let has_grown_much = occupancy > self.chains.occupancy + self.chains.occupancy / 2;
+        if has_grown_much || (occupancy > self.chains.occupancy && self.packets >= self.chains_due) {
             self.look_at_chains(at);
         }
         Reading {
@@ -212,11 +216,10 @@ impl<'o> Simulation<'o> {
 
     fn look_at_chains(&mut self, at: Duration) {
         let lengths = self.twin.chain_lengths();
-        self.chains = Chains {
-            at,
-            occupancy: self.twin.occupancy(self.namespace).0,
-            longest: lengths.longest(),
-            mean_lookup: lengths.mean_lookup(),
-        };
+        let occupancy = self.twin.occupancy(self.namespace).0;
+        // Passing a packet takes many times as long as passing a node.
+        let nodes = u64::from(self.twin.host_settings().buckets.0) + 2 * u64::from(occupancy);
+        self.chains_due = self.packets + nodes;
+        self.chains = Chains { at, occupancy, longest: lengths.longest(), mean_lookup: lengths.mean_lookup() };
     }
 }

@@ -1,0 +1,190 @@
+//! Runs as a whole: what they depend on, how they are stopped, and what is chosen among them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
+
+mod support;
+
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use plimsoll_scenario::{Ends, Schedule, Sent, Size, TcpNumbers, WINDOW};
+use plimsoll_simulate::{Bounds, Completeness, NotSet, Outcome, Setup, Workload, cheapest, run, sweep};
+use proptest::prelude::*;
+
+use support::{scenario, setup, simulated, workload};
+
+const REQUEST: &str = "> syn\n< syn-ack\n> ack\n> data 200\nwait ~3s\n< data 900\n> fin\n< fin\n> ack";
+
+fn outcome(seed: u64, setup: &Setup) -> Outcome {
+    let scenario = scenario("per_sec = 40", "", REQUEST);
+    run(workload(&scenario, seed), setup, &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+fn any_setup() -> impl Strategy<Value = Setup> {
+    (50_u32..3000, 1_u32..40, 1_u32..20).prop_map(|(max, time_wait, established)| {
+        setup(&[
+            ("max", max),
+            ("buckets", 512),
+            ("tcp_timeout_time_wait", time_wait),
+            ("tcp_timeout_established", established),
+        ])
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn the_same_seed_gives_the_same_outcome(setup in any_setup(), seed in any::<u64>()) {
+        let (first, second) = (outcome(seed, &setup), outcome(seed, &setup));
+        prop_assert_eq!(&first, &second);
+        prop_assert!(first.peak.occupancy <= setup.host.capacity.0);
+        prop_assert!(first.series.iter().all(|reading| reading.live <= reading.occupancy));
+        prop_assert!(first.series.iter().all(|reading| reading.occupancy <= first.peak.occupancy));
+        prop_assert!(first.series.is_sorted_by(|a, b| a.at < b.at && a.packets <= b.packets));
+        prop_assert!(first.false_kills.flows_hit <= first.false_kills.total());
+        prop_assert!(first.refused_flows <= first.flows);
+        prop_assert_ne!(outcome(seed ^ 1, &setup), first);
+    }
+
+    #[test]
+    fn a_sweep_is_its_runs(setups in prop::collection::vec(any_setup(), 1..5), threads in 1_usize..4) {
+        let scenario = scenario("per_sec = 40", "", REQUEST);
+        let threads = NonZeroUsize::new(threads).unwrap();
+        let swept = sweep(&|| workload(&scenario, 3), &setups, threads, &|_, _| ControlFlow::Continue(())).unwrap();
+        let single: Vec<_> = setups.iter().map(|setup| outcome(3, setup)).collect();
+        prop_assert_eq!(swept, single);
+    }
+
+    /// What a scenario sends, recorded, is the same to the table, where no flow is refused and none has the ports of another
+    /// that was before it.
+    #[test]
+    fn a_scenario_and_its_record_have_the_same_outcome(seed in any::<u64>(), established in 1_u32..9) {
+        let scenario = scenario("per_sec = 20", "", REQUEST);
+        let setup = setup(&[("tcp_timeout_established", established)]);
+        let played = run(workload(&scenario, seed), &setup, &mut |_| ControlFlow::Continue(())).unwrap();
+        let recorded = record(&scenario, seed);
+        let workload = Workload::Recorded(Box::new(recorded.iter()));
+        let replayed = run(workload, &setup, &mut |_| ControlFlow::Continue(())).unwrap();
+        let seen = |outcome: &Outcome, more| {
+            (outcome.packets + more, outcome.flows + more, outcome.false_kills, outcome.invalid, outcome.refused_flows)
+        };
+        prop_assert_eq!(seen(&played, 1), seen(&replayed, 0));
+        prop_assert!(replayed.peak.occupancy - played.peak.occupancy <= 1);
+    }
+}
+
+/// A DNS query, without a checksum and the query.
+const QUERY: [u8; 28] =
+    [0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 192, 0, 2, 1, 0x80, 0, 0, 53, 0, 8, 0, 0];
+
+/// IPv4 datagrams of TCP, without checksums; before them a query, so that time begins when the scenario does.
+fn record(scenario: &plimsoll_scenario::Scenario, seed: u64) -> Vec<(Duration, Vec<u8>)> {
+    let mut flows = std::collections::HashMap::new();
+    // By a wall clock.
+    let begin = Duration::from_secs(1_700_000_000);
+    let played = Schedule::new(scenario, seed, Size::default()).map(|event| {
+        let ends = flows.entry(event.flow.number).or_insert_with(|| Ends::new(&event.flow));
+        (begin + event.at, datagram(&ends.send(&event.flow, event.packet)))
+    });
+    [(begin, QUERY.to_vec())].into_iter().chain(played).collect()
+}
+
+fn datagram(sent: &Sent) -> Vec<u8> {
+    let TcpNumbers { flags, sequence, acknowledgement } = sent.tcp.unwrap();
+    let mut bytes = vec![0x45, 0];
+    bytes.extend((40 + sent.payload_bytes).to_be_bytes());
+    bytes.extend([0, 0, 0x40, 0, 64, 6, 0, 0]);
+    bytes.extend(sent.from.ip().octets());
+    bytes.extend(sent.to.ip().octets());
+    bytes.extend(sent.from.port().to_be_bytes());
+    bytes.extend(sent.to.port().to_be_bytes());
+    bytes.extend(sequence.to_be_bytes());
+    bytes.extend(acknowledgement.to_be_bytes());
+    bytes.extend([5 << 4, flags]);
+    bytes.extend(WINDOW.to_be_bytes());
+    bytes.extend([0; 4]);
+    bytes.resize(40 + usize::from(sent.payload_bytes), 0);
+    bytes
+}
+
+#[test]
+fn a_run_that_is_stopped_says_so() {
+    let scenario = scenario("per_sec = 40", "", REQUEST);
+    let stopped = run(workload(&scenario, 1), &setup(&[]), &mut |progress| {
+        assert_eq!(progress.lasts, Some(Duration::from_mins(1)));
+        if progress.at >= Duration::from_secs(20) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    let stopped = stopped.unwrap();
+    let Completeness::StoppedAt(at) = stopped.completeness else { panic!("{:?}", stopped.completeness) };
+    assert!((20..22).contains(&at.as_secs()), "{at:?}");
+    assert_eq!(stopped.lasted, at);
+    assert!(stopped.flows > 0 && stopped.flows < 1200, "{}", stopped.flows);
+    // It is the whole run's beginning.
+    let whole = simulated(&scenario, &[]);
+    assert_eq!(stopped.series[..80], whole.series[..80]);
+    assert_eq!(cheapest(&[stopped], Bounds::default()), None);
+    assert_eq!(cheapest(&[whole], Bounds::default()), Some(0));
+}
+
+#[test]
+fn the_cheapest_within_bounds_is_chosen() {
+    let scenario = scenario("per_sec = 40", "", REQUEST);
+    let with = |established, max| {
+        simulated(
+            &scenario,
+            &[("tcp_timeout_established", established), ("tcp_timeout_unacknowledged", established), ("max", max)],
+        )
+    };
+    let outcomes = [with(300, 4096), with(1, 4096), with(300, 2500), with(300, 100)];
+    assert!(outcomes[1].false_kill_rate() > 0.1 && outcomes[0].false_kill_rate() == 0.0);
+    assert!(outcomes[3].refused_flows > 0);
+    let most =
+        |max_false_kill_rate, max_utilization| cheapest(&outcomes, Bounds { max_false_kill_rate, max_utilization });
+    // A table that refuses flows is none of them.
+    assert_ne!(most(None, None), Some(3));
+    // Of two that cost the same, the first.
+    assert_eq!(most(Some(0.0), None), Some(0));
+    assert_eq!(most(Some(0.0), Some(0.01)), None);
+}
+
+#[test]
+fn a_series_is_bounded_however_long_it_is() {
+    let bytes = QUERY.to_vec();
+    // A query every minute for a week, and one that the clock had go back.
+    let mut queries: Vec<_> = (0..10_080).map(|minute| (Duration::from_secs(60 * minute), bytes.clone())).collect();
+    queries.push((Duration::from_mins(1), bytes));
+    let workload = Workload::Recorded(Box::new(queries.iter()));
+    // gc walks the buckets all week.
+    let outcome = run(workload, &setup(&[("buckets", 512)]), &mut |_| ControlFlow::Continue(())).unwrap();
+    assert!((100..=300).contains(&outcome.series.len()), "{}", outcome.series.len());
+    assert_eq!(outcome.lasted, Duration::from_mins(10_079));
+    // A minute is longer than the timeout and no silence of another flow.
+    assert_eq!((outcome.flows, outcome.false_kills.total()), (1, 10_079));
+}
+
+#[test]
+fn what_no_kernel_would_take_is_not_set() {
+    let mut setup = setup(&[]);
+    assert_eq!(setup.set("net.netfilter.nf_conntrack_frag6_timeout", 1), Err(NotSet::Unknown));
+    assert_eq!(setup.set("nf_conntrack_max", 1), Err(NotSet::Unknown));
+    assert_eq!(setup.set("net.netfilter.nf_conntrack_buckets", 0), Err(NotSet::OutOfRange { least: 1, most: 1 << 30 }));
+    assert_eq!(setup.set("net.netfilter.nf_conntrack_tcp_loose", 2), Err(NotSet::OutOfRange { least: 0, most: 1 }));
+    setup.set("net.netfilter.nf_conntrack_buckets", 1000).unwrap();
+    setup.set("net.nf_conntrack_max", 5).unwrap();
+    assert_eq!((setup.host.buckets.0, setup.host.capacity.0), (1024, 5));
+}
+
+/// Every shipped scenario is simulated but for those with real TCP stacks.
+#[test]
+fn every_scenario_can_be_simulated() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
+    for file in std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).filter(|file| file.is_file()) {
+        let name = file.display().to_string();
+        let scenario = plimsoll_scenario::Scenario::parse(&name, &std::fs::read_to_string(&file).unwrap()).unwrap();
+        let size = "0.05".parse().unwrap();
+        let workload = Workload::Scenario { scenario: &scenario, seed: 1, size };
+        let outcome = run(workload, &setup(&[]), &mut |_| ControlFlow::Continue(()));
+        assert_eq!(outcome.is_ok(), scenario.proxy.is_none(), "{name}: {outcome:?}");
+    }
+}

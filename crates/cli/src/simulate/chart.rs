@@ -1,9 +1,10 @@
 //! The picture for a terminal.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use plimsoll_diagnose::words::grouped;
-use plimsoll_simulate::{Outcome, Reading};
+use plimsoll_diagnose::words::{grouped, rounded};
+use plimsoll_simulate::Outcome;
 
 use super::picture::{PARTS, Picture};
 use super::report::time;
@@ -37,7 +38,7 @@ pub(super) fn chart(outcomes: &[(char, &Outcome)], width: usize) -> String {
     let mut cells = vec![vec![' '; columns]; LINES];
     match outcomes {
         [(_, outcome)] => area(&mut cells, outcome, &picture),
-        several => several.iter().for_each(|(letter, outcome)| letters(&mut cells, *letter, outcome, &picture)),
+        several => letters(&mut cells, several, &picture),
     }
     for (line, _) in &limits {
         for cell in cells.get_mut(*line).into_iter().flatten().filter(|cell| **cell == ' ') {
@@ -86,9 +87,9 @@ fn area(cells: &mut [Vec<char>], outcome: &Outcome, picture: &Picture) {
     for (line, row) in cells.iter_mut().enumerate() {
         let columns = row.len();
         for (column, cell) in row.iter_mut().enumerate() {
-            let Some(reading) = reading_in(outcome, column, columns, picture.lasted) else { continue };
+            let Some(held) = held_in(outcome, column, columns, picture.lasted) else { continue };
             let below = |number: u32| eighths_of(number, picture.top).saturating_sub(8 * line).min(8);
-            let (live, all) = (below(reading.live), below(reading.occupancy));
+            let (live, all) = (below(held.live), below(held.occupancy));
             *cell = match (live, all) {
                 (0..=7, 8) => EXPIRED,
                 (_, all) => EIGHTHS.get(all).copied().unwrap_or(' '),
@@ -97,25 +98,46 @@ fn area(cells: &mut [Vec<char>], outcome: &Outcome, picture: &Picture) {
     }
 }
 
-fn letters(cells: &mut [Vec<char>], letter: char, outcome: &Outcome, picture: &Picture) {
+/// Where several meet they take turns, so that each is seen.
+fn letters(cells: &mut [Vec<char>], outcomes: &[(char, &Outcome)], picture: &Picture) {
     let columns = cells.first().map_or(0, Vec::len);
     for column in 0..columns {
-        let Some(reading) = reading_in(outcome, column, columns, picture.lasted) else { continue };
-        let line = line_of(reading.occupancy, picture.top);
-        if let Some(cell) = cells.get_mut(line).and_then(|row| row.get_mut(column)).filter(|cell| **cell == ' ') {
-            *cell = letter;
+        let mut by_line: BTreeMap<usize, Vec<char>> = BTreeMap::new();
+        for (letter, outcome) in outcomes {
+            if let Some(held) = held_in(outcome, column, columns, picture.lasted) {
+                by_line.entry(line_of(held.occupancy, picture.top)).or_default().push(*letter);
+            }
+        }
+        for (line, letters) in by_line {
+            let letter = letters.get(column % letters.len());
+            if let Some((cell, letter)) = cells.get_mut(line).and_then(|row| row.get_mut(column)).zip(letter) {
+                *cell = *letter;
+            }
         }
     }
 }
 
-/// The highest reading within a column; where there is none, the last one before it. None beyond the end.
-fn reading_in(outcome: &Outcome, column: usize, columns: usize, lasted: Duration) -> Option<&Reading> {
+/// What the table held.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    occupancy: u32,
+    live: u32,
+}
+
+/// The highest reading within a column; where there is none, what lies between the readings beside it. None beyond the end.
+fn held_in(outcome: &Outcome, column: usize, columns: usize, lasted: Duration) -> Option<Held> {
     let edge = |column: usize| lasted.mul_f64(column as f64 / columns as f64);
     let (from, until) = (edge(column), edge(column + 1));
-    if from > outcome.lasted {
-        return None;
-    }
     let within = outcome.series.iter().filter(|reading| reading.at >= from && reading.at < until);
-    let before = || outcome.series.iter().rev().find(|reading| reading.at < from);
-    within.max_by_key(|reading| reading.occupancy).or_else(before)
+    if let Some(highest) = within.max_by_key(|reading| reading.occupancy) {
+        return Some(Held { occupancy: highest.occupancy, live: highest.live });
+    }
+    let before = outcome.series.iter().rev().find(|reading| reading.at < from)?;
+    let after = outcome.series.iter().find(|reading| reading.at >= until)?;
+    let share = from.saturating_sub(before.at).div_duration_f64(after.at.saturating_sub(before.at));
+    let between = |before: u32, after: u32| {
+        let number = f64::from(before) + (f64::from(after) - f64::from(before)) * share;
+        u32::try_from(rounded(number)).unwrap_or(u32::MAX)
+    };
+    Some(Held { occupancy: between(before.occupancy, after.occupancy), live: between(before.live, after.live) })
 }

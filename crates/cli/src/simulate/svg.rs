@@ -9,11 +9,11 @@ use super::report::{Report, time};
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 90.0;
 const RIGHT: f64 = 24.0;
-const TOP: f64 = 70.0;
+const TOP: f64 = 84.0;
 const PLOT_HEIGHT: f64 = 320.0;
 const LINE_HEIGHT: f64 = 20.0;
 /// Letters of a title that fit.
-const MOST_LETTERS: usize = 110;
+const MOST_LETTERS: usize = 100;
 
 /// Colours that colour-blind people can tell apart (Okabe and Ito), on light and on dark.
 const COLOURS: [(&str, &str); 6] = [
@@ -41,8 +41,8 @@ pub(super) fn render(report: &Report<'_>) -> String {
         style(),
         escaped(&title)
     );
-    svg.push_str(&text(LEFT, 26.0, "title", &title));
-    svg.push_str(&text(LEFT, 46.0, "note", &cut(&subtitle(report))));
+    svg.push_str(&text(RIGHT, 26.0, "title", &title));
+    svg.push_str(&text(RIGHT, 46.0, "note", &cut(&subtitle(report))));
     svg.push_str(&axes.svg());
     for limit in &picture.limits {
         let y = axes.y(f64::from(*limit));
@@ -143,7 +143,7 @@ fn style() -> String {
     format!(
         "<style>\n\
          svg{{color:#222;font:13px system-ui,sans-serif}}\n\
-         text{{fill:currentColor}}.title{{font-size:15px;font-weight:600}}.note{{font-size:12px;opacity:.75}}\n\
+         text{{fill:currentColor}}.title{{font-size:14px;font-weight:600}}.note{{font-size:12px;opacity:.75}}\n\
          .end{{text-anchor:end}}.middle{{text-anchor:middle}}\n\
          path,polyline{{fill:none;stroke:currentColor}}.grid{{opacity:.18}}\n\
          .limit{{stroke-width:1.5;stroke-dasharray:6 4;opacity:.8}}\n\

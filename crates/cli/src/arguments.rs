@@ -39,6 +39,44 @@ pub(crate) enum LabCommand {
     List(ListArguments),
     /// Play a scenario; with --check, check meanwhile and say whether it was found what must be found
     Run(RunArguments),
+    /// Play the same packets to this kernel and to the twin, and say how well the twin knows the kernel
+    Conform(ConformArguments),
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+EXIT CODES
+  0  the twin agrees with this kernel in every flow
+  1  it differs: the fewest packets that show it are printed
+  3  it could not be measured, or was interrupted before a difference was found
+
+The namespaces are removed at the end, on Ctrl-C too. No global setting is touched.
+
+EXAMPLES
+  plimsoll lab conform                      a minute
+  plimsoll lab conform --packets 5000000    a long run
+  plimsoll lab conform --json > kernel.json
+")]
+pub(crate) struct ConformArguments {
+    /// How many packets to play, about
+    #[arg(long, value_name = "NUMBER", default_value = "200000")]
+    pub(crate) packets: NonZeroU64,
+
+    /// What flows, packets and settings are drawn from
+    #[arg(long, value_name = "NUMBER", default_value = "1")]
+    pub(crate) seed: u64,
+
+    /// Play though this host tracks connections of its own, with which the lab shares the kernel's hash and gc
+    #[arg(long)]
+    pub(crate) on_this_host: bool,
+
+    /// Write one JSON document (docs/twin.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// When to colour
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
 }
 
 #[derive(Args, Debug)]

@@ -4,6 +4,7 @@
 //! behind is swept by the next one, which knows it by its lock file. Global settings are never touched: what needs them runs in a guest.
 
 mod claim;
+pub mod conform;
 mod fill;
 mod namespace;
 mod player;

@@ -4,6 +4,9 @@
 //! `cargo bench -p plimsoll-simulate`
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a bench fails by it")]
 
+#[path = "../tests/support/mod.rs"]
+mod support;
+
 use std::ops::ControlFlow;
 use std::process::Command;
 use std::time::Instant;
@@ -11,13 +14,39 @@ use std::time::Instant;
 use plimsoll_scenario::{Scenario, Size};
 use plimsoll_simulate::{Setup, Workload, run};
 use plimsoll_twin::Capabilities;
+use support::Record;
 
-/// Name, seconds, limit and buckets, `TIME_WAIT`.
-const CASES: [(&str, u32, u32, u32); 4] = [
-    ("262,144 entries", 180, 262_144, 120),
-    ("2,097,152 entries", 180, 2_097_152, 120),
-    ("few living, 1.2 million flows", 120, 262_144, 5),
-    ("few living, 4.8 million flows", 480, 262_144, 5),
+struct Case {
+    name: &'static str,
+    secs: u32,
+    limit_and_buckets: u32,
+    time_wait_secs: u32,
+    by: By,
+}
+
+enum By {
+    Scenario,
+    Record,
+}
+
+const CASES: [Case; 5] = [
+    Case { name: "262,144 entries", secs: 180, limit_and_buckets: 262_144, time_wait_secs: 120, by: By::Scenario },
+    Case { name: "2,097,152 entries", secs: 180, limit_and_buckets: 2_097_152, time_wait_secs: 120, by: By::Scenario },
+    Case { name: "the same, recorded", secs: 180, limit_and_buckets: 2_097_152, time_wait_secs: 120, by: By::Record },
+    Case {
+        name: "few living of 1.2 million",
+        secs: 120,
+        limit_and_buckets: 262_144,
+        time_wait_secs: 5,
+        by: By::Scenario,
+    },
+    Case {
+        name: "few living of 4.8 million",
+        secs: 480,
+        limit_and_buckets: 262_144,
+        time_wait_secs: 5,
+        by: By::Scenario,
+    },
 ];
 
 fn main() {
@@ -33,13 +62,16 @@ fn main() {
 }
 
 fn case(number: usize) {
-    let (name, secs, limit, time_wait_secs) = CASES[number];
-    let scenario = scenario(secs);
+    let Case { name, secs, limit_and_buckets: limit, time_wait_secs, by } = &CASES[number];
+    let scenario = scenario(*secs);
     let mut setup = Setup::stock(Capabilities::LINUX_6_18, 1);
-    setup.set("net.netfilter.nf_conntrack_max", limit).unwrap();
-    setup.set("net.netfilter.nf_conntrack_buckets", limit).unwrap();
-    setup.set("net.netfilter.nf_conntrack_tcp_timeout_time_wait", time_wait_secs).unwrap();
-    let workload = Workload::Scenario { scenario: &scenario, seed: 1, size: Size::default() };
+    setup.set("net.netfilter.nf_conntrack_max", *limit).unwrap();
+    setup.set("net.netfilter.nf_conntrack_buckets", *limit).unwrap();
+    setup.set("net.netfilter.nf_conntrack_tcp_timeout_time_wait", *time_wait_secs).unwrap();
+    let workload = match by {
+        By::Scenario => Workload::Scenario { scenario: &scenario, seed: 1, size: Size::default() },
+        By::Record => Workload::Recorded(Box::new(Record::new(&scenario, 1))),
+    };
     let begin = Instant::now();
     let outcome = run(workload, &setup, &mut |_| ControlFlow::Continue(())).unwrap();
     let took = begin.elapsed().as_secs_f64();

@@ -20,6 +20,9 @@ use crate::{Progress, Setup};
 /// translation keep a UDP flow.
 const SILENCE: Duration = Duration::from_mins(5);
 
+/// How long a TCP stack lingers behind a connection that is over (`TCP_TIMEWAIT_LEN`): nothing is sent again after that.
+const LINGER: Duration = Duration::from_mins(1);
+
 /// So many flows are remembered before it is asked which of them can be forgotten.
 const FLOWS_AT_FIRST: usize = 1 << 16;
 
@@ -144,7 +147,8 @@ impl Player<'_> {
         self.flows.retain(|tuple, flow| {
             let is_open_connection =
                 tuple.protocol == Protocol::TCP && flow.progress == Talk::Established && !flow.watch.is_over();
-            let is_silent = now.saturating_sub(flow.last) > SILENCE;
+            let patience = if flow.watch.is_over() { LINGER } else { SILENCE };
+            let is_silent = now.saturating_sub(flow.last) > patience;
             is_open_connection || !is_silent || flow.watch.entry.is_some_and(|entry| twin.is_alive(now, entry))
         });
         self.look_at = FLOWS_AT_FIRST.max(2 * self.flows.len());
@@ -161,5 +165,86 @@ impl Recorded {
             }
             _ => now.saturating_sub(self.last) > SILENCE,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use plimsoll_model::Layer4;
+    use plimsoll_twin::Capabilities;
+    use plimsoll_twin::packet::{Segment, flags};
+
+    use super::*;
+
+    fn tcp(client: u32, from: Side, flags: u8, sequence: u32, acknowledgement: u32) -> Packet<'static> {
+        let asks = Tuple {
+            source: IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 | client)),
+            destination: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+            protocol: Protocol::TCP,
+            layer4: Layer4::Ports { source: 40_000, destination: 443 },
+        };
+        let tuple = if from == Side::Client { asks } else { asks.mirrored() };
+        Packet::Flow { tuple, content: Content::Tcp(Segment::new(flags, sequence, acknowledgement, 0xffff)) }
+    }
+
+    /// Takes packets and says how many flows are remembered then, how many came, and how many were refused.
+    fn take(capacity: u32, packets: impl Iterator<Item = (Duration, Packet<'static>)>) -> [u64; 4] {
+        let mut setup = Setup::stock(Capabilities::LINUX_6_18, 1);
+        setup.host.capacity.0 = capacity;
+        setup.host.buckets.0 = 512;
+        let mut go_on = |_| ControlFlow::Continue(());
+        let simulation = Simulation::new(&setup, setup.settings.clone(), None, &mut go_on);
+        let mut player = Player { simulation, flows: HashMap::new(), look_at: FLOWS_AT_FIRST };
+        let mut last = Duration::ZERO;
+        for (at, packet) in packets {
+            player.take(at, &packet);
+            last = at;
+        }
+        player.forget(last);
+        let remembered = player.flows.len() as u64;
+        let outcome = player.simulation.finish(Duration::from_hours(1), Completeness::Whole);
+        [remembered, outcome.flows, outcome.refused_flows, outcome.packets]
+    }
+
+    /// 100 SYNs a second for half an hour: those of the last five minutes might still be answered.
+    #[test]
+    fn of_a_flood_no_more_is_remembered_than_might_go_on() {
+        let flood = (0..180_000)
+            .map(|number| (Duration::from_millis(u64::from(number) * 10), tcp(number, Side::Client, flags::SYN, 0, 0)));
+        let [remembered, flows, ..] = take(0, flood);
+        assert_eq!(flows, 180_000);
+        assert!((30_000..30_010).contains(&remembered), "{remembered}");
+    }
+
+    /// An open connection may go on after any time.
+    #[test]
+    fn open_connections_are_remembered() {
+        let handshakes = (0..100).flat_map(|number| {
+            let at = Duration::from_mins(u64::from(number));
+            [
+                (at, tcp(number, Side::Client, flags::SYN, 0, 0)),
+                (at, tcp(number, Side::Server, flags::SYN | flags::ACK, 0, 1)),
+                (at, tcp(number, Side::Client, flags::ACK, 1, 1)),
+            ]
+        });
+        assert_eq!(take(0, handshakes), [100, 100, 0, 300]);
+    }
+
+    /// Of two clients there is room for one: what the other sends is left out until it sends a SYN again.
+    #[test]
+    fn the_rest_of_a_refused_flow_is_left_out() {
+        let at = Duration::from_secs;
+        let packets = [
+            (at(0), tcp(1, Side::Client, flags::SYN, 0, 0)),
+            (at(0), tcp(1, Side::Server, flags::SYN | flags::ACK, 0, 1)),
+            (at(0), tcp(1, Side::Client, flags::ACK, 1, 1)),
+            (at(1), tcp(2, Side::Client, flags::SYN, 0, 0)),
+            (at(1), tcp(2, Side::Server, flags::SYN | flags::ACK, 0, 1)),
+            (at(1), tcp(2, Side::Client, flags::ACK, 1, 1)),
+            (at(2), tcp(2, Side::Client, flags::SYN, 0, 0)),
+        ];
+        assert_eq!(take(1, packets.into_iter()), [2, 2, 1, 5]);
     }
 }

@@ -55,6 +55,10 @@ macro_rules! ways {
                         $(Self::$way => $text,)*
                     }
                 }
+
+                fn named(name: &str) -> Option<Self> {
+                    Self::ALL.iter().copied().find(|way| way.name() == name)
+                }
             }
         )*
     };
@@ -228,6 +232,25 @@ impl Capabilities {
         ]
         .into_iter()
     }
+
+    /// With the capability of this name going this way; `None` if either is not known.
+    #[must_use]
+    pub fn with(self, capability: &str, way: &str) -> Option<Self> {
+        Some(match capability {
+            "window_excess" => Self { window_excess: WindowExcess::named(way)?, ..self },
+            "window_restart" => Self { window_restart: WindowRestart::named(way)?, ..self },
+            "inexact_reset" => Self { inexact_reset: InexactReset::named(way)?, ..self },
+            "closing_reset" => Self { closing_reset: ClosingReset::named(way)?, ..self },
+            "ignored_syn_reset" => Self { ignored_syn_reset: IgnoredSynReset::named(way)?, ..self },
+            "futile_close" => Self { futile_close: FutileClose::named(way)?, ..self },
+            "chain_cap" => Self { chain_cap: ChainCap::named(way)?, ..self },
+            "collection" => Self { collection: Collection::named(way)?, ..self },
+            "port_reuse" => Self { port_reuse: PortReuse::named(way)?, ..self },
+            "udplite" => Self { udplite: Tracker::named(way)?, ..self },
+            "event_cache" => Self { event_cache: EventCache::named(way)?, ..self },
+            _ => return None,
+        })
+    }
 }
 
 /// A kernel's version.
@@ -259,5 +282,16 @@ mod tests {
         assert_eq!(guess("7.2"), Capabilities::LINUX_6_18);
         assert_eq!(guess("4.19.0"), Capabilities::LINUX_5_4);
         assert_eq!(Version::of_release("unknown"), None);
+    }
+
+    #[test]
+    fn what_is_named_can_be_had_by_its_name() {
+        let named = Capabilities::LINUX_6_18.named();
+        let again = named.fold(Capabilities::LINUX_5_4, |capabilities, (capability, way)| {
+            capabilities.with(capability, way).unwrap()
+        });
+        assert_eq!(again, Capabilities { object_bytes: 320, ..Capabilities::LINUX_6_18 });
+        assert_eq!(again.with("udplite", "perhaps"), None);
+        assert_eq!(again.with("elegance", "none"), None);
     }
 }

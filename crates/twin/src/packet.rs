@@ -128,6 +128,9 @@ pub struct Chunks<'a> {
 pub struct IcmpError {
     /// Where it goes.
     pub destination: IpAddr,
+    /// Whether translation can rewrite what it quotes: not in a redirect, and not where it quotes less than the eight bytes
+    /// of a transport header that it must (RFC 792).
+    pub is_translatable: bool,
     /// The packet that it is about, as it is quoted; `None` where the message itself is broken, of an unknown type, or
     /// quotes too little.
     pub about: Option<Tuple>,

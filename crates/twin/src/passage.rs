@@ -195,7 +195,12 @@ impl Twin {
             self.namespace_mut(place.namespace).counters.count(Counter::IcmpError);
             return Verdict::Invalid;
         };
-        let entry = EntryId { slot, generation: self.table.entry(slot).generation };
+        let found = self.table.entry(slot);
+        let is_translated = found.status.has(Status::SRC_NAT) || found.status.has(Status::DST_NAT);
+        if is_translated && !error.is_translatable {
+            return Verdict::Dropped(DropReason::Untranslatable);
+        }
+        let entry = EntryId { slot, generation: found.generation };
         Verdict::Passed { entry, relation: Relation::Related, direction }
     }
 

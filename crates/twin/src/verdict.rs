@@ -62,11 +62,17 @@ pub enum DropReason {
     ChainTooLong,
     /// Another entry has one of its tuples, and they cannot be merged.
     Clash,
+    /// It is an ICMP error about a translated flow, and what it quotes cannot be rewritten
+    /// (`nf_nat_icmp_reply_translation`).
+    Untranslatable,
     /// The ruleset dropped it.
     Ruleset,
 }
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::TableFull, Self::ChainTooLong, Self::Clash, Self::Ruleset];
+    pub const ALL: [Self; 5] = [Self::TableFull, Self::ChainTooLong, Self::Clash, Self::Untranslatable, Self::Ruleset];
 }
+
+// Counts are kept by a reason's place among all.
+const _: () = assert!(DropReason::ALL.len() == DropReason::Ruleset as usize + 1);

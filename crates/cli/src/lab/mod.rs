@@ -1,5 +1,6 @@
 //! `plimsoll lab`: workloads played on this machine's kernel, in namespaces of their own.
 
+mod conform;
 mod expected;
 mod introduction;
 mod json;
@@ -20,6 +21,7 @@ use crate::output;
 pub(crate) fn run(command: &LabCommand) -> anyhow::Result<ExitCode> {
     match command {
         LabCommand::List(arguments) => list(arguments).map(|()| ExitCode::SUCCESS),
+        LabCommand::Conform(arguments) => conform::run(arguments).context("lab conform"),
         LabCommand::Run(arguments) => {
             run::run(arguments).with_context(|| format!("lab run {}", Untrusted::from(arguments.scenario.as_str())))
         }

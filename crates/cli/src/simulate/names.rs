@@ -23,6 +23,7 @@ pub(super) const DROPS: &[Counted] = counted! { drops {
     DropReason::TableFull => "table_full", "dropped: full";
     DropReason::ChainTooLong => "chain_too_long", "dropped: chain";
     DropReason::Clash => "clash", "dropped: clash";
+    DropReason::Untranslatable => "untranslatable", "dropped: NAT";
     DropReason::Ruleset => "ruleset", "dropped: rule";
 } };
 

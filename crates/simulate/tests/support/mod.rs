@@ -1,10 +1,12 @@
 //! Small scenarios, simulated.
-#![allow(dead_code, reason = "each test file takes what it needs")]
+#![allow(dead_code, clippy::unwrap_used, reason = "each test file takes what it needs")]
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
-use plimsoll_scenario::{Scenario, Size};
-use plimsoll_simulate::{Outcome, Setup, Workload, run};
+use plimsoll_scenario::{Ends, Place, Scenario, Schedule, Sent, Size, TcpNumbers, WINDOW};
+use plimsoll_simulate::{Datagram, Datagrams, Outcome, Setup, Workload, run};
 use plimsoll_twin::Capabilities;
 
 pub(crate) fn scenario(traffic: &str, router: &str, script: &str) -> Scenario {
@@ -46,4 +48,61 @@ pub(crate) fn workload(scenario: &Scenario, seed: u64) -> Workload<'_> {
 
 pub(crate) fn simulated(scenario: &Scenario, sysctls: &[(&str, u32)]) -> Outcome {
     run(workload(scenario, 1), &setup(sysctls), &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+/// A DNS query, without a checksum and the query.
+pub(crate) const QUERY: [u8; 28] =
+    [0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 192, 0, 2, 1, 0x80, 0, 0, 53, 0, 8, 0, 0];
+
+/// A scenario of TCP as somebody might have recorded it; before it a query, so that time begins when the scenario does.
+pub(crate) struct Record<'a> {
+    schedule: Option<Schedule<'a>>,
+    scenario: &'a Scenario,
+    seed: u64,
+    flows: HashMap<u32, Ends>,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Record<'a> {
+    pub(crate) fn new(scenario: &'a Scenario, seed: u64) -> Self {
+        Self { schedule: None, scenario, seed, flows: HashMap::new(), bytes: Vec::new() }
+    }
+}
+
+impl Datagrams for Record<'_> {
+    fn next_datagram(&mut self) -> Option<Datagram<'_>> {
+        // By a wall clock.
+        let begin = Duration::from_secs(1_700_000_000);
+        let Some(schedule) = &mut self.schedule else {
+            self.schedule = Some(Schedule::new(self.scenario, self.seed, Size::default()));
+            return Some(Datagram { at: begin, bytes: &QUERY });
+        };
+        let event = schedule.next()?;
+        let ends = self.flows.entry(event.flow.number).or_insert_with(|| Ends::new(&event.flow));
+        let sent = ends.send(&event.flow, event.packet);
+        if event.place == Place::Last {
+            self.flows.remove(&event.flow.number);
+        }
+        write(&mut self.bytes, &sent);
+        Some(Datagram { at: begin + event.at, bytes: &self.bytes })
+    }
+}
+
+/// An IPv4 datagram of TCP, without checksums.
+fn write(bytes: &mut Vec<u8>, sent: &Sent) {
+    let TcpNumbers { flags, sequence, acknowledgement } = sent.tcp.unwrap();
+    bytes.clear();
+    bytes.extend([0x45, 0]);
+    bytes.extend((40 + sent.payload_bytes).to_be_bytes());
+    bytes.extend([0, 0, 0x40, 0, 64, 6, 0, 0]);
+    bytes.extend(sent.from.ip().octets());
+    bytes.extend(sent.to.ip().octets());
+    bytes.extend(sent.from.port().to_be_bytes());
+    bytes.extend(sent.to.port().to_be_bytes());
+    bytes.extend(sequence.to_be_bytes());
+    bytes.extend(acknowledgement.to_be_bytes());
+    bytes.extend([5 << 4, flags]);
+    bytes.extend(WINDOW.to_be_bytes());
+    bytes.extend([0; 4]);
+    bytes.resize(40 + usize::from(sent.payload_bytes), 0);
 }

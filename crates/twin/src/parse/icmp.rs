@@ -19,7 +19,8 @@ pub(super) fn read<'a>(datagram: &Datagram<'a>, checksums: Checksums) -> Packet<
     match kind {
         _ if !is_right || kind > MOST_TYPE => broken,
         // Unreachable, source quench, redirect, time exceeded, parameter problem (RFC 792).
-        3..=5 | 11 | 12 => error(datagram, datagram.payload.get(HEADER..)),
+        3 | 4 | 11 | 12 => error(datagram, datagram.payload.get(HEADER..)),
+        5 => as_redirect(error(datagram, datagram.payload.get(HEADER..))),
         _ => query(datagram),
     }
 }
@@ -47,7 +48,16 @@ fn query<'a>(datagram: &Datagram<'a>) -> Packet<'a> {
 }
 
 fn error<'a>(datagram: &Datagram<'_>, quotation: Option<&[u8]>) -> Packet<'a> {
-    Packet::IcmpError(IcmpError { destination: datagram.destination, about: quotation.and_then(quoted) })
+    let (about, is_translatable) = quotation.and_then(quoted).unzip();
+    let is_translatable = is_translatable.unwrap_or(false);
+    Packet::IcmpError(IcmpError { destination: datagram.destination, is_translatable, about })
+}
+
+fn as_redirect(packet: Packet<'_>) -> Packet<'_> {
+    match packet {
+        Packet::IcmpError(error) => Packet::IcmpError(IcmpError { is_translatable: false, ..error }),
+        other => other,
+    }
 }
 
 /// A redirect (RFC 4861, section 4.5) quotes in an option; one that quotes nothing is a packet like others.
@@ -60,7 +70,7 @@ fn redirect<'a>(datagram: &Datagram<'a>) -> Packet<'a> {
     match datagram.payload.get(OPTIONS..) {
         Some([kind, length, ..]) if is_from_neighbour && *length > 0 => {
             if *kind == REDIRECTED_HEADER {
-                error(datagram, datagram.payload.get(OPTIONS + HEADER..))
+                as_redirect(error(datagram, datagram.payload.get(OPTIONS + HEADER..)))
             } else {
                 query(datagram)
             }

@@ -44,7 +44,10 @@ fn flow<'a>(datagram: &Datagram<'a>, checksums: Checksums, capabilities: &Capabi
         Protocol::UDP => udp(datagram).filter(|sum| *sum == 0 || is_sound(datagram.payload)).map(|_| Content::Plain),
         Protocol::UDPLITE if capabilities.udplite == Tracker::Present => {
             let covered = udplite(datagram);
-            covered.filter(|covered| is_sound(covered)).map(|_| Content::Plain)
+            let taken_for_udp = Datagram { protocol: Protocol::UDP, ..*datagram };
+            let is_sound =
+                |covered: &&[u8]| checksums == Checksums::Ignored || checksum::is_right(&taken_for_udp, covered);
+            covered.filter(is_sound).map(|_| Content::Plain)
         }
         Protocol::SCTP => sctp(datagram, checksums).map(Content::Sctp),
         _ => Some(Content::Plain),
@@ -88,7 +91,8 @@ fn udp(datagram: &Datagram<'_>) -> Option<u16> {
     (8..=datagram.payload_length).contains(&length).then(|| u16::from_be_bytes([*sum_high, *sum_low]))
 }
 
-/// What UDP-Lite's checksum covers, if the header is sound (`udplite_error`): its checksum must be there.
+/// What UDP-Lite's checksum covers, if the header is sound (`udplite_error`): its checksum must be there. The kernel verifies it
+/// as if it were UDP's, over a pseudo-header with UDP's number, and so takes every right one for wrong (seen on 6.18.44).
 fn udplite<'a>(datagram: &Datagram<'a>) -> Option<&'a [u8]> {
     let [_, _, _, _, high, low, sum_high, sum_low, ..] = datagram.payload else { return None };
     let coverage = match usize::from(u16::from_be_bytes([*high, *low])) {
@@ -106,11 +110,15 @@ fn sctp<'a>(datagram: &Datagram<'a>, checksums: Checksums) -> Option<Chunks<'a>>
     is_sound.then(|| Chunks { tag: u32::from_be_bytes(*tag), bytes: datagram.payload.get(12..).unwrap_or_default() })
 }
 
-/// The tuple of a packet that an ICMP error quotes (`nf_ct_get_tuplepr`).
-fn quoted(bytes: &[u8]) -> Option<Tuple> {
+/// The tuple of a packet that an ICMP error quotes (`nf_ct_get_tuplepr`), and whether translation finds enough of it to
+/// rewrite (`nf_nat_proto.c`).
+fn quoted(bytes: &[u8]) -> Option<(Tuple, bool)> {
+    const REWRITTEN: usize = 8;
     let datagram = Datagram::of_quoted(bytes)?;
     // Which protocols have ports differs by kernel only for those that hardly anybody uses.
-    layer4(&datagram, &Capabilities::LINUX_6_18).map(|layer4| datagram.tuple(layer4))
+    let layer4 = layer4(&datagram, &Capabilities::LINUX_6_18)?;
+    let is_translatable = layer4 == Layer4::None || datagram.payload.len() >= REWRITTEN;
+    Some((datagram.tuple(layer4), is_translatable))
 }
 
 #[cfg(test)]
@@ -166,7 +174,7 @@ mod tests {
         error.extend_from_slice(&SYN[..28]);
         let sum = checksum::complement_of_sum(&error[20..]);
         error[22..24].copy_from_slice(&sum.to_be_bytes());
-        let Packet::IcmpError(IcmpError { destination, about: Some(about) }) = read(&error) else {
+        let Packet::IcmpError(IcmpError { destination, about: Some(about), .. }) = read(&error) else {
             panic!("{:?}", read(&error))
         };
         assert_eq!(destination.to_string(), "10.0.0.1");

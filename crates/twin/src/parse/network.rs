@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use plimsoll_model::{Layer4, Protocol, Tuple};
 
 /// A datagram's addresses, protocol, and what lies behind its headers.
+#[derive(Clone, Copy)]
 pub(super) struct Datagram<'a> {
     pub(super) source: IpAddr,
     pub(super) destination: IpAddr,

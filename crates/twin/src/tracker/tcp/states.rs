@@ -4,8 +4,9 @@
 //!
 //! - A SYN from the client begins a flow, and begins it anew once both sides have closed or one has reset it. In between it
 //!   may be a forged one, or the two sides may know more than the tracker: it passes and changes nothing.
-//! - A SYN-ACK from the server answers a SYN. Anywhere else it may answer a SYN that was let through, and so it passes too.
-//! - A SYN from the server is valid only while the client's own is unanswered: both opened at once.
+//! - A SYN-ACK from the server answers a SYN. Anywhere else it may answer a SYN that was let through, and so it passes too. From
+//!   the client it is valid only where both opened at once.
+//! - A SYN from the server is valid while the client's own is unanswered: both opened at once. In `TIME_WAIT` it opens a new flow.
 //! - The first FIN leads to `FIN_WAIT`, whoever sends it; its acknowledgement to `CLOSE_WAIT`; the second FIN to `LAST_ACK`; and
 //!   its acknowledgement to `TIME_WAIT`. "The second" is any further FIN: the table does not know who sent the first.
 //! - An acknowledgement of no known flow picks it up in the middle. One from the client that answers no SYN-ACK is invalid; one from the
@@ -85,7 +86,7 @@ type Table = [[Step; 10]; 6];
 const ORIGINAL: Table = [
     // NONE, SYN_SENT, SYN_RECV, ESTABLISHED, FIN_WAIT, CLOSE_WAIT, LAST_ACK, TIME_WAIT, CLOSE, SYN_SENT2
     [SS, SS, IG, IG, IG, IG, IG, SS, SS, S2], // SYN
-    [IV, IV, IG, IG, IG, IG, IG, IG, IG, SR], // SYN-ACK
+    [IV, IV, SR, IV, IV, IV, IV, IV, IV, SR], // SYN-ACK
     [IV, IV, FW, FW, LA, LA, LA, TW, CL, IV], // FIN
     [ES, IV, ES, ES, CW, CW, TW, TW, CL, IV], // ACK
     [IV, CL, CL, CL, CL, CL, CL, CL, CL, CL], // RST
@@ -94,7 +95,7 @@ const ORIGINAL: Table = [
 
 const REPLY: Table = [
     // NONE, SYN_SENT, SYN_RECV, ESTABLISHED, FIN_WAIT, CLOSE_WAIT, LAST_ACK, TIME_WAIT, CLOSE, SYN_SENT2
-    [IV, S2, IV, IV, IV, IV, IV, IV, IV, S2], // SYN
+    [IV, S2, IV, IV, IV, IV, IV, SS, IV, S2], // SYN
     [IV, SR, IG, IG, IG, IG, IG, IG, IG, SR], // SYN-ACK
     [IV, IV, FW, FW, LA, LA, LA, TW, CL, IV], // FIN
     [IV, IG, SR, ES, CW, CW, TW, TW, CL, IG], // ACK

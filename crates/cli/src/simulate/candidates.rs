@@ -154,12 +154,13 @@ mod tests {
     fn the_upper_layer_wins_and_all_combinations_are_there() {
         let set = ["nf_conntrack_udp_timeout=7".parse().unwrap()];
         let sweep = ["nf_conntrack_max=1,2".parse().unwrap(), "nf_conntrack_buckets=512,1024".parse().unwrap()];
-        let candidates = candidates(&base(), layers(&set, &sweep)).unwrap();
+        let base = base();
+        let candidates = candidates(&base, layers(&set, &sweep)).unwrap();
         let labels: Vec<_> = candidates.iter().map(Candidate::label).collect();
         assert_eq!(labels, ["max=1 buckets=512", "max=1 buckets=1024", "max=2 buckets=512", "max=2 buckets=1024"]);
         for candidate in &candidates {
             let of = |name: &str| {
-                let mut settings = candidate.settings(&base()).filter(|(sysctl, ..)| sysctl.short() == name);
+                let mut settings = candidate.settings(&base).filter(|(sysctl, ..)| sysctl.short() == name);
                 settings.next().map(|(_, value, whence)| (value, whence))
             };
             assert_eq!(of("udp_timeout"), Some((7, Whence::Set)));

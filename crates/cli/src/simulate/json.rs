@@ -26,6 +26,7 @@ struct Document<'a> {
     workload: Workload<'a>,
     base: Base<'a>,
     skipped: Option<Vec<SkippedFor>>,
+    clock_jumps: Option<u64>,
     bounds: Option<BoundsOf>,
     /// The place in `runs`.
     cheapest: Option<usize>,
@@ -159,9 +160,10 @@ pub(super) fn render(report: &Report<'_>) -> anyhow::Result<String> {
             over: &report.over,
             notes: &base.notes,
         },
-        skipped: report.skipped.as_ref().map(|skipped| {
-            skipped.iter().map(|(reason, count)| SkippedFor { reason: reason.to_string(), count }).collect()
+        skipped: report.passed_over.as_ref().map(|passed_over| {
+            passed_over.skipped.iter().map(|(reason, count)| SkippedFor { reason: reason.to_string(), count }).collect()
         }),
+        clock_jumps: report.passed_over.as_ref().map(|passed_over| passed_over.clock_jumps),
         bounds: bounds(report.choice),
         cheapest: match report.choice {
             Choice::Cheapest(_, place) => Some(place),

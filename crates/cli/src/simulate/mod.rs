@@ -82,13 +82,13 @@ pub(crate) fn run(arguments: &SimulateArguments) -> anyhow::Result<ExitCode> {
     complain_of_the_hash(&source, &setups);
 
     let outcomes = simulate(&source, &setups)?;
-    let skipped = match &source {
+    let passed_over = match &source {
         Source::Recording(recording) => Some(recording.ended()?),
         Source::Scenario { .. } => None,
     };
     let runs = candidates.into_iter().zip(outcomes).map(|(candidate, outcome)| Run { candidate, outcome }).collect();
     let mut report =
-        Report { source: &source, base: &base, over: over(layers), runs, skipped, choice: Choice::NotAsked };
+        Report { source: &source, base: &base, over: over(layers), runs, passed_over, choice: Choice::NotAsked };
     report.choice = choice(&report, bounds(arguments));
     write(&report, arguments)?;
     Ok(ExitCode::from(match report.choice {
@@ -191,8 +191,8 @@ fn write(report: &Report<'_>, arguments: &SimulateArguments) -> anyhow::Result<(
     if arguments.json {
         return output::write(&json::render(report)?, arguments.color);
     }
-    if let Some(skipped) = text::skipped(report) {
-        output::write_progress(&skipped, arguments.color);
+    if let Some(passed_over) = text::passed_over(report) {
+        output::write_progress(&passed_over, arguments.color);
     }
     if arguments.csv {
         output::write(&csv::render(report), arguments.color)

@@ -11,6 +11,10 @@ use plimsoll_simulate::{Datagram, Datagrams};
 
 use crate::files::open_regular;
 
+/// The longest time without a packet that is believed, beyond the longest timeout that a kernel sets by itself (five days):
+/// a clock that is set while a capture runs may jump by decades, and gc would walk the table all the while.
+const LONGEST_SILENCE: Duration = Duration::from_hours(6 * 24);
+
 /// A file of packets. Each run reads it anew.
 #[derive(Debug)]
 pub(super) struct Recording {
@@ -24,8 +28,21 @@ pub(super) struct Recording {
 #[derive(Debug, Default)]
 struct Ended {
     failure: Option<anyhow::Error>,
-    /// Of the run that came farthest.
-    skipped: Skipped,
+    passed_over: PassedOver,
+}
+
+/// What is in a capture and is not simulated as it is there; of the run that came farthest.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PassedOver {
+    pub(super) skipped: Skipped,
+    /// How often the clock jumped ahead by more than six days, each taken as six days.
+    pub(super) clock_jumps: u64,
+}
+
+impl PassedOver {
+    fn number(&self) -> u64 {
+        self.skipped.iter().map(|(_, count)| count).sum::<u64>() + self.clock_jumps
+    }
 }
 
 impl Recording {
@@ -43,13 +60,13 @@ impl Recording {
     /// Its packets. What goes wrong is kept: see [`Recording::ended`].
     pub(super) fn packets(&self) -> Box<dyn Datagrams + '_> {
         let capture = self.begin().map_err(|error| self.note(|ended| ended.failure = Some(error))).ok();
-        Box::new(Packets { recording: self, capture, first: None, last: Duration::ZERO })
+        Box::new(Packets { recording: self, capture, zero: None, last: Duration::ZERO, clock_jumps: 0 })
     }
 
     /// What was passed over in it, if it could be read.
-    pub(super) fn ended(&self) -> anyhow::Result<Skipped> {
+    pub(super) fn ended(&self) -> anyhow::Result<PassedOver> {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.failure.take().map_or_else(|| Ok(ended.skipped.clone()), Err)
+        ended.failure.take().map_or_else(|| Ok(ended.passed_over.clone()), Err)
     }
 
     fn begin(&self) -> anyhow::Result<Capture<File>> {
@@ -66,9 +83,10 @@ impl Recording {
 struct Packets<'a> {
     recording: &'a Recording,
     capture: Option<Capture<File>>,
-    /// When the first packet came that has a time.
-    first: Option<Duration>,
+    /// From when time is counted: the first packet that has a time; later, if the clock jumped.
+    zero: Option<Duration>,
     last: Duration,
+    clock_jumps: u64,
 }
 
 impl Datagrams for Packets<'_> {
@@ -81,9 +99,17 @@ impl Datagrams for Packets<'_> {
                 return None;
             }
         };
-        // Counted from the first, so that packets without a time before it come with it and not decades earlier.
-        let since_first = datagram.at.map(|at| at.saturating_sub(*self.first.get_or_insert(at)));
-        self.last = self.last.max(since_first.unwrap_or(self.last));
+        // Packets without a time come with their predecessor.
+        if let Some(at) = datagram.at {
+            // Not counted from 1970: those without a time before the first that has one come with it.
+            let zero = self.zero.get_or_insert(at);
+            let latest = *zero + self.last + LONGEST_SILENCE;
+            if at > latest {
+                *zero += at.saturating_sub(latest);
+                self.clock_jumps += 1;
+            }
+            self.last = self.last.max(at.saturating_sub(*zero));
+        }
         if self.recording.only.is_some_and(|only| self.last > only) {
             return None;
         }
@@ -94,10 +120,10 @@ impl Datagrams for Packets<'_> {
 impl Drop for Packets<'_> {
     fn drop(&mut self) {
         let Some(capture) = &self.capture else { return };
-        let number = |skipped: &Skipped| skipped.iter().map(|(_, count)| count).sum::<u64>();
+        let passed_over = PassedOver { skipped: capture.skipped().clone(), clock_jumps: self.clock_jumps };
         self.recording.note(|ended| {
-            if number(capture.skipped()) > number(&ended.skipped) {
-                ended.skipped = capture.skipped().clone();
+            if passed_over.number() > ended.passed_over.number() {
+                ended.passed_over = passed_over;
             }
         });
     }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use plimsoll_capture::Skipped;
 use plimsoll_diagnose::words::{duration, grouped, percent, rounded};
 use plimsoll_simulate::{Bounds, Completeness, Outcome};
 
 use super::base::{Base, as_text};
 use super::candidates::Candidate;
+use super::recorded::PassedOver;
 use super::workload::Source;
 
 /// All that the outputs tell.
@@ -19,7 +19,7 @@ pub(super) struct Report<'a> {
     pub(super) over: Vec<String>,
     pub(super) runs: Vec<Run>,
     /// What was passed over in a capture.
-    pub(super) skipped: Option<Skipped>,
+    pub(super) passed_over: Option<PassedOver>,
     pub(super) choice: Choice,
 }
 

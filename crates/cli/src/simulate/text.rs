@@ -7,6 +7,7 @@ use plimsoll_simulate::Outcome;
 use super::chart::chart;
 use super::columns::Columns;
 use super::names::{Counted, DROPS, EVICTIONS, FALSE_KILLS};
+use super::recorded::PassedOver;
 use super::report::{Choice, Report, Run, in_words, time};
 use crate::wrap::paragraph;
 
@@ -24,7 +25,8 @@ const MOST_EXPLAINED: usize = 8;
 
 /// All of it, within a width as far as a table can be.
 pub(super) fn render(report: &Report<'_>, width: usize) -> String {
-    let mut text = format!("{BOLD}{}{BOLD:#}\n", report.source.title());
+    let title = paragraph("", &report.source.title());
+    let mut text = format!("{BOLD}{}{BOLD:#}\n", title.trim_end());
     if let Some(at) = report.stopped_at() {
         let what = if report.compares() { "The run that came least far was stopped at" } else { "It was stopped at" };
         text.push_str(&format!("  PARTIAL: {what} {}. All figures are of what was simulated by then.\n", time(at)));
@@ -55,11 +57,22 @@ pub(super) fn render(report: &Report<'_>, width: usize) -> String {
     text
 }
 
-/// What is in a capture and was not simulated, in a line.
-pub(super) fn skipped(report: &Report<'_>) -> Option<String> {
-    let skipped: Vec<_> = report.skipped.as_ref()?.iter().collect();
-    let listed: Vec<_> = skipped.iter().map(|(reason, count)| format!("{} {reason}", grouped(*count))).collect();
-    (!listed.is_empty()).then(|| paragraph("", &format!("Passed over in the capture: {}.", listed.join(", "))))
+/// What is in a capture and was not simulated as it is there.
+pub(super) fn passed_over(report: &Report<'_>) -> Option<String> {
+    let PassedOver { skipped, clock_jumps } = report.passed_over.as_ref()?;
+    let listed: Vec<_> = skipped.iter().map(|(reason, count)| format!("{} {reason}", grouped(count))).collect();
+    let mut text = String::new();
+    if !listed.is_empty() {
+        text.push_str(&paragraph("", &format!("Passed over in the capture: {}.", listed.join(", "))));
+    }
+    if *clock_jumps > 0 {
+        let number = grouped(*clock_jumps);
+        let jumps = format!(
+            "The capture's clock jumps ahead by more than six days, {number} times: each is taken as six days."
+        );
+        text.push_str(&paragraph("", &jumps));
+    }
+    (!text.is_empty()).then_some(text)
 }
 
 /// By what a setting is known in the chart.

@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_share_is_a_number_up_to_1_or_a_percentage() {
-        assert_eq!(["0.8", "80%", "0", "100%"].map(|text| text.parse()), [0.8, 0.8, 0.0, 1.0].map(|n| Ok(Share(n))));
+        assert_eq!(["0.8", "80%", "0", "100%"].map(str::parse), [0.8, 0.8, 0.0, 1.0].map(|n| Ok(Share(n))));
         for wrong in ["", "80", "-1%", "101%", "nan", "x"] {
             assert!(wrong.parse::<Share>().is_err(), "{wrong}");
         }

@@ -54,6 +54,9 @@ impl Mix {
 
 impl fmt::Display for Mix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [(kind, _)] = self.0[..] {
+            return f.write_str(kind.name());
+        }
         let shares: Vec<_> = self.shares().map(|(kind, share)| format!("{} {}", percent(share), kind.name())).collect();
         f.write_str(&shares.join(", "))
     }
@@ -120,6 +123,7 @@ mod tests {
         let mix: Mix = "http=30,dns=10".parse().unwrap();
         assert_eq!(mix.shares().collect::<Vec<_>>(), [(Kind::Http, 0.75), (Kind::Dns, 0.25)]);
         assert_eq!(mix.to_string(), "75.0% http, 25.0% dns");
+        assert_eq!("dns".parse::<Mix>().unwrap().to_string(), "dns");
         for wrong in ["", "web=1", "http=0", "http=-1", "http=nan", "http=inf", "http=1,http=2", "http=1,"] {
             assert!(wrong.parse::<Mix>().is_err(), "{wrong}");
         }

@@ -43,7 +43,7 @@ impl Arrivals {
             },
             Self::Spread { count, from, until } => {
                 let (from, now_until) = (from.min(lasts), end(until).max(from.min(lasts)));
-                let share = (now_until - from).as_secs_f64() / (until - from).as_secs_f64();
+                let share = now_until.saturating_sub(from).div_duration_f64(until.saturating_sub(from));
                 Self::Spread { count: scaled(count, share), from, until: now_until }
             }
         }

@@ -104,17 +104,11 @@ fn table(columns: &Columns) -> String {
     text
 }
 
-/// A table that names the settings as far as they differ.
+/// A table that names the settings by their letters, if there are several.
 fn begun(report: &Report<'_>) -> Columns {
     let mut columns = Columns::new(report.runs.len());
     if report.compares() {
         columns.push("", (0..report.runs.len()).map(letter));
-    }
-    let swept = report.runs.first().map_or(&[][..], |run| &run.candidate.swept);
-    for (number, (sysctl, _)) in swept.iter().enumerate() {
-        let value =
-            |run: &Run| run.candidate.swept.get(number).map_or(String::new(), |(_, value)| grouped((*value).into()));
-        columns.push(sysctl.short(), report.runs.iter().map(value));
     }
     columns
 }
@@ -122,10 +116,17 @@ fn begun(report: &Report<'_>) -> Columns {
 /// What the table held.
 fn held(report: &Report<'_>) -> Columns {
     let mut columns = begun(report);
+    let swept = report.runs.first().map_or(&[][..], |run| &run.candidate.swept);
+    for (number, (sysctl, _)) in swept.iter().enumerate() {
+        let value = |run: &Run| run.candidate.swept.get(number).map(|(_, value)| grouped((*value).into()));
+        columns.push(sysctl.short(), report.runs.iter().map(|run| value(run).unwrap_or_default()));
+    }
     let mut push = |head: &str, cell: &dyn Fn(&Outcome) -> String| {
         columns.push(head, report.runs.iter().map(|run| cell(&run.outcome)));
     };
-    push("limit", &|outcome| outcome.capacity.limit().map_or("none".to_string(), |limit| grouped(limit.into())));
+    if swept.iter().all(|(sysctl, _)| sysctl.short() != "max") {
+        push("limit", &|outcome| outcome.capacity.limit().map_or("none".to_string(), |limit| grouped(limit.into())));
+    }
     push("peak", &|outcome| grouped(outcome.peak.occupancy.into()));
     push("most live", &|outcome| grouped(outcome.series.iter().map(|reading| reading.live).max().unwrap_or(0).into()));
     push("of limit", &|outcome| outcome.utilization().map_or("-".to_string(), percent));

@@ -13,6 +13,26 @@ pub(crate) struct Kernel {
     release: String,
 }
 
+/// Which of Debian's kernels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stock {
+    /// Debian 12's.
+    #[default]
+    Linux6_1,
+    /// The newer one that Debian 12 offers.
+    Linux6_12,
+}
+
+impl Stock {
+    /// Where scripts/test unpacks it, below `target`.
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::Linux6_1 => "guest",
+            Self::Linux6_12 => "guest-6.12",
+        }
+    }
+}
+
 /// A file of a module, as it goes into the guest.
 #[derive(Debug)]
 pub(crate) struct ModuleFile {
@@ -24,9 +44,9 @@ pub(crate) struct ModuleFile {
 const LISTS: [&str; 3] = ["modules.dep", "modules.alias", "modules.builtin"];
 
 impl Kernel {
-    /// The one that scripts/test fetches.
-    pub(crate) fn stock() -> Result<Self, Error> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guest");
+    /// One of those that scripts/test fetches.
+    pub(crate) fn stock(stock: Stock) -> Result<Self, Error> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").join(stock.folder());
         let missing = || Error::NoKernel { looked_in: root.clone() };
         let kernels = fs::read_dir(root.join("lib/modules")).map_err(|_| missing())?;
         let release = kernels

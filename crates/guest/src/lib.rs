@@ -15,6 +15,7 @@ use std::time::Duration;
 
 pub use self::error::Error;
 use self::kernel::Kernel;
+pub use self::kernel::Stock;
 use self::machine::Machine;
 pub use self::transcript::{Step, Transcript};
 
@@ -24,6 +25,7 @@ pub struct Guest {
     programs: Vec<PathBuf>,
     modules: Vec<String>,
     files: Vec<(PathBuf, Vec<u8>)>,
+    stock: Stock,
 }
 
 impl Guest {
@@ -47,6 +49,13 @@ impl Guest {
         self
     }
 
+    /// Boots another kernel than Debian 12's own.
+    #[must_use]
+    pub fn on(mut self, stock: Stock) -> Self {
+        self.stock = stock;
+        self
+    }
+
     /// Adds a file, by its absolute path in the guest.
     #[must_use]
     pub fn file(mut self, path: impl AsRef<Path>, contents: impl Into<Vec<u8>>) -> Self {
@@ -59,7 +68,7 @@ impl Guest {
     /// The script says `step NAME COMMAND…` where what a command writes to standard output, and its exit code, are to
     /// be in the transcript. Everything else that is written goes to the machine's console, which an error shows.
     pub fn run(&self, script: &str, timeout: Duration) -> Result<Transcript, Error> {
-        let kernel = Kernel::stock()?;
+        let kernel = Kernel::stock(self.stock)?;
         let initramfs = contents::initramfs(self, &kernel, script)?;
         let ended = Machine::boot(&kernel, &initramfs)?.wait(timeout)?;
         Transcript::parse(&ended.recorded, &ended.console)

@@ -26,13 +26,14 @@ pub(crate) enum Obstacle {
 
 impl Twin {
     /// Puts a new flow's entry into the table. Its timeout counts from now.
+    #[expect(clippy::needless_pass_by_value, reason = "a flow is confirmed once")]
     pub fn confirm(&mut self, now: Duration, new: NewFlow) -> Verdict {
         let now = self.tick(now);
-        self.confirm_at(now, new)
+        self.confirm_at(now, &new)
     }
 
-    pub(crate) fn confirm_at(&mut self, now: Tick, new: NewFlow) -> Verdict {
-        let NewFlow { slot, relation, .. } = new;
+    pub(crate) fn confirm_at(&mut self, now: Tick, new: &NewFlow) -> Verdict {
+        let &NewFlow { slot, relation, .. } = new;
         let namespace = self.table.entry(slot).namespace;
         match self.obstacle(slot) {
             None => {}
@@ -74,15 +75,14 @@ impl Twin {
         };
         [Direction::Original, Direction::Reply].into_iter().find_map(|direction| {
             let key = self.table.key(slot, direction);
-            let mut passed = 0;
-            for (other, _, other_key) in self.table.chain(self.table.bucket_of(slot, direction)) {
+            let chain = self.table.chain(self.table.bucket_of(slot, direction));
+            for (passed, (other, _, other_key)) in (0..).zip(chain) {
                 if other_key == key {
                     return Some(Obstacle::Taken(other));
                 }
                 if passed > cap {
                     return Some(Obstacle::ChainTooLong);
                 }
-                passed += 1;
             }
             None
         })

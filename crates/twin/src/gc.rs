@@ -61,6 +61,9 @@ impl Twin {
             self.gc.began = now;
         }
         let pressed_from = self.pressed_from();
+        if self.is_empty() {
+            self.gc.next_bucket = self.table.buckets();
+        }
         let mut removed = 0;
         while self.gc.next_bucket < self.table.buckets() {
             if self.collect_bucket(now, self.gc.next_bucket, pressed_from, &mut removed, most_removed) == Bucket::Left {
@@ -86,12 +89,18 @@ impl Twin {
     fn collect_all(&mut self) {
         let now = self.gc.due;
         let pressed_from = self.pressed_from();
-        for bucket in 0..self.table.buckets() {
+        let buckets = if self.is_empty() { 0 } else { self.table.buckets() };
+        for bucket in 0..buckets {
             self.collect_bucket(now, bucket, pressed_from, &mut 0, u32::MAX);
         }
         self.expire_expectations(now);
         self.gc.is_under_pressure = false;
         self.gc.due = now.plus(self.host.capabilities.hz.jiffies(FIXED_SECS));
+    }
+
+    /// Whether there is nothing to walk for.
+    fn is_empty(&self) -> bool {
+        self.namespaces.iter().all(|namespace| namespace.count == 0)
     }
 
     /// From how many entries on a namespace is under pressure.

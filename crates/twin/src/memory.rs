@@ -66,23 +66,23 @@ impl Extension {
     }
 }
 
-impl Capabilities {
-    /// The block that extensions of so many bytes together take: they lie in one, behind a header, of at least 128 bytes,
-    /// and the allocator rounds up (`nf_ct_ext_add`; measured, as `docs/twin.md` says).
-    pub(crate) const fn extension_block(&self, bytes: u16) -> u32 {
-        const HEADER: u16 = 16;
-        match bytes {
-            0 => 0,
-            1..=112 => 128,
-            _ if bytes + HEADER <= 192 => 192,
-            _ => 256,
-        }
+/// The block that extensions of so many bytes together take: they lie in one, behind a header, of at least 128 bytes, and the
+/// allocator rounds up (`nf_ct_ext_add`).
+pub(crate) const fn extension_block(bytes: u16) -> u32 {
+    const HEADER: u16 = 16;
+    match bytes {
+        0 => 0,
+        1..=112 => 128,
+        _ if bytes + HEADER <= 192 => 192,
+        _ => 256,
     }
+}
 
+impl Capabilities {
     /// Bytes that the kernel takes for each entry of a namespace, without what rules add to some: object and extensions.
     pub fn entry_bytes(&self, settings: &Settings) -> u32 {
         let extensions = Extension::of_every_entry(settings, self).map(Extension::bytes).sum();
-        self.object_bytes + self.extension_block(extensions)
+        self.object_bytes + extension_block(extensions)
     }
 }
 
@@ -99,11 +99,10 @@ impl Twin {
     }
 
     pub(crate) fn extend(&mut self, slot: u32, extension: Extension) {
-        let capabilities = self.host.capabilities;
         let entry = self.table.entry_mut(slot);
-        let before = capabilities.extension_block(entry.extension_bytes);
+        let before = extension_block(entry.extension_bytes);
         entry.extension_bytes += extension.bytes();
-        let after = capabilities.extension_block(entry.extension_bytes);
+        let after = extension_block(entry.extension_bytes);
         self.extension_bytes += u64::from(after - before);
     }
 }
@@ -129,6 +128,6 @@ mod tests {
             Extension::Masquerade,
         ];
         let extensions = with_helper.map(Extension::bytes).iter().sum();
-        assert_eq!(Capabilities::LINUX_6_18.object_bytes + Capabilities::LINUX_6_18.extension_block(extensions), 448);
+        assert_eq!(Capabilities::LINUX_6_18.object_bytes + extension_block(extensions), 448);
     }
 }

@@ -50,10 +50,14 @@ impl Twin {
     /// Takes a packet its whole way: tracking, what rules do to a flow that it opens, and the insertion of the flow's
     /// entry. What is due of gc is done before.
     pub fn pass(&mut self, now: Duration, place: Place, packet: &Packet<'_>, rules: &mut impl Rules) -> Verdict {
-        let new = match self.track(now, place, packet) {
-            Tracked::Done(verdict) => return verdict,
-            Tracked::New(new) => new,
-        };
+        match self.track(now, place, packet) {
+            Tracked::Done(verdict) => verdict,
+            Tracked::New(new) => self.complete(now, new, rules),
+        }
+    }
+
+    /// Takes a new flow's first packet the rest of its way: what rules do to it, and the insertion of its entry.
+    pub fn complete(&mut self, now: Duration, new: NewFlow, rules: &mut impl Rules) -> Verdict {
         let ruling = rules.rule(&new);
         if ruling.fate == Fate::Dropped {
             self.abandon(new);
@@ -68,7 +72,7 @@ impl Twin {
         let now = self.tick(now);
         self.refresh_by_helper(new.slot, now);
         self.translate(new.slot, now, &ruling);
-        self.confirm_at(now, new)
+        self.confirm_at(now, &new)
     }
 
     /// Takes a packet to where rules would see it (priority −200 of prerouting or output). For a packet that opens a flow
@@ -85,6 +89,7 @@ impl Twin {
     }
 
     /// Gives an entry up whose first packet was dropped on its way.
+    #[expect(clippy::needless_pass_by_value, reason = "a flow is abandoned once")]
     pub fn abandon(&mut self, new: NewFlow) {
         self.discard(new.slot);
     }
@@ -164,7 +169,7 @@ impl Twin {
         let entry = self.table.entry(slot);
         let (kind, mut memory) = (entry.kind, entry.memory);
         let namespace = &self.namespaces[entry.namespace.0 as usize];
-        let mut context = Context {
+        let mut circumstances = Context {
             direction,
             now,
             status: entry.status,
@@ -173,8 +178,8 @@ impl Twin {
             timeouts: entry.policy.map_or(&namespace.spans, |policy| &self.policies[policy.0 as usize]),
             capabilities: &self.host.capabilities,
         };
-        let handled = memory.take(kind, &mut context, content, original_icmp_type);
-        let (status, expires) = (context.status, context.expires);
+        let handled = memory.take(kind, &mut circumstances, content, original_icmp_type);
+        let (status, expires) = (circumstances.status, circumstances.expires);
         let entry = self.table.entry_mut(slot);
         (entry.memory, entry.status, entry.expires) = (memory, status, expires);
         if handled == Handled::Ends {

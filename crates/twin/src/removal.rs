@@ -2,6 +2,7 @@
 
 use crate::counters::RemovedBy;
 use crate::entry::Phase;
+use crate::memory::extension_block;
 use crate::{Direction, EntryId, Twin};
 
 impl Twin {
@@ -61,7 +62,7 @@ impl Twin {
             self.forget_source(slot);
             let entry = self.table.entry(slot);
             let (namespace, master) = (entry.namespace, entry.master);
-            self.extension_bytes -= u64::from(self.host.capabilities.extension_block(entry.extension_bytes));
+            self.extension_bytes -= u64::from(extension_block(entry.extension_bytes));
             self.namespace_mut(namespace).count -= 1;
             self.table.give_back(slot);
             next = master.filter(|master| {

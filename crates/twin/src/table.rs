@@ -232,16 +232,16 @@ impl Table {
             let product = u128::from(a) * u128::from(b);
             low(product) ^ low(product >> 64)
         };
-        let [a, b, c, d, e, f] = key.0;
-        let first = fold(a ^ self.key, b ^ ODD);
-        let second = fold(c ^ self.key.rotate_left(21), d ^ ODD.rotate_left(13));
-        let third = fold(e ^ self.key.rotate_left(42), f ^ ODD.rotate_left(29));
+        let [source_high, source, destination_high, destination, layer4, place] = key.0;
+        let first = fold(source_high ^ self.key, source ^ ODD);
+        let second = fold(destination_high ^ self.key.rotate_left(21), destination ^ ODD.rotate_left(13));
+        let third = fold(layer4 ^ self.key.rotate_left(42), place ^ ODD.rotate_left(29));
         (fold(first ^ second.rotate_left(17), third ^ ODD) >> 32) as u32
     }
 
     /// `reciprocal_scale`.
     fn scale(&self, hash: u32) -> u32 {
-        (u64::from(hash) * self.heads.len() as u64 >> 32) as u32
+        ((u64::from(hash) * self.heads.len() as u64) >> 32) as u32
     }
 }
 

@@ -63,8 +63,11 @@ impl Hz {
 
     /// Seconds in jiffies; the kernel takes no more than fit a signed number (`proc_dointvec_jiffies`).
     pub(crate) const fn jiffies(self, secs: u32) -> u32 {
-        let jiffies = secs as u64 * self.0 as u64;
-        if jiffies > i32::MAX as u64 { i32::MAX.cast_unsigned() } else { jiffies as u32 }
+        const MOST: u32 = i32::MAX.cast_unsigned();
+        match secs.checked_mul(self.0) {
+            Some(jiffies) if jiffies <= MOST => jiffies,
+            _ => MOST,
+        }
     }
 
     /// Jiffies as time.

@@ -8,14 +8,12 @@ pub fn inverted(tuple: &Tuple) -> Option<Tuple> {
     let mirrored = tuple.mirrored();
     let Layer4::Icmp { id, kind, code } = tuple.layer4 else { return Some(mirrored) };
     let kind = match (tuple.protocol, kind) {
-        // Echo, timestamp, information, address mask: RFC 792, RFC 950.
+        // Echo: RFC 792.
         (Protocol::ICMP, 0) => 8,
         (Protocol::ICMP, 8) => 0,
-        (Protocol::ICMP, 13 | 15 | 17) => kind + 1,
-        (Protocol::ICMP, 14 | 16 | 18) => kind - 1,
-        // Echo, node information: RFC 4443, RFC 4620.
-        (Protocol::ICMPV6, 128 | 139) => kind + 1,
-        (Protocol::ICMPV6, 129 | 140) => kind - 1,
+        // Timestamp, information, address mask: RFC 792, RFC 950. Echo, node information: RFC 4443, RFC 4620.
+        (Protocol::ICMP, 13 | 15 | 17) | (Protocol::ICMPV6, 128 | 139) => kind + 1,
+        (Protocol::ICMP, 14 | 16 | 18) | (Protocol::ICMPV6, 129 | 140) => kind - 1,
         _ => return None,
     };
     Some(Tuple { layer4: Layer4::Icmp { id, kind, code }, ..mirrored })

@@ -1,6 +1,8 @@
 //! Running the real `plimsoll`, as its users do.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod guest;
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 

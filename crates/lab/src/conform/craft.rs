@@ -137,31 +137,28 @@ fn body(transport: &Transport<'_>) -> (Protocol, Vec<u8>) {
 fn header(from: IpAddr, to: IpAddr, mark: u16, protocol: Protocol, length: usize) -> Vec<u8> {
     const HOPS: u8 = 64;
     let mut bytes = Vec::with_capacity(40 + length);
-    match (from, to) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => {
-            bytes.extend_from_slice(&[0x45, 0]);
-            bytes.extend_from_slice(&u16::try_from(20 + length).unwrap_or(u16::MAX).to_be_bytes());
-            bytes.extend_from_slice(&mark.to_be_bytes());
-            bytes.extend_from_slice(&[0x40, 0, HOPS, protocol.0, 0, 0]);
-            bytes.extend_from_slice(&from.octets());
-            bytes.extend_from_slice(&to.octets());
-            let sum = complement_of_sum(&bytes, 0);
-            put(&mut bytes, 10, &sum.to_be_bytes());
-        }
-        _ => {
-            let octets = |address: IpAddr| match address {
-                IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-                IpAddr::V6(address) => address.octets(),
-            };
-            let protocol = if protocol == Protocol::ICMP { Protocol::ICMPV6 } else { protocol };
-            let [high, low] = mark.to_be_bytes();
-            bytes.extend_from_slice(&[0x60, 0, high, low]);
-            bytes.extend_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
-            bytes.extend_from_slice(&[protocol.0, HOPS]);
-            bytes.extend_from_slice(&octets(from));
-            bytes.extend_from_slice(&octets(to));
-        }
+    if let (IpAddr::V4(from), IpAddr::V4(to)) = (from, to) {
+        bytes.extend_from_slice(&[0x45, 0]);
+        bytes.extend_from_slice(&u16::try_from(20 + length).unwrap_or(u16::MAX).to_be_bytes());
+        bytes.extend_from_slice(&mark.to_be_bytes());
+        bytes.extend_from_slice(&[0x40, 0, HOPS, protocol.0, 0, 0]);
+        bytes.extend_from_slice(&from.octets());
+        bytes.extend_from_slice(&to.octets());
+        let sum = complement_of_sum(&bytes, 0);
+        put(&mut bytes, 10, &sum.to_be_bytes());
+        return bytes;
     }
+    let octets = |address: IpAddr| match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    };
+    let protocol = if protocol == Protocol::ICMP { Protocol::ICMPV6 } else { protocol };
+    let [high, low] = mark.to_be_bytes();
+    bytes.extend_from_slice(&[0x60, 0, high, low]);
+    bytes.extend_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
+    bytes.extend_from_slice(&[protocol.0, HOPS]);
+    bytes.extend_from_slice(&octets(from));
+    bytes.extend_from_slice(&octets(to));
     bytes
 }
 

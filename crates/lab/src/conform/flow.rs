@@ -61,8 +61,8 @@ impl Flow {
         let mut draw = Draw::new(seed ^ u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let is_v6 = draw.below(4) == 0;
         let (client, server) = if is_v6 {
-            let client = Ipv6Addr::from_bits(0x2001_0db8_0001_u128 << 80 | u128::from(number) + 1);
-            let server = Ipv6Addr::from_bits(0x2001_0db8_0002_u128 << 80 | u128::from(number % 7) + 1);
+            let client = Ipv6Addr::from_bits((0x2001_0db8_0001_u128 << 80) | (u128::from(number) + 1));
+            let server = Ipv6Addr::from_bits((0x2001_0db8_0002_u128 << 80) | (u128::from(number % 7) + 1));
             (IpAddr::V6(client), IpAddr::V6(server))
         } else {
             let client = Ipv4Addr::from_bits(0x0a00_0000 + number + 1);
@@ -282,9 +282,11 @@ impl Flow {
             let stranger = match (source, from) {
                 (IpAddr::V4(_), Side::Client) => IpAddr::V4(Ipv4Addr::new(198, 18, 9, 9)),
                 (IpAddr::V4(_), Side::Server) => IpAddr::V4(Ipv4Addr::new(10, 99, 9, 9)),
-                (IpAddr::V6(_), Side::Client) => IpAddr::V6(Ipv6Addr::from_bits(0x2001_0db8_0002_u128 << 80 | 0xffff)),
+                (IpAddr::V6(_), Side::Client) => {
+                    IpAddr::V6(Ipv6Addr::from_bits((0x2001_0db8_0002_u128 << 80) | 0xffff))
+                }
                 (IpAddr::V6(_), Side::Server) => {
-                    IpAddr::V6(Ipv6Addr::from_bits(0x2001_0db8_0001_u128 << 80 | 0xff_ffff))
+                    IpAddr::V6(Ipv6Addr::from_bits((0x2001_0db8_0001_u128 << 80) | 0xff_ffff))
                 }
             };
             sent.bytes = datagram(source, stranger, self.mark(), &transport, Defect::None);

@@ -314,7 +314,7 @@ impl Rules for TwinRules {
 }
 
 impl TwinRules {
-    fn policy(&self, tuple: &Tuple) -> Option<PolicyId> {
+    fn policy(self, tuple: &Tuple) -> Option<PolicyId> {
         let [tcp, udp] = self.policies?;
         // Rules at this priority see the destination as it was translated: BACKEND_PORT is above.
         let is_low = matches!(tuple.layer4, Layer4::Ports { destination: 1..500, .. })

@@ -256,8 +256,8 @@ fn play(
         agreement.comparisons += contest.live();
         counters_differ = false;
         for (tuple, difference) in contest.compare()? {
-            let tuple = tuple.into_iter().flat_map(|tuple| [tuple.source, tuple.destination]);
-            match tuple.filter_map(|address| by_address.get(&address)).next() {
+            let mut tuple = tuple.into_iter().flat_map(|tuple| [tuple.source, tuple.destination]);
+            match tuple.find_map(|address| by_address.get(&address)) {
                 Some(index) => {
                     running[*index].difference.get_or_insert(difference);
                 }

@@ -130,7 +130,7 @@ impl TcpTale {
             // Near the end of the numbers a quarter of the time: they wrap.
             sends: if draw.below(4) == 0 { u32::MAX - draw.below(3000) } else { draw.below(u32::MAX) },
             window: [65_535, 29_200, 500, 1, 0][draw.below(5) as usize % 5],
-            scale: (draw.below(5) < 3).then(|| draw.below(16) as u8),
+            scale: (draw.below(5) < 3).then(|| byte(draw, 16)),
             permits_sack: draw.below(2) == 0,
         };
         let ends = [end(), end()];
@@ -200,7 +200,7 @@ impl TcpTale {
             acknowledged_by_receiver: own,
         });
         let flags = match draw.below(10) {
-            0 => draw.below(256) as u8,
+            0 => byte(draw, 256),
             1 => LIKELY[draw.below(12) as usize] | [ECE, CWR, PSH, URG][draw.below(4) as usize],
             _ => LIKELY[draw.below(12) as usize],
         };
@@ -240,6 +240,10 @@ impl TcpTale {
         };
         TcpSegment { header, options, payload_bytes, is_broken: draw.below(40) == 0 }
     }
+}
+
+fn byte(draw: &mut Draw, below: u32) -> u8 {
+    u8::try_from(draw.below(below)).unwrap_or(u8::MAX)
 }
 
 const NOTHING: u8 = 1;

@@ -50,15 +50,15 @@ fn crc32c(crc: u32, bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         const REVERSED_POLYNOMIAL: u32 = 0x82f6_3b78;
         let mut table = [0; 256];
-        let mut byte = 0;
+        let mut byte: u32 = 0;
         while byte < 256 {
-            let mut crc = byte as u32;
+            let mut crc = byte;
             let mut bit = 0;
             while bit < 8 {
                 crc = if crc & 1 == 1 { crc >> 1 ^ REVERSED_POLYNOMIAL } else { crc >> 1 };
                 bit += 1;
             }
-            table[byte] = crc;
+            table[byte as usize] = crc;
             byte += 1;
         }
         table

@@ -49,10 +49,13 @@ impl<'a> Datagram<'a> {
         if header_length < header.len() || total < header_length || fragment & FRAGMENT_OFFSET != 0 {
             return None;
         }
-        let [.., a, b, c, d, e, f, g, h] = *header;
+        let [source, destination] = [12, 16].map(|at| {
+            let octets = header.get(at..).and_then(|octets| octets.first_chunk()).copied();
+            Ipv4Addr::from_octets(octets.unwrap_or_default())
+        });
         Some(Self {
-            source: Ipv4Addr::new(a, b, c, d).into(),
-            destination: Ipv4Addr::new(e, f, g, h).into(),
+            source: source.into(),
+            destination: destination.into(),
             protocol: Protocol(header[9]),
             payload: bytes.get(header_length..bytes.len().min(total)).unwrap_or_default(),
             payload_length: total - header_length,

@@ -41,10 +41,7 @@ fn read_options(mut options: &[u8], segment: &mut Segment) {
     while let [kind, rest @ ..] = options {
         match (*kind, rest) {
             (END, _) => break,
-            (NOTHING, rest) => {
-                options = rest;
-                continue;
-            }
+            (NOTHING, rest) => options = rest,
             (kind, [length, ..]) if *length >= 2 && usize::from(*length) <= options.len() => {
                 let (option, behind) = options.split_at(usize::from(*length));
                 match (kind, option) {

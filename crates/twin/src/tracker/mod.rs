@@ -117,11 +117,10 @@ impl Memory {
         &mut self,
         kind: Kind,
         context: &mut Context<'_>,
-        content: &Content<'_>,
+        packet: &Content<'_>,
         original_icmp_type: u8,
     ) -> Handled {
-        match (kind, content) {
-            (_, Content::Malformed) => Handled::Invalid,
+        match (kind, packet) {
             (Kind::Tcp, Content::Tcp(segment)) => {
                 let mut tcp = if let Self::Tcp(tcp) = self { *tcp } else { Tcp::default() };
                 let handled = tcp.take(context, segment);
@@ -134,7 +133,7 @@ impl Memory {
                 *self = Self::Sctp(sctp);
                 handled
             }
-            (Kind::Tcp | Kind::Sctp, _) => Handled::Invalid,
+            (_, Content::Malformed) | (Kind::Tcp | Kind::Sctp, _) => Handled::Invalid,
             (Kind::Udp, _) => self.take_udp(context),
             (Kind::UdpLite, _) => Self::take_both_ways(context, context.timeouts.udp, context.timeouts.udp_stream),
             (Kind::Gre, _) => self.take_gre(context),

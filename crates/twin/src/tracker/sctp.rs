@@ -57,6 +57,17 @@ mod chunk {
     pub(super) const SHUTDOWN_COMPLETE: u8 = 14;
 }
 
+/// Packets with one of these are judged chunk by chunk, for their tag may be another (RFC 9260, section 8.5.1).
+const CARRY_OTHER_TAGS: [u8; 7] = [
+    chunk::INIT,
+    chunk::SHUTDOWN_COMPLETE,
+    chunk::COOKIE_ECHO,
+    chunk::ABORT,
+    chunk::SHUTDOWN_ACK,
+    chunk::HEARTBEAT,
+    chunk::HEARTBEAT_ACK,
+];
+
 impl Sctp {
     pub(crate) const fn state(&self) -> SctpState {
         self.state
@@ -76,15 +87,6 @@ impl Sctp {
             }
         }
         let direction = context.direction;
-        const CARRY_OTHER_TAGS: [u8; 7] = [
-            chunk::INIT,
-            chunk::SHUTDOWN_COMPLETE,
-            chunk::COOKIE_ECHO,
-            chunk::ABORT,
-            chunk::SHUTDOWN_ACK,
-            chunk::HEARTBEAT,
-            chunk::HEARTBEAT_ACK,
-        ];
         let may_differ = CARRY_OTHER_TAGS.into_iter().any(|kind| present.has(kind));
         if !may_differ && packet.tag != self.tags[direction as usize] {
             return Handled::Invalid;

@@ -51,6 +51,9 @@ struct Last {
     flags: u8,
 }
 
+/// An entry that has less left is not shortened (`nf_tcp_handle_invalid`).
+const FUTILE_FROM_SECS: u32 = 120;
+
 impl Last {
     const NONE: Self = Self {
         direction: Direction::Original,
@@ -314,10 +317,9 @@ impl Tcp {
             self.last.direction = context.direction;
             return;
         }
-        const LEAST_SECS: u32 = 120;
         let left = context.left();
         let timeout = context.timeouts.tcp.unacknowledged();
-        if left >= context.capabilities.hz.jiffies(LEAST_SECS) && left > timeout {
+        if left >= context.capabilities.hz.jiffies(FUTILE_FROM_SECS) && left > timeout {
             context.refresh(timeout);
         }
     }

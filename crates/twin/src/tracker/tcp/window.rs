@@ -173,12 +173,12 @@ impl Tcp {
 
     /// Takes note of the first segment of a direction, and of a SYN that begins it anew.
     fn begin_sender(&mut self, direction: Direction, segment: &Segment, capabilities: &Capabilities) -> Begun {
-        let may_restart = match (capabilities.window_restart, self.state, direction) {
+        let may_restart = matches!(
+            (capabilities.window_restart, self.state, direction),
             (WindowRestart::EitherState, TcpState::SynSent | TcpState::SynRecv, _)
-            | (WindowRestart::OwnState, TcpState::SynSent, Direction::Original)
-            | (WindowRestart::OwnState, TcpState::SynRecv, Direction::Reply) => true,
-            _ => false,
-        };
+                | (WindowRestart::OwnState, TcpState::SynSent, Direction::Original)
+                | (WindowRestart::OwnState, TcpState::SynRecv, Direction::Reply)
+        );
         let (sender, receiver) = self.peers(direction);
         let is_syn = segment.has(flags::SYN);
         let is_first = sender.max_window == 0;

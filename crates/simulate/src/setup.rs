@@ -145,7 +145,7 @@ mod tests {
         for sysctl in Setup::sysctls() {
             let mut setup = stock.clone();
             assert_eq!(setup.get("net.netfilter.nf_conntrack_count"), None);
-            let value = if setup.get(&sysctl) == Some(1) { 0 } else { 1 };
+            let value = u32::from(setup.get(&sysctl) != Some(1));
             setup.set(&sysctl, value).unwrap_or_else(|error| panic!("{sysctl}: {error}"));
             for other in Setup::sysctls().filter(|other| *other != sysctl) {
                 assert_eq!(setup.get(&other), stock.get(&other), "{sysctl} changes {other}");

@@ -286,6 +286,10 @@ pub(crate) struct SimulateArguments {
     #[arg(long, value_name = "BYTES", help_heading = "Settings")]
     pub(crate) ram: Option<Ram>,
 
+    /// Have the kernel behave as `plimsoll lab conform --json` measured it, not as its version lets guess
+    #[arg(long, value_name = "FILE.json", help_heading = "Settings")]
+    pub(crate) conform: Option<String>,
+
     /// Settings for a kind of host, over those
     #[arg(long, value_name = "NAME", help_heading = "Settings")]
     pub(crate) profile: Option<Profile>,

@@ -1,16 +1,12 @@
 //! The scenarios that the program carries, and those in files.
 
-use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use plimsoll_model::Untrusted;
 use plimsoll_scenario::Scenario;
 
-use crate::files::open_regular;
-
-/// Far more than a scenario has.
-const MOST_BYTES: u64 = 1 << 20;
+use crate::files::read_small;
 
 #[derive(Debug)]
 struct Embedded {
@@ -109,7 +105,7 @@ pub(crate) fn named(name: &str, player: Player) -> anyhow::Result<Option<Scenari
 
 /// The scenario in a file.
 pub(crate) fn in_file(name: &str) -> anyhow::Result<Scenario> {
-    let text = read(name).with_context(|| format!("reading {}", Untrusted::from(name)))?;
+    let text = read_small(name).with_context(|| format!("reading {}", Untrusted::from(name)))?;
     Ok(Scenario::parse(name, &text)?)
 }
 
@@ -126,14 +122,6 @@ pub(crate) fn listed(scenarios: &[Scenario]) -> String {
 /// Whether a name is that of a file with such an ending.
 pub(crate) fn ends_in(name: &str, ending: &str) -> bool {
     Path::new(name).extension().is_some_and(|extension| extension == ending)
-}
-
-fn read(name: &str) -> anyhow::Result<String> {
-    let mut text = String::new();
-    if open_regular(name)?.take(MOST_BYTES + 1).read_to_string(&mut text)? as u64 > MOST_BYTES {
-        bail!("it is larger than a scenario may be: 1 MiB")
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

@@ -304,6 +304,26 @@ fn settings_come_from_where_they_are_said_to_come_from() {
 }
 
 #[test]
+fn a_kernel_behaves_as_it_was_measured() {
+    let measured = r#"{"schema": "plimsoll.conform/1", "release": "6.1.0-42", "flows": 100000, "agreement": 1.0,
+        "agreement_at_least": 0.99997, "capabilities": [{"name": "udplite", "way": "absent", "measured": true}]}"#;
+    let file = Scratch::new("kernel.json", measured);
+    let arguments = ["idle", "--for", "1s", "--conform", file.path()];
+    let document = simulated(&[&arguments[..], &["--json"]].concat()).json();
+    assert_eq!(
+        (&document["base"]["known_by"], &document["base"]["behaves_as"]),
+        (&"conform".into(), &"6.1.0-42".into())
+    );
+    assert_eq!(document["base"]["capabilities"]["udplite"], "absent");
+    let text = simulated(&arguments).stdout;
+    assert!(text.contains("as measured on Linux 6.1.0-42: of 100,000 flows twin and kernel agreed in all"), "{text}");
+    let wrong = Scratch::new("wrong.json", "{}");
+    let run = simulate(&["idle", "--conform", wrong.path()]);
+    assert_eq!((run.code, run.stdout.as_str()), (3, ""));
+    assert!(run.stderr.contains("it is not what `plimsoll lab conform --json` writes"), "{}", run.stderr);
+}
+
+#[test]
 fn many_settings_are_compared_and_the_cheapest_is_named() {
     let sweep = [
         "founding-dns",

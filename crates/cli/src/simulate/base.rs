@@ -9,6 +9,7 @@ use plimsoll_simulate::Setup;
 use plimsoll_twin::{Capabilities, Version};
 
 use super::amounts::Ram;
+use super::knowledge::{Knowledge, Measured};
 use super::sysctl::Sysctl;
 
 /// Where it starts.
@@ -18,8 +19,8 @@ pub(super) struct Base {
     pub(super) origin: Origin,
     /// The kernel: this host's release, or the version that was named.
     pub(super) kernel: String,
-    /// The version as which the twin behaves.
-    pub(super) behaves_as: Version,
+    /// By what it is known how that kernel behaves.
+    pub(super) knowledge: Knowledge,
     pub(super) ram: Option<Ram>,
     /// What was read of this host.
     pub(super) read: BTreeSet<Sysctl>,
@@ -52,11 +53,9 @@ impl Base {
     pub(super) fn of_kernel(kernel: Option<Kernel>, ram: Option<Ram>, seed: u64) -> Self {
         let host = HostFs::new().host().read;
         let mut base = Self::by_itself(&host, kernel, ram, seed);
-        let version = base.behaves_as;
-        if kernel.is_some() {
-            base.kernel = format!("{}.{}", version.major, version.minor);
+        if let Some(Kernel(version)) = kernel {
+            base.kernel = as_text(version);
         }
-        base.behaves_as = preset(version);
         base
     }
 
@@ -65,7 +64,6 @@ impl Base {
         let fs = HostFs::new();
         let Partial { read: host, .. } = fs.host();
         let mut base = Self::by_itself(&host, None, None, seed);
-        base.behaves_as = preset(base.behaves_as);
         let mut missing = Vec::new();
         for sysctl in Sysctl::all() {
             match fs.sysctl(sysctl.below()) {
@@ -93,6 +91,13 @@ impl Base {
         base
     }
 
+    /// Has the kernel behave as it was measured.
+    pub(super) fn measured(mut self, measured: Measured) -> Self {
+        self.setup.host.capabilities = measured.capabilities;
+        self.knowledge = Knowledge::Measured(measured);
+        self
+    }
+
     fn by_itself(host: &Host, kernel: Option<Kernel>, ram: Option<Ram>, seed: u64) -> Self {
         let mut notes = Vec::new();
         let release = host.kernel.as_ref().map(|kernel| kernel.as_str().trim());
@@ -109,7 +114,7 @@ impl Base {
             setup: by_default(version, ram, seed),
             origin: Origin::KernelDefaults,
             kernel: release.map_or_else(|| as_text(version), str::to_string),
-            behaves_as: version,
+            knowledge: Knowledge::Version(preset(version)),
             ram,
             read: BTreeSet::new(),
             notes,
@@ -163,13 +168,13 @@ mod tests {
     fn defaults_follow_the_version_and_the_memory() {
         let sizes = |kernel: &str, ram: &str| {
             let base = Base::of_kernel(Some(kernel.parse().unwrap()), Some(ram.parse().unwrap()), 1);
-            (base.setup.host.capacity.0, base.setup.host.buckets.0, as_text(base.behaves_as))
+            (base.setup.host.capacity.0, base.setup.host.buckets.0, base.knowledge.behaves_as().to_string())
         };
         assert_eq!(sizes("5.10", "16G"), (262_144, 65_536, "5.10".to_string()));
         assert_eq!(sizes("6.8.0-45-generic", "16G"), (262_144, 262_144, "6.1".to_string()));
         assert_eq!(sizes("6.18", "2G"), (65_536, 65_536, "6.18".to_string()));
         let old = Base::of_kernel(Some("4.19".parse().unwrap()), None, 1);
         assert_eq!(old.setup.get("net.netfilter.nf_conntrack_udp_timeout_stream"), Some(180));
-        assert_eq!((old.kernel.as_str(), as_text(old.behaves_as)), ("4.19", "5.4".to_string()));
+        assert_eq!((old.kernel.as_str(), old.knowledge.behaves_as().to_string()), ("4.19", "5.4".to_string()));
     }
 }

@@ -10,8 +10,9 @@ use plimsoll_twin::Capabilities;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::base::{Origin, as_text};
+use super::base::Origin;
 use super::candidates::Whence;
+use super::knowledge::Knowledge;
 use super::names::{Counted, DROPS, ENDS, EVICTIONS, FALSE_KILLS};
 use super::report::{Choice, Report, Run};
 use super::workload::Source;
@@ -48,8 +49,9 @@ struct Base<'a> {
     settings_of: &'static str,
     kernel: Untrusted,
     ram_bytes: Option<u64>,
-    behaves_as: String,
+    behaves_as: Untrusted,
     known_by: &'static str,
+    agreement_at_least: Option<f64>,
     capabilities: BTreeMap<&'static str, &'static str>,
     over: &'a [String],
     notes: &'a [String],
@@ -154,8 +156,15 @@ pub(super) fn render(report: &Report<'_>) -> anyhow::Result<String> {
             },
             kernel: Untrusted::from(base.kernel.as_str()),
             ram_bytes: base.ram.map(|ram| ram.bytes),
-            behaves_as: as_text(base.behaves_as),
-            known_by: "version",
+            behaves_as: base.knowledge.behaves_as(),
+            known_by: match &base.knowledge {
+                Knowledge::Version(_) => "version",
+                Knowledge::Measured(_) => "conform",
+            },
+            agreement_at_least: match &base.knowledge {
+                Knowledge::Version(_) => None,
+                Knowledge::Measured(measured) => measured.agreement_at_least,
+            },
             capabilities: capabilities.iter().flat_map(Capabilities::named).collect(),
             over: &report.over,
             notes: &base.notes,

@@ -7,6 +7,7 @@ mod chart;
 mod columns;
 mod csv;
 mod json;
+mod knowledge;
 mod mix;
 mod names;
 mod picture;
@@ -41,6 +42,7 @@ pub(crate) use self::sysctl::{Assignment, Swept};
 
 use self::base::Base;
 use self::candidates::{Layers, candidates};
+use self::knowledge::Measured;
 use self::progress::Display;
 use self::report::{Choice, Report, Run};
 use self::workload::Source;
@@ -66,6 +68,10 @@ pub(crate) fn run(arguments: &SimulateArguments) -> anyhow::Result<ExitCode> {
     let base = match (arguments.kernel, arguments.ram) {
         (None, None) => Base::of_this_host(arguments.seed),
         (kernel, ram) => Base::of_kernel(kernel, ram, arguments.seed),
+    };
+    let base = match &arguments.conform {
+        Some(file) => base.measured(Measured::read(file)?),
+        None => base,
     };
     let layers = Layers {
         scenario: source.as_scenario(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use plimsoll_diagnose::words::{duration, grouped, percent, rounded};
 use plimsoll_simulate::{Bounds, Completeness, Outcome};
 
-use super::base::{Base, as_text};
+use super::base::Base;
 use super::candidates::Candidate;
 use super::recorded::PassedOver;
 use super::workload::Source;
@@ -67,14 +67,6 @@ impl Report<'_> {
     pub(super) fn settings(&self) -> String {
         let over = if self.over.is_empty() { String::new() } else { format!(", over them {}", self.over.join(", ")) };
         format!("{}{over}", self.base.words())
-    }
-
-    /// How well the twin knows this kernel.
-    pub(super) fn knowledge(&self) -> String {
-        format!(
-            "as Linux {}, guessed from the version; `plimsoll lab conform` measures it",
-            as_text(self.base.behaves_as)
-        )
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn render(report: &Report<'_>, width: usize) -> String {
         text.push_str(&format!("  PARTIAL: {what} {}. All figures are of what was simulated by then.\n", time(at)));
     }
     text.push_str(&paragraph("  Settings: ", &report.settings()));
-    text.push_str(&paragraph("  Kernel:   ", &report.knowledge()));
+    text.push_str(&paragraph("  Kernel:   ", &report.base.knowledge.words()));
     if let Some(first) = report.runs.first() {
         text.push_str(&format!("  Played:   {}\n", played(&first.outcome)));
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use plimsoll_scenario::Size;
 
+use crate::simulate::{Assignment, Kernel, Lifetime, Mix, Profile, Ram, Share, Swept};
+
 /// The load line for a Linux host's connection-tracking table.
 ///
 /// Without a command it does what `check` does.
@@ -27,6 +29,8 @@ pub(crate) enum Command {
     /// Play a workload on this machine's kernel, in network namespaces of its own, and see what `check` says of it
     #[command(subcommand)]
     Lab(LabCommand),
+    /// Say what a table would do under a workload and settings: how full, when, what it would lose
+    Simulate(Box<SimulateArguments>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -213,6 +217,116 @@ pub(crate) struct ExplainArguments {
     pub(crate) color: Color,
 }
 
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+KINDS OF --mix
+  http    a connection for one request: opened, asked, answered, closed (after --lifetime, if given)
+  dns     a question over UDP, from a port of its own, and its answer
+  idle    a connection that is silent for --lifetime (~10m if not given) between two exchanges
+  flood   a SYN from an address of its own that nobody answers
+
+EXIT CODES
+  0  simulated; with limits given, a setting keeps to them
+  1  no setting keeps to the limits given
+  3  something asked for is wrong, or not all was simulated: Ctrl-C gives the result so far, marked as partial
+
+Nothing is sent, and nothing on this host is changed. It is a model: docs/simulate.md says of what.
+
+EXAMPLES
+  plimsoll simulate --list
+  plimsoll simulate founding-dns --sweep nf_conntrack_udp_timeout=30,10
+  plimsoll simulate --new-per-sec 2000 --mix http=70,dns=20,idle=5,flood=5 --lifetime ~2s --for 10m
+  plimsoll simulate traffic.pcap --profile http-proxy --max-false-kill-rate 0.1%
+  plimsoll simulate http-churn --kernel 5.10 --ram 4G --for 5m --svg churn.svg
+")]
+pub(crate) struct SimulateArguments {
+    /// A workload: a scenario's name, or a file that ends in .toml, .pcap or .pcapng
+    #[arg(value_name = "NAME|FILE")]
+    pub(crate) input: Option<String>,
+
+    /// List the scenarios that can be simulated
+    #[arg(long, conflicts_with = "input")]
+    pub(crate) list: bool,
+
+    /// In place of a name or file: so many new flows a second
+    #[arg(long, value_name = "FLOWS", value_parser = flows_per_sec, help_heading = "Workload")]
+    pub(crate) new_per_sec: Option<f64>,
+
+    /// What they are, each kind with its weight
+    #[arg(
+        long,
+        value_name = "KIND=WEIGHT,…",
+        default_value = "http",
+        requires = "new_per_sec",
+        help_heading = "Workload"
+    )]
+    pub(crate) mix: Mix,
+
+    /// How long connections stay open: `30s`, or `~30s` for an exponential distribution with this mean
+    #[arg(long, value_name = "TIME", requires = "new_per_sec", help_heading = "Workload")]
+    pub(crate) lifetime: Option<Lifetime>,
+
+    /// How long it lasts: `90s`, `10m`; if not said, as long as the scenario or capture, and 5m of --new-per-sec
+    #[arg(long = "for", value_name = "TIME", value_parser = some_seconds, help_heading = "Workload")]
+    pub(crate) lasts: Option<Duration>,
+
+    /// What arrivals, addresses and the kernel's own choices are drawn from: the same seed gives the same result
+    #[arg(long, value_name = "NUMBER", default_value = "1", help_heading = "Workload")]
+    pub(crate) seed: u64,
+
+    /// Factor on every rate and count of a scenario
+    #[arg(long, value_name = "FACTOR", default_value = "1", help_heading = "Workload")]
+    pub(crate) size: Size,
+
+    /// Start from what this kernel sets by itself, not from this host's settings
+    #[arg(long, value_name = "VERSION", help_heading = "Settings")]
+    pub(crate) kernel: Option<Kernel>,
+
+    /// Start from what a kernel sets by itself on a host with so much memory: `4G`, `512M`
+    #[arg(long, value_name = "BYTES", help_heading = "Settings")]
+    pub(crate) ram: Option<Ram>,
+
+    /// Have the kernel behave as `plimsoll lab conform --json` measured it, not as its version lets guess
+    #[arg(long, value_name = "FILE.json", help_heading = "Settings")]
+    pub(crate) conform: Option<String>,
+
+    /// Settings for a kind of host, over those
+    #[arg(long, value_name = "NAME", help_heading = "Settings")]
+    pub(crate) profile: Option<Profile>,
+
+    /// A setting over all others, as `net.netfilter.nf_conntrack_max=524288`; may be given often
+    #[arg(long, value_name = "KEY=N", help_heading = "Settings")]
+    pub(crate) set: Vec<Assignment>,
+
+    /// Compare several values of a setting; given often, every combination, at most 64
+    #[arg(long, value_name = "KEY=A,B,C", help_heading = "Settings")]
+    pub(crate) sweep: Vec<Swept>,
+
+    /// Name the cheapest setting of which false kills hit at most this share of the flows: `0.001`, `0.1%`
+    #[arg(long, value_name = "SHARE", help_heading = "Limits")]
+    pub(crate) max_false_kill_rate: Option<Share>,
+
+    /// Name the cheapest setting under which the table is never fuller than this share of its limit
+    #[arg(long, value_name = "SHARE", help_heading = "Limits")]
+    pub(crate) max_utilization: Option<Share>,
+
+    /// Write one JSON document (docs/simulate.md)
+    #[arg(long, conflicts_with = "csv", help_heading = "Output")]
+    pub(crate) json: bool,
+
+    /// Write the table over time, one row a reading and setting
+    #[arg(long, help_heading = "Output")]
+    pub(crate) csv: bool,
+
+    /// Draw the table over time into a file, or to standard output: `-`
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) svg: Option<String>,
+
+    /// When to colour
+    #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
+    pub(crate) color: Color,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
     /// On a terminal, unless `NO_COLOR` is set
@@ -222,7 +336,7 @@ pub(crate) enum Color {
 }
 
 /// A number of seconds, with a fraction and a unit if need be (`30`, `30s`, `2m`, `1h`); at most a day.
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     const MOST: f64 = 86_400.0;
     const UNITS: [(char, f64); 3] = [('s', 1.0), ('m', 60.0), ('h', 3600.0)];
     let unit = UNITS.iter().find_map(|(unit, secs)| Some((text.strip_suffix(*unit)?, *secs)));
@@ -231,5 +345,19 @@ fn seconds(text: &str) -> Result<Duration, String> {
         Ok(secs) if (0.0..=MOST).contains(&secs) => Ok(Duration::from_secs_f64(secs)),
         Ok(_) => Err(format!("must be between 0 and {MOST} seconds")),
         Err(_) => Err("must be a number of seconds, or one with a unit: 30s, 2m, 1h".to_string()),
+    }
+}
+
+/// As [`seconds`], but not none.
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    seconds(text).and_then(|span| if span.is_zero() { Err("must be above 0".to_string()) } else { Ok(span) })
+}
+
+/// A rate that a scenario can have.
+fn flows_per_sec(text: &str) -> Result<f64, String> {
+    const MOST: f64 = 1e6;
+    match text.parse() {
+        Ok(rate) if 0.0 < rate && rate <= MOST => Ok(rate),
+        _ => Err("must be a number above 0 and at most a million".to_string()),
     }
 }

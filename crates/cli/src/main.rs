@@ -3,8 +3,12 @@
 mod arguments;
 mod check;
 mod explain;
+mod files;
 mod lab;
+mod library;
+mod nearest;
 mod output;
+mod simulate;
 mod wrap;
 
 use std::process::ExitCode;
@@ -30,6 +34,7 @@ fn main() -> ExitCode {
         Some(Command::Check(check)) => check::run(check).map(output::exit_code).map(ExitCode::from),
         Some(Command::Explain(explain)) => explain::run(explain).map(|()| ExitCode::SUCCESS),
         Some(Command::Lab(command)) => lab::run(command),
+        Some(Command::Simulate(simulate)) => simulate::run(simulate),
     };
     match ended {
         Ok(code) => code,

@@ -46,6 +46,14 @@ pub(crate) fn write_progress(text: &str, color: Color) {
     let _ = AutoStream::new(io::stderr().lock(), choice).write_all(text.as_bytes());
 }
 
+/// Columns that a picture on standard output may take: those of the terminal, or a hundred.
+pub(crate) fn width() -> usize {
+    const MOST: usize = 100;
+    const LEAST: usize = 40;
+    let terminal = rustix::termios::tcgetwinsize(io::stdout()).ok();
+    terminal.map_or(MOST, |size| usize::from(size.ws_col)).clamp(LEAST, MOST)
+}
+
 /// Says on standard error why there is no answer.
 pub(crate) fn complain(error: &anyhow::Error) {
     // Nothing is left to be told it if this fails.

@@ -1,12 +1,11 @@
 //! `settings-not-persistent`: what the next boot makes of the limits and timeouts in force.
 
 use plimsoll_model::{
-    Confidence, Evidence, Finding, FindingId, Lasting, ModuleState, NamedBy, NamespaceSnapshot, Remedy, SettingInFile,
-    Severity, Snapshot, Timeout,
+    Buckets, Confidence, Evidence, Finding, FindingId, Lasting, ModuleState, NamedBy, NamespaceSnapshot, Remedy,
+    SettingInFile, Severity, SizeRule, Snapshot, TableSize, Timeout,
 };
 
 use crate::evidence::{advice, command, number};
-use crate::thresholds::BUCKETS_A_PAGE;
 use crate::words::grouped;
 
 pub(crate) fn findings(snapshot: &Snapshot) -> Option<Finding> {
@@ -80,11 +79,11 @@ impl<'a> Boot<'a> {
         let mut settings = Vec::new();
         if let Some(capacity) = snapshot.limits.capacity {
             let names = ["net.netfilter.nf_conntrack_max", "net.nf_conntrack_max"];
-            let otherwise = self.sizes().into_iter().map(|size| size.capacity).collect();
+            let otherwise = self.sizes().into_iter().map(|size| size.capacity.0).collect();
             settings.extend(self.setting(Kind::Capacity, "nf_conntrack_max", &names, capacity.0, otherwise));
         }
         if let Some(buckets) = snapshot.limits.buckets {
-            let otherwise = self.sizes().into_iter().map(|size| size.buckets).collect();
+            let otherwise = self.sizes().into_iter().map(|size| size.buckets.0).collect();
             let names = ["net.netfilter.nf_conntrack_buckets"];
             settings.extend(self.setting(Kind::Buckets, "nf_conntrack_buckets", &names, buckets.0, otherwise));
         }
@@ -122,10 +121,10 @@ impl<'a> Boot<'a> {
     }
 
     /// The sizes that the kernel may choose when conntrack starts; none where that cannot be told.
-    fn sizes(&self) -> Vec<Size> {
+    fn sizes(&self) -> Vec<TableSize> {
         match (&self.lasting.hashsize, self.ram_bytes) {
-            (Some(hashsize), _) => Size::of_hashsize(hashsize).into_iter().collect(),
-            (None, Some(ram)) => Size::by_default(ram),
+            (Some(hashsize), _) => of_hashsize(hashsize).into_iter().collect(),
+            (None, Some(ram)) => by_default(ram),
             (None, None) => Vec::new(),
         }
     }
@@ -237,7 +236,7 @@ fn one_of(values: &[u32]) -> String {
 fn foreseen(kind: Kind, setting: &SettingInFile) -> Option<u32> {
     let value: u32 = setting.value.as_str().parse().ok()?;
     match kind {
-        Kind::Buckets => value.checked_next_multiple_of(BUCKETS_A_PAGE),
+        Kind::Buckets => Buckets::in_whole_pages(value).map(|buckets| buckets.0),
         Kind::Capacity | Kind::Timeout => Some(value),
     }
 }
@@ -252,72 +251,38 @@ fn compiled_in(timeout: Timeout) -> Vec<u32> {
     }
 }
 
-/// What the table has when conntrack starts (`nf_conntrack_init_start`).
-struct Size {
-    buckets: u32,
-    capacity: u32,
+/// What a hash size makes that a file gives. `None` where it is no number.
+fn of_hashsize(setting: &SettingInFile) -> Option<TableSize> {
+    setting.value.as_str().parse().ok().and_then(TableSize::by_hashsize)
 }
 
-impl Size {
-    /// A hash size that is given makes the limit eight times as large. `None` where it is no number.
-    fn of_hashsize(setting: &SettingInFile) -> Option<Self> {
-        let given: u32 = setting.value.as_str().parse().ok().filter(|given| *given > 0)?;
-        let buckets = given.checked_next_multiple_of(BUCKETS_A_PAGE)?;
-        Some(Self { buckets, capacity: buckets.checked_mul(8)? })
-    }
-
-    /// What the kernel chooses by RAM, up to 5.10 and since 5.15: distributions carry changes back, so both may be. The
-    /// RAM that is counted when it chooses is a little less, or more, than what is told later.
-    fn by_default(ram_bytes: u64) -> Vec<Self> {
-        let about = [ram_bytes, ram_bytes - ram_bytes / 32, ram_bytes.saturating_add(ram_bytes / 32)];
-        let of = |(least, middle, large, factor): (u64, u64, u64, u32)| {
-            about.map(|ram| {
-                let buckets = match ram {
-                    4_294_967_297.. => large,
-                    1_073_741_825.. => middle,
-                    _ => (ram / 16_384 / 8).max(least),
-                };
-                let buckets = u32::try_from(buckets).unwrap_or(u32::MAX).next_multiple_of(BUCKETS_A_PAGE);
-                Self { buckets, capacity: buckets * factor }
-            })
-        };
-        let since_5_15 = of((1024, 65_536, 262_144, 1));
-        let up_to_5_10 = of((32, 16_384, 65_536, 4));
-        since_5_15.into_iter().chain(up_to_5_10).collect()
-    }
+/// What the kernel chooses by RAM, whichever its rule: distributions carry changes back. The RAM that is counted when it
+/// chooses is a little less, or more, than what is told later.
+fn by_default(ram_bytes: u64) -> Vec<TableSize> {
+    let about = [ram_bytes, ram_bytes - ram_bytes / 32, ram_bytes.saturating_add(ram_bytes / 32)];
+    SizeRule::ALL.into_iter().flat_map(|rule| about.map(|ram_bytes| TableSize::by_ram(ram_bytes, rule))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sizes(ram_bytes: u64) -> Vec<(u32, u32)> {
-        let mut sizes: Vec<_> =
-            Size::by_default(ram_bytes).into_iter().map(|size| (size.buckets, size.capacity)).collect();
+    #[test]
+    fn both_rules_are_foreseen_and_a_border_is_seen_from_both_sides() {
+        let mut sizes: Vec<_> = by_default(4 << 30).iter().map(|size| (size.buckets.0, size.capacity.0)).collect();
         sizes.sort_unstable();
         sizes.dedup();
-        sizes
+        assert_eq!(sizes, [(16_384, 65_536), (65_536, 65_536), (65_536, 262_144), (262_144, 262_144)]);
     }
 
     #[test]
-    fn the_kernels_choice_by_ram_is_what_was_measured() {
-        // KERNEL.md §1, for both ages of kernels.
-        assert_eq!(sizes(16 << 30), [(65_536, 262_144), (262_144, 262_144)]);
-        assert_eq!(sizes(2 << 30), [(16_384, 65_536), (65_536, 65_536)]);
-        assert!(sizes(512 << 20).contains(&(4096, 4096)) && sizes(512 << 20).contains(&(4096, 16_384)));
-        assert!(sizes(4 << 30).contains(&(65_536, 65_536)) && sizes(4 << 30).contains(&(262_144, 262_144)));
-    }
-
-    #[test]
-    fn a_given_hash_size_makes_the_limit_too() {
+    fn what_a_file_gives_as_hash_size_is_foreseen_if_it_is_a_number() {
         let size = |value: &str| {
-            let setting = SettingInFile { name: "hashsize".into(), value: value.into(), file: "/x".into() };
-            Size::of_hashsize(&setting).map(|size| (size.buckets, size.capacity))
+            of_hashsize(&SettingInFile { name: "hashsize".into(), value: value.into(), file: "/x".into() })
         };
-        assert_eq!(size("1000"), Some((1024, 8192)), "measured: KERNEL.md §1");
+        assert_eq!(size("1000"), TableSize::by_hashsize(1000));
         for hostile in ["", "0", "-1", "1e9", "4294967295", "99999999999"] {
             assert_eq!(size(hostile), None, "{hostile}");
         }
-        assert_eq!(size("1000000000"), None, "the limit would not fit");
     }
 }

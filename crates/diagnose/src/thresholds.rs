@@ -113,6 +113,3 @@ pub const INVALID_PER_SEC: f64 = 10.0;
 
 /// Share of all packets that are invalid from which flows are hit: late resets and scans stay far below one in a hundred.
 pub const INVALID_SHARE: f64 = 0.01;
-
-/// Buckets are made by whole pages: 4096 bytes of pointers (`nf_ct_alloc_hashtable`).
-pub const BUCKETS_A_PAGE: u32 = 512;

@@ -48,7 +48,8 @@ impl HostFs {
         Partial { read: read.into_iter().collect(), errors }
     }
 
-    fn sysctl(&self, name: &str) -> Result<u32, Error> {
+    /// Any setting of conntrack's that is a number, by its name below `net.netfilter.`.
+    pub fn sysctl(&self, name: &str) -> Result<u32, Error> {
         limit(&self.read(&sysctl_path(name))?)
     }
 }

@@ -15,6 +15,7 @@ mod probe;
 mod sample;
 mod settings;
 mod snapshot;
+mod table_size;
 mod timeouts;
 mod tuple;
 mod untrusted;
@@ -36,6 +37,7 @@ pub use snapshot::{
     Change, Elsewhere, Host, KernelLog, LogOccurrences, ModuleState, NamespaceSnapshot, Policies, Reading, Scope, Slab,
     Snapshot, Unseen, ZoneLimit,
 };
+pub use table_size::{SizeRule, TableSize};
 pub use timeouts::{Timeout, Timeouts};
 pub use tuple::{Layer4, Prefix, Protocol, Service, Tuple, Zone};
 pub use untrusted::Untrusted;

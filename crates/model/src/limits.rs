@@ -37,6 +37,17 @@ impl Occupancy {
 #[serde(transparent)]
 pub struct Buckets(pub u32);
 
+impl Buckets {
+    /// Buckets that a page holds: pointers of eight bytes.
+    pub const A_PAGE: u32 = 512;
+
+    /// What the kernel makes of a number that is set: it rounds up to whole pages (`nf_ct_alloc_hashtable`). `None` where
+    /// that does not fit.
+    pub fn in_whole_pages(set: u32) -> Option<Self> {
+        set.checked_next_multiple_of(Self::A_PAGE).map(Self)
+    }
+}
+
 /// The host's limits. All are global: a child namespace shows them but cannot set them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Limits {

@@ -37,6 +37,7 @@ mod addresses;
 mod arrivals;
 mod ends;
 mod error;
+mod lasting;
 mod proxy;
 mod router;
 mod scenario;

@@ -244,3 +244,25 @@ packets = "> udp 100"
     assert!(announced[1].len() > 16);
     assert_eq!(announced, opened);
 }
+
+#[test]
+fn what_comes_until_the_end_comes_until_another_end_at_the_same_rate() {
+    let scenario = Scenario::parse("web.toml", WEB).unwrap();
+    // 200 a second and 1,000 between the fifth and the fifteenth second.
+    for (secs, requests, queries) in
+        [(20, 4000.0, 1000.0), (60, 12_000.0, 1000.0), (10, 2000.0, 500.0), (2, 400.0, 0.0)]
+    {
+        let lasting = scenario.clone().lasting(Duration::from_secs(secs));
+        let about = |size: &str| lasting.flows_about(size.parse().unwrap());
+        assert!((about("1") - (requests + queries)).abs() < 1e-6, "{secs}");
+        assert!((about("0.5") * 2.0 - (requests + queries)).abs() < 1e-6, "{secs}");
+        let schedule = Schedule::new(&lasting, 1, Size::default());
+        let events: Vec<_> = schedule.collect();
+        assert!(events.iter().all(|event| event.at <= Duration::from_secs(secs)));
+        let begun = events.iter().filter(|event| matches!(event.place, Place::First | Place::Only)).count() as f64;
+        let expected = requests + queries;
+        assert!((begun - expected).abs() < 5.0 * expected.sqrt(), "{secs} s: {begun} of {expected}");
+    }
+    let same = scenario.clone().lasting(scenario.play.lasts);
+    assert_eq!(same, scenario);
+}

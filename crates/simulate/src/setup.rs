@@ -44,13 +44,14 @@ impl Setup {
         // The older name of the limit is still there.
         let name = match sysctl {
             "net.nf_conntrack_max" => "nf_conntrack_max",
-            _ => sysctl.strip_prefix("net.netfilter.").ok_or(NotSet::Unknown)?,
+            _ => sysctl.strip_prefix(PREFIX).ok_or(NotSet::Unknown)?,
         };
         let settings = &mut self.settings;
         match name {
             "nf_conntrack_max" => self.host.capacity = Capacity(within(0, MOST)?),
             "nf_conntrack_buckets" => {
-                self.host.buckets = Buckets(within(1, MOST_BUCKETS)?.next_multiple_of(BUCKETS_A_PAGE));
+                let buckets = Buckets::in_whole_pages(within(1, MOST_BUCKETS)?);
+                self.host.buckets = buckets.unwrap_or(self.host.buckets);
             }
             "nf_conntrack_expect_max" => self.host.expect_max = within(1, MOST)?,
             "nf_conntrack_tcp_loose" => settings.tcp_loose = switch()?,
@@ -76,11 +77,81 @@ impl Setup {
         }
         Ok(())
     }
+
+    /// What a sysctl would show; `None` where there is none of that name, or nothing decides what tracking does.
+    pub fn get(&self, sysctl: &str) -> Option<u32> {
+        let name = match sysctl {
+            "net.nf_conntrack_max" => "nf_conntrack_max",
+            _ => sysctl.strip_prefix(PREFIX)?,
+        };
+        let settings = &self.settings;
+        Some(match name {
+            "nf_conntrack_max" => self.host.capacity.0,
+            "nf_conntrack_buckets" => self.host.buckets.0,
+            "nf_conntrack_expect_max" => self.host.expect_max,
+            "nf_conntrack_tcp_loose" => settings.tcp_loose.into(),
+            "nf_conntrack_tcp_be_liberal" => settings.tcp_be_liberal.into(),
+            "nf_conntrack_tcp_ignore_invalid_rst" => settings.tcp_ignore_invalid_rst.into(),
+            "nf_conntrack_tcp_max_retrans" => settings.tcp_max_retrans,
+            "nf_conntrack_acct" => settings.accounting.into(),
+            "nf_conntrack_timestamp" => settings.timestamps.into(),
+            "nf_conntrack_events" => match settings.events {
+                Events::Off => 0,
+                Events::Always => 1,
+                Events::Unheard | Events::Heard => 2,
+            },
+            name => {
+                let timeout = Timeout::all_with_sysctl().find(|timeout| timeout.sysctl() == Some(name))?;
+                settings.timeouts.get_secs(timeout).or(timeout.compiled_default_secs())?
+            }
+        })
+    }
+
+    /// The full names of all that can be set.
+    pub fn sysctls() -> impl Iterator<Item = String> {
+        let timeouts = Timeout::all_with_sysctl().filter_map(Timeout::sysctl);
+        OTHERS.into_iter().chain(timeouts).map(|name| format!("{PREFIX}{name}"))
+    }
 }
+
+const PREFIX: &str = "net.netfilter.";
 
 /// `proc_dointvec` takes no more.
 const MOST: u32 = i32::MAX.cast_unsigned();
 /// More than any host has: 2³⁰ pointers are 8 GiB.
 const MOST_BUCKETS: u32 = 1 << 30;
-/// The kernel rounds buckets up to whole pages (`nf_ct_alloc_hashtable`).
-const BUCKETS_A_PAGE: u32 = 512;
+
+/// What has a sysctl and is no timeout.
+const OTHERS: [&str; 10] = [
+    "nf_conntrack_max",
+    "nf_conntrack_buckets",
+    "nf_conntrack_expect_max",
+    "nf_conntrack_tcp_loose",
+    "nf_conntrack_tcp_be_liberal",
+    "nf_conntrack_tcp_ignore_invalid_rst",
+    "nf_conntrack_tcp_max_retrans",
+    "nf_conntrack_acct",
+    "nf_conntrack_timestamp",
+    "nf_conntrack_events",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_is_in_force_and_nothing_else_changes() {
+        let stock = Setup::stock(Capabilities::LINUX_6_18, 1);
+        for sysctl in Setup::sysctls() {
+            let mut setup = stock.clone();
+            assert_eq!(setup.get("net.netfilter.nf_conntrack_count"), None);
+            let value = u32::from(setup.get(&sysctl) != Some(1));
+            setup.set(&sysctl, value).unwrap_or_else(|error| panic!("{sysctl}: {error}"));
+            for other in Setup::sysctls().filter(|other| *other != sysctl) {
+                assert_eq!(setup.get(&other), stock.get(&other), "{sysctl} changes {other}");
+            }
+            let expected = if sysctl.ends_with("_buckets") { Buckets::A_PAGE } else { value };
+            assert_eq!(setup.get(&sysctl), Some(expected), "{sysctl}");
+        }
+    }
+}

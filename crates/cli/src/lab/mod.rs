@@ -4,7 +4,6 @@ mod conform;
 mod expected;
 mod introduction;
 mod json;
-mod library;
 mod run;
 mod uptime;
 
@@ -15,6 +14,7 @@ use plimsoll_diagnose::words::grouped;
 use plimsoll_model::Untrusted;
 
 use crate::arguments::{LabCommand, ListArguments};
+use crate::library::{self, Player};
 use crate::output;
 
 /// Does what was asked for; the code says whether a check found what was expected.
@@ -29,17 +29,12 @@ pub(crate) fn run(command: &LabCommand) -> anyhow::Result<ExitCode> {
 }
 
 fn list(arguments: &ListArguments) -> anyhow::Result<()> {
-    let scenarios = library::all()?;
+    let scenarios = library::all(Player::Lab)?;
     let written = if arguments.json {
         json::list(&scenarios)?
     } else {
-        let width = scenarios.iter().map(|scenario| scenario.name.as_str().len()).max().unwrap_or(0);
-        let mut text =
-            format!("{} scenarios; `plimsoll lab run NAME --check` plays one:\n", grouped(scenarios.len() as u64));
-        for scenario in &scenarios {
-            text.push_str(&format!("  {:<width$}  {}\n", scenario.name, scenario.title));
-        }
-        text
+        let number = grouped(scenarios.len() as u64);
+        format!("{number} scenarios; `plimsoll lab run NAME --check` plays one:\n{}", library::listed(&scenarios))
     };
     output::write(&written, arguments.color)
 }

@@ -13,9 +13,10 @@ use plimsoll_scenario::Scenario;
 
 use super::expected::{Comparison, compare};
 use super::introduction::introduction;
-use super::{json, library, uptime};
+use super::{json, uptime};
 use crate::arguments::{Color, RunArguments};
 use crate::check::Checked;
+use crate::library::{self, Player};
 use crate::output;
 
 /// The limit that the scenarios' rates and counts are written for.
@@ -23,7 +24,7 @@ const WRITTEN_FOR: u32 = 262_144;
 
 /// Plays, and says whether all was as expected, where that was asked.
 pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
-    let scenario = library::find(&arguments.scenario)?;
+    let scenario = find(&arguments.scenario)?;
     if arguments.check && scenario.expect.is_none() {
         bail!("it does not say what a check must find, having no `[expect]`: play it without --check, or simulate it")
     }
@@ -89,6 +90,21 @@ pub(crate) fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
     };
     output::write(&written, arguments.color)?;
     Ok(ExitCode::from(u8::from(comparison.is_some_and(|comparison| !comparison.as_expected))))
+}
+
+/// The scenario of a name, or that in a file if the name ends in `.toml`.
+fn find(name: &str) -> anyhow::Result<Scenario> {
+    if library::ends_in(name, "toml") {
+        return library::in_file(name);
+    }
+    if let Some(scenario) = library::named(name, Player::Lab)? {
+        return Ok(scenario);
+    }
+    if library::names(Player::Simulation).contains(&name) {
+        bail!("this scenario is only simulated: plimsoll simulate {name}")
+    }
+    let known = library::names(Player::Lab).join(", ");
+    bail!("there is no scenario {name:?}: name one of {known}, or a file that ends in .toml")
 }
 
 /// Plays in a thread of its own, and checks meanwhile: while packets still come, if the scenario has any then.

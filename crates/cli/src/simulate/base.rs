@@ -1,0 +1,180 @@
+//! The settings from which a simulation starts: this host's, or what a kernel sets by itself.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use plimsoll_host::{HostFs, Partial};
+use plimsoll_model::{Host, SizeRule, TableSize, Timeout};
+use plimsoll_simulate::Setup;
+use plimsoll_twin::{Capabilities, Version};
+
+use super::amounts::Ram;
+use super::knowledge::{Knowledge, Measured};
+use super::sysctl::Sysctl;
+
+/// Where it starts.
+#[derive(Debug)]
+pub(super) struct Base {
+    pub(super) setup: Setup,
+    pub(super) origin: Origin,
+    /// The kernel: this host's release, or the version that was named.
+    pub(super) kernel: String,
+    /// By what it is known how that kernel behaves.
+    pub(super) knowledge: Knowledge,
+    pub(super) ram: Option<Ram>,
+    /// What was read of this host.
+    pub(super) read: BTreeSet<Sysctl>,
+    /// What could not be read, and what was taken instead.
+    pub(super) notes: Vec<String>,
+}
+
+/// Whose settings they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    ThisHost,
+    KernelDefaults,
+}
+
+/// A kernel by its version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kernel(pub(crate) Version);
+
+impl FromStr for Kernel {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = "must be a kernel's version, as 5.10 or 6.1";
+        Version::of_release(text).map(Self).ok_or(wrong.to_string())
+    }
+}
+
+impl Base {
+    /// What a kernel sets by itself; what of both is not named is this host's.
+    pub(super) fn of_kernel(kernel: Option<Kernel>, ram: Option<Ram>, seed: u64) -> Self {
+        let host = HostFs::new().host().read;
+        let mut base = Self::by_itself(&host, kernel, ram, seed);
+        if let Some(Kernel(version)) = kernel {
+            base.kernel = as_text(version);
+        }
+        base
+    }
+
+    /// This host's, as its network namespace shows them.
+    pub(super) fn of_this_host(seed: u64) -> Self {
+        let fs = HostFs::new();
+        let Partial { read: host, .. } = fs.host();
+        let mut base = Self::by_itself(&host, None, None, seed);
+        let mut missing = Vec::new();
+        for sysctl in Sysctl::all() {
+            match fs.sysctl(sysctl.below()) {
+                Ok(value) => match sysctl.set(&mut base.setup, value) {
+                    Ok(()) => drop(base.read.insert(sysctl)),
+                    Err(error) => base.notes.push(format!("{error}; taken as by default")),
+                },
+                Err(error) if error.is_absent() => missing.push(sysctl),
+                Err(error) => base.notes.push(format!("{error}; {sysctl} is taken as by default")),
+            }
+        }
+        if base.read.is_empty() {
+            base.notes.push(format!(
+                "this host shows no settings of conntrack, as where nf_conntrack is not loaded: those that Linux {} sets by \
+                 itself are taken",
+                base.kernel
+            ));
+        } else {
+            base.origin = Origin::ThisHost;
+            let missing: Vec<_> = missing.iter().filter(|sysctl| is_everywhere(sysctl)).map(Sysctl::below).collect();
+            if !missing.is_empty() {
+                base.notes.push(format!("not to be read here, and taken as by default: {}", missing.join(", ")));
+            }
+        }
+        base
+    }
+
+    /// Has the kernel behave as it was measured.
+    pub(super) fn measured(mut self, measured: Measured) -> Self {
+        self.setup.host.capabilities = measured.capabilities;
+        self.knowledge = Knowledge::Measured(measured);
+        self
+    }
+
+    fn by_itself(host: &Host, kernel: Option<Kernel>, ram: Option<Ram>, seed: u64) -> Self {
+        let mut notes = Vec::new();
+        let release = host.kernel.as_ref().map(|kernel| kernel.as_str().trim());
+        let of_host = || release.and_then(Version::of_release);
+        let version = kernel.map(|Kernel(version)| version).or_else(of_host).unwrap_or_else(|| {
+            notes.push(format!("this host's kernel has no version that is known: taken as {}", as_text(newest())));
+            newest()
+        });
+        let ram = ram.or(host.ram_bytes.map(|bytes| Ram { bytes }));
+        if ram.is_none() {
+            notes.push("how much memory this host has cannot be read: taken as more than 4 GiB".to_string());
+        }
+        Self {
+            setup: by_default(version, ram, seed),
+            origin: Origin::KernelDefaults,
+            kernel: release.map_or_else(|| as_text(version), str::to_string),
+            knowledge: Knowledge::Version(preset(version)),
+            ram,
+            read: BTreeSet::new(),
+            notes,
+        }
+    }
+}
+
+/// What a kernel sets by itself.
+fn by_default(version: Version, ram: Option<Ram>, seed: u64) -> Setup {
+    let mut setup = Setup::stock(Capabilities::guess(version), seed);
+    let rule = if version < (Version { major: 5, minor: 15 }) { SizeRule::UpTo5_10 } else { SizeRule::Since5_15 };
+    let size = TableSize::by_ram(ram.map_or(u64::MAX, |ram| ram.bytes), rule);
+    setup.host.buckets = size.buckets;
+    setup.host.capacity = size.capacity;
+    setup.host.expect_max = size.expect_max();
+    if version < (Version { major: 5, minor: 0 }) {
+        // nf_conntrack_proto_udp.c
+        setup.settings.timeouts = [(Timeout::UdpStream, 180)].into_iter().collect();
+    }
+    setup
+}
+
+fn newest() -> Version {
+    Capabilities::PRESETS.last().map_or(Version { major: 6, minor: 18 }, |(version, _)| *version)
+}
+
+/// The version whose behaviour is the guess for this one.
+fn preset(version: Version) -> Version {
+    let oldest = Capabilities::PRESETS.first();
+    let preset = Capabilities::PRESETS.iter().rev().find(|(from, _)| *from <= version).or(oldest);
+    preset.map_or(version, |(version, _)| *version)
+}
+
+/// As people write a version.
+pub(super) fn as_text(version: Version) -> String {
+    format!("{}.{}", version.major, version.minor)
+}
+
+/// Whether every kernel shows it: the others depend on how it was built, or on its version.
+fn is_everywhere(sysctl: &Sysctl) -> bool {
+    const SOME: [&str; 4] = ["tcp_ignore_invalid_rst", "acct", "timestamp", "events"];
+    let of_some = Timeout::all_with_sysctl().find(|timeout| timeout.sysctl() == Some(sysctl.below()));
+    of_some.is_none_or(Timeout::is_on_every_kernel) && !SOME.contains(&sysctl.short())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_follow_the_version_and_the_memory() {
+        let sizes = |kernel: &str, ram: &str| {
+            let base = Base::of_kernel(Some(kernel.parse().unwrap()), Some(ram.parse().unwrap()), 1);
+            (base.setup.host.capacity.0, base.setup.host.buckets.0, base.knowledge.behaves_as().to_string())
+        };
+        assert_eq!(sizes("5.10", "16G"), (262_144, 65_536, "5.10".to_string()));
+        assert_eq!(sizes("6.8.0-45-generic", "16G"), (262_144, 262_144, "6.1".to_string()));
+        assert_eq!(sizes("6.18", "2G"), (65_536, 65_536, "6.18".to_string()));
+        let old = Base::of_kernel(Some("4.19".parse().unwrap()), None, 1);
+        assert_eq!(old.setup.get("net.netfilter.nf_conntrack_udp_timeout_stream"), Some(180));
+        assert_eq!((old.kernel.as_str(), old.knowledge.behaves_as().to_string()), ("4.19", "5.4".to_string()));
+    }
+}

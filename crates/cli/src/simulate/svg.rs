@@ -1,0 +1,198 @@
+//! The picture as SVG: no scripts, nothing fetched, readable on light and on dark.
+
+use plimsoll_diagnose::words::grouped;
+use plimsoll_simulate::{Outcome, Reading};
+
+use super::picture::Picture;
+use super::report::{Report, time};
+
+const WIDTH: f64 = 900.0;
+const LEFT: f64 = 90.0;
+const RIGHT: f64 = 24.0;
+const TOP: f64 = 84.0;
+const PLOT_HEIGHT: f64 = 320.0;
+const LINE_HEIGHT: f64 = 20.0;
+/// Letters of a title that fit.
+const MOST_LETTERS: usize = 100;
+
+/// Colours that colour-blind people can tell apart (Okabe and Ito), on light and on dark.
+const COLOURS: [(&str, &str); 6] = [
+    ("#0072b2", "#56b4e9"),
+    ("#d55e00", "#ff8f3f"),
+    ("#009e73", "#2fd0a3"),
+    ("#b0558c", "#e59cc6"),
+    ("#8a6d00", "#f0e442"),
+    ("#555555", "#bbbbbb"),
+];
+/// From the seventh setting on, curves are broken differently.
+const DASHES: [&str; 4] = ["", "8 3", "3 3", "10 3 2 3"];
+
+pub(super) fn render(report: &Report<'_>) -> String {
+    let picture = Picture::of(report.runs.iter().map(|run| &run.outcome));
+    let axes = Axes { picture: &picture };
+    let legend = legend(report);
+    let bottom = TOP + PLOT_HEIGHT;
+    let height = bottom + 60.0 + LINE_HEIGHT * legend.len() as f64;
+    let title = cut(&report.source.title());
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
+         role=\"img\" aria-label=\"{}\">\n{}<title>{}</title>\n",
+        escaped(&title),
+        style(),
+        escaped(&title)
+    );
+    svg.push_str(&text(RIGHT, 26.0, "title", &title));
+    svg.push_str(&text(RIGHT, 46.0, "note", &cut(&subtitle(report))));
+    svg.push_str(&axes.svg());
+    for limit in &picture.limits {
+        let y = axes.y(f64::from(*limit));
+        svg.push_str(&format!("<path class=\"limit\" d=\"M{LEFT} {y:.1}H{:.1}\"/>\n", WIDTH - RIGHT));
+        svg.push_str(&text(LEFT + 6.0, y - 5.0, "note", &format!("limit {}", grouped((*limit).into()))));
+    }
+    if let Some(above) = picture.above {
+        let note = format!("The limit, {}, lies far above.", grouped(above.into()));
+        svg.push_str(&text(LEFT + 6.0, TOP + 14.0, "note", &note));
+    }
+    for (number, run) in report.runs.iter().enumerate() {
+        svg.push_str(&axes.curve(&run.outcome, &curve_style(number), |reading| reading.occupancy));
+    }
+    if let ([run], false) = (&report.runs[..], report.compares()) {
+        svg.push_str(&axes.curve(&run.outcome, "class=\"live\"", |reading| reading.live));
+    }
+    for (line, (style, entry)) in legend.iter().enumerate() {
+        let y = bottom + 56.0 + LINE_HEIGHT * line as f64;
+        svg.push_str(&format!("<path {style} d=\"M{LEFT} {:.1}h28\"/>\n", y - 4.0));
+        svg.push_str(&text(LEFT + 38.0, y, "", entry));
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
+/// What each curve is.
+fn legend(report: &Report<'_>) -> Vec<(String, String)> {
+    if let ([_], false) = (&report.runs[..], report.compares()) {
+        return vec![
+            (curve_style(0), "entries that the kernel counts".to_string()),
+            ("class=\"live\"".to_string(), "of them not expired".to_string()),
+        ];
+    }
+    let entry = |(number, run): (usize, &super::report::Run)| {
+        let peak = grouped(run.outcome.peak.occupancy.into());
+        (curve_style(number), format!("{}: peak {peak}", run.candidate.label()))
+    };
+    report.runs.iter().enumerate().map(entry).collect()
+}
+
+fn subtitle(report: &Report<'_>) -> String {
+    let partial = report.stopped_at().map_or(String::new(), |at| format!("PARTIAL, stopped at {}. ", time(at)));
+    format!("{partial}Settings: {}", report.settings())
+}
+
+struct Axes<'a> {
+    picture: &'a Picture,
+}
+
+impl Axes<'_> {
+    fn x(&self, secs: f64) -> f64 {
+        let lasted = self.picture.lasted.as_secs_f64().max(f64::MIN_POSITIVE);
+        LEFT + (WIDTH - LEFT - RIGHT) * (secs / lasted)
+    }
+
+    fn y(&self, entries: f64) -> f64 {
+        TOP + PLOT_HEIGHT * (1.0 - entries / self.picture.top as f64)
+    }
+
+    fn svg(&self) -> String {
+        const PARTS: u32 = 6;
+        let bottom = TOP + PLOT_HEIGHT;
+        let mut svg = String::new();
+        for mark in self.picture.marks() {
+            let y = self.y(mark as f64);
+            svg.push_str(&format!("<path class=\"grid\" d=\"M{LEFT} {y:.1}H{:.1}\"/>\n", WIDTH - RIGHT));
+            svg.push_str(&text(LEFT - 8.0, y + 4.0, "end", &grouped(mark)));
+        }
+        for part in 0..=PARTS {
+            let at = self.picture.lasted * part / PARTS;
+            let x = self.x(at.as_secs_f64());
+            svg.push_str(&format!("<path class=\"grid\" d=\"M{x:.1} {bottom}v5\"/>\n"));
+            svg.push_str(&text(x, bottom + 20.0, if part == PARTS { "end" } else { "middle" }, &time(at)));
+        }
+        svg.push_str(&text(LEFT - 8.0, TOP - 10.0, "end note", "entries"));
+        svg
+    }
+
+    fn curve(&self, outcome: &Outcome, style: &str, of: impl Fn(&Reading) -> u32) -> String {
+        let point =
+            |reading: &Reading| format!("{:.1},{:.1}", self.x(reading.at.as_secs_f64()), self.y(of(reading).into()));
+        let points: Vec<_> = outcome.series.iter().map(point).collect();
+        format!("<polyline {style} points=\"{}\"/>\n", points.join(" "))
+    }
+}
+
+fn curve_style(number: usize) -> String {
+    let dash = DASHES.get(number / COLOURS.len() % DASHES.len()).copied().unwrap_or_default();
+    let dash = if dash.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{dash}\"") };
+    format!("class=\"curve c{}\"{dash}", number % COLOURS.len())
+}
+
+fn style() -> String {
+    let colours = |of: fn(&(&'static str, &'static str)) -> &'static str| -> String {
+        let classes = COLOURS.iter().enumerate();
+        classes.map(|(number, pair)| [".c", &number.to_string(), "{stroke:", of(pair), "}"].concat()).collect()
+    };
+    format!(
+        "<style>\n\
+         svg{{color:#222;font:13px system-ui,sans-serif}}\n\
+         text{{fill:currentColor}}.title{{font-size:14px;font-weight:600}}.note{{font-size:12px;opacity:.75}}\n\
+         .end{{text-anchor:end}}.middle{{text-anchor:middle}}\n\
+         path,polyline{{fill:none;stroke:currentColor}}.grid{{opacity:.18}}\n\
+         .limit{{stroke-width:1.5;stroke-dasharray:6 4;opacity:.8}}\n\
+         .curve{{stroke-width:2}}.live{{stroke-width:1.5;stroke-dasharray:3 3;opacity:.8}}\n\
+         {}\n@media (prefers-color-scheme:dark){{svg{{color:#ddd}}{}}}\n</style>\n",
+        colours(|(light, _)| light),
+        colours(|(_, dark)| dark)
+    )
+}
+
+fn text(x: f64, y: f64, class: &str, words: &str) -> String {
+    format!("<text x=\"{x:.1}\" y=\"{y:.1}\" class=\"{class}\">{}</text>\n", escaped(words))
+}
+
+fn cut(words: &str) -> String {
+    if words.chars().count() <= MOST_LETTERS {
+        return words.to_string();
+    }
+    words.chars().take(MOST_LETTERS - 1).chain(['…']).collect()
+}
+
+/// For XML, which some characters cannot stand in at all.
+fn escaped(words: &str) -> String {
+    let mut text = String::with_capacity(words.len());
+    for c in words.chars() {
+        match c {
+            '&' => text.push_str("&amp;"),
+            '<' => text.push_str("&lt;"),
+            '>' => text.push_str("&gt;"),
+            '"' => text.push_str("&quot;"),
+            '\'' => text.push_str("&#39;"),
+            '\u{fffe}' | '\u{ffff}' => text.push('\u{fffd}'),
+            c if c.is_control() => text.push('\u{fffd}'),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_from_outside_ends_a_text() {
+        assert_eq!(
+            escaped("</text><script>\"'&\u{1b}\u{ffff}"),
+            "&lt;/text&gt;&lt;script&gt;&quot;&#39;&amp;\u{fffd}\u{fffd}"
+        );
+        assert_eq!(cut(&"x".repeat(500)).chars().count(), MOST_LETTERS);
+    }
+}

@@ -1,0 +1,146 @@
+//! Sysctls by name, as they are written on the command line.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use plimsoll_model::Untrusted;
+use plimsoll_simulate::{NotSet, Setup};
+
+use crate::nearest::nearest;
+
+/// What every sysctl of conntrack's begins with.
+const PREFIX: &str = "net.netfilter.nf_conntrack_";
+
+/// The name of a sysctl that a simulation knows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Sysctl(String);
+
+impl Sysctl {
+    /// All there are.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Setup::sysctls().map(Self)
+    }
+
+    /// With dots, in full.
+    pub(crate) fn full(&self) -> &str {
+        &self.0
+    }
+
+    /// Below `net.netfilter.`.
+    pub(crate) fn below(&self) -> &str {
+        self.0.strip_prefix("net.netfilter.").unwrap_or(&self.0)
+    }
+
+    /// Without what all have in common.
+    pub(crate) fn short(&self) -> &str {
+        self.0.strip_prefix(PREFIX).unwrap_or(&self.0)
+    }
+
+    /// Sets it.
+    pub(crate) fn set(&self, setup: &mut Setup, value: u32) -> Result<(), String> {
+        setup.set(&self.0, value).map_err(|error| match error {
+            NotSet::OutOfRange { .. } => format!("{} cannot be {value}: {error}", self.0),
+            NotSet::Unknown => format!("{}: {error}", self.0),
+        })
+    }
+}
+
+impl fmt::Display for Sysctl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Sysctl {
+    type Err = String;
+
+    /// The full name, or it without `net.netfilter.`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let full = match text {
+            // The older name of the limit is still there.
+            "net.nf_conntrack_max" => "net.netfilter.nf_conntrack_max".to_string(),
+            _ if text.starts_with("nf_conntrack_") => format!("net.netfilter.{text}"),
+            _ => text.to_string(),
+        };
+        Self::all().find(|known| known.0 == full).ok_or_else(|| {
+            let near = nearest(&full, Self::all().map(|known| known.0)).unwrap_or_default();
+            format!("a simulation knows no sysctl \"{}\"; the nearest is {near}", Untrusted::from(text))
+        })
+    }
+}
+
+/// A sysctl and its value: `KEY=N`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Assignment {
+    pub(crate) sysctl: Sysctl,
+    pub(crate) value: u32,
+}
+
+impl FromStr for Assignment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once('=').ok_or("must be a sysctl and its value: KEY=N")?;
+        let sysctl: Sysctl = name.trim().parse()?;
+        Ok(Self { value: value_of(&sysctl, value)?, sysctl })
+    }
+}
+
+/// A sysctl and several values: `KEY=A,B,C`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Swept {
+    pub(crate) sysctl: Sysctl,
+    pub(crate) values: Vec<u32>,
+}
+
+impl FromStr for Swept {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, values) = text.split_once('=').ok_or("must be a sysctl and several values: KEY=A,B,C")?;
+        let sysctl: Sysctl = name.trim().parse()?;
+        let values = values.split(',').map(|value| value_of(&sysctl, value)).collect::<Result<Vec<_>, _>>()?;
+        if values.iter().collect::<BTreeSet<_>>().len() < values.len() {
+            return Err(format!("names a value of {sysctl} twice"));
+        }
+        Ok(Self { sysctl, values })
+    }
+}
+
+fn value_of(sysctl: &Sysctl, text: &str) -> Result<u32, String> {
+    let text = text.trim();
+    text.parse().map_err(|_| format!("\"{}\" is no value for {sysctl}: write a whole number", Untrusted::from(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_name_is_answered_with_the_one_that_was_meant() {
+        for (written, meant) in [
+            ("nf_conntrack_tcp_time_wait", "tcp_timeout_time_wait"),
+            ("net.netfilter.nf_conntrack_tcp_timeout_timewait", "tcp_timeout_time_wait"),
+            ("net.netfilter.nf_conntrack_udp_timeout_streams", "udp_timeout_stream"),
+            ("nf_conntrack_bucket", "buckets"),
+            ("net.ipv4.netfilter.ip_conntrack_max", "max"),
+        ] {
+            let error = written.parse::<Sysctl>().unwrap_err();
+            assert!(error.ends_with(&format!("the nearest is net.netfilter.nf_conntrack_{meant}")), "{error}");
+        }
+        assert!("".parse::<Sysctl>().is_err() && "\u{1b}[31m".parse::<Sysctl>().unwrap_err().contains("\\u{1b}"));
+    }
+
+    #[test]
+    fn values_are_whole_numbers_and_none_is_swept_twice() {
+        let swept: Swept = "nf_conntrack_max = 1, 2,3".parse().unwrap();
+        assert_eq!((swept.sysctl.short(), swept.values), ("max", vec![1, 2, 3]));
+        for wrong in ["nf_conntrack_max", "nf_conntrack_max=", "nf_conntrack_max=1,", "nf_conntrack_max=1,1"] {
+            assert!(wrong.parse::<Swept>().is_err(), "{wrong}");
+        }
+        for wrong in ["nf_conntrack_max", "nf_conntrack_max=-1", "nf_conntrack_max=1e3", "=1", "x=1"] {
+            assert!(wrong.parse::<Assignment>().is_err(), "{wrong}");
+        }
+    }
+}

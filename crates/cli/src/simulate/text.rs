@@ -1,0 +1,204 @@
+//! What came of it, for people.
+
+use anstyle::Style;
+use plimsoll_diagnose::words::{bytes, grouped, percent};
+use plimsoll_simulate::Outcome;
+
+use super::chart::chart;
+use super::columns::Columns;
+use super::names::{Counted, DROPS, EVICTIONS, FALSE_KILLS};
+use super::recorded::PassedOver;
+use super::report::{Choice, Report, Run, in_words, time};
+use crate::wrap::paragraph;
+
+const BOLD: Style = Style::new().bold();
+
+/// Settings that a chart can tell apart.
+const MOST_DRAWN: usize = 8;
+
+/// What the columns of false kills mean.
+const KILLS: &str = "kill: an entry was gone before its flow's next packet, which was picked up as a new flow, answered with a \
+                     reset, or lost; flows hit: the share of all flows to which it happened";
+
+/// Settings of which it is said why they do not keep to the bounds.
+const MOST_EXPLAINED: usize = 8;
+
+/// All of it, within a width as far as a table can be.
+pub(super) fn render(report: &Report<'_>, width: usize) -> String {
+    let title = paragraph("", &report.source.title());
+    let mut text = format!("{BOLD}{}{BOLD:#}\n", title.trim_end());
+    if let Some(at) = report.stopped_at() {
+        let what = if report.compares() { "The run that came least far was stopped at" } else { "It was stopped at" };
+        text.push_str(&format!("  PARTIAL: {what} {}. All figures are of what was simulated by then.\n", time(at)));
+    }
+    text.push_str(&paragraph("  Settings: ", &report.settings()));
+    text.push_str(&paragraph("  Kernel:   ", &report.base.knowledge.words()));
+    if let Some(first) = report.runs.first() {
+        text.push_str(&format!("  Played:   {}\n", played(&first.outcome)));
+    }
+    text.push('\n');
+    text.push_str(&table(&held(report)));
+    text.push('\n');
+    match lost(report) {
+        Some(lost) => {
+            text.push_str(&table(&lost));
+            if report.runs.iter().any(|run| run.outcome.false_kills.total() > 0) {
+                text.push_str(&paragraph("  ", KILLS));
+            }
+        }
+        None => text.push_str("  Nothing was dropped, refused or evicted, and no flow missed its entry.\n"),
+    }
+    text.push('\n');
+    text.push_str(&pictured(report, width));
+    if let Some(choice) = chosen(report) {
+        text.push('\n');
+        text.push_str(&choice);
+    }
+    text
+}
+
+/// What is in a capture and was not simulated as it is there.
+pub(super) fn passed_over(report: &Report<'_>) -> Option<String> {
+    let PassedOver { skipped, clock_jumps } = report.passed_over.as_ref()?;
+    let listed: Vec<_> = skipped.iter().map(|(reason, count)| format!("{} {reason}", grouped(count))).collect();
+    let mut text = String::new();
+    if !listed.is_empty() {
+        text.push_str(&paragraph("", &format!("Passed over in the capture: {}.", listed.join(", "))));
+    }
+    if *clock_jumps > 0 {
+        let number = grouped(*clock_jumps);
+        let jumps = format!(
+            "The capture's clock jumps ahead by more than six days, {number} times: each is taken as six days."
+        );
+        text.push_str(&paragraph("", &jumps));
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+/// By what a setting is known in the chart.
+fn letter(place: usize) -> String {
+    let letters = 'a'..='z';
+    match letters.clone().nth(place) {
+        Some(letter) => letter.to_string(),
+        // At most 64 settings: a second round suffices for the rest.
+        None => {
+            letters.map(|letter| letter.to_ascii_uppercase()).nth(place - 26).map_or(place.to_string(), String::from)
+        }
+    }
+}
+
+fn played(outcome: &Outcome) -> String {
+    format!(
+        "{} flows, {} packets in {} of simulated time",
+        grouped(outcome.flows),
+        grouped(outcome.packets),
+        time(outcome.lasted)
+    )
+}
+
+fn table(columns: &Columns) -> String {
+    let mut text = String::new();
+    for (number, line) in columns.lines().iter().enumerate() {
+        text.push_str(&if number == 0 { format!("{BOLD}{line}{BOLD:#}\n") } else { format!("{line}\n") });
+    }
+    text
+}
+
+/// A table that names the settings by their letters, if there are several.
+fn begun(report: &Report<'_>) -> Columns {
+    let mut columns = Columns::new(report.runs.len());
+    if report.compares() {
+        columns.push("", (0..report.runs.len()).map(letter));
+    }
+    columns
+}
+
+/// What the table held.
+fn held(report: &Report<'_>) -> Columns {
+    let mut columns = begun(report);
+    let swept = report.runs.first().map_or(&[][..], |run| &run.candidate.swept);
+    for (number, (sysctl, _)) in swept.iter().enumerate() {
+        let value = |run: &Run| run.candidate.swept.get(number).map(|(_, value)| grouped((*value).into()));
+        columns.push(sysctl.short(), report.runs.iter().map(|run| value(run).unwrap_or_default()));
+    }
+    let mut push = |head: &str, cell: &dyn Fn(&Outcome) -> String| {
+        columns.push(head, report.runs.iter().map(|run| cell(&run.outcome)));
+    };
+    if swept.iter().all(|(sysctl, _)| sysctl.short() != "max") {
+        push("limit", &|outcome| outcome.capacity.limit().map_or("none".to_string(), |limit| grouped(limit.into())));
+    }
+    push("peak", &|outcome| grouped(outcome.peak.occupancy.into()));
+    push("most live", &|outcome| grouped(outcome.series.iter().map(|reading| reading.live).max().unwrap_or(0).into()));
+    push("of limit", &|outcome| outcome.utilization().map_or("-".to_string(), percent));
+    push("peak at", &|outcome| time(outcome.peak.at));
+    push("full at", &|outcome| outcome.saturated_at.map_or("never".to_string(), time));
+    push("memory", &|outcome| bytes(outcome.memory_peak.total_bytes()));
+    push("look-up", &|outcome| format!("{:.1} nodes", outcome.chains.mean_lookup));
+    push("longest chain", &|outcome| grouped(outcome.chains.longest as u64));
+    columns
+}
+
+/// What was lost, of which something was; `None` if nothing was.
+fn lost(report: &Report<'_>) -> Option<Columns> {
+    let mut columns = begun(report);
+    let mut is_any = false;
+    let mut push = |counted: &Counted| {
+        let counts: Vec<_> = report.runs.iter().map(|run| (counted.of)(&run.outcome)).collect();
+        if counts.iter().any(|count| *count > 0) {
+            is_any = true;
+            columns.push(counted.head, counts.into_iter().map(grouped));
+        }
+    };
+    push(&Counted { key: "", head: "refused flows", of: |outcome| outcome.refused_flows });
+    push(&Counted { key: "", head: "not made", of: |outcome| outcome.standing_not_made });
+    push(&Counted { key: "", head: "INVALID", of: |outcome| outcome.invalid });
+    DROPS.iter().chain(EVICTIONS).for_each(&mut push);
+    FALSE_KILLS.iter().for_each(&mut push);
+    if report.runs.iter().any(|run| run.outcome.false_kills.flows_hit > 0) {
+        columns.push("flows hit", report.runs.iter().map(|run| percent(run.outcome.false_kill_rate())));
+    }
+    is_any.then_some(columns)
+}
+
+fn pictured(report: &Report<'_>, width: usize) -> String {
+    let drawn: Vec<_> =
+        report.runs.iter().take(MOST_DRAWN).zip('a'..).map(|(run, letter)| (letter, &run.outcome)).collect();
+    let mut text = match report.runs.len() {
+        1 => "  Entries over time (█ live, ░ expired and not freed yet)\n".to_string(),
+        number if number > MOST_DRAWN => format!("  Entries over time, of the first {MOST_DRAWN} settings\n"),
+        _ => "  Entries over time\n".to_string(),
+    };
+    for line in chart(&drawn, width.saturating_sub(2)).lines() {
+        text.push_str(format!("  {line}").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn chosen(report: &Report<'_>) -> Option<String> {
+    Some(match report.choice {
+        Choice::NotAsked => return None,
+        Choice::NotKnown(_) => "Which setting keeps to the limits is not known: not all was simulated.\n".to_string(),
+        Choice::Cheapest(bounds, place) => {
+            let run = report.runs.get(place)?;
+            let memory = bytes(run.outcome.memory_peak.total_bytes());
+            let which = if report.compares() {
+                format!("Cheapest within the limits: {} ({memory}).", run.candidate.label())
+            } else {
+                format!("Within the limits ({memory}).")
+            };
+            paragraph("", &format!("{which} Limits: {}.", in_words(bounds)))
+        }
+        Choice::None(bounds) => {
+            let what = if report.compares() { "None of these settings is" } else { "This setting is not" };
+            let mut text = paragraph("", &format!("{what} within the limits: {}.", in_words(bounds)));
+            for run in report.runs.iter().take(MOST_EXPLAINED) {
+                text.push_str(&paragraph(
+                    "  - ",
+                    &format!("{}: {}", run.candidate.label(), run.faults(bounds).join(", ")),
+                ));
+            }
+            text
+        }
+    })
+}

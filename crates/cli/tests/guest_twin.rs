@@ -9,11 +9,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use plimsoll_guest::{Stock, Transcript};
-use plimsoll_model::{
-    Buckets, Capacity, Counter, Layer4, Protocol, ProtocolState, Status, TcpState, Timeout, Tuple, Zone,
-};
+use plimsoll_model::{Buckets, Capacity, Counter, Layer4, NewEntry, Protocol, Status, TcpState, Timeout, Tuple, Zone};
 use plimsoll_twin::packet::{Content, Packet};
-use plimsoll_twin::{Capabilities, HostSettings, NamespaceId, NewEntry, NoRules, RemovedBy, Settings, Twin, Verdict};
+use plimsoll_twin::{Capabilities, HostSettings, NamespaceId, NoRules, RemovedBy, Settings, Twin, Verdict};
 use serde_json::Value;
 
 use support::guest::{entries, guest, run};
@@ -197,8 +195,8 @@ fn gc_relieves_a_full_table_by_as_much_and_what_has_expired_is_counted_as_long()
             reply: original.mirrored(),
             zone: Zone::default(),
             status: Status::SEEN_REPLY.and(Status::ASSURED),
-            state: ProtocolState::Tcp(state),
-            left: Duration::from_hours(1),
+            tcp_state: Some(state),
+            timeout_secs: 3600,
         };
         twin.insert(Duration::ZERO, namespace, &entry).unwrap();
     }

@@ -8,10 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use plimsoll_ctnetlink::{Counter, CounterReading, cpu_statistics};
-use plimsoll_host::HostFs;
+use plimsoll_host::{HostFs, NetFiles};
 use plimsoll_lab::{Played, Router};
-use plimsoll_model::{Capacity, Timeout};
+use plimsoll_model::{Capacity, Counter, CounterReading, Timeout};
 use plimsoll_scenario::{Scenario, Size};
 use plimsoll_simulate::{Outcome, Setup, Workload, run};
 use plimsoll_twin::{Capabilities, Version};
@@ -50,7 +49,8 @@ fn watch(scenario: &Scenario, size: Size, timeouts: &[(Timeout, u32)]) -> Watche
             counts.push((begun.elapsed(), host.occupancy().unwrap().0));
             thread::sleep(Duration::from_millis(50));
         }
-        (counts, cpu_statistics().unwrap())
+        // Those of /proc: expectations are not counted in the answer over netlink.
+        (counts, host.statistics(NetFiles::OfThread).unwrap().counters)
     };
     let (played, (counts, counters)) = thread::scope(|scope| {
         let watching = scope.spawn(|| router.namespace().enter(count_until_over).unwrap());
@@ -119,6 +119,9 @@ fn is_foretold(name: &str, secs: u64, size: &str) {
     let error = (0.05 * dropped).max(3.0 * dropped.sqrt()).max(1.0);
     assert!((dropped - drops_of_twin).abs() <= error, "{name}: drops {dropped}, twin {drops_of_twin}");
     assert_eq!(kernel.played.flows, twin.flows, "{name}");
+    for counter in [Counter::ExpectNew, Counter::ExpectCreate, Counter::ExpectDelete, Counter::Invalid] {
+        assert_eq!(kernel.counters.total(counter), Some(twin.counters.get(counter)), "{name}: {}", counter.name());
+    }
 }
 
 #[test]

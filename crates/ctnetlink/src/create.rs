@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use plimsoll_model::{Layer4, Status, TcpState, Tuple, Zone};
+use plimsoll_model::{Layer4, NewEntry, Status, Tuple, Zone};
 
 use crate::attributes::{cta, cta_ip, cta_proto, cta_protoinfo, cta_tuple};
 use crate::dump::CT_NEW;
@@ -10,24 +10,6 @@ use crate::error::{Error, Request};
 use crate::message::{ACK, Body, CREATE_NEW, Header, Requests};
 use crate::socket::{DATAGRAM_BYTES, Socket, errno_of};
 use crate::wire::{Messages, NLMSG_ERROR};
-
-/// An entry to be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NewEntry {
-    /// From the side that opens.
-    pub original: Tuple,
-    /// As answers come.
-    pub reply: Tuple,
-    /// Zone.
-    pub zone: Zone,
-    /// `SEEN_REPLY`, `ASSURED` and the like; `CONFIRMED` is added. The kernel passes over the bits of NAT and of
-    /// offloading, and refuses `EXPECTED` and `DYING`.
-    pub status: Status,
-    /// State, for TCP; the kernel passes over it for others, and takes TCP without one as `NONE`.
-    pub tcp_state: Option<TcpState>,
-    /// Seconds until it expires.
-    pub timeout_secs: u32,
-}
 
 /// Address families, as `nfgen_family` takes them.
 const AF_INET: u8 = 2;

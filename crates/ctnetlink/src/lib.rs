@@ -43,14 +43,14 @@ mod statistics;
 mod wire;
 mod zones;
 
-pub use create::{NewEntry, create};
+pub use create::create;
 pub use dump::{Batch, Batches, Dump, Entries, RawDump};
 pub use entry::DumpedEntry;
 pub use error::{AttributePath, Error, ParseError, Problem, Request};
 pub use hooks::conntrack_is_hooked;
 pub use plimsoll_model::{
-    Counter, CounterReading, Entry, Extension, Extensions, Layer4, Protocol, ProtocolState, SctpState, Side, Status,
-    TcpState, Tuple, Unknowns, Zone, ZoneLimit,
+    Counter, CounterReading, Entry, Extension, Extensions, Layer4, NewEntry, Protocol, ProtocolState, SctpState, Side,
+    Status, TcpState, Tuple, Unknowns, Zone, ZoneLimit,
 };
 pub use policies::{PolicyKeeper, timeout_policies};
 pub use statistics::{TableStatistics, cpu_statistics, table_statistics};

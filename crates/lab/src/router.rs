@@ -2,9 +2,8 @@
 
 use std::sync::atomic::AtomicBool;
 
-use plimsoll_ctnetlink::{NewEntry, Zone};
 use plimsoll_host::HostFs;
-use plimsoll_scenario::{ROUTER, Scenario, Schedule, Size, Standing, StandingEntry};
+use plimsoll_scenario::{ROUTER, Scenario, Schedule, Size, Standing};
 
 use crate::player::{Played, Player};
 use crate::refusal::{Refusal, refuse_many};
@@ -68,7 +67,7 @@ impl Router {
         let mut made = 0;
         for standing in standing {
             let entries = standing.entries(seed, size, self.capacity).map_err(Refusal::from)?;
-            made += self.namespace.fill(entries.map(|entry| new_entry(&entry)))?;
+            made += self.namespace.fill(entries.map(|entry| entry.new_entry()))?;
         }
         Ok(made)
     }
@@ -138,15 +137,4 @@ fn rules(scenario: &Scenario) -> String {
         rules += "}\n";
     }
     rules + "}\n"
-}
-
-fn new_entry(entry: &StandingEntry) -> NewEntry {
-    NewEntry {
-        original: entry.original,
-        reply: entry.original.mirrored(),
-        zone: Zone::default(),
-        status: entry.kind.status(),
-        tcp_state: entry.kind.tcp_state(),
-        timeout_secs: entry.remaining_secs(),
-    }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use plimsoll_model::{Layer4, Protocol, Status, TcpState, Timeout, Tuple, Untrusted};
+use plimsoll_model::{Layer4, NewEntry, Protocol, Status, TcpState, Timeout, Tuple, Untrusted, Zone};
 use serde::Deserialize;
 
 use crate::time::secs;
@@ -109,6 +109,18 @@ pub struct StandingEntry {
 }
 
 impl StandingEntry {
+    /// The entry, as it is to be made.
+    pub fn new_entry(&self) -> NewEntry {
+        NewEntry {
+            original: self.original,
+            reply: self.original.mirrored(),
+            zone: Zone::default(),
+            status: self.kind.status(),
+            tcp_state: self.kind.tcp_state(),
+            timeout_secs: self.remaining_secs(),
+        }
+    }
+
     /// Seconds until it expires, rounded up.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
     pub fn remaining_secs(&self) -> u32 {

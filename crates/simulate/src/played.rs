@@ -5,13 +5,12 @@ use std::net::{IpAddr, SocketAddrV4};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use plimsoll_model::{Layer4, Protocol, ProtocolState, Tuple, Zone};
+use plimsoll_model::{Layer4, Protocol, Tuple};
 use plimsoll_scenario::{
-    Content, Ends, Event, Flow, FlowProtocol, Place, Scenario, Schedule, Segment, Sent, Side, Size, StandingEntry,
-    WINDOW,
+    Content, Ends, Event, Flow, FlowProtocol, Place, Scenario, Schedule, Segment, Sent, Side, Size, WINDOW,
 };
 use plimsoll_twin::packet::{self, Packet, flags};
-use plimsoll_twin::{Direction, EntryId, Expected, NewEntry, NoRules, Settings, Verdict};
+use plimsoll_twin::{Direction, EntryId, Expected, NoRules, Settings, Verdict};
 
 use crate::outcome::{Completeness, Outcome};
 use crate::rules::RouterRules;
@@ -37,7 +36,7 @@ pub(crate) fn play(
     let mut simulation = Simulation::new(setup, settings, Some(lasts), observer);
     for standing in &scenario.standing {
         for entry in standing.entries(seed, size, setup.host.capacity.0)? {
-            simulation.stand(&new_entry(&entry));
+            simulation.stand(&entry.new_entry());
         }
     }
     let rules = RouterRules::new(&scenario.router, &mut simulation.twin);
@@ -54,17 +53,6 @@ pub(crate) fn play(
         return Ok(simulation.finish(lasts, Completeness::StoppedAt(lasts)));
     }
     Ok(simulation.finish(lasts, Completeness::Whole))
-}
-
-fn new_entry(entry: &StandingEntry) -> NewEntry {
-    NewEntry {
-        original: entry.original,
-        reply: entry.original.mirrored(),
-        zone: Zone::default(),
-        status: entry.kind.status(),
-        state: entry.kind.tcp_state().map_or(ProtocolState::None, ProtocolState::Tcp),
-        left: Duration::from_secs(entry.remaining_secs().into()),
-    }
 }
 
 struct Player<'a, 'o> {

@@ -4,8 +4,9 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use plimsoll_model::NewEntry;
 use plimsoll_twin::packet::Packet;
-use plimsoll_twin::{DropReason, EntryId, Memory, NamespaceId, NewEntry, Rules, Settings, Twin, Verdict};
+use plimsoll_twin::{DropReason, EntryId, Memory, NamespaceId, Rules, Settings, Twin, Verdict};
 
 use crate::outcome::{Chains, Completeness, Drops, Outcome, Peak};
 use crate::reading::{Reading, Series};

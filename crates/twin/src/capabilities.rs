@@ -3,6 +3,8 @@
 //! A version does not tell how a kernel behaves: distributions carry fixes back, and release candidates lack them. So each
 //! difference has a name, a probe can ask for it (`plimsoll lab conform`), and a version only gives a first guess.
 
+use std::fmt;
+
 use crate::Hz;
 
 /// How a kernel behaves where kernels differ.
@@ -196,17 +198,20 @@ impl Capabilities {
     /// Linux 6.12 with Debian's fixes (6.12.117).
     pub const LINUX_6_12: Self =
         Self { inexact_reset: InexactReset::Unacknowledged, port_reuse: PortReuse::FromClosed, ..Self::LINUX_6_1 };
+    /// Linux 6.18 up to a fix that 6.18.44 has.
+    pub const LINUX_6_18_15: Self = Self { ignored_syn_reset: IgnoredSynReset::FromEither, ..Self::LINUX_6_18 };
     /// Linux 6.18.44.
     pub const LINUX_6_18: Self = Self { port_reuse: PortReuse::FromClosed, ..Self::LINUX_6_1 };
 
     /// The presets, by the version from which each is the first guess.
     pub const PRESETS: &[(Version, Self)] = &[
-        (Version { major: 5, minor: 4 }, Self::LINUX_5_4),
-        (Version { major: 5, minor: 10 }, Self::LINUX_5_10),
-        (Version { major: 5, minor: 15 }, Self::LINUX_5_15),
-        (Version { major: 6, minor: 1 }, Self::LINUX_6_1),
-        (Version { major: 6, minor: 12 }, Self::LINUX_6_12),
-        (Version { major: 6, minor: 18 }, Self::LINUX_6_18),
+        (Version::new(5, 4, 0), Self::LINUX_5_4),
+        (Version::new(5, 10, 0), Self::LINUX_5_10),
+        (Version::new(5, 15, 0), Self::LINUX_5_15),
+        (Version::new(6, 1, 0), Self::LINUX_6_1),
+        (Version::new(6, 12, 0), Self::LINUX_6_12),
+        (Version::new(6, 18, 0), Self::LINUX_6_18_15),
+        (Version::new(6, 18, 44), Self::LINUX_6_18),
     ];
 
     /// The first guess for a version: the newest preset that is no newer; for older kernels, the oldest.
@@ -260,13 +265,32 @@ pub struct Version {
     pub major: u16,
     /// The one behind it.
     pub minor: u16,
+    /// The one behind the next, which says little of a distribution's kernel.
+    pub patch: u16,
 }
 
 impl Version {
-    /// Reads the beginning of a release, as `6.1.0-42-cloud-amd64` or `6.18`.
+    /// A version.
+    pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
+        Self { major, minor, patch }
+    }
+
+    /// Reads the beginning of a release, as `6.1.0-42-cloud-amd64` or `6.18`, which is taken for the last of its kind.
     pub fn of_release(release: &str) -> Option<Self> {
-        let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-        Some(Self { major: numbers.next()?.parse().ok()?, minor: numbers.next()?.parse().ok()? })
+        let mut numbers = release.split(['.', '-', '+']).map(str::parse);
+        let [major, minor] = [numbers.next()?.ok()?, numbers.next()?.ok()?];
+        let patch = numbers.next().and_then(Result::ok).unwrap_or(u16::MAX);
+        Some(Self { major, minor, patch })
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { major, minor, patch } = self;
+        match *patch {
+            0 | u16::MAX => write!(f, "{major}.{minor}"),
+            patch => write!(f, "{major}.{minor}.{patch}"),
+        }
     }
 }
 
@@ -279,7 +303,9 @@ mod tests {
         let guess = |release| Capabilities::guess(Version::of_release(release).unwrap());
         assert_eq!(guess("6.8.0-45-generic"), Capabilities::LINUX_6_1);
         assert_eq!(guess("6.18.44"), Capabilities::LINUX_6_18);
+        assert_eq!(guess("6.18.15-1-generic"), Capabilities::LINUX_6_18_15);
         assert_eq!(guess("7.2"), Capabilities::LINUX_6_18);
+        assert_eq!(guess("6.18"), Capabilities::LINUX_6_18);
         assert_eq!(guess("4.19.0"), Capabilities::LINUX_5_4);
         assert_eq!(Version::of_release("unknown"), None);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_model::{Counter, Protocol, ProtocolState, Status, Tuple, Zone};
+use plimsoll_model::{Counter, NewEntry, Protocol, TcpState};
 
 use crate::confirm::Obstacle;
 use crate::entry::Phase;
@@ -10,23 +10,6 @@ use crate::table::Key;
 use crate::tracker::Memory;
 use crate::tracker::tcp::Tcp;
 use crate::{EntryId, NamespaceId, Place, Twin};
-
-/// An entry to be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NewEntry {
-    /// From the side that opens.
-    pub original: Tuple,
-    /// As answers come.
-    pub reply: Tuple,
-    /// Zone.
-    pub zone: Zone,
-    /// `SEEN_REPLY`, `ASSURED` and the like; `CONFIRMED` is added.
-    pub status: Status,
-    /// State, for TCP; for other protocols it is passed over.
-    pub state: ProtocolState,
-    /// Time until it expires.
-    pub left: Duration,
-}
 
 /// Why an entry is not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,17 +45,17 @@ impl Twin {
                 return Err(NotInserted::ChainTooLong);
             }
         }
-        let memory = match (new.original.protocol, new.state) {
-            (Protocol::TCP, ProtocolState::Tcp(state)) => Memory::Tcp(Tcp::made_in(state)),
+        let memory = match new.original.protocol {
+            Protocol::TCP => Memory::Tcp(Tcp::made_in(new.tcp_state.unwrap_or(TcpState::None))),
             // Its stream time is long over: jiffies began five minutes before the boot.
-            (Protocol::UDP, _) => Memory::Udp { stream_from: tick },
+            Protocol::UDP => Memory::Udp { stream_from: tick },
             _ => Memory::Nothing,
         };
-        let span = u32::try_from(new.left.as_millis().saturating_mul(self.host.capabilities.hz.get().into()) / 1000);
+        let span = self.host.capabilities.hz.jiffies(new.timeout_secs);
         let entry = self.table.entry_mut(slot);
         entry.memory = memory;
         entry.status = entry.status.and(new.status);
-        entry.expires = tick.plus(span.unwrap_or(i32::MAX.cast_unsigned()).min(i32::MAX.cast_unsigned()));
+        entry.expires = tick.plus(span);
         self.put_into_table(slot, Phase::InTable);
         self.namespace_mut(namespace).counters.count(Counter::Insert);
         Ok(EntryId { slot, generation: self.table.entry(slot).generation })

@@ -70,7 +70,7 @@ pub use capabilities::{Capabilities, Version};
 pub use counters::{Counters, Removals, RemovedBy};
 pub use entry::EntryId;
 pub use expectation::{Expected, Helper, HelperClass, HelperId, NotExpected};
-pub use insert::{NewEntry, NotInserted};
+pub use insert::NotInserted;
 pub use memory::Memory;
 pub use nat::{NatRange, PortRange};
 pub use passage::{NewFlow, Tracked};

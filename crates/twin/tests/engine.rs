@@ -5,13 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use plimsoll_model::{
-    Buckets, Capacity, Counter, Entry, Layer4, Protocol, ProtocolState, Status, TcpState, Timeout, Tuple, Zone,
+    Buckets, Capacity, Counter, Entry, Layer4, NewEntry, Protocol, ProtocolState, Status, TcpState, Timeout, Tuple,
+    Zone,
 };
 use plimsoll_twin::packet::{Content, Packet, Segment, flags};
 use plimsoll_twin::{
-    Capabilities, DropReason, EntryId, Expected, Fate, Helper, HostSettings, NamespaceId, NatRange, NewEntry, NewFlow,
-    NoRules, NotExpected, NotInserted, Place, PortRange, Relation, RemovedBy, Rules, Ruling, Settings, Tracked, Twin,
-    Verdict,
+    Capabilities, DropReason, EntryId, Expected, Fate, Helper, HostSettings, NamespaceId, NatRange, NewFlow, NoRules,
+    NotExpected, NotInserted, Place, PortRange, Relation, RemovedBy, Rules, Ruling, Settings, Tracked, Twin, Verdict,
 };
 
 const START: Duration = Duration::ZERO;
@@ -83,8 +83,8 @@ fn held(client: u32, state: TcpState) -> NewEntry {
         reply: original.mirrored(),
         zone: Zone::default(),
         status: Status::SEEN_REPLY.and(Status::ASSURED),
-        state: ProtocolState::Tcp(state),
-        left: secs(3600),
+        tcp_state: Some(state),
+        timeout_secs: 3600,
     }
 }
 
@@ -490,7 +490,7 @@ fn entries_are_made_as_ctnetlink_makes_them() {
     assert_eq!(twin.insert(START, namespace, &held(3, TcpState::Established)), Err(NotInserted::TableFull));
     assert_eq!(twin.counters(namespace).get(Counter::Insert), 2);
     let shown = twin.entry(secs(600), id).unwrap();
-    assert_eq!((shown.state, shown.remaining_secs), (entry.state, Some(3000)));
+    assert_eq!((shown.state, shown.remaining_secs), (ProtocolState::Tcp(TcpState::Established), Some(3000)));
     // A client that opens it again, a reset that ends it.
     let gone = twin.entry(secs(3600), id);
     assert_eq!(gone, None);

@@ -54,7 +54,7 @@ impl Base {
         let host = HostFs::new().host().read;
         let mut base = Self::by_itself(&host, kernel, ram, seed);
         if let Some(Kernel(version)) = kernel {
-            base.kernel = as_text(version);
+            base.kernel = version.to_string();
         }
         base
     }
@@ -103,7 +103,7 @@ impl Base {
         let release = host.kernel.as_ref().map(|kernel| kernel.as_str().trim());
         let of_host = || release.and_then(Version::of_release);
         let version = kernel.map(|Kernel(version)| version).or_else(of_host).unwrap_or_else(|| {
-            notes.push(format!("this host's kernel has no version that is known: taken as {}", as_text(newest())));
+            notes.push(format!("this host's kernel has no version that is known: taken as {}", newest()));
             newest()
         });
         let ram = ram.or(host.ram_bytes.map(|bytes| Ram { bytes }));
@@ -113,7 +113,7 @@ impl Base {
         Self {
             setup: by_default(version, ram, seed),
             origin: Origin::KernelDefaults,
-            kernel: release.map_or_else(|| as_text(version), str::to_string),
+            kernel: release.map_or_else(|| version.to_string(), str::to_string),
             knowledge: Knowledge::Version(preset(version)),
             ram,
             read: BTreeSet::new(),
@@ -125,12 +125,12 @@ impl Base {
 /// What a kernel sets by itself.
 fn by_default(version: Version, ram: Option<Ram>, seed: u64) -> Setup {
     let mut setup = Setup::stock(Capabilities::guess(version), seed);
-    let rule = if version < (Version { major: 5, minor: 15 }) { SizeRule::UpTo5_10 } else { SizeRule::Since5_15 };
+    let rule = if version < Version::new(5, 15, 0) { SizeRule::UpTo5_10 } else { SizeRule::Since5_15 };
     let size = TableSize::by_ram(ram.map_or(u64::MAX, |ram| ram.bytes), rule);
     setup.host.buckets = size.buckets;
     setup.host.capacity = size.capacity;
     setup.host.expect_max = size.expect_max();
-    if version < (Version { major: 5, minor: 0 }) {
+    if version < Version::new(5, 0, 0) {
         // nf_conntrack_proto_udp.c
         setup.settings.timeouts = [(Timeout::UdpStream, 180)].into_iter().collect();
     }
@@ -138,7 +138,7 @@ fn by_default(version: Version, ram: Option<Ram>, seed: u64) -> Setup {
 }
 
 fn newest() -> Version {
-    Capabilities::PRESETS.last().map_or(Version { major: 6, minor: 18 }, |(version, _)| *version)
+    Capabilities::PRESETS.last().map_or(Version::new(6, 18, 44), |(version, _)| *version)
 }
 
 /// The version whose behaviour is the guess for this one.
@@ -146,11 +146,6 @@ fn preset(version: Version) -> Version {
     let oldest = Capabilities::PRESETS.first();
     let preset = Capabilities::PRESETS.iter().rev().find(|(from, _)| *from <= version).or(oldest);
     preset.map_or(version, |(version, _)| *version)
-}
-
-/// As people write a version.
-pub(super) fn as_text(version: Version) -> String {
-    format!("{}.{}", version.major, version.minor)
 }
 
 /// Whether every kernel shows it: the others depend on how it was built, or on its version.
@@ -172,7 +167,7 @@ mod tests {
         };
         assert_eq!(sizes("5.10", "16G"), (262_144, 65_536, "5.10".to_string()));
         assert_eq!(sizes("6.8.0-45-generic", "16G"), (262_144, 262_144, "6.1".to_string()));
-        assert_eq!(sizes("6.18", "2G"), (65_536, 65_536, "6.18".to_string()));
+        assert_eq!(sizes("6.18", "2G"), (65_536, 65_536, "6.18.44".to_string()));
         let old = Base::of_kernel(Some("4.19".parse().unwrap()), None, 1);
         assert_eq!(old.setup.get("net.netfilter.nf_conntrack_udp_timeout_stream"), Some(180));
         assert_eq!((old.kernel.as_str(), old.knowledge.behaves_as().to_string()), ("4.19", "5.4".to_string()));

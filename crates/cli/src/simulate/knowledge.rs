@@ -6,7 +6,6 @@ use plimsoll_model::Untrusted;
 use plimsoll_twin::{Capabilities, Version};
 use serde::Deserialize;
 
-use super::base::as_text;
 use crate::files::read_small;
 
 /// What `lab conform --json` calls its document.
@@ -96,7 +95,7 @@ impl Knowledge {
     pub(super) fn words(&self) -> String {
         match self {
             Self::Version(version) => {
-                format!("as Linux {}, guessed from the version; `plimsoll lab conform` measures it", as_text(*version))
+                format!("as Linux {version}, guessed from the version; `plimsoll lab conform` measures it")
             }
             Self::Measured(measured) => {
                 let agreement = match measured.agreement_at_least {
@@ -121,7 +120,7 @@ impl Knowledge {
     /// For programs: what it behaves as.
     pub(super) fn behaves_as(&self) -> Untrusted {
         match self {
-            Self::Version(version) => Untrusted::from(as_text(*version).as_str()),
+            Self::Version(version) => Untrusted::from(version.to_string().as_str()),
             Self::Measured(measured) => measured.release.clone(),
         }
     }

@@ -8,7 +8,7 @@ use crate::table::Key;
 use crate::tick::Tick;
 use crate::tracker::{Kind, Memory};
 use crate::tuple::inverted;
-use crate::{Direction, DropReason, Place, Twin, Verdict};
+use crate::{DropReason, Place, Twin, Verdict};
 
 impl Twin {
     /// Begins an entry for a packet that belongs to none; or says what becomes of the packet without one.
@@ -18,7 +18,8 @@ impl Twin {
             return Err(Verdict::Invalid);
         };
         let reply = Key::new(&reply, place.namespace, place.zone);
-        let Some(slot) = self.allocate(now, place, tuple, [key, reply]) else {
+        let bucket = self.table.bucket(&key);
+        let Some(slot) = self.allocate(now, place, tuple, [key, reply], bucket) else {
             self.namespace_mut(place.namespace).counters.count(Counter::Drop);
             return Err(Verdict::Dropped(DropReason::TableFull));
         };
@@ -26,13 +27,20 @@ impl Twin {
         Ok(slot)
     }
 
-    /// Takes a slot and counts it; `None` where the table is full and nothing could be killed.
-    pub(crate) fn allocate(&mut self, now: Tick, place: Place, tuple: &Tuple, keys: [Key; 2]) -> Option<u32> {
+    /// Takes a slot and counts it; `None` where the table is full and nothing could be killed from this bucket on.
+    pub(crate) fn allocate(
+        &mut self,
+        now: Tick,
+        place: Place,
+        tuple: &Tuple,
+        keys: [Key; 2],
+        bucket: u32,
+    ) -> Option<u32> {
         let namespace = self.namespace_mut(place.namespace);
         // Counted first: early_drop's kills are then taken off again.
         namespace.count += 1;
         let is_over = self.host.capacity.limit().is_some_and(|limit| self.namespace(place.namespace).count > limit);
-        if is_over && !self.drop_early(now, place.namespace, self.table.bucket(&keys[Direction::Original as usize])) {
+        if is_over && !self.drop_early(now, place.namespace, bucket) {
             self.gc.is_under_pressure = true;
             self.namespace_mut(place.namespace).count -= 1;
             return None;

@@ -30,10 +30,7 @@ impl Twin {
             let entry = self.table.entry(slot);
             if entry.expires.is_over(now) {
                 Some((slot, RemovedBy::Expiry))
-            } else if entry.namespace == namespace
-                && !entry.status.has(Status::ASSURED)
-                && !entry.status.has(Status::OFFLOAD)
-            {
+            } else if entry.namespace == namespace && !entry.status.has(Status::ASSURED) {
                 Some((slot, RemovedBy::EarlyDrop))
             } else {
                 None

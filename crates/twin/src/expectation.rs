@@ -23,7 +23,7 @@ pub struct Helper {
 /// A class of expected flows (`struct nf_conntrack_expect_policy`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HelperClass {
-    /// The most at one time for each flow that the helper listens in on.
+    /// The most at one time for each flow that the helper listens in on; 0 for no limit.
     pub most_expected: u32,
     /// Seconds until one is given up.
     pub timeout_secs: u32,
@@ -123,9 +123,12 @@ impl Twin {
         let helper = &self.expectations.helpers[helper.0 as usize];
         let class = *helper.classes.get(what.class as usize).ok_or(NotExpected::NoHelper)?;
         let target = (namespace, zone, what.protocol, what.destination, what.port);
-        let rivals = self.expectations.by_target.get(&target).into_iter().flatten();
+        let rivals: Vec<_> = self.expectations.by_target.get(&target).into_iter().flatten().copied().collect();
+        // What nobody fulfilled in time goes as it is met.
+        let (over, rivals): (Vec<_>, Vec<_>) = rivals.into_iter().partition(|other| other.expires.is_over(now));
+        over.into_iter().for_each(|other| self.give_up(target, other));
         let rival = rivals
-            .copied()
+            .into_iter()
             .find(|other| other.what.source.is_none() || what.source.is_none() || other.what.source == what.source);
         match rival {
             Some(rival) if rival.master == slot && rival.what == what => self.give_up(target, rival),
@@ -135,7 +138,8 @@ impl Twin {
         let of_class = |(_, other): &&(Target, Expectation)| other.what.class == what.class;
         let own = self.expectations.by_master.get(&slot).into_iter().flatten().filter(of_class);
         let own: Vec<_> = own.copied().collect();
-        if let Some((target, oldest)) = own.first().filter(|_| own.len() >= class.most_expected as usize) {
+        let is_full = class.most_expected != 0 && own.len() >= class.most_expected as usize;
+        if let Some((target, oldest)) = own.first().filter(|_| is_full) {
             self.give_up(*target, *oldest);
         }
         if self.namespace(namespace).expected >= self.host.expect_max {

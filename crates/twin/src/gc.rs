@@ -50,6 +50,14 @@ impl Twin {
         }
     }
 
+    /// Walks the table once, at the end of a long time in which gc had come by many times.
+    pub(crate) fn collect_at(&mut self, now: Tick) {
+        for bucket in 0..self.table.buckets() {
+            self.collect_bucket(now, bucket, None, &mut 0, u32::MAX);
+        }
+        self.gc = Gc::new(now.plus(self.host.capabilities.hz.jiffies(MOST_SECS)));
+    }
+
     /// One slice of a walk. The kernel's also end after ten milliseconds, and go on at once: here, scanning takes no time.
     fn collect_slice(&mut self) {
         let hz = self.host.capabilities.hz;
@@ -148,7 +156,7 @@ impl Twin {
                 passed += 1;
             }
             let Some((slot, by)) = doomed else { return Bucket::Done };
-            // Both of its tuples may lie in this chain, one of them among those that were passed.
+            // Where both of its tuples lie in this chain, this is the first of them: none of those that were passed goes.
             self.remove(slot, by);
             *removed += 1;
         }

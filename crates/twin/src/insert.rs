@@ -6,9 +6,10 @@ use plimsoll_model::{Counter, NewEntry, Protocol, TcpState};
 
 use crate::confirm::Obstacle;
 use crate::entry::Phase;
+use crate::memory::Extension;
 use crate::table::Key;
-use crate::tracker::Memory;
 use crate::tracker::tcp::Tcp;
+use crate::tracker::{Memory, Stream};
 use crate::{EntryId, NamespaceId, Place, Twin};
 
 /// Why an entry is not made.
@@ -29,10 +30,16 @@ impl Twin {
     /// Makes an entry.
     pub fn insert(&mut self, now: Duration, namespace: NamespaceId, new: &NewEntry) -> Result<EntryId, NotInserted> {
         let place = Place { namespace, zone: new.zone };
-        let tick = self.tick(now);
-        self.collect_until(tick);
+        let tick = self.pass_time(now);
         let keys = [&new.original, &new.reply].map(|tuple| Key::new(tuple, namespace, new.zone));
-        let slot = self.allocate(tick, place, &new.original, keys).ok_or(NotInserted::TableFull)?;
+        if self.find(&keys[0], tick).is_some() {
+            return Err(NotInserted::Exists);
+        }
+        // Made without a packet, it has no hash yet: room is looked for from the first bucket on, whichever is its own.
+        let slot = self.allocate(tick, place, &new.original, keys, 0).ok_or(NotInserted::TableFull)?;
+        for extension in [Extension::SequenceAdjustment, Extension::Synproxy] {
+            self.extend(slot, extension);
+        }
         match self.obstacle(slot) {
             None => {}
             Some(Obstacle::Taken(_)) => {
@@ -47,8 +54,8 @@ impl Twin {
         }
         let memory = match new.original.protocol {
             Protocol::TCP => Memory::Tcp(Tcp::made_in(new.tcp_state.unwrap_or(TcpState::None))),
-            // Its stream time is long over: jiffies began five minutes before the boot.
-            Protocol::UDP => Memory::Udp { stream_from: tick },
+            // Its moment is 0, and long over: jiffies began five minutes before the boot.
+            Protocol::UDP => Memory::Udp(Stream::Now),
             _ => Memory::Nothing,
         };
         let span = self.host.capabilities.hz.jiffies(new.timeout_secs);

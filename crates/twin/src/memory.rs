@@ -30,6 +30,8 @@ pub(crate) enum Extension {
     EventCache,
     TimeoutPolicy,
     Helper,
+    SequenceAdjustment,
+    Synproxy,
     /// The interface by which a flow is masqueraded.
     Masquerade,
 }
@@ -39,10 +41,11 @@ impl Extension {
     const fn bytes(self) -> u16 {
         match self {
             Self::Accounting => 32,
-            Self::Timestamp | Self::Masquerade => 16,
-            Self::EventCache => 24,
-            Self::TimeoutPolicy => 8,
-            Self::Helper => 72,
+            Self::Timestamp => 16,
+            Self::EventCache | Self::SequenceAdjustment => 24,
+            Self::TimeoutPolicy | Self::Masquerade => 8,
+            Self::Synproxy => 12,
+            Self::Helper => 56,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_model::{Counter, Layer4, Status, Tuple};
+use plimsoll_model::{Counter, Layer4, Protocol, Status, Tuple};
 
 use crate::counters::RemovedBy;
 use crate::entry::Phase;
@@ -70,7 +70,10 @@ impl Twin {
             self.set_helper(&new, helper);
         }
         let now = self.tick(now);
-        self.refresh_by_helper(new.slot, now);
+        // No connection's first segment carries what a helper reads.
+        if new.tuple.protocol != Protocol::TCP {
+            self.refresh_by_helper(new.slot, now);
+        }
         self.translate(new.slot, now, &ruling);
         self.confirm_at(now, &new)
     }
@@ -78,8 +81,7 @@ impl Twin {
     /// Takes a packet to where rules would see it (priority −200 of prerouting or output). For a packet that opens a flow
     /// the caller then says what becomes of it: [`Twin::confirm`] or [`Twin::abandon`].
     pub fn track(&mut self, now: Duration, place: Place, packet: &Packet<'_>) -> Tracked {
-        let now = self.tick(now);
-        self.collect_until(now);
+        let now = self.pass_time(now);
         match packet {
             Packet::Unreadable => Tracked::Done(self.invalid(place)),
             Packet::Unwatched => Tracked::Done(Verdict::Untracked),
@@ -105,6 +107,8 @@ impl Twin {
                 },
             };
             let relation = self.relation(slot, direction);
+            // Its name now: an RST may end it, and then the slot is another's.
+            let entry = EntryId { slot, generation: self.table.entry(slot).generation };
             let is_new = self.table.entry(slot).phase == Phase::Unconfirmed;
             match self.hand_to_tracker(now, slot, direction, content) {
                 Handled::OpensAgain => {
@@ -120,13 +124,16 @@ impl Twin {
                 Handled::Accepted if is_new => {
                     return Tracked::New(NewFlow { slot, relation, tuple: *tuple, place });
                 }
-                Handled::Accepted => self.refresh_by_helper(slot, now),
+                Handled::Accepted => {
+                    if speaks_to_a_helper(content, relation) {
+                        self.refresh_by_helper(slot, now);
+                    }
+                    if direction == Direction::Reply {
+                        let status = &mut self.table.entry_mut(slot).status;
+                        *status = status.and(Status::SEEN_REPLY);
+                    }
+                }
                 Handled::Ends => {}
-            }
-            let entry = EntryId { slot, generation: self.table.entry(slot).generation };
-            if direction == Direction::Reply {
-                let status = &mut self.table.entry_mut(slot).status;
-                *status = status.and(Status::SEEN_REPLY);
             }
             return Tracked::Done(Verdict::Passed { entry, relation, direction });
         }
@@ -212,5 +219,14 @@ impl Twin {
     fn invalid(&mut self, place: Place) -> Verdict {
         self.namespace_mut(place.namespace).counters.count(Counter::Invalid);
         Verdict::Invalid
+    }
+}
+
+/// Whether a packet carries what helpers read: over TCP, data of an established flow (`sip_help_tcp`). What UDP carries the twin
+/// does not see, and takes for something.
+fn speaks_to_a_helper(content: &Content<'_>, relation: Relation) -> bool {
+    match content {
+        Content::Tcp(segment) => segment.payload_bytes > 0 && relation == Relation::Established,
+        _ => true,
     }
 }

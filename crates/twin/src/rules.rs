@@ -57,16 +57,20 @@ impl Twin {
             self.policies[policy.0 as usize].of_new(entry.kind)
         };
         let entry = self.table.entry_mut(new.slot);
-        entry.policy = Some(policy);
+        let had_one = entry.policy.replace(policy).is_some();
         entry.expires = crate::tick::Tick::from_span(span);
-        self.extend(new.slot, Extension::TimeoutPolicy);
+        if !had_one {
+            self.extend(new.slot, Extension::TimeoutPolicy);
+        }
     }
 
     /// Gives a new flow a helper.
     pub fn set_helper(&mut self, new: &NewFlow, helper: HelperId) {
         let entry = self.table.entry_mut(new.slot);
-        entry.helper = Some(helper);
+        let had_one = entry.helper.replace(helper).is_some();
         entry.status = entry.status.and(Status::HELPER);
-        self.extend(new.slot, Extension::Helper);
+        if !had_one {
+            self.extend(new.slot, Extension::Helper);
+        }
     }
 }

@@ -26,9 +26,11 @@ pub struct Twin {
     pub(crate) by_source: BySource,
     pub(crate) draw: Draw,
     pub(crate) extension_bytes: u64,
+    /// The latest moment that was told.
+    last: Duration,
 }
 
-/// A network namespace of the twin.
+/// A network namespace of a twin: of another one it means nothing, and may make a call panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NamespaceId(pub(crate) u16);
 
@@ -75,6 +77,7 @@ impl Twin {
             by_source: BySource::new(),
             draw,
             extension_bytes: 0,
+            last: Duration::ZERO,
             host,
         }
     }
@@ -97,16 +100,15 @@ impl Twin {
         id
     }
 
-    /// Adds a timeout policy. What is not among its timeouts it takes from those of the namespace, as they are now.
+    /// Adds a timeout policy. What is not among its timeouts is the compiled one, whatever the namespace's sysctls say: that is
+    /// how nft(8) makes it. (The kernel alone would take the sysctls, as it does for nfct(8).)
     ///
     /// # Panics
     /// With more than 65,535 of them.
     #[expect(clippy::expect_used, reason = "documented")]
-    pub fn add_policy(&mut self, of: NamespaceId, timeouts: &Timeouts) -> PolicyId {
+    pub fn add_policy(&mut self, timeouts: &Timeouts) -> PolicyId {
         let id = PolicyId(u16::try_from(self.policies.len()).expect("at most 65,535 policies"));
-        let own = timeouts.iter_secs();
-        let all = self.namespace(of).settings.timeouts.iter_secs().chain(own).collect();
-        self.policies.push(Spans::of(&all, self.host.capabilities.hz));
+        self.policies.push(Spans::of(timeouts, self.host.capabilities.hz));
         id
     }
 
@@ -167,8 +169,27 @@ impl Twin {
 
     /// Lets time pass: gc does what is due.
     pub fn advance(&mut self, now: Duration) {
+        self.pass_time(now);
+    }
+
+    /// Lets time pass, and returns the moment. Ticks wrap: a leap so long that what lay before it would seem to come behind is
+    /// made in steps. A moment before the latest one is none that has passed.
+    pub(crate) fn pass_time(&mut self, now: Duration) -> Tick {
+        // In four of them everything has expired: no timeout is longer than two.
+        const STEP_JIFFIES: u32 = 1 << 30;
+        const STEPS: u32 = 4;
+        let step = self.host.capabilities.hz.duration(STEP_JIFFIES);
+        if now.saturating_sub(self.last) > step {
+            self.last = self.last.max(now.saturating_sub(step * STEPS));
+            while now.saturating_sub(self.last) > step {
+                self.last += step;
+                self.collect_at(self.tick(self.last));
+            }
+        }
+        self.last = self.last.max(now);
         let now = self.tick(now);
         self.collect_until(now);
+        now
     }
 
     pub(crate) fn tick(&self, now: Duration) -> Tick {

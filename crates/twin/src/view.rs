@@ -50,8 +50,7 @@ impl Twin {
 
     /// What a dump shows; and, as a dump does, removes what has expired, in every namespace.
     pub fn dump(&mut self, now: Duration, namespace: NamespaceId) -> Vec<Entry> {
-        let tick = self.tick(now);
-        self.collect_until(tick);
+        let tick = self.pass_time(now);
         for bucket in 0..self.table.buckets() {
             while let Some(slot) = self
                 .table

@@ -10,8 +10,9 @@ use plimsoll_model::{
 };
 use plimsoll_twin::packet::{Content, Packet, Segment, flags};
 use plimsoll_twin::{
-    Capabilities, DropReason, EntryId, Expected, Fate, Helper, HostSettings, NamespaceId, NatRange, NewFlow, NoRules,
-    NotExpected, NotInserted, Place, PortRange, Relation, RemovedBy, Rules, Ruling, Settings, Tracked, Twin, Verdict,
+    Capabilities, DropReason, EntryId, Expected, Fate, Helper, HostSettings, Hz, NamespaceId, NatRange, NewFlow,
+    NoRules, NotExpected, NotInserted, Place, PortRange, Relation, RemovedBy, Rules, Ruling, Settings, Tracked, Twin,
+    Verdict,
 };
 
 const START: Duration = Duration::ZERO;
@@ -383,7 +384,7 @@ fn a_policy_holds_for_the_flows_on_which_it_is_set() {
     }
     let (mut twin, namespace) = host(4096, 1000);
     let timeouts = [(Timeout::Udp, 7), (Timeout::Tcp(TcpState::SynSent), 9)].into_iter().collect();
-    let mut rules = Policy(twin.add_policy(namespace, &timeouts));
+    let mut rules = Policy(twin.add_policy(&timeouts));
     let left = |twin: &Twin, at, verdict| twin.entry(at, entry_of(verdict)).unwrap().remaining_secs;
     let query = twin.pass(START, namespace.into(), &plain(udp(1, 53)), &mut rules);
     assert_eq!(left(&twin, START, query), Some(7));
@@ -534,4 +535,88 @@ fn memory_is_the_kernels() {
     assert_eq!(twin.memory().extensions_bytes, 10 * 128);
     twin.dump(secs(100), namespace);
     assert_eq!(twin.memory().total_bytes(), 32_768);
+}
+
+/// Neither is the name of an entry that a reset has just ended.
+#[test]
+fn a_reset_flows_name_is_not_the_next_ones() {
+    let (mut twin, namespace) = host(4096, 1000);
+    pass(&mut twin, START, namespace, &segment(tcp(1, 1000), flags::SYN, 0, 0));
+    let reset = entry_of(pass(&mut twin, START, namespace, &segment(tcp(1, 1000), flags::RST, 1, 0)));
+    let next = entry_of(pass(&mut twin, START, namespace, &plain(udp(7, 53))));
+    assert!(!twin.is_alive(START, reset) && twin.is_alive(START, next));
+}
+
+/// An entry made without a packet has no hash: only the first eight buckets are emptied for it.
+#[test]
+fn room_for_an_entry_that_is_made_is_looked_for_in_the_first_buckets() {
+    let (mut twin, namespace) = host(4096, 2000);
+    flood(&mut twin, START, namespace, 0..2000);
+    let made = |client| NewEntry { status: Status::default(), ..held(client, TcpState::SynSent) };
+    let refused = (3000..3100).filter(|client| twin.insert(START, namespace, &made(*client)).is_err());
+    assert!(refused.count() > 70);
+}
+
+#[test]
+fn what_is_there_is_found_before_room_is_made_and_what_has_expired_gives_way() {
+    let (mut twin, namespace) = host(1, 3);
+    flood(&mut twin, START, namespace, 0..3);
+    let new =
+        NewEntry { original: udp(1, 53), reply: udp(1, 53).mirrored(), tcp_state: None, ..held(1, TcpState::None) };
+    assert_eq!(twin.insert(START, namespace, &new), Err(NotInserted::Exists));
+    assert_eq!((twin.counters(namespace).get(Counter::EarlyDrop), twin.occupancy(namespace).0), (0, 3));
+    assert!(twin.insert(secs(31), namespace, &new).is_ok());
+}
+
+/// A hundred days are more than ticks can tell from the past.
+#[test]
+fn a_leap_of_months_leaves_nothing_that_has_expired() {
+    for (hz, days) in [(250, 100), (1000, 25), (1000, 400)] {
+        let capabilities = Capabilities { hz: Hz::new(hz).unwrap(), ..Capabilities::LINUX_6_18 };
+        let (mut twin, namespace) = host_of(capabilities, 64, 2000);
+        flood(&mut twin, START, namespace, 0..10);
+        let later = Duration::from_hours(24 * days);
+        twin.advance(later);
+        assert_eq!((twin.occupancy(namespace).0, twin.entries(later, namespace).count()), (0, 0), "{hz}, {days}");
+    }
+    let (mut twin, namespace) = host(64, 2000);
+    flood(&mut twin, secs(1000), namespace, 0..10);
+    flood(&mut twin, secs(10), namespace, 0..20);
+    flood(&mut twin, Duration::MAX, namespace, 0..10);
+    flood(&mut twin, secs(3), namespace, 0..10);
+}
+
+/// SIP over TCP is kept for an hour by data of an established connection, and by nothing else.
+#[test]
+fn a_helper_refreshes_what_it_reads() {
+    let (mut twin, namespace) = host(4096, 2000);
+    let mut rules = WithHelper(twin.add_helper(Helper::sip()));
+    let call = Tuple { layer4: Layer4::Ports { source: 1024, destination: 21 }, ..tcp(1, 0) };
+    let mut left = |tuple, flags, sequence, acknowledgement, payload_bytes| {
+        let segment = Segment { payload_bytes, ..Segment::new(flags, sequence, acknowledgement, 65_535) };
+        let packet = Packet::Flow { tuple, content: Content::Tcp(segment) };
+        let entry = entry_of(twin.pass(START, namespace.into(), &packet, &mut rules));
+        twin.left(START, entry).unwrap().as_secs()
+    };
+    let answer = call.mirrored();
+    assert_eq!(left(call, flags::SYN, 0, 0, 0), 120);
+    assert_eq!(left(answer, flags::SYN | flags::ACK, 0, 1, 0), 60);
+    assert_eq!(left(call, flags::ACK, 1, 1, 0), 432_000);
+    assert_eq!(left(call, flags::PSH | flags::ACK, 1, 1, 500), 3600);
+    assert_eq!(left(answer, flags::FIN | flags::ACK, 1, 501, 0), 120);
+}
+
+#[test]
+fn expectations_that_nobody_fulfilled_do_not_stand_in_the_way() {
+    let (mut twin, namespace) = host(4096, 2000);
+    let class = plimsoll_twin::HelperClass { most_expected: 0, timeout_secs: 5 };
+    let mut rules = WithHelper(twin.add_helper(Helper { classes: vec![class], refresh_secs: None }));
+    let masters =
+        [1, 2].map(|client| entry_of(twin.pass(START, namespace.into(), &plain(udp(client, 21)), &mut rules)));
+    for port in 1..=5 {
+        twin.expect(START, masters[0], data_to(port)).unwrap();
+    }
+    assert_eq!(twin.expectations(namespace), 5, "no limit");
+    assert_eq!(twin.expect(START, masters[1], data_to(1)), Err(NotExpected::Clash));
+    assert_eq!(twin.expect(secs(6), masters[1], data_to(1)), Ok(()));
 }

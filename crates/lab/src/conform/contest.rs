@@ -89,7 +89,7 @@ impl Contest {
         let policies = (rulebook.policies == Policies::OnLowPorts).then(|| {
             POLICY_SECS.map(|timeouts| {
                 let timeouts = timeouts.iter().map(|(timeout, _, secs)| (*timeout, *secs)).collect();
-                twin.add_policy(namespace, &timeouts)
+                twin.add_policy(&timeouts)
             })
         });
         let rules = TwinRules { translation: rulebook.translation, policies };

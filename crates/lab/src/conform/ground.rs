@@ -42,7 +42,7 @@ pub(crate) enum Policies {
     OnLowPorts,
 }
 
-/// The timeouts that a policy names, of TCP and of UDP.
+/// The timeouts that a policy names, of TCP and of UDP; the others are to be the compiled ones.
 pub(crate) const POLICY_SECS: [&[(Timeout, &str, u32)]; 2] = [
     &[
         (Timeout::Tcp(TcpState::SynSent), "syn_sent", 33),
@@ -50,7 +50,7 @@ pub(crate) const POLICY_SECS: [&[(Timeout, &str, u32)]; 2] = [
         (Timeout::Tcp(TcpState::CloseWait), "close_wait", 44),
         (Timeout::Tcp(TcpState::TimeWait), "time_wait", 55),
     ],
-    &[(Timeout::Udp, "unreplied", 22), (Timeout::UdpStream, "replied", 66)],
+    &[(Timeout::Udp, "unreplied", 22)],
 ];
 
 /// What clients call…
@@ -168,7 +168,6 @@ impl Ground {
         ] {
             namespace.set_where_there(&format!("net/netfilter/nf_conntrack_{sysctl}"), value)?;
         }
-        // A policy takes what it does not name from the sysctls as they are when it is made.
         namespace.nft(&rules(translation, policies))?;
         Ok(Self { namespace, clients, servers })
     }

@@ -53,16 +53,22 @@ impl Kind {
 pub(crate) enum Memory {
     Tcp(Tcp),
     Sctp(Sctp),
-    /// From when on answers make a stream of it.
-    Udp {
-        stream_from: Tick,
-    },
+    Udp(Stream),
     /// GRE keeps the timeouts with which it began.
     Gre {
         timeout: u32,
         stream_timeout: u32,
     },
     Nothing,
+}
+
+/// When answers make a stream of a UDP flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// Behind this moment.
+    Behind(Tick),
+    /// That moment has passed.
+    Now,
 }
 
 /// What became of a packet.
@@ -149,10 +155,16 @@ impl Memory {
     /// UDP (`nf_conntrack_udp_packet`): a stream is what still sends, both ways, two seconds after it began.
     fn take_udp(&mut self, context: &mut Context<'_>) -> Handled {
         const STREAM_AFTER_SECS: u32 = 2;
-        if !context.is_confirmed() {
-            *self = Self::Udp { stream_from: context.now.plus(context.capabilities.hz.jiffies(STREAM_AFTER_SECS)) };
-        }
-        let is_stream = matches!(*self, Self::Udp { stream_from } if context.now.since(stream_from) > 0);
+        let stream = match *self {
+            Self::Udp(stream) if context.is_confirmed() => stream,
+            _ => Stream::Behind(context.now.plus(context.capabilities.hz.jiffies(STREAM_AFTER_SECS))),
+        };
+        let is_stream = match stream {
+            Stream::Behind(moment) => context.now.since(moment) > 0,
+            Stream::Now => true,
+        };
+        // A moment that has passed would come again: ticks wrap.
+        *self = Self::Udp(if is_stream { Stream::Now } else { stream });
         if !context.status.has(Status::SEEN_REPLY) || !is_stream {
             context.refresh(context.timeouts.udp);
             return Handled::Accepted;

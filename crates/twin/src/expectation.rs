@@ -126,7 +126,9 @@ impl Twin {
         let rivals: Vec<_> = self.expectations.by_target.get(&target).into_iter().flatten().copied().collect();
         // What nobody fulfilled in time goes as it is met.
         let (over, rivals): (Vec<_>, Vec<_>) = rivals.into_iter().partition(|other| other.expires.is_over(now));
-        over.into_iter().for_each(|other| self.give_up(target, other));
+        for other in over {
+            self.give_up(target, other);
+        }
         let rival = rivals
             .into_iter()
             .find(|other| other.what.source.is_none() || what.source.is_none() || other.what.source == what.source);

@@ -12,6 +12,7 @@ use plimsoll_twin::Edges;
 use plimsoll_twin::packet::flags;
 
 use super::ground::{BACKEND, BACKEND_PORT, GATEWAY, SERVICE, SERVICE_PORT, Translation};
+use super::odd;
 use super::sctp::SctpTale;
 use super::tcp::TcpTale;
 use crate::wire::{Defect, MOST_BYTES, TcpHeader, Transport, datagram};
@@ -29,6 +30,8 @@ pub(crate) struct Flow {
     tale: Tale,
     /// What each side sent last, from its IP header on.
     last: [Vec<u8>; 2],
+    /// A packet that is sent again, and how often yet.
+    again: Option<(Side, u32)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +97,7 @@ impl Flow {
             seen_by_server: client,
             tale,
             last: [Vec::new(), Vec::new()],
+            again: None,
         };
         flow.translate(translation, is_v6);
         flow
@@ -154,21 +158,40 @@ impl Flow {
         {
             return sent;
         }
-        if (6..14).contains(&mischief) {
-            let from = self.either_side();
-            let last = &self.last[from as usize];
-            if !last.is_empty() {
-                return Sent { from, bytes: last.clone() };
-            }
+        if let Some(sent) = self.once_more(mischief) {
+            return sent;
         }
         let defect = match mischief {
             14 => Defect::Checksum,
             15 => Defect::HeaderLength,
             _ => Defect::None,
         };
-        let sent = self.tell(&edges, defect);
+        let mut sent = self.tell(&edges, defect);
         self.last[sent.from as usize].clone_from(&sent.bytes);
+        match mischief {
+            16..20 => odd::with_longer_header(&mut sent.bytes),
+            20..23 if matches!(self.tale, Tale::Udp) => odd::without_udp_checksum(&mut sent.bytes),
+            _ => {}
+        }
         sent
+    }
+
+    /// A side's last packet again, three times more as often as not: the fourth is more than a tracker bears.
+    fn once_more(&mut self, mischief: u32) -> Option<Sent> {
+        let from = match self.again.take() {
+            Some((from, times)) => {
+                self.again = times.checked_sub(1).filter(|times| *times > 0).map(|times| (from, times));
+                from
+            }
+            None if (6..12).contains(&mischief) => {
+                let from = self.either_side();
+                self.again = (self.draw.below(2) == 0).then_some((from, 3));
+                from
+            }
+            None => return None,
+        };
+        let last = &self.last[from as usize];
+        (!last.is_empty()).then(|| Sent { from, bytes: last.clone() })
     }
 
     fn tell(&mut self, edges: &impl Fn(&[u8]) -> Option<Edges>, defect: Defect) -> Sent {

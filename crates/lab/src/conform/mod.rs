@@ -5,9 +5,11 @@
 //! against the twin's: which entries there are, their state, flags and reply tuple, the seconds they have left, and the
 //! counters. What became of each single packet is known too: the kernel's rules write the packet's `ct state` into its header.
 
+mod conditions;
 mod contest;
 mod flow;
 mod ground;
+mod odd;
 mod probes;
 mod round;
 mod sctp;

@@ -7,13 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use plimsoll_draw::Draw;
-use plimsoll_model::{TcpState, Timeout, Timeouts};
 use plimsoll_scenario::Side;
-use plimsoll_twin::{Capabilities, Settings};
+use plimsoll_twin::Capabilities;
 
+use super::conditions::{CONDITIONS, Conditions, Pace};
 use super::contest::{Contest, Difference, Rulebook, Turns};
 use super::flow::{Flow, Sent};
-use super::ground::{Policies, Translation};
 use super::shrink;
 use crate::Error;
 
@@ -78,8 +77,11 @@ pub struct Played {
 
 /// Steps that a round takes, at most.
 const STEPS: u32 = 18;
-/// Flows that take them side by side.
-const FLOWS: u32 = 2500;
+/// The same where there are waits between them.
+const SHORT_STEPS: u32 = 10;
+/// Flows that take them side by side, at most and at least.
+const MOST_FLOWS: u32 = 2500;
+const LEAST_FLOWS: u32 = 50;
 /// The most disagreements that are told.
 const MOST_TOLD: usize = 5;
 
@@ -92,132 +94,31 @@ pub fn conform(
 ) -> Result<Agreement, Error> {
     let mut agreement = Agreement::default();
     let mut draw = Draw::new(plan.seed);
+    // However few packets there are: all conditions are played.
+    let each = plan.packets / (CONDITIONS.len() as u64 * u64::from(STEPS));
+    let flows = u32::try_from(each).unwrap_or(MOST_FLOWS).clamp(LEAST_FLOWS, MOST_FLOWS);
     for round in 0.. {
         let left = plan.packets.saturating_sub(agreement.packets);
-        if left == 0 || stop.load(Ordering::Relaxed) {
-            agreement.was_stopped = left > 0;
+        let is_done = left == 0 && round >= CONDITIONS.len();
+        if is_done || stop.load(Ordering::Relaxed) {
+            agreement.was_stopped = !is_done;
             break;
         }
-        let flows = u32::try_from(left.div_ceil(STEPS.into())).unwrap_or(FLOWS).min(FLOWS);
-        let conditions = Conditions::of_round(round, &mut draw);
+        let conditions = CONDITIONS.get(round).copied().unwrap_or_else(|| Conditions::drawn(&mut draw));
         let rulebook = Rulebook {
             settings: conditions.settings(),
             translation: conditions.translation,
             policies: conditions.policies,
             capabilities,
         };
-        play(&rulebook, &conditions, flows, draw.next(), stop, &mut agreement, progress)?;
+        play(&rulebook, conditions, flows, draw.next(), stop, &mut agreement, progress)?;
     }
     Ok(agreement)
 }
 
-/// Under which settings a round is played.
-#[derive(Clone, Copy, Debug)]
-struct Conditions {
-    pace: Pace,
-    translation: Translation,
-    policies: Policies,
-    tcp_loose: bool,
-    tcp_be_liberal: bool,
-    tcp_ignore_invalid_rst: bool,
-    tcp_max_retrans: u32,
-}
-
-/// Whether timeouts are crossed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pace {
-    /// The kernel's own timeouts, one step after the other.
-    Stock,
-    /// Timeouts of seconds, and waits that cross them.
-    Short,
-}
-
-impl Conditions {
-    /// The first rounds are the defaults; then settings are drawn.
-    fn of_round(round: u32, draw: &mut Draw) -> Self {
-        let one_in = |draw: &mut Draw, of| round > 3 && draw.below(of) == 0;
-        Self {
-            pace: if round % 4 == 2 { Pace::Short } else { Pace::Stock },
-            translation: if round % 4 == 1 || (round > 3 && draw.below(4) == 0) {
-                Translation::Both
-            } else {
-                Translation::None
-            },
-            policies: if round % 4 == 3 { Policies::OnLowPorts } else { Policies::None },
-            tcp_loose: !one_in(draw, 4),
-            tcp_be_liberal: one_in(draw, 4),
-            tcp_ignore_invalid_rst: one_in(draw, 4),
-            tcp_max_retrans: if one_in(draw, 4) { 1 } else { 3 },
-        }
-    }
-
-    fn settings(&self) -> Settings {
-        Settings {
-            timeouts: match self.pace {
-                Pace::Stock => Timeouts::default(),
-                Pace::Short => short_timeouts(),
-            },
-            tcp_loose: self.tcp_loose,
-            tcp_be_liberal: self.tcp_be_liberal,
-            tcp_ignore_invalid_rst: self.tcp_ignore_invalid_rst,
-            tcp_max_retrans: self.tcp_max_retrans,
-            ..Settings::default()
-        }
-    }
-
-    fn describe(&self) -> String {
-        let mut parts = Vec::new();
-        if self.pace == Pace::Short {
-            parts.push("timeouts of seconds".to_string());
-        }
-        if self.translation == Translation::Both {
-            parts.push("source and destination translated".to_string());
-        }
-        if self.policies == Policies::OnLowPorts {
-            parts.push("timeout policies on ports below 500".to_string());
-        }
-        for (name, value, stock) in [
-            ("loose", u32::from(self.tcp_loose), 1),
-            ("be_liberal", u32::from(self.tcp_be_liberal), 0),
-            ("ignore_invalid_rst", u32::from(self.tcp_ignore_invalid_rst), 0),
-            ("max_retrans", self.tcp_max_retrans, 3),
-        ] {
-            if value != stock {
-                parts.push(format!("net.netfilter.nf_conntrack_tcp_{name} = {value}"));
-            }
-        }
-        parts.join(", ")
-    }
-}
-
-/// Timeouts that a test can wait for, no two alike where one could be taken for another.
-fn short_timeouts() -> Timeouts {
-    let tcp = |state| Timeout::Tcp(state);
-    let own = [
-        (tcp(TcpState::SynSent), 3),
-        (tcp(TcpState::SynRecv), 4),
-        (tcp(TcpState::Established), 11),
-        (tcp(TcpState::FinWait), 6),
-        (tcp(TcpState::CloseWait), 5),
-        (tcp(TcpState::LastAck), 3),
-        (tcp(TcpState::TimeWait), 4),
-        (tcp(TcpState::Close), 2),
-        (Timeout::TcpMaxRetrans, 7),
-        (Timeout::TcpUnacknowledged, 8),
-        (Timeout::Udp, 3),
-        (Timeout::UdpStream, 6),
-        (Timeout::Icmp, 3),
-        (Timeout::Icmpv6, 4),
-        (Timeout::Gre, 3),
-        (Timeout::GreStream, 6),
-        (Timeout::Generic, 5),
-    ];
-    own.into_iter().collect()
-}
-
 fn play(
     rulebook: &Rulebook,
-    conditions: &Conditions,
+    conditions: Conditions,
     flows: u32,
     seed: u64,
     stop: &AtomicBool,
@@ -236,7 +137,7 @@ fn play(
         .collect();
     let begun = plimsoll_host::monotonic_now();
     agreement.flows += u64::from(flows);
-    let steps = if conditions.pace == Pace::Short { 10 } else { STEPS };
+    let steps = if conditions.pace == Pace::Short { SHORT_STEPS } else { STEPS };
     let mut counters_differ = false;
     for step in 0..steps {
         if stop.load(Ordering::Relaxed) {

@@ -44,15 +44,18 @@ enum Move {
     Rst,
     /// The same, acknowledging nothing.
     BareRst,
+    /// Both far outside the window.
+    FinAstray,
+    RstAstray,
     /// A keepalive: the byte before the next.
     Keepalive,
     ZeroWindow,
 }
 
-use Move::{Ack, BareRst, Data, Fin, Keepalive, Rst, Syn, SynAck, SynAnew, ZeroWindow};
+use Move::{Ack, BareRst, Data, Fin, FinAstray, Keepalive, Rst, RstAstray, Syn, SynAck, SynAnew, ZeroWindow};
 use Side::{Client as C, Server as S};
 
-const STORIES: [&[(Side, Move)]; 17] = [
+const STORIES: [&[(Side, Move)]; 20] = [
     // Closed by the client, and opened again.
     &[
         (C, Syn),
@@ -107,6 +110,11 @@ const STORIES: [&[(Side, Move)]; 17] = [
     &[(C, Syn), (S, SynAck), (C, Ack), (C, Data), (S, Data), (C, SynAnew), (S, SynAck), (C, Ack), (S, Data)],
     // …and one that is closing.
     &[(C, Syn), (S, SynAck), (C, Ack), (C, Fin), (S, Fin), (C, SynAnew), (S, Ack), (S, Ack), (C, Ack), (S, Rst)],
+    // Closes that nobody takes for valid.
+    &[(C, Syn), (S, SynAck), (C, Ack), (C, Data), (S, Ack), (C, FinAstray), (S, FinAstray), (C, RstAstray), (S, Data)],
+    &[(C, Syn), (S, SynAck), (C, Ack), (S, Data), (C, Ack), (S, RstAstray), (C, FinAstray), (C, Data), (S, RstAstray)],
+    // The server still has a connection that the client has forgotten.
+    &[(C, Syn), (S, Ack), (C, BareRst), (C, Syn), (S, SynAck), (C, Ack), (C, Data)],
     // Keepalives, zero windows, data that nobody acknowledges.
     &[
         (C, Syn),
@@ -134,7 +142,7 @@ impl TcpTale {
             permits_sack: draw.below(2) == 0,
         };
         let ends = [end(), end()];
-        let story = STORIES[draw.below(17) as usize];
+        let story = STORIES[draw.below(20) as usize];
         Self { story, next: 0, ends }
     }
 
@@ -164,13 +172,18 @@ impl TcpTale {
             Ack | Keepalive | ZeroWindow => (ACK, 0),
             Data => (PSH | ACK, 0),
             Fin => (FIN | ACK, 1),
-            Rst => (RST | ACK, 0),
+            FinAstray => (FIN | ACK, 0),
+            Rst | RstAstray => (RST | ACK, 0),
             BareRst => (RST, 0),
         };
         let payload_bytes = if step == Data { 1 + draw.below(1200) as usize } else { 0 };
         let header = TcpHeader {
             flags,
-            sequence: if step == Keepalive { end.sends.wrapping_sub(1) } else { end.sends },
+            sequence: match step {
+                Keepalive => end.sends.wrapping_sub(1),
+                FinAstray | RstAstray => end.sends.wrapping_add(9_000_000),
+                _ => end.sends,
+            },
             acknowledgement: if flags & ACK == 0 { 0 } else { other.sends },
             window: if step == ZeroWindow { 0 } else { end.window },
         };
@@ -256,6 +269,10 @@ fn syn_options(end: &End) -> Vec<u8> {
     if end.permits_sack {
         options.extend_from_slice(&[NOTHING, NOTHING, 4, 2]);
     }
+    // A scale that is longer than it may be.
+    if end.scale == Some(15) {
+        options = vec![3, 4, 7, 0];
+    }
     options
 }
 
@@ -270,8 +287,23 @@ fn sack_options(draw: &mut Draw, edge: u32) -> Vec<u8> {
     let mut options = vec![NOTHING, NOTHING, 5, 10];
     options.extend_from_slice(&right.wrapping_sub(100).to_be_bytes());
     options.extend_from_slice(&right.to_be_bytes());
-    if draw.below(6) == 0 {
-        options[3] = 13;
+    match draw.below(12) {
+        0 | 1 => options[3] = 13,
+        // A second block, further on.
+        2 | 3 => {
+            options[3] = 18;
+            options.extend_from_slice(&right.wrapping_add(10).to_be_bytes());
+            options.extend_from_slice(&right.wrapping_add(100).to_be_bytes());
+        }
+        // A second option, further on.
+        4 => {
+            options.extend_from_slice(&[NOTHING, NOTHING, 5, 10]);
+            options.extend_from_slice(&right.wrapping_add(10).to_be_bytes());
+            options.extend_from_slice(&right.wrapping_add(100).to_be_bytes());
+        }
+        // Behind the end of the options.
+        5 => options[0] = 0,
+        _ => {}
     }
     options
 }

@@ -4,6 +4,7 @@
 mod support;
 
 use std::fs;
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -589,7 +590,7 @@ fn scenarios_are_listed() {
 /// A simulation that would take hours, once it takes signals and has been at work for a while.
 fn begin(arguments: &[&str]) -> Child {
     let mut command = Command::new(PLIMSOLL);
-    command.args(["simulate", "founding-short-requests", "--for", "24h"]).args(arguments).args(KERNEL);
+    command.args(["simulate", "founding-short-requests", "--for", "1d"]).args(arguments).args(KERNEL);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("plimsoll runs");
     let status = format!("/proc/{}/status", child.id());
     let takes_interrupts = || {
@@ -610,8 +611,12 @@ fn begin(arguments: &[&str]) -> Child {
     child
 }
 
-fn interrupt(child: Child) -> Output {
+fn interrupt_once(child: &Child) {
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+}
+
+fn interrupt(child: Child) -> Output {
+    interrupt_once(&child);
     child.wait_with_output().unwrap()
 }
 
@@ -631,12 +636,15 @@ fn an_interrupt_gives_the_result_so_far_marked_as_partial() {
     }
 }
 
+fn many_limits() -> String {
+    let values: Vec<_> = (1000..1064).map(|value| value.to_string()).collect();
+    format!("nf_conntrack_max={}", values.join(","))
+}
+
 /// One of them is begun for each CPU: with 64 some never are.
 #[test]
 fn of_an_interrupted_sweep_it_is_told_how_far_each_run_came() {
-    let values: Vec<_> = (1000..1064).map(|value| value.to_string()).collect();
-    let sweep = format!("nf_conntrack_max={}", values.join(","));
-    let output = interrupt(begin(&["--sweep", &sweep]));
+    let output = interrupt(begin(&["--sweep", &many_limits()]));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("  simulated  ") && text.contains(" of 1 d "), "{text}");
     if text.contains("not begun") {
@@ -646,13 +654,13 @@ fn of_an_interrupted_sweep_it_is_told_how_far_each_run_came() {
     assert!(!text.contains("Nothing was dropped"), "{text}");
 }
 
+/// The result is more than a pipe holds, and nobody reads it.
 #[test]
 fn a_second_interrupt_ends_it_at_once() {
-    let mut child = begin(&[]);
-    for _ in 0..2 {
-        // It may have ended by the first.
-        let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    }
+    let mut child = begin(&["--json", "--sweep", &many_limits()]);
+    interrupt_once(&child);
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    interrupt_once(&child);
     assert_eq!(child.wait().unwrap().code(), Some(3));
 }
 

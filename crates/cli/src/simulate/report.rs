@@ -138,3 +138,16 @@ pub(super) fn time(at: Duration) -> String {
     }
     if secs < 100.0 && at.subsec_nanos() > 0 { format!("{secs:.1} s") } else { duration(rounded(secs)) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_time_is_not_written_as_none() {
+        assert_eq!(
+            [0, 4, 49, 50, 1500, 60_000, 150_400].map(|millis| time(Duration::from_millis(millis))),
+            ["0 s", "4.0 ms", "49.0 ms", "0.1 s", "1.5 s", "1 min", "2 min 30 s"]
+        );
+    }
+}

@@ -52,7 +52,7 @@ impl Source {
             }
             (Some(input), None) => match library::named(input, Player::Simulation)? {
                 Some(scenario) => Ok(Self::scenario(scenario, arguments)),
-                None if is_a_file_s(input) => Self::in_file(input, arguments),
+                None if is_meant_as_a_file(input) => Self::in_file(input, arguments),
                 None => bail!(
                     "there is no scenario \"{}\" (the nearest is {}), and no such file: `plimsoll simulate --list` has all \
                      scenarios",
@@ -149,7 +149,7 @@ impl Source {
 }
 
 /// Whether it is meant as a file: one that is there, or what no scenario is called.
-fn is_a_file_s(name: &str) -> bool {
+fn is_meant_as_a_file(name: &str) -> bool {
     name.contains(['/', '.']) || Path::new(name).exists()
 }
 

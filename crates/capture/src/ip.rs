@@ -58,7 +58,8 @@ fn v4(packet: &[u8]) -> Result<Ip<'_>, Reason> {
     let is_whole = place & (MORE_FRAGMENTS | OFFSET_MASK) == 0;
     if total_bytes == 0 && header[9] == TCP && is_whole {
         // As segmentation offload leaves it (`iph_totlen`, linux/ip.h).
-        return cut(packet, packet.len(), header_bytes).map(Ip::WithoutLength);
+        let total_bytes = packet.len().max(header_bytes + TRANSPORT_BYTES);
+        return cut(packet, total_bytes, header_bytes).map(Ip::WithoutLength);
     }
     if total_bytes < header_bytes {
         return Err(Reason::TotalLength);

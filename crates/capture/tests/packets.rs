@@ -172,6 +172,11 @@ fn tcp_whose_length_segmentation_offload_left_out_has_that_of_what_was_captured(
     big[2..4].fill(0);
     let read = read_frames(RAW, [big.as_slice()]);
     assert_eq!((read.bytes()[0].len(), &read.bytes()[0][2..4]), (100_000, &[0xff, 0xff][..]));
+    // Without ports, and within a header that is longer.
+    assert_eq!(read_frames(RAW, [&offloaded[..27]]).skipped, [(Reason::HeadersCut, 1)]);
+    let mut long = offloaded.clone();
+    long[0] = 0x4f;
+    assert_eq!(read_frames(RAW, [&long[..50]]).skipped, [(Reason::HeadersCut, 1)]);
     // Others have a length, and fragments have.
     offloaded[9] = udp[9];
     assert_eq!(read_frames(RAW, [offloaded.as_slice()]).skipped, [(Reason::TotalLength, 1)]);

@@ -253,6 +253,9 @@ fn a_picture_that_cannot_be_drawn_leaves_what_was_in_its_file() {
     let broken = Scratch::new("broken.pcap", &broken[..broken.len() - 5]);
     assert_eq!(simulate(&[broken.path(), "--svg", picture.path()]).code, 3);
     assert_eq!(fs::read_to_string(&picture.0).unwrap(), "before");
+    fs::remove_file(&picture.0).unwrap();
+    assert_eq!(simulate(&[broken.path(), "--svg", picture.path()]).code, 3);
+    assert!(!picture.0.exists());
 }
 
 #[test]

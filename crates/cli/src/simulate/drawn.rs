@@ -1,7 +1,7 @@
 //! Where the picture goes.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 
 use anyhow::{Context, bail};
@@ -25,6 +25,16 @@ pub(super) enum Picture {
 pub(super) struct PictureFile {
     name: String,
     file: File,
+    held: Held,
+}
+
+/// What the file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    /// Nothing: it was made for the picture, and is removed if there is none.
+    Nothing,
+    /// The picture, or what was in it before.
+    Something,
 }
 
 impl Picture {
@@ -39,9 +49,15 @@ impl Picture {
                 bail!("--svg {} would be written over what is read: name another file", Untrusted::from(name.as_str()))
             }
         }
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(name);
+        let made = OpenOptions::new().write(true).create_new(true).open(name);
+        let (file, held) = match made {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                (OpenOptions::new().write(true).open(name), Held::Something)
+            }
+            made => (made, Held::Nothing),
+        };
         let file = file.with_context(|| format!("writing {}", Untrusted::from(name.as_str())))?;
-        Ok(Self::ToFile(PictureFile { name: name.clone(), file }))
+        Ok(Self::ToFile(PictureFile { name: name.clone(), file, held }))
     }
 }
 
@@ -56,7 +72,17 @@ impl PictureFile {
         if self.file.metadata()?.is_file() {
             self.file.set_len(0)?;
         }
+        self.held = Held::Something;
         self.file.write_all(svg.as_bytes())
+    }
+}
+
+impl Drop for PictureFile {
+    fn drop(&mut self) {
+        if self.held == Held::Nothing {
+            // Why there is no picture is what is said.
+            let _ = fs::remove_file(&self.name);
+        }
     }
 }
 

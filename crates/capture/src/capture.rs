@@ -12,6 +12,9 @@ use crate::reassembly::Reassembly;
 use crate::skipped::{Reason, Skipped};
 use crate::stream::{Span, Stream};
 
+/// In an IPv4 header (RFC 791 §3.1).
+const IPV4_TOTAL_LENGTH_AT: usize = 2;
+
 /// A packet capture, pcap or pcapng, that is being read.
 ///
 /// It reads a quarter of a megabyte at a time, so the input needs no buffer of its own.
@@ -33,6 +36,8 @@ pub struct Datagram<'a> {
     pub at: Option<Duration>,
     /// From the IP header to the datagram's end, or to where the capture of it ends: the header says how long it was. At
     /// least the header and the eight bytes behind it, or all if there are fewer.
+    ///
+    /// A TCP packet of IPv4 without a length, as segmentation offload leaves it, has that of what was captured.
     ///
     /// One that came in fragments is whole, with a header as if it never had been fragmented.
     pub bytes: &'a [u8],
@@ -91,6 +96,11 @@ impl<R: Read> Capture<R> {
                 Ok((start, Ip::Whole(datagram))) => {
                     return Ok(Some(Found::InStream { at, span: Span { start, end: start + datagram.len() } }));
                 }
+                Ok((start, Ip::WithoutLength(datagram))) => {
+                    let span = Span { start, end: start + datagram.len() };
+                    self.stream.overwrite(start + IPV4_TOTAL_LENGTH_AT, length_of(span));
+                    return Ok(Some(Found::InStream { at, span }));
+                }
                 Ok((_, Ip::Fragment(fragment))) => {
                     if self.reassembly.add(&fragment, at, &mut self.skipped) == Progress::Complete {
                         return Ok(Some(Found::Reassembled { at }));
@@ -107,6 +117,11 @@ impl<R: Read> Capture<R> {
         self.has_ended = true;
         self.reassembly.end(&mut self.skipped);
     }
+}
+
+/// What its header says of a datagram's length, if that is how long it is.
+fn length_of(span: Span) -> [u8; 2] {
+    u16::try_from(span.end - span.start).unwrap_or(u16::MAX).to_be_bytes()
 }
 
 /// The packet of a frame, and where in the stream's buffer it begins.

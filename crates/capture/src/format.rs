@@ -32,6 +32,11 @@ pub(crate) struct Frame {
     pub(crate) span: Span,
 }
 
+/// Whether a file that begins with these bytes is a capture, as far as they tell.
+pub fn is_capture(begins: [u8; 4]) -> bool {
+    Pcapng::begins_with(begins) || Pcap::begins_with(begins)
+}
+
 impl Format {
     /// Reads the beginning of a file.
     pub(crate) fn open<R: Read>(stream: &mut Stream<R>) -> Result<Self, Error> {

@@ -15,6 +15,7 @@ const MORE_FRAGMENTS: u16 = 0x2000;
 const OFFSET_MASK: u16 = 0x1fff;
 
 const HOP_BY_HOP: u8 = 0;
+const TCP: u8 = 6;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
@@ -25,6 +26,8 @@ const DESTINATION: u8 = 60;
 pub(crate) enum Ip<'a> {
     /// A whole datagram, without what the link layer put behind it.
     Whole(&'a [u8]),
+    /// A whole datagram of IPv4 whose header has no length: this is all that was captured of it.
+    WithoutLength(&'a [u8]),
     /// Part of one.
     Fragment(Fragment<'a>),
 }
@@ -51,12 +54,18 @@ fn v4(packet: &[u8]) -> Result<Ip<'_>, Reason> {
         return Err(Reason::HeaderLength);
     }
     let total_bytes = usize::from(u16::from_be_bytes([header[2], header[3]]));
+    let place = u16::from_be_bytes([header[6], header[7]]);
+    let is_whole = place & (MORE_FRAGMENTS | OFFSET_MASK) == 0;
+    if total_bytes == 0 && header[9] == TCP && is_whole {
+        // As segmentation offload leaves it (`iph_totlen`, linux/ip.h).
+        let total_bytes = packet.len().max(header_bytes + TRANSPORT_BYTES);
+        return cut(packet, total_bytes, header_bytes).map(Ip::WithoutLength);
+    }
     if total_bytes < header_bytes {
         return Err(Reason::TotalLength);
     }
     let captured = cut(packet, total_bytes, header_bytes)?;
-    let place = u16::from_be_bytes([header[6], header[7]]);
-    if place & (MORE_FRAGMENTS | OFFSET_MASK) == 0 {
+    if is_whole {
         return Ok(Ip::Whole(captured));
     }
     v4_fragment(header, captured, Lengths { header_bytes, total_bytes }).map(Ip::Fragment)

@@ -46,4 +46,5 @@ mod stream;
 
 pub use capture::{Capture, Datagram};
 pub use error::{Beginning, Error, Part, Problem};
+pub use format::is_capture;
 pub use skipped::{Reason, Skipped};

@@ -32,15 +32,14 @@ enum Fraction {
 }
 
 impl Pcap {
+    /// Whether a file of this format begins so.
+    pub(crate) fn begins_with(magic: [u8; 4]) -> bool {
+        of_magic(magic).is_some()
+    }
+
     /// Reads the file's header; `None` if the file begins otherwise.
     pub(crate) fn open<R: Read>(magic: [u8; 4], stream: &mut Stream<R>) -> Result<Option<Self>, Error> {
-        let (order, fraction) = match magic {
-            [0xd4, 0xc3, 0xb2, 0xa1] => (ByteOrder::Little, Fraction::Micros),
-            [0xa1, 0xb2, 0xc3, 0xd4] => (ByteOrder::Big, Fraction::Micros),
-            [0x4d, 0x3c, 0xb2, 0xa1] => (ByteOrder::Little, Fraction::Nanos),
-            [0xa1, 0xb2, 0x3c, 0x4d] => (ByteOrder::Big, Fraction::Nanos),
-            _ => return Ok(None),
-        };
+        let Some((order, fraction)) = of_magic(magic) else { return Ok(None) };
         let offset = stream.offset();
         let part = Part::FileHeader;
         let Some(header) = stream.header::<FILE_HEADER_BYTES>(part)? else { return Ok(None) };
@@ -87,4 +86,15 @@ impl Pcap {
 pub(crate) fn too_long(part: Part, offset: u64, says: u32) -> Error {
     let problem = Problem::TooLong { says: says.into(), most: LONGEST_BYTES.into() };
     Error::Broken { part, offset, problem }
+}
+
+/// What a file's first bytes say.
+const fn of_magic(magic: [u8; 4]) -> Option<(ByteOrder, Fraction)> {
+    match magic {
+        [0xd4, 0xc3, 0xb2, 0xa1] => Some((ByteOrder::Little, Fraction::Micros)),
+        [0xa1, 0xb2, 0xc3, 0xd4] => Some((ByteOrder::Big, Fraction::Micros)),
+        [0x4d, 0x3c, 0xb2, 0xa1] => Some((ByteOrder::Little, Fraction::Nanos)),
+        [0xa1, 0xb2, 0x3c, 0x4d] => Some((ByteOrder::Big, Fraction::Nanos)),
+        _ => None,
+    }
 }

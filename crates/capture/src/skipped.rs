@@ -14,8 +14,9 @@ pub enum Reason {
     Version,
     /// IPv4 packets whose header length is below 20 bytes (RFC 791 §3.1).
     HeaderLength,
-    /// IPv4 packets that are shorter than their header, by their own total length. 0 is what segmentation offload leaves
-    /// in packets that have not left the machine yet, or in those of more than 65,535 bytes (`iph_totlen`, linux/ip.h).
+    /// IPv4 packets that are shorter than their header, by their own total length. 0 is taken only from TCP: segmentation
+    /// offload leaves it in packets that have not left the machine yet, or in those of more than 65,535 bytes
+    /// (`iph_totlen`, linux/ip.h).
     TotalLength,
     /// Packets of which the IP header and the eight bytes behind it were not captured: without ports there is no tuple.
     HeadersCut,

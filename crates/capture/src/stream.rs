@@ -92,6 +92,13 @@ impl<R: Read> Stream<R> {
         self.buffer.get(span.start..span.end).unwrap_or_default()
     }
 
+    /// Puts other bytes in the place of some that were taken.
+    pub(crate) fn overwrite<const BYTES: usize>(&mut self, at: usize, bytes: [u8; BYTES]) {
+        if let Some(place) = self.buffer.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+            *place = bytes;
+        }
+    }
+
     fn advance(&mut self, bytes: usize) {
         self.start += bytes;
         self.offset += bytes as u64;

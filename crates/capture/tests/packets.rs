@@ -159,6 +159,33 @@ fn a_jumbogram_is_not_cut_off_at_its_empty_length() {
 }
 
 #[test]
+fn tcp_whose_length_segmentation_offload_left_out_has_that_of_what_was_captured() {
+    let mut whole = ipv4(1, &payload(60));
+    let udp = whole.clone();
+    whole[9] = 6;
+    let mut offloaded = whole.clone();
+    offloaded[2..4].fill(0);
+    assert_eq!(read_frames(RAW, [offloaded.as_slice(), &whole]).bytes(), [&whole, &whole]);
+    // BIG TCP.
+    let mut big = whole.clone();
+    big.resize(100_000, 0);
+    big[2..4].fill(0);
+    let read = read_frames(RAW, [big.as_slice()]);
+    assert_eq!((read.bytes()[0].len(), &read.bytes()[0][2..4]), (100_000, &[0xff, 0xff][..]));
+    // Without ports, and within a header that is longer.
+    assert_eq!(read_frames(RAW, [&offloaded[..27]]).skipped, [(Reason::HeadersCut, 1)]);
+    let mut long = offloaded.clone();
+    long[0] = 0x4f;
+    assert_eq!(read_frames(RAW, [&long[..50]]).skipped, [(Reason::HeadersCut, 1)]);
+    // Others have a length, and fragments have.
+    offloaded[9] = udp[9];
+    assert_eq!(read_frames(RAW, [offloaded.as_slice()]).skipped, [(Reason::TotalLength, 1)]);
+    offloaded[9] = 6;
+    offloaded[6] = 0x20;
+    assert_eq!(read_frames(RAW, [offloaded.as_slice()]).skipped, [(Reason::TotalLength, 1)]);
+}
+
+#[test]
 fn extension_headers_without_a_fragment_header_are_left_as_they_are() {
     let options = [60, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4, 0, 0, 0, 0];
     let datagram = ipv6(0, &[&options[..], &payload(20)].concat());

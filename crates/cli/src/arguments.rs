@@ -228,7 +228,8 @@ KINDS OF --mix
 EXIT CODES
   0  simulated; with limits given, a setting keeps to them
   1  no setting keeps to the limits given
-  3  something asked for is wrong, or not all was simulated: Ctrl-C gives the result so far, marked as partial
+  3  something asked for is wrong, or not all was simulated: Ctrl-C gives the result so far, marked as partial;
+     a second Ctrl-C ends it at once, without a result
 
 Nothing is sent, and nothing on this host is changed. It is a model: docs/simulate.md says of what.
 
@@ -240,7 +241,10 @@ EXAMPLES
   plimsoll simulate http-churn --kernel 5.10 --ram 4G --for 5m --svg churn.svg
 ")]
 pub(crate) struct SimulateArguments {
-    /// A workload: a scenario's name, or a file that ends in .toml, .pcap or .pcapng
+    /// A workload: a scenario's name, a file that ends in .toml, or a capture (pcap or pcapng)
+    ///
+    /// Capture on one interface, of a router that translates on its clients' side; 96 bytes of each packet suffice
+    /// (`tcpdump -i eth0 -s 96 -w traffic.pcap`), but not of fragments. `-i any` holds each forwarded packet twice.
     #[arg(value_name = "NAME|FILE")]
     pub(crate) input: Option<String>,
 
@@ -266,7 +270,7 @@ pub(crate) struct SimulateArguments {
     #[arg(long, value_name = "TIME", requires = "new_per_sec", help_heading = "Workload")]
     pub(crate) lifetime: Option<Lifetime>,
 
-    /// How long it lasts: `90s`, `10m`; if not said, as long as the scenario or capture, and 5m of --new-per-sec
+    /// How long it lasts, at most a day: `90s`, `10m`; if not said, as long as the scenario or capture, and 5m of --new-per-sec
     #[arg(long = "for", value_name = "TIME", value_parser = some_seconds, help_heading = "Workload")]
     pub(crate) lasts: Option<Duration>,
 
@@ -335,16 +339,16 @@ pub(crate) enum Color {
     Never,
 }
 
-/// A number of seconds, with a fraction and a unit if need be (`30`, `30s`, `2m`, `1h`); at most a day.
+/// A number of seconds, with a fraction and a unit if need be (`30`, `30s`, `2m`, `1h`, `1d`); at most a day.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     const MOST: f64 = 86_400.0;
-    const UNITS: [(char, f64); 3] = [('s', 1.0), ('m', 60.0), ('h', 3600.0)];
+    const UNITS: [(char, f64); 4] = [('s', 1.0), ('m', 60.0), ('h', 3600.0), ('d', MOST)];
     let unit = UNITS.iter().find_map(|(unit, secs)| Some((text.strip_suffix(*unit)?, *secs)));
     let (number, unit_secs) = unit.unwrap_or((text, 1.0));
     match number.parse::<f64>().map(|number| number * unit_secs) {
         Ok(secs) if (0.0..=MOST).contains(&secs) => Ok(Duration::from_secs_f64(secs)),
         Ok(_) => Err(format!("must be between 0 and {MOST} seconds")),
-        Err(_) => Err("must be a number of seconds, or one with a unit: 30s, 2m, 1h".to_string()),
+        Err(_) => Err("must be a number of seconds, or one with a unit: 30s, 2m, 1h, 1d".to_string()),
     }
 }
 

@@ -4,6 +4,7 @@
 mod support;
 
 use std::fs;
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -200,11 +201,72 @@ fn a_capture_is_simulated_and_what_is_passed_over_is_said() {
 }
 
 #[test]
+fn a_capture_is_known_by_how_it_begins() {
+    let packets = questions(10);
+    for (name, bytes) in [("traffic", pcap(&packets)), ("traffic.dump.1", pcapng(&packets)), ("x.toml", pcap(&packets))]
+    {
+        let file = Scratch::new(name, bytes);
+        let document = simulated(&[file.path(), "--json"]).json();
+        assert_eq!((&document["workload"]["kind"], &outcome(&document, 0)["flows"]), (&"capture".into(), &10.into()));
+    }
+}
+
+#[test]
+fn a_capture_of_which_no_packet_can_be_used_is_an_error() {
+    let empty = Scratch::new("empty.pcap", pcap(&[]));
+    let wrong = Scratch::new("none.pcap", pcap(&[vec![0x75; 40], vec![0x45; 3]]));
+    for (file, holds) in [
+        (&empty, "it holds none"),
+        (&wrong, "it holds 1 packets of a wrong IP version, 1 packets cut within their headers"),
+    ] {
+        for format in [&[][..], &["--json"], &["--max-utilization", "50%"]] {
+            let run = simulate(&[&[file.path()], format, &KERNEL].concat());
+            assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{}", run.stderr);
+            assert!(run.stderr.contains(&format!("no packet in it can be used: {holds}")), "{}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn the_cheapest_setting_is_told_with_its_harm_and_those_that_cost_as_much() {
+    let file = Scratch::new("bargain.toml", SILENT);
+    let sweep = ["--sweep", "nf_conntrack_tcp_timeout_established=20,90,120", "--max-utilization", "50%"];
+    // Fifty entries are less than a hundredth of the buckets.
+    let text = simulated(&[&[file.path()], &sweep[..]].concat()).stdout.replace('\n', " ");
+    assert!(text.contains("Cheapest within the limits: tcp_timeout_established=90 ("), "{text}");
+    let equals = "equally cheap: tcp_timeout_established=20 (false kills hit 100.0%), tcp_timeout_established=120.";
+    assert!(text.contains(equals), "{text}");
+    let text = simulated(&[file.path(), "--max-utilization", "50%"]).stdout;
+    assert!(text.contains("; false kills hit 100.0% of its flows. Limits: "), "{text}");
+}
+
+#[test]
+fn buckets_that_are_rounded_are_told_as_they_are_in_force() {
+    let text = simulated(&["idle", "--for", "1s", "--sweep", "nf_conntrack_buckets=1000,1024"]).stdout;
+    assert!(text.contains("1,000 (in force: 1,024)"), "{text}");
+}
+
+#[test]
+fn a_picture_that_cannot_be_drawn_leaves_what_was_in_its_file() {
+    let picture = Scratch::new("kept.svg", "before");
+    let broken = pcap(&questions(20));
+    let broken = Scratch::new("broken.pcap", &broken[..broken.len() - 5]);
+    assert_eq!(simulate(&[broken.path(), "--svg", picture.path()]).code, 3);
+    assert_eq!(fs::read_to_string(&picture.0).unwrap(), "before");
+    fs::remove_file(&picture.0).unwrap();
+    assert_eq!(simulate(&[broken.path(), "--svg", picture.path()]).code, 3);
+    assert!(!picture.0.exists());
+}
+
+#[test]
 fn a_capture_can_be_played_in_part() {
     let file = Scratch::new("part.pcap", pcap(&questions(100)));
     let document = simulated(&[file.path(), "--json", "--for", "5s"]).json();
     assert_eq!(outcome(&document, 0)["flows"], 51);
     assert_eq!(document["complete"], true);
+    assert_eq!((&document["workload"]["secs"], &document["workload"]["seed"]), (&5.0.into(), &1.into()));
+    let text = simulated(&[file.path(), "--for", "5s", "--seed", "7"]).stdout;
+    assert!(text.lines().next().unwrap().ends_with("part.pcap (the first 5 s, seed 7)"), "{text}");
 }
 
 #[test]
@@ -225,7 +287,7 @@ fn a_clock_that_is_set_while_a_capture_runs_does_not_make_decades_of_it() {
     let lasted = outcome(&document, 0)["lasted_secs"].as_f64().unwrap();
     assert!((lasted - 6.0 * 86_400.0).abs() < 1.0, "{lasted}");
     let run = simulate(&[&[file.path()], &small[..]].concat());
-    assert!(run.stderr.contains("jumps ahead by more than six days, 1 times"), "{}", run.stderr);
+    assert!(run.stderr.contains("jumps ahead by more than six days, once: "), "{}", run.stderr);
 }
 
 #[test]
@@ -453,9 +515,21 @@ fn what_is_wrong_is_named_with_what_to_do() {
     let toml = Scratch::new("wrong.toml", SILENT.replace("count = 50", "count = 50\nper_sec = 1"));
     let unknown = Scratch::new("unknown.toml", SILENT.replace("tcp_timeout_established", "tcp_timeout_establish"));
     let capture = Scratch::new("right.pcap", pcap(&questions(1)));
+    let standing = |name: &str| {
+        format!(
+            "[[standing]]\nname = \"{name}\"\ncount = 2000000000\nstate = \"established\"\nidle_from_secs = 0\n\
+             idle_until_secs = 10\nclients = {{ in = \"10.0.0.0/8\" }}\nservers = {{ in = \"192.0.2.9\", ports = 80 }}\n"
+        )
+    };
+    let both = format!("{}{}[[traffic]]", standing("one"), standing("two"));
+    let huge = Scratch::new("huge.toml", SILENT.replace("[[traffic]]", &both));
     for (arguments, says) in [
         (&[][..], "name a workload: a scenario (healthy-web, "),
         (&["founding-dsn"], "(the nearest is founding-dns)"),
+        (&["/nowhere/founding-dns"], "reading /nowhere/founding-dns: No such file"),
+        (&["trafic.pcapg"], "reading trafic.pcapg: No such file"),
+        (&[capture.path(), "--svg", capture.path()], "would be written over what is read"),
+        (&[huge.path()], "and 4,000,000,000 entries at its begin"),
         (&["founding-dns", "--new-per-sec", "1"], "not both"),
         (&["/nowhere/x.toml"], "reading /nowhere/x.toml: No such file"),
         (&["/nowhere/x.pcap"], "reading /nowhere/x.pcap: No such file"),
@@ -519,7 +593,7 @@ fn scenarios_are_listed() {
 /// A simulation that would take hours, once it takes signals and has been at work for a while.
 fn begin(arguments: &[&str]) -> Child {
     let mut command = Command::new(PLIMSOLL);
-    command.args(["simulate", "founding-short-requests", "--for", "24h"]).args(arguments).args(KERNEL);
+    command.args(["simulate", "founding-short-requests", "--for", "1d"]).args(arguments).args(KERNEL);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("plimsoll runs");
     let status = format!("/proc/{}/status", child.id());
     let takes_interrupts = || {
@@ -540,8 +614,12 @@ fn begin(arguments: &[&str]) -> Child {
     child
 }
 
-fn interrupt(child: Child) -> Output {
+fn interrupt_once(child: &Child) {
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+}
+
+fn interrupt(child: Child) -> Output {
+    interrupt_once(&child);
     child.wait_with_output().unwrap()
 }
 
@@ -559,6 +637,34 @@ fn an_interrupt_gives_the_result_so_far_marked_as_partial() {
         assert_eq!((output.status.code(), stderr.as_str()), (Some(3), ""), "{format:?}");
         assert!(stdout.contains(mark), "{format:?}: {stdout}");
     }
+}
+
+fn many_limits() -> String {
+    let values: Vec<_> = (1000..1064).map(|value| value.to_string()).collect();
+    format!("nf_conntrack_max={}", values.join(","))
+}
+
+/// One of them is begun for each CPU: with 64 some never are.
+#[test]
+fn of_an_interrupted_sweep_it_is_told_how_far_each_run_came() {
+    let output = interrupt(begin(&["--sweep", &many_limits()]));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("  simulated  ") && text.contains(" of 1 d "), "{text}");
+    if text.contains("not begun") {
+        let row = text.lines().find(|line| line.contains("not begun")).unwrap();
+        assert!(row.split("not begun").nth(1).unwrap().split_whitespace().all(|cell| cell == "-"), "{row}");
+    }
+    assert!(!text.contains("Nothing was dropped"), "{text}");
+}
+
+/// The result is more than a pipe holds, and nobody reads it.
+#[test]
+fn a_second_interrupt_ends_it_at_once() {
+    let mut child = begin(&["--json", "--sweep", &many_limits()]);
+    interrupt_once(&child);
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    interrupt_once(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(3));
 }
 
 #[test]

@@ -12,18 +12,60 @@ pub struct Bounds {
     pub max_utilization: Option<f64>,
 }
 
-/// The cheapest outcome within the bounds, by its place: the one whose peak takes least memory, and of several the one
-/// with fewest false kills. Runs that were stopped are passed over, and so are tables that refused flows: an entry that
-/// is not there costs nothing.
-pub fn cheapest(outcomes: &[Outcome], bounds: Bounds) -> Option<usize> {
-    let keeps = |outcome: &Outcome| {
-        outcome.completeness == Completeness::Whole
-            && outcome.refused_flows == 0
-            && outcome.standing_not_made == 0
-            && bounds.max_false_kill_rate.is_none_or(|most| outcome.false_kill_rate() <= most)
-            && bounds.max_utilization.is_none_or(|most| outcome.utilization().is_none_or(|there| there <= most))
-    };
-    let within = outcomes.iter().enumerate().filter(|(_, outcome)| keeps(outcome));
-    let cost = |outcome: &Outcome| (outcome.memory_peak.total_bytes(), outcome.false_kills.total());
-    within.min_by_key(|(_, outcome)| cost(outcome)).map(|(place, _)| place)
+/// Why an outcome is not within bounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fault {
+    /// It was stopped before its end: the rest is not known.
+    Stopped,
+    /// It refused so many flows: an entry that is not there costs nothing, so that the worst would be the cheapest.
+    RefusesFlows(u64),
+    /// It had no room for so many entries at the begin.
+    HasNoRoom(u64),
+    /// False kills hit this share of the flows.
+    KillsFlows(f64),
+    /// The table was filled to this share of its limit.
+    IsFull(f64),
+}
+
+impl Bounds {
+    /// Why an outcome is not within them; nothing if it is.
+    pub fn faults(self, outcome: &Outcome) -> Vec<Fault> {
+        let is_over = |there: f64, most: Option<f64>| most.is_some_and(|most| there > most);
+        let kills = outcome.false_kill_rate();
+        let full = outcome.utilization().filter(|full| is_over(*full, self.max_utilization));
+        [
+            (outcome.completeness != Completeness::Whole).then_some(Fault::Stopped),
+            (outcome.refused_flows > 0).then_some(Fault::RefusesFlows(outcome.refused_flows)),
+            (outcome.standing_not_made > 0).then_some(Fault::HasNoRoom(outcome.standing_not_made)),
+            is_over(kills, self.max_false_kill_rate).then_some(Fault::KillsFlows(kills)),
+            full.map(Fault::IsFull),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// The cheapest outcome, and those that cost as much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bargain {
+    /// Its place.
+    pub place: usize,
+    /// The places of the others.
+    pub as_cheap: Vec<usize>,
+}
+
+/// The cheapest outcome within the bounds: the one whose peak takes least memory. What is within a hundredth of the least
+/// costs as much, since no peak is known better; of those it is the one with fewest flows hit by false kills, and of
+/// several such the first.
+pub fn cheapest<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>, bounds: Bounds) -> Option<Bargain> {
+    let within: Vec<_> =
+        outcomes.into_iter().enumerate().filter(|(_, outcome)| bounds.faults(outcome).is_empty()).collect();
+    let cost = |outcome: &Outcome| u128::from(outcome.memory_peak.total_bytes());
+    let least = within.iter().map(|(_, outcome)| cost(outcome)).min()?;
+    let is_as_cheap = |outcome: &Outcome| cost(outcome) * 100 <= least * 101;
+    let cheap = || within.iter().filter(|(_, outcome)| is_as_cheap(outcome));
+    let (place, _) = cheap().min_by_key(|(_, outcome)| outcome.false_kills.flows_hit)?;
+    let others = cheap().map(|(other, _)| *other).filter(|other| other != place);
+    Some(Bargain { place: *place, as_cheap: others.collect() })
 }

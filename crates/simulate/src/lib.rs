@@ -16,8 +16,8 @@
 //!
 //! - the packet opens the flow anyway: a SYN without ACK, or the first packet of a flow;
 //! - the packet ends the flow: an RST; or the flow was over before: reset, or closed by FINs of both sides, so that only an
-//!   acknowledgement or a retransmission was to come. The *first* FIN of a side is missed: its connection would be left half
-//!   open.
+//!   acknowledgement or a retransmission was to come. A TCP flow that a false kill has reset is over, too, until a SYN opens
+//!   it again. The *first* FIN of a side is missed: its connection would be left half open.
 //!
 //! What becomes of the packet is the [`Harm`]:
 //!
@@ -93,7 +93,7 @@ mod sweep;
 mod watch;
 mod workload;
 
-pub use choice::{Bounds, cheapest};
+pub use choice::{Bargain, Bounds, Fault, cheapest};
 pub use kills::{FalseKills, Harm};
 pub use outcome::{Chains, Completeness, Drops, Outcome, Peak};
 pub use reading::Reading;

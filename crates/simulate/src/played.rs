@@ -36,21 +36,23 @@ pub(crate) fn play(
     let mut simulation = Simulation::new(setup, settings, Some(lasts), observer);
     for standing in &scenario.standing {
         for entry in standing.entries(seed, size, setup.host.capacity.0)? {
-            simulation.stand(&entry.new_entry());
+            if simulation.stand(&entry.new_entry()).is_break() {
+                return Ok(simulation.finish(Duration::ZERO, Completeness::StoppedAt(Duration::ZERO)));
+            }
         }
     }
     let rules = RouterRules::new(&scenario.router, &mut simulation.twin);
     let mut player =
         Player { simulation, rules, seed, translates: scenario.router.translates(), flows: HashMap::new() };
     for event in Schedule::new(scenario, seed, size) {
-        if player.simulation.until(event.at).is_break() {
-            return Ok(player.simulation.finish(event.at, Completeness::StoppedAt(event.at)));
+        if let ControlFlow::Break(at) = player.simulation.until(event.at) {
+            return Ok(player.simulation.finish(at, Completeness::StoppedAt(at)));
         }
         player.send(&event);
     }
     let mut simulation = player.simulation;
-    if simulation.until(lasts).is_break() {
-        return Ok(simulation.finish(lasts, Completeness::StoppedAt(lasts)));
+    if let ControlFlow::Break(at) = simulation.until(lasts) {
+        return Ok(simulation.finish(at, Completeness::StoppedAt(at)));
     }
     Ok(simulation.finish(lasts, Completeness::Whole))
 }

@@ -38,8 +38,8 @@ pub(crate) fn play(
     while let Some(datagram) = datagrams.next_datagram() {
         let first = *first.get_or_insert(datagram.at);
         now = now.max(datagram.at.saturating_sub(first));
-        if player.simulation.until(now).is_break() {
-            return player.simulation.finish(now, Completeness::StoppedAt(now));
+        if let ControlFlow::Break(at) = player.simulation.until(now) {
+            return player.simulation.finish(at, Completeness::StoppedAt(at));
         }
         let packet = parse::packet(datagram.bytes, Checksums::Ignored, &setup.host.capabilities);
         player.take(now, &packet);

@@ -16,6 +16,8 @@ use plimsoll_scenario::Side;
 
 /// Between two readings the observer is told after so many packets: some tens of milliseconds.
 const PACKETS_BETWEEN: u64 = 1 << 16;
+/// Among entries that are there from the begin it is told after so many: some milliseconds.
+const ENTRIES_BETWEEN: u64 = 1 << 12;
 
 pub(crate) struct Simulation<'o> {
     pub(crate) twin: Twin,
@@ -32,6 +34,8 @@ pub(crate) struct Simulation<'o> {
     chains: Chains,
     /// From how many packets on they are looked at again.
     chains_due: u64,
+    /// Entries that were to be there from the begin, whether they were made or not.
+    standing: u64,
     standing_not_made: u64,
     pub(crate) flows: u64,
     pub(crate) refused_flows: u64,
@@ -66,6 +70,7 @@ impl<'o> Simulation<'o> {
             memory_peak: twin.memory(),
             chains: Chains::default(),
             chains_due: 0,
+            standing: 0,
             standing_not_made: 0,
             flows: 0,
             refused_flows: 0,
@@ -74,24 +79,30 @@ impl<'o> Simulation<'o> {
         }
     }
 
-    /// Makes an entry that is there from the begin.
-    pub(crate) fn stand(&mut self, new: &NewEntry) {
+    /// Makes an entry that is there from the begin; says whether to go on.
+    pub(crate) fn stand(&mut self, new: &NewEntry) -> ControlFlow<()> {
+        self.standing += 1;
         match self.twin.insert(Duration::ZERO, self.namespace, new) {
             Ok(_) => self.measure(Duration::ZERO),
             Err(_) => self.standing_not_made += 1,
         }
+        if self.standing.is_multiple_of(ENTRIES_BETWEEN) {
+            self.tell(Duration::ZERO)
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
-    /// Lets time pass up to a packet's; says whether to go on.
-    pub(crate) fn until(&mut self, at: Duration) -> ControlFlow<()> {
+    /// Lets time pass up to a packet's; says whether to go on, and if not, how far it came.
+    pub(crate) fn until(&mut self, at: Duration) -> ControlFlow<Duration> {
         while self.series.due() <= at {
             let due = self.series.due();
             let reading = self.read(due);
             self.series.push(reading);
-            self.tell(due)?;
+            self.tell(due).map_break(|()| due)?;
         }
         if self.packets % PACKETS_BETWEEN == PACKETS_BETWEEN - 1 {
-            self.tell(at)?;
+            self.tell(at).map_break(|()| at)?;
         }
         ControlFlow::Continue(())
     }
@@ -137,11 +148,14 @@ impl<'o> Simulation<'o> {
                 Verdict::Passed { entry, .. } => self.tuples(at, entry),
                 _ => None,
             };
-            self.false_kills.count(harm(&tuples(), now.as_ref(), from));
+            let harm = harm(&tuples(), now.as_ref(), from);
+            self.false_kills.count(harm);
             self.false_kills.flows_hit += u64::from(!watch.was_hit);
-            watch.was_hit = true;
+            watch.note(packet, from, &verdict);
+            watch.suffer(packet, harm);
+        } else {
+            watch.note(packet, from, &verdict);
         }
-        watch.note(packet, from, &verdict);
         verdict
     }
 

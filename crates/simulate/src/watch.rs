@@ -80,6 +80,15 @@ impl Watch {
             self.entry = Some(*entry);
         }
     }
+
+    /// Takes note of what a false kill did. A connection that is answered with a reset is over: what a script or a record
+    /// has of it after that would not have been sent.
+    pub(crate) fn suffer(&mut self, packet: &Packet<'_>, harm: Harm) {
+        self.was_hit = true;
+        if harm == Harm::Reset && segment(packet).is_some() {
+            self.life = Life::Over;
+        }
+    }
 }
 
 const fn segment<'a>(packet: &'a Packet<'_>) -> Option<&'a Segment> {

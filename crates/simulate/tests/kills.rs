@@ -65,6 +65,16 @@ fn a_masqueraded_client_s_packet_finds_its_port_again_and_the_server_s_finds_nob
     does(Some(Harm::BlackHoled), &one(MASQUERADE, "> udp 10\n< udp 10\nwait 10s\n< udp 10", SHORT));
 }
 
+/// The server has heard that the connection is gone: what its client would have sent then is no second kill.
+#[test]
+fn a_connection_that_was_reset_is_over() {
+    let script = format!("{HANDSHAKE}wait 10s\n< data 100\n> ack\nwait 10s\n> data 100");
+    does(Some(Harm::Reset), &one(MASQUERADE, &script, SHORT));
+    // Until a SYN opens it again.
+    let outcome = one(MASQUERADE, &format!("{script}\n{HANDSHAKE}wait 10s\n> data 100"), SHORT);
+    assert_eq!((outcome.false_kills.by(Harm::Reset), outcome.false_kills.by(Harm::PickedUp)), (1, 1));
+}
+
 /// Half of the flows come to the backend that they had.
 #[test]
 fn a_backend_is_drawn_anew() {

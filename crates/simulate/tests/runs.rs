@@ -8,7 +8,8 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use plimsoll_simulate::{Bounds, Completeness, NotSet, Outcome, Setup, Workload, cheapest, run, sweep};
+use plimsoll_simulate::{Bargain, Bounds, Completeness, NotSet, Outcome, Setup, Workload, cheapest, run, sweep};
+use plimsoll_twin::Memory;
 use proptest::prelude::*;
 
 use support::{QUERY, Record, scenario, setup, simulated, workload};
@@ -93,11 +94,30 @@ fn a_run_that_is_stopped_says_so() {
     assert!((20..22).contains(&at.as_secs()), "{at:?}");
     assert_eq!(stopped.lasted, at);
     assert!(stopped.flows > 0 && stopped.flows < 1200, "{}", stopped.flows);
+    // Before anything comes, it has not begun.
+    let none = run(workload(&scenario, 1), &setup(&[]), &mut |_| ControlFlow::Break(())).unwrap();
+    assert_eq!((none.completeness, none.packets), (Completeness::StoppedAt(Duration::ZERO), 0));
     // It is the whole run's beginning.
     let whole = simulated(&scenario, &[]);
     assert_eq!(stopped.series[..80], whole.series[..80]);
     assert_eq!(cheapest(&[stopped], Bounds::default()), None);
-    assert_eq!(cheapest(&[whole], Bounds::default()), Some(0));
+    let alone = Bargain { place: 0, as_cheap: vec![] };
+    assert_eq!(cheapest(&[whole], Bounds::default()), Some(alone));
+}
+
+#[test]
+fn what_stands_from_the_begin_can_be_stopped() {
+    let standing = "[[standing]]\nname = \"many\"\ncount = 20000\nstate = \"established\"\nidle_from_secs = 0\n\
+                    idle_until_secs = 10\nclients = { in = \"10.2.0.0/16\" }\nservers = { in = \"192.0.2.9\", ports = 80 }";
+    let scenario = scenario("per_sec = 40", standing, REQUEST);
+    let mut told = 0;
+    let stopped = run(workload(&scenario, 1), &setup(&[]), &mut |progress| {
+        told += 1;
+        if progress.occupancy > 5000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    let stopped = stopped.unwrap();
+    assert_eq!(stopped.completeness, Completeness::StoppedAt(Duration::ZERO));
+    assert!((5000..10_000).contains(&stopped.peak.occupancy) && told > 1, "{} {told}", stopped.peak.occupancy);
 }
 
 #[test]
@@ -115,10 +135,24 @@ fn the_cheapest_within_bounds_is_chosen() {
     let most =
         |max_false_kill_rate, max_utilization| cheapest(&outcomes, Bounds { max_false_kill_rate, max_utilization });
     // A table that refuses flows is none of them.
-    assert_ne!(most(None, None), Some(3));
+    assert_ne!(most(None, None).map(|bargain| bargain.place), Some(3));
     // Of two that cost the same, the first.
-    assert_eq!(most(Some(0.0), None), Some(0));
+    assert_eq!(most(Some(0.0), None), Some(Bargain { place: 0, as_cheap: vec![2] }));
     assert_eq!(most(Some(0.0), Some(0.01)), None);
+}
+
+#[test]
+fn what_costs_a_hundredth_less_is_not_worth_a_false_kill() {
+    let of = |bytes: u64, hit: u64| {
+        let mut outcome = simulated(&scenario("count = 1", "", "> udp 10"), &[]);
+        outcome.memory_peak = Memory { buckets_bytes: bytes, ..Memory::default() };
+        outcome.false_kills.flows_hit = hit;
+        outcome
+    };
+    let chosen = |outcomes: &[Outcome]| cheapest(outcomes, Bounds::default());
+    let outcomes = [of(1000, 5), of(1010, 0), of(1011, 0), of(1010, 0)];
+    assert_eq!(chosen(&outcomes), Some(Bargain { place: 1, as_cheap: vec![0, 3] }));
+    assert_eq!(chosen(&[of(1000, 5), of(1011, 0)]), Some(Bargain { place: 0, as_cheap: vec![] }));
 }
 
 #[test]

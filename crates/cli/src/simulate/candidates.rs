@@ -60,8 +60,17 @@ impl Candidate {
 
     /// What it is called beside others: `udp_timeout=30 max=65536`.
     pub(super) fn label(&self) -> String {
-        let values: Vec<_> = self.swept.iter().map(|(sysctl, value)| format!("{}={value}", sysctl.short())).collect();
+        let value = |(sysctl, value): &(Sysctl, u32)| match self.in_force_instead(sysctl, *value) {
+            Some(there) => format!("{}={value} (in force: {there})", sysctl.short()),
+            None => format!("{}={value}", sysctl.short()),
+        };
+        let values: Vec<_> = self.swept.iter().map(value).collect();
         if values.is_empty() { "as set".to_string() } else { values.join(" ") }
+    }
+
+    /// What is in force in place of a value that was set: the kernel rounds buckets up.
+    pub(super) fn in_force_instead(&self, sysctl: &Sysctl, set: u32) -> Option<u32> {
+        self.setup.get(sysctl.full()).filter(|there| *there != set)
     }
 
     fn set(&mut self, sysctl: &Sysctl, value: u32, whence: Whence) -> anyhow::Result<()> {

@@ -173,9 +173,9 @@ pub(super) fn render(report: &Report<'_>) -> anyhow::Result<String> {
             passed_over.skipped.iter().map(|(reason, count)| SkippedFor { reason: reason.to_string(), count }).collect()
         }),
         clock_jumps: report.passed_over.as_ref().map(|passed_over| passed_over.clock_jumps),
-        bounds: bounds(report.choice),
-        cheapest: match report.choice {
-            Choice::Cheapest(_, place) => Some(place),
+        bounds: bounds(&report.choice),
+        cheapest: match &report.choice {
+            Choice::Cheapest(_, bargain) => Some(bargain.place),
             Choice::NotAsked | Choice::NotKnown(_) | Choice::None(_) => None,
         },
         runs: report.runs.iter().map(|run| run_of(report, run)).collect(),
@@ -209,18 +209,23 @@ fn workload(source: &Source) -> Workload<'_> {
             size: Some(size.factor()),
             secs: Some(secs(scenario.play.lasts)),
         },
-        Source::Recording(_) => {
-            Workload { kind: "capture", name: source.name(), title: None, seed: None, size: None, secs: None }
-        }
+        Source::Recording { recording, seed } => Workload {
+            kind: "capture",
+            name: source.name(),
+            title: None,
+            seed: Some(*seed),
+            size: None,
+            secs: recording.only().map(secs),
+        },
     }
 }
 
-fn bounds(choice: Choice) -> Option<BoundsOf> {
+fn bounds(choice: &Choice) -> Option<BoundsOf> {
     let (Bounds { max_false_kill_rate, max_utilization }, met) = match choice {
         Choice::NotAsked => return None,
-        Choice::NotKnown(bounds) => (bounds, None),
-        Choice::Cheapest(bounds, _) => (bounds, Some(true)),
-        Choice::None(bounds) => (bounds, Some(false)),
+        Choice::NotKnown(bounds) => (*bounds, None),
+        Choice::Cheapest(bounds, _) => (*bounds, Some(true)),
+        Choice::None(bounds) => (*bounds, Some(false)),
     };
     Some(BoundsOf { max_false_kill_rate, max_utilization, met })
 }

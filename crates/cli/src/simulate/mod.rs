@@ -6,6 +6,7 @@ mod candidates;
 mod chart;
 mod columns;
 mod csv;
+mod drawn;
 mod json;
 mod knowledge;
 mod mix;
@@ -15,13 +16,13 @@ mod profile;
 mod progress;
 mod recorded;
 mod report;
+mod stop;
 mod svg;
 mod synthetic;
 mod sysctl;
 mod text;
 mod workload;
 
-use std::fs;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -30,8 +31,6 @@ use std::thread;
 
 use anyhow::{Context, bail};
 use plimsoll_diagnose::words::grouped;
-use plimsoll_lab::stop_on_signals;
-use plimsoll_model::Untrusted;
 use plimsoll_simulate::{Bounds, Setup, cheapest, sweep};
 
 pub(crate) use self::amounts::{Ram, Share};
@@ -42,9 +41,11 @@ pub(crate) use self::sysctl::{Assignment, Swept};
 
 use self::base::Base;
 use self::candidates::{Layers, candidates};
+use self::drawn::{Picture, STANDARD_OUTPUT};
 use self::knowledge::Measured;
 use self::progress::Display;
 use self::report::{Choice, Report, Run};
+use self::stop::stop_on_signals;
 use self::workload::Source;
 use crate::arguments::{Color, SimulateArguments};
 use crate::library::{self, Player};
@@ -52,9 +53,6 @@ use crate::output::{self, COULD_NOT_TELL};
 
 /// The exit code for "no setting keeps to the limits".
 const NONE_WITHIN: u8 = 1;
-
-/// Where the picture goes if this is its file's name.
-const STANDARD_OUTPUT: &str = "-";
 
 /// Simulates, and says what came of it.
 pub(crate) fn run(arguments: &SimulateArguments) -> anyhow::Result<ExitCode> {
@@ -85,18 +83,22 @@ pub(crate) fn run(arguments: &SimulateArguments) -> anyhow::Result<ExitCode> {
     if !arguments.json {
         base.notes.iter().for_each(|note| say(&format!("plimsoll: {note}\n")));
     }
+    source.refuse_too_much(&setups)?;
     complain_of_the_hash(&source, &setups);
+    // Before the run, whose result would be lost if this were noticed only then.
+    let picture = Picture::begin(arguments)?;
 
     let outcomes = simulate(&source, &setups)?;
     let passed_over = match &source {
-        Source::Recording(recording) => Some(recording.ended()?),
+        Source::Recording { recording, .. } => Some(recording.ended()?),
         Source::Scenario { .. } => None,
     };
     let runs = candidates.into_iter().zip(outcomes).map(|(candidate, outcome)| Run { candidate, outcome }).collect();
     let mut report =
         Report { source: &source, base: &base, over: over(layers), runs, passed_over, choice: Choice::NotAsked };
+    report.refuse_nothing()?;
     report.choice = choice(&report, bounds(arguments));
-    write(&report, arguments)?;
+    write(&report, arguments, picture)?;
     Ok(ExitCode::from(match report.choice {
         _ if !report.is_whole() => COULD_NOT_TELL,
         Choice::None(_) => NONE_WITHIN,
@@ -182,17 +184,15 @@ fn choice(report: &Report<'_>, bounds: Option<Bounds>) -> Choice {
     if !report.is_whole() {
         return Choice::NotKnown(bounds);
     }
-    let outcomes: Vec<_> = report.runs.iter().map(|run| run.outcome.clone()).collect();
-    cheapest(&outcomes, bounds).map_or(Choice::None(bounds), |place| Choice::Cheapest(bounds, place))
+    let outcomes = report.runs.iter().map(|run| &run.outcome);
+    cheapest(outcomes, bounds).map_or(Choice::None(bounds), |bargain| Choice::Cheapest(bounds, bargain))
 }
 
-fn write(report: &Report<'_>, arguments: &SimulateArguments) -> anyhow::Result<()> {
-    match arguments.svg.as_deref() {
-        Some(STANDARD_OUTPUT) => return output::write(&svg::render(report), Color::Never),
-        Some(file) => {
-            fs::write(file, svg::render(report)).with_context(|| format!("writing {}", Untrusted::from(file)))?;
-        }
-        None => {}
+fn write(report: &Report<'_>, arguments: &SimulateArguments, picture: Picture) -> anyhow::Result<()> {
+    match picture {
+        Picture::ToStandardOutput => return output::write(&svg::render(report), Color::Never),
+        Picture::ToFile(file) => file.write(&svg::render(report))?,
+        Picture::None => {}
     }
     if arguments.json {
         return output::write(&json::render(report)?, arguments.color);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use plimsoll_capture::{Capture, Skipped};
+use plimsoll_diagnose::words::grouped;
 use plimsoll_model::Untrusted;
 use plimsoll_simulate::{Datagram, Datagrams};
 
@@ -40,6 +41,11 @@ pub(super) struct PassedOver {
 }
 
 impl PassedOver {
+    /// What was skipped: each reason with its number.
+    pub(super) fn listed(&self) -> Vec<String> {
+        self.skipped.iter().map(|(reason, count)| format!("{} {reason}", grouped(count))).collect()
+    }
+
     fn number(&self) -> u64 {
         self.skipped.iter().map(|(_, count)| count).sum::<u64>() + self.clock_jumps
     }
@@ -51,6 +57,11 @@ impl Recording {
         let recording = Self { path: path.to_string(), only, ended: Mutex::default() };
         recording.begin()?;
         Ok(recording)
+    }
+
+    /// How much of it is played; all, if nothing is said.
+    pub(super) fn only(&self) -> Option<Duration> {
+        self.only
     }
 
     pub(super) fn name(&self) -> Untrusted {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use anyhow::bail;
 use plimsoll_diagnose::words::{duration, grouped, percent, rounded};
-use plimsoll_simulate::{Bounds, Completeness, Outcome};
+use plimsoll_simulate::{Bargain, Bounds, Completeness, Fault, Outcome};
 
 use super::base::Base;
 use super::candidates::Candidate;
@@ -30,15 +31,25 @@ pub(super) struct Run {
     pub(super) outcome: Outcome,
 }
 
+/// How far a run was simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    Whole,
+    /// Stopped there.
+    Until(Duration),
+    /// Stopped before anything came: its figures say nothing.
+    NotBegun,
+}
+
 /// Which setting is the cheapest within the bounds.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Choice {
     /// There were no bounds.
     NotAsked,
     /// Not everything was simulated.
     NotKnown(Bounds),
-    /// The place of the setting.
-    Cheapest(Bounds, usize),
+    /// The places of the setting and of those that cost as much.
+    Cheapest(Bounds, Bargain),
     /// None keeps to them.
     None(Bounds),
 }
@@ -47,6 +58,20 @@ impl Report<'_> {
     /// Whether all was simulated to its end.
     pub(super) fn is_whole(&self) -> bool {
         self.runs.iter().all(|run| run.outcome.completeness == Completeness::Whole)
+    }
+
+    /// A capture of which nothing was simulated says nothing of any setting: an error, with why.
+    pub(super) fn refuse_nothing(&self) -> anyhow::Result<()> {
+        let Some(passed_over) = &self.passed_over else { return Ok(()) };
+        if !self.is_whole() || self.runs.iter().any(|run| run.outcome.flows > 0) {
+            return Ok(());
+        }
+        let packets = self.runs.iter().map(|run| run.outcome.packets).max().unwrap_or(0);
+        let without_flow = (packets > 0).then(|| format!("{} packets of no flow", grouped(packets)));
+        let there: Vec<_> = passed_over.listed().into_iter().chain(without_flow).collect();
+        let there =
+            if there.is_empty() { "it holds none".to_string() } else { format!("it holds {}", there.join(", ")) };
+        bail!("{}: no packet in it can be used: {there}", self.source.name())
     }
 
     /// Whether there are settings to be told apart.
@@ -71,25 +96,28 @@ impl Report<'_> {
 }
 
 impl Run {
+    /// How far it was simulated.
+    pub(super) fn extent(&self) -> Extent {
+        match self.outcome.completeness {
+            Completeness::Whole => Extent::Whole,
+            Completeness::StoppedAt(Duration::ZERO) => Extent::NotBegun,
+            Completeness::StoppedAt(at) => Extent::Until(at),
+        }
+    }
+
     /// Why it does not keep to the bounds.
     pub(super) fn faults(&self, bounds: Bounds) -> Vec<String> {
-        let outcome = &self.outcome;
-        let mut faults = Vec::new();
-        if outcome.refused_flows > 0 {
-            faults.push(format!("refuses {} flows", grouped(outcome.refused_flows)));
-        }
-        if outcome.standing_not_made > 0 {
-            faults.push(format!("has no room for {} entries at the begin", grouped(outcome.standing_not_made)));
-        }
-        if bounds.max_false_kill_rate.is_some_and(|most| outcome.false_kill_rate() > most) {
-            faults.push(format!("false kills hit {} of the flows", percent(outcome.false_kill_rate())));
-        }
-        if let Some(there) =
-            outcome.utilization().filter(|there| bounds.max_utilization.is_some_and(|most| *there > most))
-        {
-            faults.push(format!("{} full", percent(there)));
-        }
-        faults
+        bounds.faults(&self.outcome).into_iter().map(fault).collect()
+    }
+}
+
+fn fault(fault: Fault) -> String {
+    match fault {
+        Fault::Stopped => "was not simulated to its end".to_string(),
+        Fault::RefusesFlows(flows) => format!("refuses {} flows", grouped(flows)),
+        Fault::HasNoRoom(entries) => format!("has no room for {} entries at the begin", grouped(entries)),
+        Fault::KillsFlows(share) => format!("false kills hit {} of the flows", percent(share)),
+        Fault::IsFull(share) => format!("{} full", percent(share)),
     }
 }
 
@@ -103,6 +131,23 @@ pub(super) fn in_words(bounds: Bounds) -> String {
 
 /// A time within a simulation.
 pub(super) fn time(at: Duration) -> String {
+    const SOME: Duration = Duration::from_millis(50);
     let secs = at.as_secs_f64();
+    if !at.is_zero() && at < SOME {
+        return format!("{:.1} ms", secs * 1000.0);
+    }
     if secs < 100.0 && at.subsec_nanos() > 0 { format!("{secs:.1} s") } else { duration(rounded(secs)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_time_is_not_written_as_none() {
+        assert_eq!(
+            [0, 4, 49, 50, 1500, 60_000, 150_400].map(|millis| time(Duration::from_millis(millis))),
+            ["0 s", "4.0 ms", "49.0 ms", "0.1 s", "1.5 s", "1 min", "2 min 30 s"]
+        );
+    }
 }

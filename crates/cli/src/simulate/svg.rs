@@ -4,7 +4,7 @@ use plimsoll_diagnose::words::grouped;
 use plimsoll_simulate::{Outcome, Reading};
 
 use super::picture::Picture;
-use super::report::{Report, time};
+use super::report::{Extent, Report, Run, time};
 
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 90.0;
@@ -28,7 +28,7 @@ const COLOURS: [(&str, &str); 6] = [
 const DASHES: [&str; 4] = ["", "8 3", "3 3", "10 3 2 3"];
 
 pub(super) fn render(report: &Report<'_>) -> String {
-    let picture = Picture::of(report.runs.iter().map(|run| &run.outcome));
+    let picture = Picture::of(begun(report).map(|(_, run)| &run.outcome));
     let axes = Axes { picture: &picture };
     let legend = legend(report);
     let bottom = TOP + PLOT_HEIGHT;
@@ -53,7 +53,7 @@ pub(super) fn render(report: &Report<'_>) -> String {
         let note = format!("The limit, {}, lies far above.", grouped(above.into()));
         svg.push_str(&text(LEFT + 6.0, TOP + 14.0, "note", &note));
     }
-    for (number, run) in report.runs.iter().enumerate() {
+    for (number, run) in begun(report) {
         svg.push_str(&axes.curve(&run.outcome, &curve_style(number), |reading| reading.occupancy));
     }
     if let ([run], false) = (&report.runs[..], report.compares()) {
@@ -76,15 +76,28 @@ fn legend(report: &Report<'_>) -> Vec<(String, String)> {
             ("class=\"live\"".to_string(), "of them not expired".to_string()),
         ];
     }
-    let entry = |(number, run): (usize, &super::report::Run)| {
+    let entry = |(number, run): (usize, &Run)| {
         let peak = grouped(run.outcome.peak.occupancy.into());
-        (curve_style(number), format!("{}: peak {peak}", run.candidate.label()))
+        let stopped = match run.extent() {
+            Extent::Until(at) => format!(", stopped at {}", time(at)),
+            Extent::Whole | Extent::NotBegun => String::new(),
+        };
+        (curve_style(number), format!("{}: peak {peak}{stopped}", run.candidate.label()))
     };
-    report.runs.iter().enumerate().map(entry).collect()
+    begun(report).map(entry).collect()
+}
+
+/// Runs of which there is something to see, with their places.
+fn begun<'a>(report: &'a Report<'_>) -> impl Iterator<Item = (usize, &'a Run)> + Clone {
+    report.runs.iter().enumerate().filter(|(_, run)| run.extent() != Extent::NotBegun)
 }
 
 fn subtitle(report: &Report<'_>) -> String {
-    let partial = report.stopped_at().map_or(String::new(), |at| format!("PARTIAL, stopped at {}. ", time(at)));
+    let partial = match report.stopped_at() {
+        None => String::new(),
+        Some(_) if report.compares() => "PARTIAL, not all was simulated. ".to_string(),
+        Some(at) => format!("PARTIAL, stopped at {}. ", time(at)),
+    };
     format!("{partial}Settings: {}", report.settings())
 }
 

@@ -29,7 +29,7 @@ impl Synthetic {
     fn text(&self) -> String {
         let mut text = format!(
             "name = \"synthetic\"\ntitle = \"{} new flows a second: {}\"\nabout = \"\"\n[play]\nsecs = {}\n[simulate]\n",
-            rate(self.new_per_sec),
+            in_words(self.new_per_sec),
             self.mix,
             self.lasts.as_secs_f64()
         );
@@ -46,6 +46,11 @@ impl Synthetic {
         }
         text
     }
+}
+
+/// What would be rounded to nothing is written as it is.
+fn in_words(per_sec: f64) -> String {
+    if per_sec < 0.1 { per_sec.to_string() } else { rate(per_sec) }
 }
 
 const fn server(kind: Kind) -> &'static str {

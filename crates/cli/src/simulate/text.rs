@@ -2,13 +2,12 @@
 
 use anstyle::Style;
 use plimsoll_diagnose::words::{bytes, grouped, percent};
-use plimsoll_simulate::Outcome;
+use plimsoll_simulate::{Bargain, Outcome};
 
 use super::chart::chart;
 use super::columns::Columns;
 use super::names::{Counted, DROPS, EVICTIONS, FALSE_KILLS};
-use super::recorded::PassedOver;
-use super::report::{Choice, Report, Run, in_words, time};
+use super::report::{Choice, Extent, Report, Run, in_words, time};
 use crate::wrap::paragraph;
 
 const BOLD: Style = Style::new().bold();
@@ -28,27 +27,33 @@ pub(super) fn render(report: &Report<'_>, width: usize) -> String {
     let title = paragraph("", &report.source.title());
     let mut text = format!("{BOLD}{}{BOLD:#}\n", title.trim_end());
     if let Some(at) = report.stopped_at() {
-        let what = if report.compares() { "The run that came least far was stopped at" } else { "It was stopped at" };
-        text.push_str(&format!("  PARTIAL: {what} {}. All figures are of what was simulated by then.\n", time(at)));
+        let what = if report.compares() {
+            "Not all was simulated".to_string()
+        } else {
+            format!("It was stopped at {}", time(at))
+        };
+        text.push_str(&format!("  PARTIAL: {what}. All figures are of what was simulated by then.\n"));
     }
     text.push_str(&paragraph("  Settings: ", &report.settings()));
     text.push_str(&paragraph("  Kernel:   ", &report.base.knowledge.words()));
-    if let Some(first) = report.runs.first() {
-        text.push_str(&format!("  Played:   {}\n", played(&first.outcome)));
+    if let Some(farthest) = report.runs.iter().rev().max_by_key(|run| run.outcome.lasted) {
+        text.push_str(&format!("  Played:   {}\n", played(&farthest.outcome)));
     }
     text.push('\n');
     text.push_str(&table(&held(report)));
-    text.push('\n');
     match lost(report) {
         Some(lost) => {
+            text.push('\n');
             text.push_str(&table(&lost));
             if report.runs.iter().any(|run| run.outcome.false_kills.total() > 0) {
                 text.push_str(&paragraph("  ", KILLS));
             }
         }
-        None => text.push_str("  Nothing was dropped, refused or evicted, and no flow missed its entry.\n"),
+        None if report.is_whole() => {
+            text.push_str("\n  Nothing was dropped, refused or evicted, and no flow missed its entry.\n");
+        }
+        None => {}
     }
-    text.push('\n');
     text.push_str(&pictured(report, width));
     if let Some(choice) = chosen(report) {
         text.push('\n');
@@ -59,17 +64,17 @@ pub(super) fn render(report: &Report<'_>, width: usize) -> String {
 
 /// What is in a capture and was not simulated as it is there.
 pub(super) fn passed_over(report: &Report<'_>) -> Option<String> {
-    let PassedOver { skipped, clock_jumps } = report.passed_over.as_ref()?;
-    let listed: Vec<_> = skipped.iter().map(|(reason, count)| format!("{} {reason}", grouped(count))).collect();
+    let passed_over = report.passed_over.as_ref()?;
+    let clock_jumps = passed_over.clock_jumps;
+    let listed = passed_over.listed();
     let mut text = String::new();
     if !listed.is_empty() {
         text.push_str(&paragraph("", &format!("Passed over in the capture: {}.", listed.join(", "))));
     }
-    if *clock_jumps > 0 {
-        let number = grouped(*clock_jumps);
-        let jumps = format!(
-            "The capture's clock jumps ahead by more than six days, {number} times: each is taken as six days."
-        );
+    if clock_jumps > 0 {
+        let often = if clock_jumps == 1 { "once".to_string() } else { format!("{} times", grouped(clock_jumps)) };
+        let jumps =
+            format!("The capture's clock jumps ahead by more than six days, {often}: that is taken as six days.");
         text.push_str(&paragraph("", &jumps));
     }
     (!text.is_empty()).then_some(text)
@@ -118,15 +123,26 @@ fn held(report: &Report<'_>) -> Columns {
     let mut columns = begun(report);
     let swept = report.runs.first().map_or(&[][..], |run| &run.candidate.swept);
     for (number, (sysctl, _)) in swept.iter().enumerate() {
-        let value = |run: &Run| run.candidate.swept.get(number).map(|(_, value)| grouped((*value).into()));
+        let value = |run: &Run| {
+            let (sysctl, value) = run.candidate.swept.get(number)?;
+            let written = grouped((*value).into());
+            Some(match run.candidate.in_force_instead(sysctl, *value) {
+                Some(there) => format!("{written} (in force: {})", grouped(there.into())),
+                None => written,
+            })
+        };
         columns.push(sysctl.short(), report.runs.iter().map(|run| value(run).unwrap_or_default()));
     }
-    let mut push = |head: &str, cell: &dyn Fn(&Outcome) -> String| {
-        columns.push(head, report.runs.iter().map(|run| cell(&run.outcome)));
-    };
     if swept.iter().all(|(sysctl, _)| sysctl.short() != "max") {
-        push("limit", &|outcome| outcome.capacity.limit().map_or("none".to_string(), |limit| grouped(limit.into())));
+        let limit = |run: &Run| run.outcome.capacity.limit().map_or("none".to_string(), |limit| grouped(limit.into()));
+        columns.push("limit", report.runs.iter().map(limit));
     }
+    if !report.is_whole() {
+        columns.push("simulated", report.runs.iter().map(|run| simulated(report, run)));
+    }
+    let mut push = |head: &str, cell: &dyn Fn(&Outcome) -> String| {
+        columns.push(head, report.runs.iter().map(|run| figure(run, cell)));
+    };
     push("peak", &|outcome| grouped(outcome.peak.occupancy.into()));
     push("most live", &|outcome| grouped(outcome.series.iter().map(|reading| reading.live).max().unwrap_or(0).into()));
     push("of limit", &|outcome| outcome.utilization().map_or("-".to_string(), percent));
@@ -138,15 +154,30 @@ fn held(report: &Report<'_>) -> Columns {
     columns
 }
 
+/// How far a run was simulated.
+fn simulated(report: &Report<'_>, run: &Run) -> String {
+    match (run.extent(), report.source.lasts()) {
+        (Extent::Whole, _) => "whole".to_string(),
+        (Extent::Until(at), Some(lasts)) => format!("{} of {}", time(at), time(lasts)),
+        (Extent::Until(at), None) => time(at),
+        (Extent::NotBegun, _) => "not begun".to_string(),
+    }
+}
+
+/// A figure of a run's, if it has any.
+fn figure(run: &Run, cell: impl Fn(&Outcome) -> String) -> String {
+    if run.extent() == Extent::NotBegun { "-".to_string() } else { cell(&run.outcome) }
+}
+
 /// What was lost, of which something was; `None` if nothing was.
 fn lost(report: &Report<'_>) -> Option<Columns> {
     let mut columns = begun(report);
     let mut is_any = false;
     let mut push = |counted: &Counted| {
-        let counts: Vec<_> = report.runs.iter().map(|run| (counted.of)(&run.outcome)).collect();
-        if counts.iter().any(|count| *count > 0) {
+        if report.runs.iter().any(|run| (counted.of)(&run.outcome) > 0) {
             is_any = true;
-            columns.push(counted.head, counts.into_iter().map(grouped));
+            let count = |outcome: &Outcome| grouped((counted.of)(outcome));
+            columns.push(counted.head, report.runs.iter().map(|run| figure(run, count)));
         }
     };
     push(&Counted { key: "", head: "refused flows", of: |outcome| outcome.refused_flows });
@@ -155,19 +186,24 @@ fn lost(report: &Report<'_>) -> Option<Columns> {
     DROPS.iter().chain(EVICTIONS).for_each(&mut push);
     FALSE_KILLS.iter().for_each(&mut push);
     if report.runs.iter().any(|run| run.outcome.false_kills.flows_hit > 0) {
-        columns.push("flows hit", report.runs.iter().map(|run| percent(run.outcome.false_kill_rate())));
+        columns
+            .push("flows hit", report.runs.iter().map(|run| figure(run, |outcome| percent(outcome.false_kill_rate()))));
     }
     is_any.then_some(columns)
 }
 
+/// After an empty line; nothing if there is nothing to see.
 fn pictured(report: &Report<'_>, width: usize) -> String {
-    let drawn: Vec<_> =
-        report.runs.iter().take(MOST_DRAWN).zip('a'..).map(|(run, letter)| (letter, &run.outcome)).collect();
-    let mut text = match report.runs.len() {
-        1 => "  Entries over time (█ live, ░ expired and not freed yet)\n".to_string(),
-        number if number > MOST_DRAWN => format!("  Entries over time, of the first {MOST_DRAWN} settings\n"),
-        _ => "  Entries over time\n".to_string(),
+    let begun = report.runs.iter().zip('a'..='z').filter(|(run, _)| run.extent() != Extent::NotBegun);
+    let drawn: Vec<_> = begun.take(MOST_DRAWN).map(|(run, letter)| (letter, &run.outcome)).collect();
+    let of = match &drawn[..] {
+        [] => return String::new(),
+        [(letter, _)] if report.compares() => format!(" of {letter} (█ live, ░ expired and not freed yet)"),
+        [_] => " (█ live, ░ expired and not freed yet)".to_string(),
+        _ if report.runs.len() > MOST_DRAWN => format!(", of the first {MOST_DRAWN} settings"),
+        _ => String::new(),
     };
+    let mut text = format!("\n  Entries over time{of}\n");
     for line in chart(&drawn, width.saturating_sub(2)).lines() {
         text.push_str(format!("  {line}").trim_end());
         text.push('\n');
@@ -176,29 +212,52 @@ fn pictured(report: &Report<'_>, width: usize) -> String {
 }
 
 fn chosen(report: &Report<'_>) -> Option<String> {
-    Some(match report.choice {
+    Some(match &report.choice {
         Choice::NotAsked => return None,
         Choice::NotKnown(_) => "Which setting keeps to the limits is not known: not all was simulated.\n".to_string(),
-        Choice::Cheapest(bounds, place) => {
-            let run = report.runs.get(place)?;
-            let memory = bytes(run.outcome.memory_peak.total_bytes());
-            let which = if report.compares() {
-                format!("Cheapest within the limits: {} ({memory}).", run.candidate.label())
-            } else {
-                format!("Within the limits ({memory}).")
-            };
-            paragraph("", &format!("{which} Limits: {}.", in_words(bounds)))
+        Choice::Cheapest(bounds, bargain) => {
+            paragraph("", &format!("{}. Limits: {}.", cheapest(report, bargain)?, in_words(*bounds)))
         }
         Choice::None(bounds) => {
             let what = if report.compares() { "None of these settings is" } else { "This setting is not" };
-            let mut text = paragraph("", &format!("{what} within the limits: {}.", in_words(bounds)));
+            let mut text = paragraph("", &format!("{what} within the limits: {}.", in_words(*bounds)));
             for run in report.runs.iter().take(MOST_EXPLAINED) {
                 text.push_str(&paragraph(
                     "  - ",
-                    &format!("{}: {}", run.candidate.label(), run.faults(bounds).join(", ")),
+                    &format!("{}: {}", run.candidate.label(), run.faults(*bounds).join(", ")),
                 ));
             }
             text
         }
     })
+}
+
+/// Which setting is the cheapest, what harm it does, and which cost as much.
+fn cheapest(report: &Report<'_>, bargain: &Bargain) -> Option<String> {
+    let run = report.runs.get(bargain.place)?;
+    let memory = bytes(run.outcome.memory_peak.total_bytes());
+    let mut text = if report.compares() {
+        format!("Cheapest within the limits: {} ({memory})", run.candidate.label())
+    } else {
+        format!("Within the limits ({memory})")
+    };
+    if run.outcome.false_kills.total() > 0 {
+        text.push_str(&format!("; false kills hit {} of its flows", percent(run.outcome.false_kill_rate())));
+    }
+    let as_cheap: Vec<_> = bargain.as_cheap.iter().filter_map(|place| report.runs.get(*place)).map(as_cheap).collect();
+    if !as_cheap.is_empty() {
+        let shown: Vec<_> = as_cheap.iter().take(MOST_EXPLAINED).map(String::as_str).collect();
+        let more = as_cheap.len() - shown.len();
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        text.push_str(&format!("; equally cheap: {}{more}", shown.join(", ")));
+    }
+    Some(text)
+}
+
+fn as_cheap(run: &Run) -> String {
+    let label = run.candidate.label();
+    match run.outcome.false_kills.total() {
+        0 => label,
+        _ => format!("{label} (false kills hit {})", percent(run.outcome.false_kill_rate())),
+    }
 }

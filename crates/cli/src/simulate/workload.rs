@@ -1,30 +1,35 @@
 //! What is simulated, as it was asked for.
 
+use std::io::Read;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use plimsoll_capture::is_capture;
 use plimsoll_diagnose::words::{duration, grouped, rounded};
 use plimsoll_model::Untrusted;
 use plimsoll_scenario::{Scenario, Size};
-use plimsoll_simulate::Workload;
+use plimsoll_simulate::{Setup, Workload};
 
 use super::recorded::Recording;
+use super::report::time;
 use super::synthetic::Synthetic;
 use crate::arguments::SimulateArguments;
+use crate::files::open_regular;
 use crate::library::{self, Player};
 use crate::nearest::nearest;
 
 /// How long a workload from flags lasts if nothing else is said.
 const LASTS: Duration = Duration::from_mins(5);
 
-/// The most flows of one run: each has a number of 32 bits.
+/// The most flows of one run, with the entries that are there before: each has a number of 32 bits.
 const MOST_FLOWS: f64 = 1e9;
 
 /// What is simulated.
 #[derive(Debug)]
 pub(super) enum Source {
     Scenario { scenario: Box<Scenario>, seed: u64, size: Size },
-    Recording(Recording),
+    Recording { recording: Recording, seed: u64 },
 }
 
 impl Source {
@@ -33,7 +38,7 @@ impl Source {
         match (&arguments.input, arguments.new_per_sec) {
             (Some(_), Some(_)) => bail!("name a workload or give --new-per-sec, not both"),
             (None, None) => bail!(
-                "name a workload: a scenario ({}), a FILE.toml, FILE.pcap or FILE.pcapng, or --new-per-sec N",
+                "name a workload: a scenario ({}), a FILE.toml or a capture (pcap or pcapng), or --new-per-sec N",
                 library::names(Player::Simulation).join(", ")
             ),
             (None, Some(new_per_sec)) => {
@@ -43,42 +48,66 @@ impl Source {
                     lifetime: arguments.lifetime,
                     lasts: arguments.lasts.unwrap_or(LASTS),
                 };
-                Self::scenario(synthetic.scenario()?, arguments)
+                Ok(Self::scenario(synthetic.scenario()?, arguments))
             }
-            (Some(input), None) if ["pcap", "pcapng"].iter().any(|ending| library::ends_in(input, ending)) => {
-                if arguments.size != Size::default() {
-                    bail!("--size is for scenarios: a capture is played as it was recorded")
-                }
-                Ok(Self::Recording(Recording::open(input, arguments.lasts)?))
-            }
-            (Some(input), None) => {
-                let scenario = find(input)?;
-                let scenario = match arguments.lasts {
-                    Some(lasts) => scenario.lasting(lasts),
-                    None => scenario,
-                };
-                Self::scenario(scenario, arguments).with_context(|| Untrusted::from(input.as_str()).to_string())
-            }
+            (Some(input), None) => match library::named(input, Player::Simulation)? {
+                Some(scenario) => Ok(Self::scenario(scenario, arguments)),
+                None if is_meant_as_a_file(input) => Self::in_file(input, arguments),
+                None => bail!(
+                    "there is no scenario \"{}\" (the nearest is {}), and no such file: `plimsoll simulate --list` has all \
+                     scenarios",
+                    Untrusted::from(input.as_str()),
+                    nearest(input, library::names(Player::Simulation).into_iter()).unwrap_or_default()
+                ),
+            },
         }
     }
 
-    fn scenario(scenario: Scenario, arguments: &SimulateArguments) -> anyhow::Result<Self> {
-        let flows = scenario.flows_about(arguments.size);
-        if flows > MOST_FLOWS {
+    /// What a file holds is told by how it begins, whatever it is called.
+    fn in_file(name: &str, arguments: &SimulateArguments) -> anyhow::Result<Self> {
+        if library::ends_in(name, "toml") && !begins_as_a_capture(name)? {
+            return Ok(Self::scenario(library::in_file(name)?, arguments));
+        }
+        if arguments.size != Size::default() {
+            bail!("--size is for scenarios: a capture is played as it was recorded")
+        }
+        Ok(Self::Recording { recording: Recording::open(name, arguments.lasts)?, seed: arguments.seed })
+    }
+
+    fn scenario(scenario: Scenario, arguments: &SimulateArguments) -> Self {
+        let scenario = match arguments.lasts {
+            Some(lasts) => scenario.lasting(lasts),
+            None => scenario,
+        };
+        Self::Scenario { scenario: Box::new(scenario), seed: arguments.seed, size: arguments.size }
+    }
+
+    /// Refuses what is too much for one run under any of these settings: a limit decides how many entries stand.
+    pub(super) fn refuse_too_much(&self, setups: &[Setup]) -> anyhow::Result<()> {
+        let Self::Scenario { scenario, size, .. } = self else { return Ok(()) };
+        let standing = |setup: &Setup| -> u64 {
+            scenario.standing.iter().map(|standing| u64::from(standing.count(*size, setup.host.capacity.0))).sum()
+        };
+        let standing = setups.iter().map(standing).max().unwrap_or(0);
+        let flows = scenario.flows_about(*size);
+        if flows + standing as f64 > MOST_FLOWS {
             bail!(
-                "it has about {} flows, and a simulation at most {}: shorten it with --for, or lower its rate",
+                "{}: it has about {} flows and {} entries at its begin, and a simulation at most {} of both: shorten it with \
+                 --for, or lower its rates and counts",
+                scenario.name,
                 grouped(rounded(flows)),
+                grouped(standing),
                 grouped(rounded(MOST_FLOWS))
             )
         }
-        Ok(Self::Scenario { scenario: Box::new(scenario), seed: arguments.seed, size: arguments.size })
+        Ok(())
     }
 
     /// For one run.
     pub(super) fn workload(&self) -> Workload<'_> {
         match self {
             Self::Scenario { scenario, seed, size } => Workload::Scenario { scenario, seed: *seed, size: *size },
-            Self::Recording(recording) => Workload::Recorded(recording.packets()),
+            Self::Recording { recording, .. } => Workload::Recorded(recording.packets()),
         }
     }
 
@@ -86,8 +115,13 @@ impl Source {
     pub(super) fn as_scenario(&self) -> Option<&Scenario> {
         match self {
             Self::Scenario { scenario, .. } => Some(scenario),
-            Self::Recording(_) => None,
+            Self::Recording { .. } => None,
         }
+    }
+
+    /// How long all of it is, as far as that is known before its end.
+    pub(super) fn lasts(&self) -> Option<Duration> {
+        self.as_scenario().map(|scenario| scenario.play.lasts)
     }
 
     /// What it is, in a line.
@@ -98,7 +132,10 @@ impl Source {
                 let lasts = duration(rounded(scenario.play.lasts.as_secs_f64()));
                 format!("{}: {} ({lasts}, seed {seed}{size})", scenario.name, scenario.title)
             }
-            Self::Recording(recording) => recording.name().to_string(),
+            Self::Recording { recording, seed } => {
+                let only = recording.only().map(|only| format!("the first {}, ", time(only))).unwrap_or_default();
+                format!("{} ({only}seed {seed})", recording.name())
+            }
         }
     }
 
@@ -106,22 +143,19 @@ impl Source {
     pub(super) fn name(&self) -> Untrusted {
         match self {
             Self::Scenario { scenario, .. } => scenario.name.clone(),
-            Self::Recording(recording) => recording.name(),
+            Self::Recording { recording, .. } => recording.name(),
         }
     }
 }
 
-fn find(input: &str) -> anyhow::Result<Scenario> {
-    if library::ends_in(input, "toml") {
-        return library::in_file(input);
-    }
-    let names = library::names(Player::Simulation);
-    library::named(input, Player::Simulation)?.with_context(|| {
-        let near = nearest(input, names.into_iter()).unwrap_or_default();
-        format!(
-            "there is no scenario \"{}\" (the nearest is {near}): `plimsoll simulate --list` has all; or name a file that ends \
-             in .toml, .pcap or .pcapng",
-            Untrusted::from(input),
-        )
-    })
+/// Whether it is meant as a file: one that is there, or what no scenario is called.
+fn is_meant_as_a_file(name: &str) -> bool {
+    name.contains(['/', '.']) || Path::new(name).exists()
+}
+
+fn begins_as_a_capture(name: &str) -> anyhow::Result<bool> {
+    let reading = || format!("reading {}", Untrusted::from(name));
+    let mut begin = Vec::new();
+    open_regular(name).with_context(reading)?.take(4).read_to_end(&mut begin).with_context(reading)?;
+    Ok(begin.first_chunk().is_some_and(|magic| is_capture(*magic)))
 }

@@ -1,0 +1,93 @@
+//! Where the picture goes.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
+
+use anyhow::{Context, bail};
+use plimsoll_model::Untrusted;
+
+use crate::arguments::SimulateArguments;
+
+/// The picture goes there if this is its file's name.
+pub(super) const STANDARD_OUTPUT: &str = "-";
+
+/// Where it goes.
+#[derive(Debug)]
+pub(super) enum Picture {
+    None,
+    ToStandardOutput,
+    ToFile(PictureFile),
+}
+
+/// A file that can be written.
+#[derive(Debug)]
+pub(super) struct PictureFile {
+    name: String,
+    file: File,
+    held: Held,
+}
+
+/// What the file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    /// Nothing: it was made for the picture, and is removed if there is none.
+    Nothing,
+    /// The picture, or what was in it before.
+    Something,
+}
+
+impl Picture {
+    /// Opens what it is to be written to. What is in the file stays until there is a picture.
+    pub(super) fn begin(arguments: &SimulateArguments) -> anyhow::Result<Self> {
+        let Some(name) = &arguments.svg else { return Ok(Self::None) };
+        if name == STANDARD_OUTPUT {
+            return Ok(Self::ToStandardOutput);
+        }
+        for read in [&arguments.input, &arguments.conform].into_iter().flatten() {
+            if is_one_file(name, read) {
+                bail!("--svg {} would be written over what is read: name another file", Untrusted::from(name.as_str()))
+            }
+        }
+        let made = OpenOptions::new().write(true).create_new(true).open(name);
+        let (file, held) = match made {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                (OpenOptions::new().write(true).open(name), Held::Something)
+            }
+            made => (made, Held::Nothing),
+        };
+        let file = file.with_context(|| format!("writing {}", Untrusted::from(name.as_str())))?;
+        Ok(Self::ToFile(PictureFile { name: name.clone(), file, held }))
+    }
+}
+
+impl PictureFile {
+    /// Writes it.
+    pub(super) fn write(mut self, svg: &str) -> anyhow::Result<()> {
+        self.replace(svg).with_context(|| format!("writing {}", Untrusted::from(self.name.as_str())))
+    }
+
+    fn replace(&mut self, svg: &str) -> io::Result<()> {
+        // A pipe has no length.
+        if self.file.metadata()?.is_file() {
+            self.file.set_len(0)?;
+        }
+        self.held = Held::Something;
+        self.file.write_all(svg.as_bytes())
+    }
+}
+
+impl Drop for PictureFile {
+    fn drop(&mut self) {
+        if self.held == Held::Nothing {
+            // Why there is no picture is what is said.
+            let _ = fs::remove_file(&self.name);
+        }
+    }
+}
+
+/// Whether two names are those of one file that is there.
+fn is_one_file(one: &str, other: &str) -> bool {
+    let place = |name: &str| fs::metadata(name).ok().map(|file| (file.dev(), file.ino()));
+    place(one).is_some_and(|place_of_one| place(other) == Some(place_of_one))
+}

@@ -134,7 +134,7 @@ fn impatient_timeouts() -> Timeouts {
         (Timeout::TcpUnacknowledged, 60),
         (Timeout::TcpMaxRetrans, 58),
         (Timeout::Tcp(TcpState::FinWait), 100),
-        (Timeout::Tcp(TcpState::CloseWait), 61),
+        (Timeout::Tcp(TcpState::CloseWait), 90),
         (Timeout::Tcp(TcpState::SynRecv), 62),
         (Timeout::Udp, 31),
     ];

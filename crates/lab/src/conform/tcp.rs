@@ -55,7 +55,7 @@ enum Move {
 use Move::{Ack, BareRst, Data, Fin, FinAstray, Keepalive, Rst, RstAstray, Syn, SynAck, SynAnew, ZeroWindow};
 use Side::{Client as C, Server as S};
 
-const STORIES: [&[(Side, Move)]; 20] = [
+const STORIES: [&[(Side, Move)]; 21] = [
     // Closed by the client, and opened again.
     &[
         (C, Syn),
@@ -113,6 +113,7 @@ const STORIES: [&[(Side, Move)]; 20] = [
     // Closes that nobody takes for valid.
     &[(C, Syn), (S, SynAck), (C, Ack), (C, Data), (S, Ack), (C, FinAstray), (S, FinAstray), (C, RstAstray), (S, Data)],
     &[(C, Syn), (S, SynAck), (C, Ack), (S, Data), (C, Ack), (S, RstAstray), (C, FinAstray), (C, Data), (S, RstAstray)],
+    &[(C, Syn), (S, SynAck), (C, Ack), (C, Fin), (S, Ack), (C, FinAstray), (S, FinAstray), (C, RstAstray), (S, Data)],
     // The server still has a connection that the client has forgotten.
     &[(C, Syn), (S, Ack), (C, BareRst), (C, Syn), (S, SynAck), (C, Ack), (C, Data)],
     // Keepalives, zero windows, data that nobody acknowledges.
@@ -142,7 +143,7 @@ impl TcpTale {
             permits_sack: draw.below(2) == 0,
         };
         let ends = [end(), end()];
-        let story = STORIES[draw.below(20) as usize];
+        let story = STORIES[draw.below(21) as usize];
         Self { story, next: 0, ends }
     }
 

@@ -11,6 +11,9 @@ use serde_json::Value;
 
 pub(crate) const PLIMSOLL: &str = env!("CARGO_BIN_EXE_plimsoll");
 
+/// A kernel's own settings for `simulate`, so that this host's do not matter.
+pub(crate) const KERNEL: [&str; 4] = ["--kernel", "6.1", "--ram", "16G"];
+
 /// What a run of `plimsoll` came to.
 #[derive(Debug)]
 pub(crate) struct Run {

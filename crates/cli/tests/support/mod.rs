@@ -74,9 +74,14 @@ impl Playing {
         // Whatever else this machine tracks meanwhile.
         command.args(["lab", "run", scenario, "--on-this-host"]).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut lab = command.spawn().expect("plimsoll runs");
-        let told = BufReader::new(lab.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
-        let mut places = told.filter_map(|line| Some(line.split_once("plimsoll check --netns ")?.1.to_string()));
-        Self { namespace: places.next().expect("the lab says where to look"), lab }
+        let mut told = Vec::new();
+        for line in BufReader::new(lab.stderr.take().expect("a pipe")).lines().map_while(Result::ok) {
+            if let Some((_, namespace)) = line.split_once("plimsoll check --netns ") {
+                return Self { namespace: namespace.to_string(), lab };
+            }
+            told.push(line);
+        }
+        panic!("the lab does not say where to look: {told:#?}");
     }
 
     /// Sends a signal to the lab, and waits for its end.

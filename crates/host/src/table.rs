@@ -1,6 +1,6 @@
 //! The table of the calling thread's network namespace: entries, limits, timeouts.
 
-use plimsoll_model::{Buckets, Capacity, Occupancy, Timeout, Timeouts};
+use plimsoll_model::{Buckets, Capacity, Occupancy, Sysctl, Timeout, Timeouts};
 
 use crate::text::Text;
 use crate::{Error, HostFs, Partial};
@@ -8,22 +8,22 @@ use crate::{Error, HostFs, Partial};
 impl HostFs {
     /// `nf_conntrack_count`: entries of this namespace, the expired ones that are not freed yet among them.
     pub fn occupancy(&self) -> Result<Occupancy, Error> {
-        self.sysctl("nf_conntrack_count").map(Occupancy)
+        self.netfilter("nf_conntrack_count").map(Occupancy)
     }
 
     /// `nf_conntrack_max`: global, and applied to each namespace's own count.
     pub fn capacity(&self) -> Result<Capacity, Error> {
-        self.sysctl("nf_conntrack_max").map(Capacity)
+        self.netfilter("nf_conntrack_max").map(Capacity)
     }
 
     /// `nf_conntrack_buckets`: chains of the one table that all namespaces share.
     pub fn buckets(&self) -> Result<Buckets, Error> {
-        self.sysctl("nf_conntrack_buckets").map(Buckets)
+        self.netfilter("nf_conntrack_buckets").map(Buckets)
     }
 
     /// `nf_conntrack_expect_max`: the limit of expectations, global.
     pub fn expect_max(&self) -> Result<u32, Error> {
-        self.sysctl("nf_conntrack_expect_max")
+        self.netfilter("nf_conntrack_expect_max")
     }
 
     /// Expectations waiting in this namespace: the lines of `nf_conntrack_expect`, which only root may read, and
@@ -48,8 +48,12 @@ impl HostFs {
         Partial { read: read.into_iter().collect(), errors }
     }
 
-    /// Any setting of conntrack's that is a number, by its name below `net.netfilter.`.
-    pub fn sysctl(&self, name: &str) -> Result<u32, Error> {
+    /// A sysctl, in the calling thread's network namespace.
+    pub fn sysctl(&self, sysctl: Sysctl) -> Result<u32, Error> {
+        limit(&self.read(&format!("/proc/sys/{}", sysctl.path()))?)
+    }
+
+    fn netfilter(&self, name: &str) -> Result<u32, Error> {
         limit(&self.read(&sysctl_path(name))?)
     }
 }

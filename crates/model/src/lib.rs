@@ -6,6 +6,7 @@
 
 mod census;
 mod counters;
+mod edit;
 mod entry;
 mod estimate;
 mod finding;
@@ -16,6 +17,7 @@ mod probe;
 mod sample;
 mod settings;
 mod snapshot;
+mod sysctl;
 mod table_size;
 mod timeouts;
 mod tuple;
@@ -26,6 +28,7 @@ pub use census::{
     IdleHistogram, StateKey, StoppedBecause, Unknowns,
 };
 pub use counters::{Counter, CounterChange, CounterReading, CpuCounters};
+pub use edit::{Edit, PolicyProtocol, PolicyTimeout, ServicePolicy};
 pub use entry::{Entry, Extension, Extensions, ProtocolState, SctpState, Side, Status, TcpState};
 pub use estimate::{Interval, Range};
 pub use finding::{Confidence, Evidence, Finding, FindingId, NoSuchFinding, Remedy, Severity, Verdict};
@@ -39,6 +42,7 @@ pub use snapshot::{
     Change, Elsewhere, Host, KernelLog, LogOccurrences, ModuleState, NamespaceSnapshot, Policies, Reading, Scope, Slab,
     Snapshot, Unseen, ZoneLimit,
 };
+pub use sysctl::{NoSuchSysctl, Reach, Sysctl};
 pub use table_size::{SizeRule, TableSize};
 pub use timeouts::{Timeout, Timeouts};
 pub use tuple::{Layer4, Prefix, Protocol, Service, Tuple, Zone};

@@ -66,7 +66,7 @@ impl Base {
         let mut base = Self::by_itself(&host, None, None, seed);
         let mut missing = Vec::new();
         for sysctl in Sysctl::all() {
-            match fs.sysctl(sysctl.below()) {
+            match fs.sysctl(sysctl.known()) {
                 Ok(value) => match sysctl.set(&mut base.setup, value) {
                     Ok(()) => drop(base.read.insert(sysctl)),
                     Err(error) => base.notes.push(format!("{error}; taken as by default")),
@@ -83,7 +83,8 @@ impl Base {
             ));
         } else {
             base.origin = Origin::ThisHost;
-            let missing: Vec<_> = missing.iter().filter(|sysctl| is_everywhere(sysctl)).map(Sysctl::below).collect();
+            let missing: Vec<_> =
+                missing.iter().filter(|sysctl| is_everywhere(sysctl)).map(|sysctl| sysctl.known().name()).collect();
             if !missing.is_empty() {
                 base.notes.push(format!("not to be read here, and taken as by default: {}", missing.join(", ")));
             }
@@ -151,7 +152,7 @@ fn preset(version: Version) -> Version {
 /// Whether every kernel shows it: the others depend on how it was built, or on its version.
 fn is_everywhere(sysctl: &Sysctl) -> bool {
     const SOME: [&str; 4] = ["tcp_ignore_invalid_rst", "acct", "timestamp", "events"];
-    let of_some = Timeout::all_with_sysctl().find(|timeout| timeout.sysctl() == Some(sysctl.below()));
+    let of_some = sysctl.known().timeout();
     of_some.is_none_or(Timeout::is_on_every_kernel) && !SOME.contains(&sysctl.short())
 }
 
@@ -169,7 +170,7 @@ mod tests {
         assert_eq!(sizes("6.8.0-45-generic", "16G"), (262_144, 262_144, "6.1".to_string()));
         assert_eq!(sizes("6.18", "2G"), (65_536, 65_536, "6.18.44".to_string()));
         let old = Base::of_kernel(Some("4.19".parse().unwrap()), None, 1);
-        assert_eq!(old.setup.get("net.netfilter.nf_conntrack_udp_timeout_stream"), Some(180));
+        assert_eq!(old.setup.get("nf_conntrack_udp_timeout_stream".parse().unwrap()), Some(180));
         assert_eq!((old.kernel.as_str(), old.knowledge.behaves_as().to_string()), ("4.19", "5.4".to_string()));
     }
 }

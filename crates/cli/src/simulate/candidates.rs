@@ -51,7 +51,7 @@ impl Candidate {
     /// Every setting in force, its value and where it comes from.
     pub(super) fn settings(&self, base: &Base) -> impl Iterator<Item = (Sysctl, u32, Whence)> {
         Sysctl::all().filter_map(|sysctl| {
-            let value = self.setup.get(sysctl.full())?;
+            let value = self.setup.get(sysctl.known())?;
             let of_base = if base.read.contains(&sysctl) { Whence::Host } else { Whence::KernelDefault };
             let whence = self.whence.get(&sysctl).copied().unwrap_or(of_base);
             Some((sysctl, value, whence))
@@ -70,12 +70,12 @@ impl Candidate {
 
     /// What is in force in place of a value that was set: the kernel rounds buckets up.
     pub(super) fn in_force_instead(&self, sysctl: &Sysctl, set: u32) -> Option<u32> {
-        self.setup.get(sysctl.full()).filter(|there| *there != set)
+        self.setup.get(sysctl.known()).filter(|there| *there != set)
     }
 
     fn set(&mut self, sysctl: &Sysctl, value: u32, whence: Whence) -> anyhow::Result<()> {
         sysctl.set(&mut self.setup, value).map_err(|error| anyhow!(error))?;
-        self.whence.insert(sysctl.clone(), whence);
+        self.whence.insert(*sysctl, whence);
         Ok(())
     }
 }
@@ -102,7 +102,7 @@ pub(super) fn candidates(base: &Base, layers: Layers<'_>) -> anyhow::Result<Vec<
             for value in &swept.values {
                 let mut candidate = candidate.clone();
                 candidate.set(&swept.sysctl, *value, Whence::Sweep)?;
-                candidate.swept.push((swept.sysctl.clone(), *value));
+                candidate.swept.push((swept.sysctl, *value));
                 wider.push(candidate);
             }
         }

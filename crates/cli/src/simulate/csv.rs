@@ -10,7 +10,7 @@ pub(super) fn render(report: &Report<'_>) -> String {
     let swept = report.runs.first().map_or(&[][..], |run| &run.candidate.swept);
     let mut text = "setting,".to_string();
     for (sysctl, _) in swept {
-        text.push_str(sysctl.full());
+        text.push_str(&sysctl.full());
         text.push(',');
     }
     text.push_str("at_secs,occupancy,live,capacity,packets,dropped,false_kills,complete\n");

@@ -4,17 +4,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use plimsoll_model::Untrusted;
+use plimsoll_model::{self as model, Untrusted};
 use plimsoll_simulate::{NotSet, Setup};
 
 use crate::nearest::nearest;
 
-/// What every sysctl of conntrack's begins with.
-const PREFIX: &str = "net.netfilter.nf_conntrack_";
-
 /// The name of a sysctl that a simulation knows.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Sysctl(String);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Sysctl(model::Sysctl);
 
 impl Sysctl {
     /// All there are.
@@ -22,33 +19,33 @@ impl Sysctl {
         Setup::sysctls().map(Self)
     }
 
-    /// With dots, in full.
-    pub(crate) fn full(&self) -> &str {
-        &self.0
+    /// As all of Plimsoll knows it.
+    pub(crate) const fn known(self) -> model::Sysctl {
+        self.0
     }
 
-    /// Below `net.netfilter.`.
-    pub(crate) fn below(&self) -> &str {
-        self.0.strip_prefix("net.netfilter.").unwrap_or(&self.0)
+    /// With dots, in full.
+    pub(crate) fn full(self) -> String {
+        self.0.to_string()
     }
 
     /// Without what all have in common.
-    pub(crate) fn short(&self) -> &str {
-        self.0.strip_prefix(PREFIX).unwrap_or(&self.0)
+    pub(crate) fn short(self) -> &'static str {
+        self.0.name().trim_start_matches("nf_conntrack_")
     }
 
     /// Sets it.
-    pub(crate) fn set(&self, setup: &mut Setup, value: u32) -> Result<(), String> {
-        setup.set(&self.0, value).map_err(|error| match error {
-            NotSet::OutOfRange { .. } => format!("{} cannot be {value}: {error}", self.0),
-            NotSet::Unknown => format!("{}: {error}", self.0),
+    pub(crate) fn set(self, setup: &mut Setup, value: u32) -> Result<(), String> {
+        setup.set(self.0, value).map_err(|error| match error {
+            NotSet::OutOfRange { .. } => format!("{self} cannot be {value}: {error}"),
+            NotSet::Unknown => format!("{self}: {error}"),
         })
     }
 }
 
 impl fmt::Display for Sysctl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        self.0.fmt(f)
     }
 }
 
@@ -57,14 +54,11 @@ impl FromStr for Sysctl {
 
     /// The full name, or it without `net.netfilter.`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let full = match text {
-            // The older name of the limit is still there.
-            "net.nf_conntrack_max" => "net.netfilter.nf_conntrack_max".to_string(),
-            _ if text.starts_with("nf_conntrack_") => format!("net.netfilter.{text}"),
-            _ => text.to_string(),
-        };
-        Self::all().find(|known| known.0 == full).ok_or_else(|| {
-            let near = nearest(&full, Self::all().map(|known| known.0)).unwrap_or_default();
+        let known = text.parse().ok().filter(|known| Setup::sysctls().any(|simulated| simulated == *known));
+        known.map(Self).ok_or_else(|| {
+            let full =
+                if text.starts_with("nf_conntrack_") { format!("net.netfilter.{text}") } else { text.to_string() };
+            let near = nearest(&full, Self::all().map(Self::full)).unwrap_or_default();
             format!("a simulation knows no sysctl \"{}\"; the nearest is {near}", Untrusted::from(text))
         })
     }

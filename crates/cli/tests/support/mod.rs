@@ -75,13 +75,12 @@ impl Playing {
         command.args(["lab", "run", scenario, "--on-this-host"]).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut lab = command.spawn().expect("plimsoll runs");
         let mut told = Vec::new();
-        for line in BufReader::new(lab.stderr.take().expect("a pipe")).lines().map_while(Result::ok) {
-            if let Some((_, namespace)) = line.split_once("plimsoll check --netns ") {
-                return Self { namespace: namespace.to_string(), lab };
-            }
+        let place = BufReader::new(lab.stderr.take().expect("a pipe")).lines().map_while(Result::ok).find_map(|line| {
+            let place = line.split_once("plimsoll check --netns ").map(|(_, namespace)| namespace.to_string());
             told.push(line);
-        }
-        panic!("the lab does not say where to look: {told:#?}");
+            place
+        });
+        Self { namespace: place.unwrap_or_else(|| panic!("the lab does not say where to look: {told:#?}")), lab }
     }
 
     /// Sends a signal to the lab, and waits for its end.

@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 use std::process::Command;
 use std::time::Instant;
 
+use plimsoll_model::Sysctl;
 use plimsoll_scenario::{Scenario, Size};
 use plimsoll_simulate::{Setup, Workload, run};
 use plimsoll_twin::Capabilities;
@@ -65,9 +66,9 @@ fn case(number: usize) {
     let Case { name, secs, limit_and_buckets: limit, time_wait_secs, by } = &CASES[number];
     let scenario = scenario(*secs);
     let mut setup = Setup::stock(Capabilities::LINUX_6_18, 1);
-    setup.set("net.netfilter.nf_conntrack_max", *limit).unwrap();
-    setup.set("net.netfilter.nf_conntrack_buckets", *limit).unwrap();
-    setup.set("net.netfilter.nf_conntrack_tcp_timeout_time_wait", *time_wait_secs).unwrap();
+    setup.set(Sysctl::CAPACITY, *limit).unwrap();
+    setup.set(Sysctl::BUCKETS, *limit).unwrap();
+    setup.set("nf_conntrack_tcp_timeout_time_wait".parse().unwrap(), *time_wait_secs).unwrap();
     let workload = match by {
         By::Scenario => Workload::Scenario { scenario: &scenario, seed: 1, size: Size::default() },
         By::Record => Workload::Recorded(Box::new(Record::new(&scenario, 1))),

@@ -22,10 +22,10 @@ fn simulated(name: &str, size: &str, others: &[(&str, u32)]) -> Outcome {
     let scenario = scenario(name);
     let mut setup = Setup::stock(Capabilities::LINUX_6_18, 1);
     for (sysctl, value) in &scenario.simulate.as_ref().unwrap().sysctls {
-        setup.set(sysctl.as_str(), *value).unwrap();
+        setup.set(sysctl.as_str().parse().unwrap(), *value).unwrap();
     }
     for (sysctl, value) in others {
-        setup.set(sysctl, *value).unwrap();
+        setup.set(sysctl.parse().unwrap(), *value).unwrap();
     }
     let workload = Workload::Scenario { scenario: &scenario, seed: 1, size: size.parse().unwrap() };
     let outcome = run(workload, &setup, &mut |_| ControlFlow::Continue(())).unwrap();

@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use plimsoll_model::Sysctl;
 use plimsoll_simulate::{Bargain, Bounds, Completeness, NotSet, Outcome, Setup, Workload, cheapest, run, sweep};
 use plimsoll_twin::Memory;
 use proptest::prelude::*;
@@ -173,12 +174,12 @@ fn a_series_is_bounded_however_long_it_is() {
 #[test]
 fn what_no_kernel_would_take_is_not_set() {
     let mut setup = setup(&[]);
-    assert_eq!(setup.set("net.netfilter.nf_conntrack_frag6_timeout", 1), Err(NotSet::Unknown));
-    assert_eq!(setup.set("nf_conntrack_max", 1), Err(NotSet::Unknown));
-    assert_eq!(setup.set("net.netfilter.nf_conntrack_buckets", 0), Err(NotSet::OutOfRange { least: 1, most: 1 << 30 }));
-    assert_eq!(setup.set("net.netfilter.nf_conntrack_tcp_loose", 2), Err(NotSet::OutOfRange { least: 0, most: 1 }));
-    setup.set("net.netfilter.nf_conntrack_buckets", 1000).unwrap();
-    setup.set("net.nf_conntrack_max", 5).unwrap();
+    assert_eq!(setup.set(Sysctl::SYNCOOKIES, 1), Err(NotSet::Unknown));
+    assert_eq!(setup.set(Sysctl::HELPER, 1), Err(NotSet::Unknown));
+    assert_eq!(setup.set(Sysctl::BUCKETS, 0), Err(NotSet::OutOfRange { least: 1, most: 1 << 30 }));
+    assert_eq!(setup.set(Sysctl::TCP_LOOSE, 2), Err(NotSet::OutOfRange { least: 0, most: 1 }));
+    setup.set(Sysctl::BUCKETS, 1000).unwrap();
+    setup.set(Sysctl::CAPACITY, 5).unwrap();
     assert_eq!((setup.host.buckets.0, setup.host.capacity.0), (1024, 5));
 }
 

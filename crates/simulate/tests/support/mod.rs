@@ -37,7 +37,7 @@ packets = """
 pub(crate) fn setup(sysctls: &[(&str, u32)]) -> Setup {
     let mut setup = Setup::stock(Capabilities::LINUX_6_18, 7);
     for (name, value) in sysctls {
-        setup.set(&format!("net.netfilter.nf_conntrack_{name}"), *value).unwrap();
+        setup.set(format!("nf_conntrack_{name}").parse().unwrap(), *value).unwrap();
     }
     setup
 }

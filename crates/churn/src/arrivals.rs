@@ -14,6 +14,7 @@ use crate::window::{LONGER_WINDOW_SECS, Window};
 /// Entries of one series as they come now.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
+    pub(crate) series: Series,
     pub(crate) timeout_secs: f64,
     pub(crate) per_sec: Interval,
     /// What comes between pairs that are seen so often that they may run out of ports.
@@ -68,7 +69,7 @@ impl Arrivals {
         let held_secs = f64::from(timeout_secs) + table.lag_secs.high;
         let (heavy, light_per_sec) = pairs(table, &recent, f64::from(now.secs), held_secs);
         let per_sec = now.per_sec;
-        Some(Self { timeout_secs: f64::from(timeout_secs), per_sec, heavy, light_per_sec })
+        Some(Self { series, timeout_secs: f64::from(timeout_secs), per_sec, heavy, light_per_sec })
     }
 
     /// Entries that will have come within `secs` and still be counted, at the rate of `rate` and with the ports and gc's lag

@@ -14,6 +14,7 @@ mod lag;
 mod outlook;
 mod poisson;
 mod ports;
+mod present;
 mod series;
 mod slope;
 mod table;
@@ -23,6 +24,7 @@ mod window;
 pub use arming::Arming;
 pub use flow::{Flow, flow};
 pub use outlook::{Assumption, Direction, Needs, Outlook};
+pub use present::{Fate, Present, PresentEntry, Rate, present};
 pub use series::Series;
 pub use timeline::{Bin, Caveat, Timeline, TimelineCourse};
 

@@ -3,10 +3,13 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use plimsoll_plan::Profile;
 use plimsoll_scenario::Size;
 
-use crate::simulate::{Assignment, Kernel, Lifetime, Mix, Profile, Ram, Share, Swept};
+use crate::plan::PlanArguments;
+use crate::simulate::{Assignment, Kernel, Lifetime, Mix, Ram, Share, Swept};
 
 /// The load line for a Linux host's connection-tracking table.
 ///
@@ -29,6 +32,8 @@ pub(crate) enum Command {
     /// Play a workload on this machine's kernel, in network namespaces of its own, and see what `check` says of it
     #[command(subcommand)]
     Lab(LabCommand),
+    /// Say what to change, in which order, why, and what it would do
+    Plan(PlanArguments),
     /// Say what a table would do under a workload and settings: how full, when, what it would lose
     Simulate(Box<SimulateArguments>),
 }
@@ -295,7 +300,7 @@ pub(crate) struct SimulateArguments {
     pub(crate) conform: Option<String>,
 
     /// Settings for a kind of host, over those
-    #[arg(long, value_name = "NAME", help_heading = "Settings")]
+    #[arg(long, value_name = "NAME", value_parser = profile(), help_heading = "Settings")]
     pub(crate) profile: Option<Profile>,
 
     /// A setting over all others, as `net.netfilter.nf_conntrack_max=524288`; may be given often
@@ -350,6 +355,11 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
         Ok(_) => Err(format!("must be between 0 and {MOST} seconds")),
         Err(_) => Err("must be a number of seconds, or one with a unit: 30s, 2m, 1h, 1d".to_string()),
     }
+}
+
+/// A profile by its name.
+fn profile() -> impl TypedValueParser<Value = Profile> {
+    PossibleValuesParser::new(Profile::ALL.map(Profile::name)).try_map(|name| name.parse::<Profile>())
 }
 
 /// As [`seconds`], but not none.

@@ -8,6 +8,7 @@ mod lab;
 mod library;
 mod nearest;
 mod output;
+mod plan;
 mod simulate;
 mod wrap;
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Some(Command::Check(check)) => check::run(check).map(output::exit_code).map(ExitCode::from),
         Some(Command::Explain(explain)) => explain::run(explain).map(|()| ExitCode::SUCCESS),
         Some(Command::Lab(command)) => lab::run(command),
+        Some(Command::Plan(plan)) => plan::run(plan),
         Some(Command::Simulate(simulate)) => simulate::run(simulate),
     };
     match ended {

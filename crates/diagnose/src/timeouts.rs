@@ -49,12 +49,10 @@ fn short_time_wait(ns: &NamespaceSnapshot) -> Option<Finding> {
     })
 }
 
-/// A socket that asked for keepalive sends its first probe after `tcp_keepalive_time` of silence, and if that is lost the
-/// next one an interval later. An entry that does not live so long is gone when the probe comes.
 fn short_established(ns: &NamespaceSnapshot) -> Option<Finding> {
     let secs = ns.timeouts.get_secs(ESTABLISHED)?;
     let keepalive = ns.settings.keepalive_time_secs?;
-    let needed = keepalive.saturating_add(ns.settings.keepalive_interval_secs.unwrap_or(0));
+    let needed = ns.settings.keepalive_needs_secs()?;
     if secs >= needed {
         return None;
     }

@@ -19,6 +19,7 @@ impl HostFs {
             local_ports: reading.ports("ipv4/ip_local_port_range"),
             tcp_loose: reading.number("netfilter/nf_conntrack_tcp_loose").map(|number: u32| number != 0),
             tcp_be_liberal: reading.number("netfilter/nf_conntrack_tcp_be_liberal").map(|number: u32| number != 0),
+            helper: reading.number("netfilter/nf_conntrack_helper").map(|number: u32| number != 0),
         };
         Partial { read, errors: reading.errors }
     }
@@ -80,6 +81,7 @@ mod tests {
             local_ports: Some((32_768, 60_999)),
             tcp_loose: Some(true),
             tcp_be_liberal: Some(false),
+            helper: None,
         };
         assert_eq!(read, expected);
     }

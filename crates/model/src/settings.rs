@@ -21,6 +21,17 @@ pub struct NetworkSettings {
     pub tcp_loose: Option<bool>,
     /// `net.netfilter.nf_conntrack_tcp_be_liberal`: packets outside the window are not invalid.
     pub tcp_be_liberal: Option<bool>,
+    /// `net.netfilter.nf_conntrack_helper`: helpers are assigned by port alone. Gone in 6.1.
+    pub helper: Option<bool>,
+}
+
+impl NetworkSettings {
+    /// How long a connection of this namespace's own that asked for keepalive may be silent: the first probe comes after
+    /// `tcp_keepalive_time`, and if that is lost the next one an interval later. An entry that does not live so long is gone
+    /// when the probe comes. `None` where the time was not read.
+    pub fn keepalive_needs_secs(&self) -> Option<u32> {
+        Some(self.keepalive_time_secs?.saturating_add(self.keepalive_interval_secs.unwrap_or(0)))
+    }
 }
 
 /// What the next boot will set of conntrack, as far as files tell.

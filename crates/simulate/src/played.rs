@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddrV4};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use plimsoll_model::{Layer4, Protocol, Tuple};
+use plimsoll_model::{Layer4, NewEntry, Protocol, Tuple};
 use plimsoll_scenario::{
     Content, Ends, Event, Flow, FlowProtocol, Place, Scenario, Schedule, Segment, Sent, Side, Size, WINDOW,
 };
@@ -22,6 +22,7 @@ use crate::{NotSimulated, Progress, Setup};
 const SIP_AUDIO: u8 = 1;
 
 pub(crate) fn play(
+    standing: &[NewEntry],
     scenario: &Scenario,
     seed: u64,
     size: Size,
@@ -34,12 +35,15 @@ pub(crate) fn play(
     let settings = Settings { translates: scenario.router.translates(), ..setup.settings.clone() };
     let lasts = scenario.play.lasts;
     let mut simulation = Simulation::new(setup, settings, Some(lasts), observer);
+    let mut stopped = standing.iter().try_for_each(|entry| simulation.stand(entry));
     for standing in &scenario.standing {
-        for entry in standing.entries(seed, size, setup.host.capacity.0)? {
-            if simulation.stand(&entry.new_entry()).is_break() {
-                return Ok(simulation.finish(Duration::ZERO, Completeness::StoppedAt(Duration::ZERO)));
-            }
+        let mut entries = standing.entries(seed, size, setup.host.capacity.0)?;
+        if stopped.is_continue() {
+            stopped = entries.try_for_each(|entry| simulation.stand(&entry.new_entry()));
         }
+    }
+    if stopped.is_break() {
+        return Ok(simulation.finish(Duration::ZERO, Completeness::StoppedAt(Duration::ZERO)));
     }
     let rules = RouterRules::new(&scenario.router, &mut simulation.twin);
     let mut player =

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use plimsoll_scenario::TooManyEntries;
+use plimsoll_scenario::{Size, TooManyEntries};
 
 use crate::{Outcome, Setup, Workload, played, recorded};
 
@@ -38,7 +38,10 @@ pub fn run(
     observer: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Outcome, NotSimulated> {
     match workload {
-        Workload::Scenario { scenario, seed, size } => played::play(scenario, seed, size, setup, observer),
+        Workload::Scenario { scenario, seed, size } => played::play(&[], scenario, seed, size, setup, observer),
+        Workload::Continued { standing, scenario, seed } => {
+            played::play(standing, scenario, seed, Size::default(), setup, observer)
+        }
         Workload::Recorded(mut datagrams) => Ok(recorded::play(&mut *datagrams, setup, observer)),
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use plimsoll_model::NewEntry;
 use plimsoll_scenario::{Scenario, Size};
 
 /// Where packets come from.
@@ -16,6 +17,15 @@ pub enum Workload<'a> {
         /// How large.
         size: Size,
     },
+    /// Entries that are there, and a scenario's flows that come to them.
+    Continued {
+        /// What is there at the begin.
+        standing: &'a [NewEntry],
+        /// What comes; its own standing entries are there too.
+        scenario: &'a Scenario,
+        /// What its flows are drawn from.
+        seed: u64,
+    },
     /// What somebody recorded.
     Recorded(Box<dyn Datagrams + 'a>),
 }
@@ -25,6 +35,9 @@ impl fmt::Debug for Workload<'_> {
         match self {
             Self::Scenario { scenario, seed, size } => {
                 write!(f, "Scenario {{ {}, seed {seed}, size {size} }}", scenario.name)
+            }
+            Self::Continued { standing, scenario, seed } => {
+                write!(f, "Continued {{ {} entries, {}, seed {seed} }}", standing.len(), scenario.name)
             }
             Self::Recorded(_) => f.write_str("Recorded"),
         }

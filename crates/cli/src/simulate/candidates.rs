@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{anyhow, bail};
+use plimsoll_plan::Profile;
 use plimsoll_scenario::Scenario;
 use plimsoll_simulate::Setup;
 use serde::Serialize;
 
 use super::base::{Base, Origin};
-use super::profile::Profile;
 use super::sysctl::{Assignment, Swept, Sysctl};
 
 /// The most that are compared at once.
@@ -124,7 +124,8 @@ fn below(base: &Base, layers: Layers<'_>) -> anyhow::Result<Candidate> {
         candidate.set(&sysctl, *value, Whence::Scenario)?;
     }
     if let Some(profile) = layers.profile {
-        for (sysctl, value) in profile.settings(&candidate.setup.clone()) {
+        for (sysctl, value) in profile.settings(candidate.setup.host.buckets.0) {
+            let Some(sysctl) = Sysctl::simulated(sysctl) else { continue };
             candidate.set(&sysctl, value, Whence::Profile)?;
         }
     }

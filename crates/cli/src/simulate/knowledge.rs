@@ -22,10 +22,10 @@ pub(super) enum Knowledge {
 
 /// What `plimsoll lab conform` measured.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Measured {
+pub(crate) struct Measured {
     /// On which kernel.
     release: Untrusted,
-    pub(super) capabilities: Capabilities,
+    pub(crate) capabilities: Capabilities,
     /// Capabilities that could not be asked for.
     guessed: usize,
     flows: u64,
@@ -54,7 +54,7 @@ struct Capability {
 
 impl Measured {
     /// Reads what `lab conform --json` wrote.
-    pub(super) fn read(file: &str) -> anyhow::Result<Self> {
+    pub(crate) fn read(file: &str) -> anyhow::Result<Self> {
         let reading = || format!("reading {}", Untrusted::from(file));
         Self::parse(&read_small(file).with_context(reading)?).with_context(reading)
     }

@@ -12,7 +12,6 @@ mod knowledge;
 mod mix;
 mod names;
 mod picture;
-mod profile;
 mod progress;
 mod recorded;
 mod report;
@@ -35,14 +34,13 @@ use plimsoll_simulate::{Bounds, Setup, cheapest, sweep};
 
 pub(crate) use self::amounts::{Ram, Share};
 pub(crate) use self::base::Kernel;
+pub(crate) use self::knowledge::Measured;
 pub(crate) use self::mix::{Lifetime, Mix};
-pub(crate) use self::profile::Profile;
 pub(crate) use self::sysctl::{Assignment, Swept};
 
 use self::base::Base;
 use self::candidates::{Layers, candidates};
 use self::drawn::{Picture, STANDARD_OUTPUT};
-use self::knowledge::Measured;
 use self::progress::Display;
 use self::report::{Choice, Report, Run};
 use self::stop::stop_on_signals;

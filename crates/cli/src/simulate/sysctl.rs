@@ -19,6 +19,11 @@ impl Sysctl {
         Setup::sysctls().map(Self)
     }
 
+    /// One that decides what is simulated; `None` for others.
+    pub(crate) fn simulated(known: model::Sysctl) -> Option<Self> {
+        Setup::sysctls().any(|simulated| simulated == known).then_some(Self(known))
+    }
+
     /// As all of Plimsoll knows it.
     pub(crate) const fn known(self) -> model::Sysctl {
         self.0
@@ -54,8 +59,7 @@ impl FromStr for Sysctl {
 
     /// The full name, or it without `net.netfilter.`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let known = text.parse().ok().filter(|known| Setup::sysctls().any(|simulated| simulated == *known));
-        known.map(Self).ok_or_else(|| {
+        text.parse().ok().and_then(Self::simulated).ok_or_else(|| {
             let full =
                 if text.starts_with("nf_conntrack_") { format!("net.netfilter.{text}") } else { text.to_string() };
             let near = nearest(&full, Self::all().map(Self::full)).unwrap_or_default();

@@ -1,6 +1,8 @@
 //! A healthy host, to which each test adds its trouble.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod entries;
+
 use std::time::Duration;
 
 use plimsoll_census::{Armings, Counting, DumpNotes};

@@ -1,0 +1,93 @@
+//! What may be asked of `plimsoll plan`.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use plimsoll_plan::{NoSuchProfile, TimeoutsBy};
+
+use crate::arguments::{Color, seconds};
+use crate::simulate::Share;
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+EXIT CODES
+  0  a plan was made, or there is nothing to do
+  3  something asked for is wrong, or the host could not be read
+
+Nothing on this host is changed.
+
+EXAMPLES
+  plimsoll plan                               what this host needs, in which order, and what each change does
+  plimsoll plan --watch-for 30s               the same, with a better idea of where the table leads
+  plimsoll plan --netns web --timeouts http-proxy
+  plimsoll plan --growth 3 --memory-share 20%
+  plimsoll plan --json > plan.json
+")]
+pub(crate) struct PlanArguments {
+    /// The network namespace to plan for: its name, its inode, or `this`
+    #[arg(long, value_name = "NAME", default_value = "this")]
+    pub(crate) netns: String,
+
+    /// There must be room for so many times what was measured
+    #[arg(long, value_name = "FACTOR", default_value = "2", value_parser = growth)]
+    pub(crate) growth: f64,
+
+    /// The share of RAM that all tables together may take: `12%`, `0.2`
+    #[arg(long, value_name = "SHARE", default_value = "12%")]
+    pub(crate) memory_share: Share,
+
+    /// Where timeouts come from: `auto` (this host's own flows), `keep`, or a kind of host (general, http-proxy, api-gateway, vpn,
+    /// dns, kubernetes)
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub(crate) timeouts: Timeouts,
+
+    /// Have the kernel behave as `plimsoll lab conform --json` measured it, not as its version lets guess
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) conform: Option<String>,
+
+    /// Read every entry
+    #[arg(long)]
+    pub(crate) exact: bool,
+
+    /// Watch for so long (`30s`, `2m`) how fast tables fill
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = seconds)]
+    pub(crate) watch_for: Duration,
+
+    /// What the rehearsal is drawn from: the same seed gives the same plan of the same table
+    #[arg(long, value_name = "NUMBER", default_value = "1")]
+    pub(crate) seed: u64,
+
+    /// Write one JSON document (docs/plan.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// When to colour
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+}
+
+/// Where timeouts come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timeouts(pub(crate) TimeoutsBy);
+
+impl FromStr for Timeouts {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(Self(match text {
+            "auto" => TimeoutsBy::Auto,
+            "keep" => TimeoutsBy::Keep,
+            profile => TimeoutsBy::Profile(
+                profile.parse().map_err(|error: NoSuchProfile| format!("must be auto, keep or a profile; {error}"))?,
+            ),
+        }))
+    }
+}
+
+fn growth(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(growth) if (1.0..=100.0).contains(&growth) => Ok(growth),
+        _ => Err("must be a factor of 1 to 100".to_string()),
+    }
+}

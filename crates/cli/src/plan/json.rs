@@ -1,0 +1,27 @@
+//! A plan for programs.
+
+use plimsoll_model::{Snapshot, Untrusted};
+use plimsoll_plan::Plan;
+use serde::Serialize;
+
+/// The document's version.
+pub(crate) const SCHEMA: &str = "plimsoll.plan/1";
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    made_at_unix_secs: u64,
+    host: Option<&'a Untrusted>,
+    #[serde(flatten)]
+    plan: &'a Plan,
+}
+
+pub(super) fn render(snapshot: &Snapshot, plan: &Plan) -> anyhow::Result<String> {
+    let document = Document {
+        schema: SCHEMA,
+        made_at_unix_secs: snapshot.taken_at_unix_secs,
+        host: snapshot.host.name.as_ref(),
+        plan,
+    };
+    Ok(format!("{}\n", serde_json::to_string_pretty(&document)?))
+}

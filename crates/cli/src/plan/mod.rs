@@ -1,0 +1,86 @@
+//! `plimsoll plan`: what to change, in which order, why, and what it would do.
+
+mod arguments;
+mod json;
+mod text;
+
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::thread;
+
+use anyhow::{Context, anyhow};
+use plimsoll_diagnose::diagnose;
+use plimsoll_model::{NamespaceSnapshot, Snapshot};
+use plimsoll_observe::{Depth, Options, Target, observe};
+use plimsoll_plan::{Plan, Request, Situation};
+use plimsoll_twin::{Capabilities, Version};
+
+pub(crate) use self::arguments::PlanArguments;
+
+use crate::output;
+use crate::simulate::Measured;
+
+/// Plans, and writes the plan.
+pub(crate) fn run(arguments: &PlanArguments) -> anyhow::Result<ExitCode> {
+    let (snapshot, plan) = made(arguments)?;
+    let written = if arguments.json { json::render(&snapshot, &plan)? } else { text::render(&snapshot, &plan) };
+    output::write(&written, arguments.color)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the host and plans.
+pub(crate) fn made(arguments: &PlanArguments) -> anyhow::Result<(Snapshot, Plan)> {
+    let (snapshot, place) = read(arguments)?;
+    let namespace = snapshot.namespaces.get(place).context("the namespace is among those that were read")?;
+    let findings = diagnose(&snapshot);
+    let situation = Situation {
+        snapshot: &snapshot,
+        namespace,
+        findings: &findings,
+        capabilities: capabilities(&snapshot, arguments.conform.as_deref())?,
+        is_replicated: None,
+    };
+    let request = Request {
+        growth: arguments.growth,
+        memory_share: arguments.memory_share.0,
+        timeouts: arguments.timeouts.0,
+        seed: arguments.seed,
+        threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+    };
+    let plan = plimsoll_plan::plan(situation, request);
+    Ok((snapshot, plan))
+}
+
+/// All namespaces, since a limit holds for each; and the entries of the one that the plan is for, with its place among them.
+fn read(arguments: &PlanArguments) -> anyhow::Result<(Snapshot, usize)> {
+    let depth = if arguments.exact { Depth::Exact } else { Depth::Precise };
+    let all = Options {
+        target: Target::All,
+        interval: arguments.watch_for,
+        depth,
+        timeout: std::time::Duration::from_mins(1),
+    };
+    // A plan has one answer: what a sample tells before the whole table is read is not shown.
+    let mut snapshot = observe(&all, &mut |_| {}).context("reading this host")?;
+    let one = Options { target: Target::Named(arguments.netns.clone()), interval: std::time::Duration::ZERO, ..all };
+    let mut named = observe(&one, &mut |_| {}).context("reading the namespace to plan for")?;
+    let wanted =
+        named.namespaces.pop().ok_or_else(|| anyhow!("there is no network namespace {:?}", arguments.netns))?;
+    let is_it = |ns: &NamespaceSnapshot| ns.namespace.name == wanted.namespace.name;
+    if let Some((place, there)) = snapshot.namespaces.iter_mut().enumerate().find(|(_, ns)| is_it(ns)) {
+        // What changed meanwhile is only in the first reading.
+        there.census = there.census.take().or(wanted.census);
+        return Ok((snapshot, place));
+    }
+    snapshot.namespaces.push(wanted);
+    let place = snapshot.namespaces.len() - 1;
+    Ok((snapshot, place))
+}
+
+fn capabilities(snapshot: &Snapshot, conform: Option<&str>) -> anyhow::Result<Capabilities> {
+    if let Some(file) = conform {
+        return Ok(Measured::read(file)?.capabilities);
+    }
+    let release = snapshot.host.kernel.as_ref().and_then(|kernel| Version::of_release(kernel.as_str().trim()));
+    Ok(release.map_or(Capabilities::LINUX_6_18, Capabilities::guess))
+}

@@ -1,0 +1,33 @@
+//! From a [`Snapshot`] and its [`Finding`]s to a [`Plan`]: what to change, in which order, why, and what it would do. No I/O, no
+//! clock: the same snapshot always gives the same plan.
+//!
+//! What a plan says of the future is rehearsed in the twin, which begins with the entries that were read and goes on with what
+//! comes ([`Rehearsal`]). What the entries cannot tell (how long flows are silent that will send again) is bounded by their idle ages.
+
+mod buckets;
+mod demand;
+mod memory;
+mod others;
+mod planned;
+mod planning;
+mod profile;
+mod rails;
+mod rehearsal;
+mod silenced;
+mod size;
+mod timeouts;
+mod workload;
+
+pub use buckets::{BucketChoice, BucketOption};
+pub use demand::Demand;
+pub use memory::{Budget, FOUNDING_SHARE};
+pub use planned::{PassedOver, Plan, Planned, Risk, TimeoutsBy};
+pub use planning::{Request, Situation, plan};
+pub use profile::{NoSuchProfile, Profile};
+pub use rails::{Holds, Rail, Role, rails};
+pub use rehearsal::{Course, FalseKillsByHarm, Forecast, Moment, Rehearsal};
+pub use silenced::Silenced;
+pub use size::{NamespaceDemand, SizeDecision, Sizing};
+
+#[cfg(doc)]
+use plimsoll_model::{Finding, Snapshot};

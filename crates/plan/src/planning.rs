@@ -1,0 +1,318 @@
+//! From what was read to a plan.
+
+use std::num::NonZeroUsize;
+
+use plimsoll_diagnose::words::{bytes, grouped};
+use plimsoll_model::{
+    Edit, Finding, NamespaceSnapshot, Reach, Relation, ServicePolicy, Snapshot, Sysctl, TcpState, Timeout,
+};
+use plimsoll_twin::Capabilities;
+
+use crate::others::{self, OtherChange};
+use crate::timeouts::{self, Pressure, TimeoutChange, TimeoutChoice, name};
+use crate::{
+    BucketChoice, Forecast, PassedOver, Plan, Planned, Rehearsal, Risk, Role, SizeDecision, Sizing, TimeoutsBy,
+};
+
+/// What a plan starts from.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// What was read of the host.
+    pub snapshot: &'a Snapshot,
+    /// The namespace that the plan is for.
+    pub namespace: &'a NamespaceSnapshot,
+    /// What was found.
+    pub findings: &'a [Finding],
+    /// How this kernel behaves.
+    pub capabilities: Capabilities,
+    /// Whether entries are replicated to another host (conntrackd).
+    pub is_replicated: Option<bool>,
+}
+
+/// What is asked of a plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// By how much more than what was measured there must be room.
+    pub growth: f64,
+    /// The share of RAM that all tables may take.
+    pub memory_share: f64,
+    /// Where timeouts come from.
+    pub timeouts: TimeoutsBy,
+    /// What the twin draws from.
+    pub seed: u64,
+    /// In how many threads to rehearse.
+    pub threads: NonZeroUsize,
+}
+
+/// Makes a plan.
+pub fn plan(situation: Situation<'_>, request: Request) -> Plan {
+    let Situation { snapshot, namespace: ns, findings, .. } = situation;
+    let role = Role::of(ns);
+    let sizing = Sizing::of(snapshot, ns, request.growth, request.memory_share);
+    let buckets = BucketChoice::of(snapshot, ns, &sizing);
+    let choice = match request.timeouts {
+        TimeoutsBy::Auto => {
+            pressure(ns, &sizing).map(|pressure| timeouts::auto(ns, role, pressure)).unwrap_or_default()
+        }
+        TimeoutsBy::Profile(profile) => timeouts::of_profile(profile, ns, role),
+        TimeoutsBy::Keep => TimeoutChoice::default(),
+    };
+    let TimeoutChoice { changes: timeouts, policies, mut passed_over } = choice;
+    passed_over.extend(refused(&sizing));
+    passed_over.extend(others::passed_over(ns, findings));
+
+    let mut changes: Vec<Planned> = size_change(snapshot, &sizing).into_iter().collect();
+    changes.extend(buckets.as_ref().and_then(bucket_change));
+    changes.extend(timeouts.into_iter().filter_map(timeout_change));
+    changes.extend(policies.into_iter().map(policy_change));
+    changes.extend(others::changes(snapshot, ns, findings).into_iter().map(other_change));
+
+    let together = rehearse(situation, request, &mut changes);
+    changes.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
+    let notes = notes(situation, &changes);
+    Plan {
+        namespace: ns.namespace.name.clone(),
+        role,
+        timeouts: request.timeouts,
+        sizing,
+        buckets,
+        changes,
+        together,
+        passed_over,
+        notes,
+    }
+}
+
+fn pressure(ns: &NamespaceSnapshot, sizing: &Sizing) -> Option<Pressure> {
+    let of = sizing.demands.iter().find(|of| of.namespace == ns.namespace.name)?;
+    let room = sizing.capacity_now.filter(|capacity| *capacity > 0)?;
+    Some(Pressure { with_growth: of.demand.with_growth, measured: of.demand.measured, room: room.into() })
+}
+
+fn refused(sizing: &Sizing) -> Option<PassedOver> {
+    match &sizing.decision {
+        SizeDecision::Refused { because, .. } => {
+            Some(PassedOver { what: "a higher nf_conntrack_max".to_string(), because: because.clone() })
+        }
+        SizeDecision::NotKnown { because } => {
+            Some(PassedOver { what: "another nf_conntrack_max".to_string(), because: because.clone() })
+        }
+        SizeDecision::Enough { .. } | SizeDecision::Raise { .. } => None,
+    }
+}
+
+/// What a sysctl's change has by itself; the rest is for whom proposes it.
+fn sysctl_change(sysctl: Sysctl, from: u32, to: u32) -> Planned {
+    Planned {
+        edit: Edit::Sysctl { sysctl, from, to },
+        why: String::new(),
+        derivation: String::new(),
+        forecast: None,
+        silenced: None,
+        takes_effect: "at once",
+        cost: "none".to_string(),
+        risk: Risk::None,
+        risk_because: String::new(),
+        prices: Vec::new(),
+        revert: format!("sysctl -w {sysctl}={from}"),
+    }
+}
+
+fn size_change(snapshot: &Snapshot, sizing: &Sizing) -> Option<Planned> {
+    let SizeDecision::Raise { to, because } = &sizing.decision else { return None };
+    let (from, most) = (sizing.capacity_now?, sizing.most_needed()?);
+    let cost = match &sizing.budget {
+        Some(budget) => format!(
+            "up to {} of memory when a table is full, {} more than now; each of {} may hold as many",
+            bytes(budget.bytes_of(u64::from(*to), 0)),
+            bytes(budget.bytes_of(u64::from(to.saturating_sub(from)), 0)),
+            namespaces(sizing.demands.len())
+        ),
+        None => "memory".to_string(),
+    };
+    let change = sysctl_change(Sysctl::CAPACITY, from, *to);
+    Some(Planned {
+        why: format!(
+            "{} needs room for {} entries, and the limit is {}",
+            most.namespace,
+            grouped(most.demand.with_growth),
+            grouped(from.into())
+        ),
+        derivation: because.clone(),
+        cost,
+        risk_because: "nothing that is there changes; memory is taken only as entries come".to_string(),
+        revert: format!("{}, but never below the entries that are there then, times 1.1", change.revert),
+        ..change
+    })
+    .filter(|_| snapshot.limits.capacity.is_some())
+}
+
+fn bucket_change(choice: &BucketChoice) -> Option<Planned> {
+    (choice.then != choice.now).then(|| Planned {
+        why: "hash chains would be long in a full table".to_string(),
+        derivation: choice.because.clone(),
+        takes_effect: "at once, for all entries: the table is rehashed",
+        cost: format!("{} of memory in one piece", bytes(u64::from(choice.then) * 8)),
+        risk: Risk::Low,
+        risk_because: "while the table is rehashed, packets wait".to_string(),
+        ..sysctl_change(Sysctl::BUCKETS, choice.now, choice.then)
+    })
+}
+
+fn timeout_change(of: TimeoutChange) -> Option<Planned> {
+    let sysctl = Sysctl::of_timeout(of.timeout)?;
+    let is_lower = of.to_secs < of.from_secs;
+    let (risk, risk_because) = timeout_risk(&of);
+    Some(Planned {
+        why: of.why,
+        derivation: of.derivation,
+        silenced: of.silenced,
+        takes_effect: "for each entry with its next packet: entries that are there keep the time that they have left \
+                       (`plimsoll trim` brings them under it)",
+        cost: if is_lower { "none: entries go sooner" } else { "memory: entries stay for longer" }.to_string(),
+        risk,
+        risk_because,
+        prices: of.prices,
+        ..sysctl_change(sysctl, of.from_secs, of.to_secs)
+    })
+}
+
+fn timeout_risk(of: &TimeoutChange) -> (Risk, String) {
+    if of.to_secs >= of.from_secs {
+        return (Risk::None, "flows may be silent for longer".to_string());
+    }
+    let Some(silenced) = of.silenced else {
+        let what = match of.timeout {
+            Timeout::Tcp(TcpState::SynSent | TcpState::SynRecv) => "a handshake that takes longer finds no entry",
+            _ => "a retransmission that comes so late after the close finds no entry",
+        };
+        return (Risk::Low, what.to_string());
+    };
+    let (low, high) = (grouped(silenced.flows.low), grouped(silenced.flows.high));
+    let harmed = silenced.reset + silenced.black_holed;
+    let text = format!(
+        "{low} to {high} of the flows that are there have been silent for longer than {} s: at the next such silence, those \
+         that live are picked up again ({}), reset ({}) or stall ({})",
+        of.to_secs,
+        grouped(silenced.picked_up),
+        grouped(silenced.reset),
+        grouped(silenced.black_holed)
+    );
+    (if harmed > 0 { Risk::Medium } else { Risk::Low }, text)
+}
+
+fn policy_change((policy, why): (ServicePolicy, String)) -> Planned {
+    let timeouts: Vec<_> = policy.timeouts.iter().map(|of| format!("{} {} s", of.sysctl.name(), of.secs)).collect();
+    Planned {
+        why,
+        derivation: format!("for {} port {}: {}", policy.protocol.name(), policy.port, timeouts.join(", ")),
+        edit: Edit::Policy(policy),
+        forecast: None,
+        silenced: None,
+        takes_effect: "for flows that begin afterwards",
+        cost: "128 bytes more for each of its entries, and a rule that every new flow passes".to_string(),
+        risk: Risk::Low,
+        risk_because: "answers of this service that come later find no translation".to_string(),
+        prices: Vec::new(),
+        revert: "nft delete table inet plimsoll".to_string(),
+    }
+}
+
+fn other_change(of: OtherChange) -> Planned {
+    Planned {
+        why: of.why,
+        cost: of.cost.to_string(),
+        risk: of.risk,
+        risk_because: of.risk_because.to_string(),
+        derivation: "a switch, or twice what it was".to_string(),
+        ..sysctl_change(of.sysctl, of.from, of.to)
+    }
+}
+
+/// Rehearses each change by itself, and all of them together.
+fn rehearse(situation: Situation<'_>, request: Request, changes: &mut [Planned]) -> Option<Forecast> {
+    let set = |edit: &Edit| match edit {
+        Edit::Sysctl { sysctl, to, .. } => Some((*sysctl, *to)),
+        Edit::Policy(_) => None,
+    };
+    let each: Vec<Option<(Sysctl, u32)>> = changes.iter().map(|change| set(&change.edit)).collect();
+    let mut sets: Vec<Vec<(Sysctl, u32)>> = each.iter().flatten().map(|one| vec![*one]).collect();
+    if sets.is_empty() {
+        return None;
+    }
+    sets.push(each.iter().flatten().copied().collect());
+    let Situation { snapshot, namespace, capabilities, .. } = situation;
+    let rehearsal = Rehearsal::of(snapshot, namespace, capabilities, request.seed)?;
+    let mut forecasts = rehearsal.forecasts(&sets, request.threads).ok()?;
+    let together = forecasts.pop();
+    let rehearsed = changes.iter_mut().zip(&each).filter(|(_, set)| set.is_some());
+    for ((change, _), forecast) in rehearsed.zip(forecasts) {
+        change.forecast = Some(forecast);
+    }
+    together
+}
+
+/// Room that a change makes, over its risk.
+fn worth(change: &Planned) -> f64 {
+    let room = match &change.edit {
+        Edit::Sysctl { sysctl: Sysctl::CAPACITY, from, to } => f64::from(to.saturating_sub(*from)),
+        _ => change.forecast.as_ref().and_then(Forecast::fewer_in_the_end).unwrap_or(0.0),
+    };
+    let silent = change.silenced.map_or(0.0, |silenced| silenced.flows.low as f64);
+    let over = match change.risk {
+        Risk::None => 1.0,
+        Risk::Low => 2.0,
+        Risk::Medium => 8.0,
+    };
+    room.max(silent) / over
+}
+
+fn notes(situation: Situation<'_>, changes: &[Planned]) -> Vec<String> {
+    let Situation { snapshot, namespace, is_replicated, .. } = situation;
+    let sysctls = || {
+        changes.iter().filter_map(|change| match &change.edit {
+            Edit::Sysctl { sysctl, .. } => Some(*sysctl),
+            Edit::Policy(_) => None,
+        })
+    };
+    let mut notes = Vec::new();
+    if namespace.namespace.relation == Relation::Other && sysctls().any(|sysctl| sysctl.reach() == Reach::Host) {
+        notes.push("limits and buckets are one value for all namespaces, and are set in the host's own".to_string());
+    }
+    if sysctls().any(|sysctl| sysctl.timeout().is_some()) {
+        notes.push(format!(
+            "timeouts are set in {} alone: other namespaces, containers that are started later among them, have the kernel's own",
+            namespace.namespace.name
+        ));
+    }
+    if is_replicated == Some(true) {
+        notes.push(
+            "conntrackd replicates entries here: the peer needs the same capacity and timeouts, and what is deleted here is \
+             deleted there"
+                .to_string(),
+        );
+    }
+    if snapshot.namespaces.iter().any(|ns| ns.occupancy.is_none()) {
+        notes.push("not every namespace could be counted: what those hold is in no sum".to_string());
+    }
+    if let [one, _, ..] = changes {
+        notes.push(format!(
+            "each change helps by itself: begin with the first ({}), and look before the next",
+            named(&one.edit)
+        ));
+    }
+    notes
+}
+
+/// A number of namespaces, in words.
+fn namespaces(number: usize) -> String {
+    if number == 1 { "one namespace".to_string() } else { format!("{number} namespaces") }
+}
+
+/// An edit, in few words.
+pub(crate) fn named(edit: &Edit) -> String {
+    match edit {
+        Edit::Sysctl { sysctl, .. } => sysctl.timeout().map_or(sysctl.name(), name).to_string(),
+        Edit::Policy(policy) => format!("timeouts for {} port {}", policy.protocol.name(), policy.port),
+    }
+}

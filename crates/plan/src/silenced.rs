@@ -1,0 +1,87 @@
+//! Flows that are silent for longer than a timeout would let them be.
+
+use plimsoll_model::{Drawn, Entry, NamespaceSnapshot, Protocol, ProtocolState, Range, Status, TcpState, Timeout};
+use serde::Serialize;
+
+/// Flows among those that are there now which have been silent for longer than a new timeout. Such a flow loses its entry
+/// the next time that it is silent for so long, if it still lives: the silence of now is spent under the old timeout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Silenced {
+    /// Flows, between those that have certainly been silent for so long and those that may have been.
+    pub flows: Range,
+    /// Of the latter: their next packet begins an entry, and they go on.
+    pub picked_up: u64,
+    /// Their next packet is answered with a reset: the translation is gone.
+    pub reset: u64,
+    /// Their next packet is lost.
+    pub black_holed: u64,
+}
+
+impl Silenced {
+    /// By the idle ages of the entries that were drawn; `None` where none were, or where nothing that the timeout holds may
+    /// send again.
+    pub fn by(timeout: Timeout, secs: u32, ns: &NamespaceSnapshot) -> Option<Self> {
+        let census = ns.census.as_ref().filter(|_| may_send_again(timeout))?;
+        let held: Vec<_> = census.drawn.iter().filter(|drawn| holding(&drawn.entry) == Some(timeout)).collect();
+        let certainly = held.iter().filter(|drawn| drawn.idle.low_secs >= secs).count();
+        let possibly: Vec<_> =
+            held.into_iter().filter(|drawn| drawn.idle.high_secs.is_none_or(|high| high >= secs)).collect();
+        let is_loose = ns.settings.tcp_loose.unwrap_or(true);
+        let harmed = |harm| {
+            let of = |drawn: &&&Drawn| harm_to(&drawn.entry, is_loose) == harm;
+            census.count_drawn(possibly.iter().filter(of).count()).entries.high
+        };
+        Some(Self {
+            flows: Range {
+                low: census.count_drawn(certainly).entries.low,
+                high: census.count_drawn(possibly.len()).entries.high,
+            },
+            picked_up: harmed(HarmTo::PickedUp),
+            reset: harmed(HarmTo::Reset),
+            black_holed: harmed(HarmTo::BlackHoled),
+        })
+    }
+}
+
+/// The timeout that an entry's state has by itself.
+pub(crate) fn holding(entry: &Entry) -> Option<Timeout> {
+    let is_stream = entry.status.has(Status::ASSURED);
+    Some(match (entry.state, entry.original.protocol) {
+        (ProtocolState::Tcp(state), _) => Timeout::Tcp(state),
+        (ProtocolState::Sctp(state), _) => Timeout::Sctp(state),
+        (_, Protocol::UDP | Protocol::UDPLITE) if is_stream => Timeout::UdpStream,
+        (_, Protocol::UDP | Protocol::UDPLITE) => Timeout::Udp,
+        (_, Protocol::GRE) if is_stream => Timeout::GreStream,
+        (_, Protocol::GRE) => Timeout::Gre,
+        (_, Protocol::ICMP) => Timeout::Icmp,
+        (_, Protocol::ICMPV6) => Timeout::Icmpv6,
+        (_, Protocol::TCP | Protocol::SCTP | Protocol::DCCP) => return None,
+        _ => Timeout::Generic,
+    })
+}
+
+/// Whether a flow that is held by it may have something to say after a silence.
+const fn may_send_again(timeout: Timeout) -> bool {
+    !matches!(
+        timeout,
+        Timeout::Tcp(TcpState::SynSent | TcpState::SynRecv | TcpState::TimeWait | TcpState::Close | TcpState::LastAck)
+    )
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HarmTo {
+    PickedUp,
+    Reset,
+    BlackHoled,
+}
+
+/// What the loss of its entry does to a flow, whichever side sends first: the worse of both.
+fn harm_to(entry: &Entry, is_loose: bool) -> HarmTo {
+    let is_translated = entry.status.has(Status::SRC_NAT) || entry.status.has(Status::DST_NAT);
+    match (entry.original.protocol, is_translated) {
+        (Protocol::TCP, true) => HarmTo::Reset,
+        (_, true) => HarmTo::BlackHoled,
+        (Protocol::TCP, false) if !is_loose => HarmTo::BlackHoled,
+        (_, false) => HarmTo::PickedUp,
+    }
+}

@@ -233,8 +233,8 @@ fn a_nat_keeps_udp_for_two_minutes_and_only_a_well_known_port_gets_less() {
     let plan = auto(&table(asked(9500, 5353)));
     assert!(plan.changes.iter().all(|change| matches!(change.edit, Edit::Sysctl { .. })), "{plan:#?}");
     // Who translates nothing may go lower, at a price.
-    let plain = asked(9500, 53).map(|entry| Entry { status: Status::CONFIRMED, ..entry });
-    let plan = auto(&table(plain));
+    let untranslated = asked(9500, 53).map(|entry| Entry { status: Status::CONFIRMED, ..entry });
+    let plan = auto(&table(untranslated));
     assert!(to(&plan, named(UDP)).is_some_and(|secs| secs < 30), "{plan:#?}");
     assert!(of(&plan, named(UDP)).unwrap().prices.iter().any(|price| price.least_secs == 120));
 }

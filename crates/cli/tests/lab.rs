@@ -6,10 +6,9 @@ mod support;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use plimsoll_lab::{Kind, entries};
-use support::{PLIMSOLL, Playing, Run, finding, plimsoll};
+use support::{PLIMSOLL, Playing, Run, ScenarioFile, finding, plimsoll};
 
 fn is_there(namespace: &str) -> bool {
     Path::new("/run/netns").join(namespace).exists()
@@ -137,29 +136,6 @@ fn what_is_found_is_held_against_what_is_expected() {
         "{surprised:?}"
     );
     assert!(surprised.stderr.contains("A host with next to nothing to do"), "{surprised:?}");
-}
-
-/// A scenario of somebody's own, removed when dropped.
-struct ScenarioFile(String);
-
-impl ScenarioFile {
-    fn new(text: &str) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("plimsoll-{}-{number}.toml", std::process::id()));
-        std::fs::write(&path, text).unwrap();
-        Self(path.to_str().unwrap().to_string())
-    }
-
-    fn path(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Drop for ScenarioFile {
-    fn drop(&mut self) {
-        drop(std::fs::remove_file(&self.0));
-    }
 }
 
 /// A namespace that is not the lab's, removed when dropped.

@@ -9,7 +9,7 @@ use plimsoll_model::{
 use plimsoll_twin::Capabilities;
 
 use crate::others::{self, OtherChange};
-use crate::timeouts::{self, Pressure, TimeoutChange, TimeoutChoice, name};
+use crate::timeouts::{self, Pressure, TimeoutChange, TimeoutChoice, holds_any, name};
 use crate::{
     BucketChoice, Forecast, PassedOver, Plan, Planned, Rehearsal, Risk, Role, SizeDecision, Sizing, TimeoutsBy,
 };
@@ -229,27 +229,37 @@ fn other_change(of: OtherChange) -> Planned {
     }
 }
 
-/// Rehearses each change by itself, and all of them together.
+/// Rehearses each change that matters by itself, and all of them together.
 fn rehearse(situation: Situation<'_>, request: Request, changes: &mut [Planned]) -> Option<Forecast> {
+    let Situation { snapshot, namespace, capabilities, .. } = situation;
     let set = |edit: &Edit| match edit {
         Edit::Sysctl { sysctl, to, .. } => Some((*sysctl, *to)),
         Edit::Policy(_) => None,
     };
-    let each: Vec<Option<(Sysctl, u32)>> = changes.iter().map(|change| set(&change.edit)).collect();
-    let mut sets: Vec<Vec<(Sysctl, u32)>> = each.iter().flatten().map(|one| vec![*one]).collect();
+    let together: Vec<_> = changes.iter().filter_map(|change| set(&change.edit)).collect();
+    let mut alone: Vec<_> = changes.iter_mut().filter(|change| matters(&change.edit, namespace)).collect();
+    let mut sets: Vec<Vec<(Sysctl, u32)>> =
+        alone.iter().map(|change| set(&change.edit).into_iter().collect()).collect();
     if sets.is_empty() {
         return None;
     }
-    sets.push(each.iter().flatten().copied().collect());
-    let Situation { snapshot, namespace, capabilities, .. } = situation;
+    sets.push(together);
     let rehearsal = Rehearsal::of(snapshot, namespace, capabilities, request.seed)?;
     let mut forecasts = rehearsal.forecasts(&sets, request.threads).ok()?;
     let together = forecasts.pop();
-    let rehearsed = changes.iter_mut().zip(&each).filter(|(_, set)| set.is_some());
-    for ((change, _), forecast) in rehearsed.zip(forecasts) {
+    for (change, forecast) in alone.iter_mut().zip(forecasts) {
         change.forecast = Some(forecast);
     }
     together
+}
+
+/// Whether the table would be another with it: a timeout that holds nothing changes nothing that can be foretold.
+fn matters(edit: &Edit, ns: &NamespaceSnapshot) -> bool {
+    match edit {
+        Edit::Sysctl { sysctl: Sysctl::CAPACITY | Sysctl::BUCKETS, .. } => true,
+        Edit::Sysctl { sysctl, .. } => sysctl.timeout().is_some_and(|timeout| holds_any(timeout, ns)),
+        Edit::Policy(_) => false,
+    }
 }
 
 /// Room that a change makes, over its risk.

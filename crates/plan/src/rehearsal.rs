@@ -15,14 +15,15 @@ use crate::workload::{held_by, scenario, standing};
 
 /// A rehearsal: the entries that were drawn, what comes to them, and the settings of now.
 ///
-/// Each drawn entry stands for a number of live ones, and everything else (limit, buckets, rates) is made smaller by as much: what
+/// Each entry stands for a number of live ones, and everything else (limit, buckets, rates) is made smaller by as much: what
 /// follows is made larger again. Shares, chains and what `early_drop` finds are the same in a small table.
 #[derive(Debug)]
 pub struct Rehearsal {
     standing: Vec<NewEntry>,
     scenario: Scenario,
     setup: Setup,
-    per_drawn: f64,
+    /// Live entries that one stands for.
+    stands_for: f64,
     lasts: Duration,
 }
 
@@ -99,12 +100,15 @@ impl Rehearsal {
     /// `None` where the namespace's entries were not read.
     pub fn of(snapshot: &Snapshot, ns: &NamespaceSnapshot, capabilities: Capabilities, seed: u64) -> Option<Self> {
         let present = present(ns)?;
-        let per_drawn = present.per_drawn.value.max(1.0);
         let lasts = settles(ns, &present).clamp(LEAST, MOST);
+        let per_drawn = present.per_drawn.value.max(1.0);
+        let flows = present.rates.iter().map(|rate| rate.per_sec.value).sum::<f64>() * lasts.as_secs_f64();
+        let step = shrink(flows / per_drawn);
+        let stands_for = per_drawn * step as f64;
         // Its text is ours, and its rates are numbers.
-        let scenario = scenario(&present, 1.0 / per_drawn, lasts).ok()?;
-        let setup = setup(snapshot, ns, capabilities, seed);
-        Some(Self { standing: standing(&present, lasts), scenario, setup, per_drawn, lasts })
+        let scenario = scenario(&present, 1.0 / stands_for, lasts).ok()?;
+        let standing = standing(&present, lasts).into_iter().step_by(step).collect();
+        Some(Self { standing, scenario, setup: setup(snapshot, ns, capabilities, seed), stands_for, lasts })
     }
 
     /// Rehearses several sets of settings, in as many threads as there may be.
@@ -145,11 +149,11 @@ impl Rehearsal {
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "less than the u32 that it was")]
     fn divided(&self, number: u32) -> u32 {
-        (f64::from(number) / self.per_drawn).round() as u32
+        (f64::from(number) / self.stands_for).round() as u32
     }
 
     fn multiplied(&self, number: u64) -> u64 {
-        plimsoll_diagnose::words::rounded(number as f64 * self.per_drawn)
+        plimsoll_diagnose::words::rounded(number as f64 * self.stands_for)
     }
 
     fn course(&self, outcome: &Outcome) -> Course {
@@ -180,14 +184,25 @@ impl Rehearsal {
 
     fn moment(&self, reading: &Reading) -> Moment {
         const Z: f64 = 1.96;
-        let live = f64::from(reading.live) * self.per_drawn;
-        let chance = Z * f64::from(reading.live).sqrt() * self.per_drawn;
+        let live = f64::from(reading.live) * self.stands_for;
+        let chance = Z * f64::from(reading.live).sqrt() * self.stands_for;
         Moment {
             at_secs: reading.at.as_secs_f64(),
             live: Interval { low: (live - chance).max(0.0), value: live, high: live + chance },
             counted: self.multiplied(reading.occupancy.into()),
         }
     }
+}
+
+/// By how much what comes is to be made smaller still: a hundred thousand flows tell a level to a hundredth.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a number of flows over a hundred thousand"
+)]
+fn shrink(flows: f64) -> usize {
+    const ENOUGH: f64 = 100_000.0;
+    (flows / ENOUGH).ceil().max(1.0) as usize
 }
 
 /// When everything that expires has gone, under the timeouts in force.

@@ -259,6 +259,14 @@ fn change(
     TimeoutChange { timeout, from_secs, to_secs, why, derivation, prices, silenced }
 }
 
+/// Whether any entry is held by a timeout, or comes to be.
+pub(crate) fn holds_any(timeout: Timeout, ns: &NamespaceSnapshot) -> bool {
+    present(ns).is_some_and(|present| {
+        present.entries.iter().any(|entry| holding(entry.entry) == Some(timeout))
+            || present.rates.iter().any(|rate| held_by(rate.series) == Some(timeout))
+    })
+}
+
 /// As the kernel calls it, without what all have in common.
 pub(crate) fn name(timeout: Timeout) -> &'static str {
     timeout.sysctl().map_or("a timeout", |name| name.trim_start_matches("nf_conntrack_"))

@@ -5,6 +5,7 @@ pub(crate) mod guest;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use plimsoll_lab::LabNamespace;
 use serde_json::Value;
@@ -96,5 +97,29 @@ impl Drop for Playing {
         if let Ok(None) = self.lab.try_wait() {
             self.signal("-TERM");
         }
+    }
+}
+
+/// A scenario of somebody's own, removed when dropped.
+#[derive(Debug)]
+pub(crate) struct ScenarioFile(String);
+
+impl ScenarioFile {
+    pub(crate) fn new(text: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("plimsoll-{}-{number}.toml", std::process::id()));
+        std::fs::write(&path, text).expect("the file is written");
+        Self(path.to_str().expect("UTF-8").to_string())
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for ScenarioFile {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.0));
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use plimsoll_churn::{Fate, Present, Series};
+use plimsoll_diagnose::words::rounded;
 use plimsoll_model::{NewEntry, Protocol, ProtocolState, Timeout};
 use plimsoll_scenario::Scenario;
 
@@ -20,14 +21,15 @@ pub(crate) fn scenario(
         lasts.as_secs_f64()
     );
     for (number, rate) in present.rates.iter().enumerate() {
-        let per_sec = rate.per_sec.value * scale;
-        let Some(packets) = packets(rate.series).filter(|_| per_sec > 0.0) else { continue };
+        let count = rounded(rate.per_sec.value * scale * lasts.as_secs_f64()).min(u64::from(u32::MAX));
+        let Some(packets) = packets(rate.series).filter(|_| count > 0) else { continue };
+        // Spread evenly: what is foretold is the mean, and what chance makes of it is told beside it.
         // A network of servers for each, so that no two have a tuple in common.
         text.push_str(&format!(
-            "[[traffic]]\nname = \"t{number}\"\nper_sec = {:?}\nscript = \"t{number}\"\n\
+            "[[traffic]]\nname = \"t{number}\"\ncount = {count}\nuntil_secs = {}\nscript = \"t{number}\"\n\
              clients = {{ in = \"{CLIENTS}\", ports = \"1024-65535\" }}\nservers = {{ in = \"203.0.113.{number}\", ports = 443 }}\n\
              [scripts.t{number}]\npackets = \"\"\"\n{packets}\"\"\"\n",
-            per_sec.min(1e6)
+            lasts.as_secs_f64()
         ));
     }
     Scenario::parse("what comes now", &text)

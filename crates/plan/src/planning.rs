@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use plimsoll_diagnose::words::{bytes, grouped};
 use plimsoll_model::{
-    Edit, Finding, NamespaceSnapshot, Reach, Relation, ServicePolicy, Snapshot, Sysctl, TcpState, Timeout,
+    Edit, Finding, NamedBy, NamespaceSnapshot, Reach, ServicePolicy, Snapshot, Sysctl, TcpState, Timeout,
 };
 use plimsoll_twin::Capabilities;
 
@@ -286,7 +286,7 @@ fn notes(situation: Situation<'_>, changes: &[Planned]) -> Vec<String> {
         })
     };
     let mut notes = Vec::new();
-    if namespace.namespace.relation == Relation::Other && sysctls().any(|sysctl| sysctl.reach() == Reach::Host) {
+    if namespace.namespace.named_by != NamedBy::Host && sysctls().any(|sysctl| sysctl.reach() == Reach::Host) {
         notes.push("limits and buckets are one value for all namespaces, and are set in the host's own".to_string());
     }
     if sysctls().any(|sysctl| sysctl.timeout().is_some()) {

@@ -68,8 +68,9 @@ fn read(arguments: &PlanArguments) -> anyhow::Result<(Snapshot, usize)> {
         named.namespaces.pop().ok_or_else(|| anyhow!("there is no network namespace {:?}", arguments.netns))?;
     let is_it = |ns: &NamespaceSnapshot| ns.namespace.name == wanted.namespace.name;
     if let Some((place, there)) = snapshot.namespaces.iter_mut().enumerate().find(|(_, ns)| is_it(ns)) {
-        // What changed meanwhile is only in the first reading.
-        there.census = there.census.take().or(wanted.census);
+        // What changed meanwhile is only in the first reading; all else may be only in the second.
+        *there =
+            NamespaceSnapshot { change: there.change.take(), census: there.census.take().or(wanted.census), ..wanted };
         return Ok((snapshot, place));
     }
     snapshot.namespaces.push(wanted);

@@ -11,6 +11,9 @@ pub(super) fn render(snapshot: &Snapshot, plan: &Plan) -> String {
     let bold = Style::new().bold();
     let host = snapshot.host.name.as_ref().map_or("this host", |name| name.as_str());
     let mut text = match &plan.changes[..] {
+        [] if !plan.passed_over.is_empty() => {
+            format!("{bold}Nothing is proposed for {} on {host}.{bold:#}\n", plan.namespace)
+        }
         [] => format!("{bold}Nothing to do for {} on {host}.{bold:#}\n", plan.namespace),
         [_] => format!("{bold}A change for {} on {host}.{bold:#}\n", plan.namespace),
         many => format!(

@@ -180,12 +180,18 @@ fn propose(held: &Held, ns: &NamespaceSnapshot, role: Role, pressure: Pressure, 
     let fits = |left: f64| (pressure.measured as f64 - held.entries + left) * growth <= pressure.room as f64;
     let chosen = gentle.iter().find(|(_, left)| fits(*left)).or(gentle.last());
     let Some((to, left)) = chosen.filter(|(_, left)| *left < held.entries * 0.95) else {
-        let because = match rail {
-            Some(rail) => format!(
+        let because = match (gentle.last(), rail) {
+            (Some((secs, left)), _) => format!(
+                "at {}, the least that is proposed, {} of the {} entries that it holds would be left, as far as is known",
+                duration((*secs).into()),
+                grouped(rounded(*left)),
+                grouped(rounded(held.entries))
+            ),
+            (None, Some(rail)) => format!(
                 "it is {} s, and {} s is the least: {} ({})",
                 held.secs, rail.least_secs, rail.because, rail.source
             ),
-            None => format!("no lower value than {} s would let a notable number of entries go", held.secs),
+            (None, None) => format!("it is {} s, and no lower value is proposed", held.secs),
         };
         choice.passed_over.push(PassedOver { what: format!("a lower {name}"), because });
         if let Some(policy) = policy(held, ns, role) {

@@ -13,6 +13,7 @@ mod planning;
 mod profile;
 mod rails;
 mod rehearsal;
+mod relief;
 mod silenced;
 mod size;
 mod timeouts;
@@ -26,6 +27,7 @@ pub use planning::{Request, Situation, plan};
 pub use profile::{NoSuchProfile, Profile};
 pub use rails::{Holds, Rail, Role, rails};
 pub use rehearsal::{Course, FalseKillsByHarm, Forecast, Moment, Rehearsal};
+pub use relief::{Going, Relief, Room, Stale, relief};
 pub use silenced::Silenced;
 pub use size::{NamespaceDemand, SizeDecision, Sizing};
 

@@ -12,7 +12,8 @@ use plimsoll_model::{
     Sysctl, TcpState, Timeouts, Tuple,
 };
 use plimsoll_plan::{
-    FOUNDING_SHARE, Plan, Planned, Profile, Request, Risk, Role, Situation, SizeDecision, TimeoutsBy, plan,
+    FOUNDING_SHARE, Going, Plan, Planned, Profile, Request, Risk, Role, Room, Situation, SizeDecision, TimeoutsBy,
+    plan, relief,
 };
 use plimsoll_twin::Capabilities;
 use support::entries::{ASSURED, SERVER, closed, established, half_open, server, table, tcp, tuple};
@@ -296,6 +297,45 @@ fn entries_that_were_not_read_are_not_planned_for() {
     let plan = auto(&snapshot);
     assert_eq!(to(&plan, Sysctl::CAPACITY), Some(32_768), "what is counted needs room");
     assert!(plan.together.is_none() && plan.passed_over.iter().any(|passed| passed.because.contains("not read")));
+}
+
+#[test]
+fn an_emergency_gets_as_much_room_as_the_tightest_bound_allows() {
+    let mut snapshot = table(closed(10_000, 3000));
+    let room = |snapshot: &Snapshot| relief(snapshot, &snapshot.namespaces[0], FOUNDING_SHARE).room;
+    let raised = |snapshot: &Snapshot, to: u32, because: &str| match room(snapshot) {
+        Room::Raise { from, to: raised, because: told } => {
+            assert_eq!((from, raised), (CAPACITY, to / 1024 * 1024), "{told}");
+            assert!(told.contains(because), "{told}");
+        }
+        stays @ Room::Stays { .. } => panic!("{stays:?}"),
+    };
+    raised(&snapshot, 25 * BUCKETS, "cap of a chain");
+    snapshot.host.available_bytes = Some(16 << 20);
+    raised(&snapshot, 10_000 + (8 << 20) / 448, "half of the 16 MiB");
+    snapshot.host.ram_bytes = Some(64 << 20);
+    raised(&snapshot, ((64 << 20) * 12 / 100 - 8 * BUCKETS) / 448, "12.0% of 64 MiB RAM");
+    for missing in [
+        Snapshot { host: plimsoll_model::Host { available_bytes: None, ..snapshot.host.clone() }, ..snapshot.clone() },
+        Snapshot { host: plimsoll_model::Host { ram_bytes: None, ..snapshot.host.clone() }, ..snapshot.clone() },
+        Snapshot {
+            host: plimsoll_model::Host { ram_bytes: Some(1 << 20), ..snapshot.host.clone() },
+            ..snapshot.clone()
+        },
+        Snapshot { limits: Limits { capacity: Some(Capacity(0)), ..snapshot.limits }, ..snapshot.clone() },
+        Snapshot { limits: Limits { capacity: None, ..snapshot.limits }, ..snapshot.clone() },
+    ] {
+        assert!(matches!(room(&missing), Room::Stays { .. }), "{missing:?}");
+    }
+}
+
+#[test]
+fn an_emergency_clears_no_connection_that_may_carry_data_at_once() {
+    for stale in relief(&host(), &host().namespaces[0], FOUNDING_SHARE).stale {
+        assert_ne!(stale.state, TcpState::Established);
+        let may_carry_data = matches!(stale.state, TcpState::FinWait | TcpState::CloseWait | TcpState::LastAck);
+        assert_eq!(may_carry_data, stale.going == Going::UnlessAPacketComes, "{stale:?}");
+    }
 }
 
 #[test]

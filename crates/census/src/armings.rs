@@ -48,12 +48,7 @@ impl Armings {
     }
 
     /// As [`Armings::in_force`], with further values in seconds that were in force earlier.
-    pub fn over_time(
-        in_force: &Timeouts,
-        earlier: &[(Timeout, u32)],
-        policies: Policies,
-        uptime_secs: u32,
-    ) -> Self {
+    pub fn over_time(in_force: &Timeouts, earlier: &[(Timeout, u32)], policies: Policies, uptime_secs: u32) -> Self {
         let history = History { in_force, by_default: Timeouts::compiled_defaults(), earlier };
         let mut values = Vec::new();
         let mut lay = |of: Option<Vec<u32>>| {
@@ -316,6 +311,9 @@ mod tests {
     #[test]
     fn a_cap_that_was_not_read_leaves_nothing_to_be_known() {
         let without = defaults().iter_secs().filter(|(timeout, _)| *timeout != Timeout::TcpUnacknowledged).collect();
-        assert_eq!(Armings::in_force(&without, Policies::None, UPTIME_SECS).idle_age(&established(10)), IdleAge::UNKNOWN);
+        assert_eq!(
+            Armings::in_force(&without, Policies::None, UPTIME_SECS).idle_age(&established(10)),
+            IdleAge::UNKNOWN
+        );
     }
 }

@@ -6,9 +6,7 @@ use std::time::{Duration, SystemTime};
 use plimsoll_census::Armings;
 use plimsoll_ctnetlink::zone_limits;
 use plimsoll_host::{Found, HostFs, allow_many_open_files, monotonic_now};
-use plimsoll_model::{
-    Answer, Coverage, Elsewhere, Limits, ModuleState, Occupancy, Reading, Scope, Snapshot, Unseen,
-};
+use plimsoll_model::{Answer, Coverage, Elsewhere, Limits, ModuleState, Occupancy, Reading, Scope, Snapshot, Unseen};
 
 use crate::capabilities;
 use crate::choice::{Asked, Choice, choose};

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use plimsoll_scenario::Size;
 
 use crate::simulate::{Assignment, Kernel, Lifetime, Mix, Profile, Ram, Share, Swept};
+use crate::trim::TrimArguments;
 
 /// The load line for a Linux host's connection-tracking table.
 ///
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Lab(LabCommand),
     /// Say what a table would do under a workload and settings: how full, when, what it would lose
     Simulate(Box<SimulateArguments>),
+    /// Bring existing entries under the timeouts in force, or under others: a lower timeout alone does nothing to them
+    Trim(Box<TrimArguments>),
 }
 
 #[derive(Debug, Subcommand)]

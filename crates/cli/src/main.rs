@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod columns;
 mod explain;
 mod files;
 mod lab;
@@ -9,6 +10,8 @@ mod library;
 mod nearest;
 mod output;
 mod simulate;
+mod stop;
+mod trim;
 mod wrap;
 
 use std::process::ExitCode;
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         Some(Command::Explain(explain)) => explain::run(explain).map(|()| ExitCode::SUCCESS),
         Some(Command::Lab(command)) => lab::run(command),
         Some(Command::Simulate(simulate)) => simulate::run(simulate),
+        Some(Command::Trim(trim)) => trim::run(trim),
     };
     match ended {
         Ok(code) => code,

@@ -63,6 +63,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         /// An entry that is left alone agrees with itself, whenever it is read and however long reading takes.
         #[test]
         fn an_untouched_entry_agrees_with_itself(

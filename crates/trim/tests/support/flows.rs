@@ -139,7 +139,12 @@ impl Flow {
     /// A packet that is of the flow, whatever its state.
     pub(crate) fn go_on(self, router: &ByHand) {
         match self.kind {
-            Kind::Quiet | Kind::Unacknowledged | Kind::ZeroWindow => {
+            Kind::Quiet => {
+                // Of both sides, or the tracker would take it for retransmissions.
+                self.tcp(router, Side::Client, ACK, 101, 1, 0);
+                self.tcp(router, Side::Server, ACK, 1, 101, 0);
+            }
+            Kind::Unacknowledged | Kind::ZeroWindow => {
                 self.tcp(router, Side::Client, ACK, 101, 1, 0);
             }
             Kind::Retransmitted => self.tcp(router, Side::Client, ACK, 1, 1, 0),

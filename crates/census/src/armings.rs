@@ -1,16 +1,9 @@
 //! With which timeouts the kernel could have armed an entry, and so how long it may have been idle.
 
-use plimsoll_model::{
-    Entry, Extension, IdleAge, Policies, Protocol, ProtocolState, Status, TcpState, Timeout, Timeouts,
-};
+use plimsoll_model::{Entry, Extension, IdleAge, Policies, Status, Timeout, Timeouts};
 
-use crate::states::{SLOTS, slot};
-
-/// The candidates of one state: at most the state's own, RETRANS, UNACK and CLOSE.
-const CANDIDATES: usize = 4;
-
-/// Those in force, and behind them those that are compiled in.
-type Candidates = [Option<u32>; 2 * CANDIDATES];
+use crate::governing::{Governing, governing};
+use crate::states::{SLOTS, key, slot};
 
 /// The timeouts with which entries of each state could have been armed, under the settings in force.
 ///
@@ -20,30 +13,65 @@ type Candidates = [Option<u32>; 2 * CANDIDATES];
 /// that has seen a reply has the short timeout or the stream's, an assured one the stream's. All else has one.
 ///
 /// The timeouts that are compiled in count too: they were in force before somebody set others. A third value that was in
-/// force when the entry was last armed is not among them, nor is what somebody set by hand (`conntrack -U`). Only where
-/// more time remains than any of them gives is that seen.
+/// force when the entry was last armed is among them only if it is told ([`Armings::over_time`]), and what somebody set by
+/// hand (`conntrack -U`) is not. Only where more time remains than any of them gives is that seen.
+///
+/// Values of several timeouts may have been in force together in any combination: one was changed before the other. So a
+/// state's own timeout counts with each of its values, and a cap with each that is not above all of those.
 #[derive(Clone, Debug)]
 pub struct Armings {
-    /// By slot of the state; UDP and GRE by what their status says.
-    by_slot: Box<[Candidates]>,
+    values: Vec<u32>,
+    by_slot: Box<[Spans]>,
     policies: Policies,
     uptime_secs: u32,
+}
+
+/// Where the values of a state lie.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spans {
+    own: Span,
+    /// Empty where there is no such thing as a stream.
+    stream: Span,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    start: u32,
+    end: u32,
 }
 
 impl Armings {
     /// Those of the settings in force, and of those that are compiled in, which were in force before somebody set others;
     /// on a host that has been up for `uptime_secs`: nothing is idle for longer.
     pub fn in_force(timeouts: &Timeouts, policies: Policies, uptime_secs: u32) -> Self {
-        let now = Table::of(timeouts);
-        let by_default = Table::of(&Timeouts::compiled_defaults());
-        let by_slot = now.by_slot.iter().zip(&by_default.by_slot).map(|(now, by_default)| {
-            // What is the same twice is looked at once; what was not read is not known to be the default.
-            std::array::from_fn(|n| match n.checked_sub(CANDIDATES) {
-                None => now[n],
-                Some(n) => by_default[n].filter(|secs| now[n].is_some() && !now.contains(&Some(*secs))),
-            })
+        Self::over_time(timeouts, &[], policies, uptime_secs)
+    }
+
+    /// As [`Armings::in_force`], with further values in seconds that were in force earlier.
+    pub fn over_time(in_force: &Timeouts, earlier: &[(Timeout, u32)], policies: Policies, uptime_secs: u32) -> Self {
+        let history = History { in_force, by_default: Timeouts::compiled_defaults(), earlier };
+        let mut values = Vec::new();
+        let mut lay = |of: Option<Vec<u32>>| {
+            let start = length(&values);
+            values.extend(of.unwrap_or_default());
+            Span { start, end: length(&values) }
+        };
+        let spans = (0..SLOTS).map(|slot| {
+            let Some(state) = key(slot) else { return Spans::default() };
+            match governing(state.protocol, state.state) {
+                None => Spans::default(),
+                Some(Governing::Own(own)) => Spans { own: lay(history.values(own)), stream: Span::default() },
+                Some(Governing::Capped { own, caps }) => {
+                    Spans { own: lay(history.capped(own, caps)), stream: Span::default() }
+                }
+                Some(Governing::OrStream { own, stream }) => {
+                    let (own, stream) = history.values(own).zip(history.values(stream)).unzip();
+                    Spans { own: lay(own), stream: lay(stream) }
+                }
+            }
         });
-        Self { by_slot: by_slot.collect(), policies, uptime_secs }
+        let by_slot = spans.collect();
+        Self { values, by_slot, policies, uptime_secs }
     }
 
     /// How long an entry has seen no packet.
@@ -57,7 +85,7 @@ impl Armings {
         let mut high = None;
         // The kernel rounds what remains down, so an entry armed with T is idle between T − remaining − 1 and
         // T − remaining.
-        for idle in self.candidates(entry).into_iter().flatten().filter_map(|secs| secs.checked_sub(remaining)) {
+        for idle in self.candidates(entry).filter_map(|secs| secs.checked_sub(remaining)) {
             if idle > self.uptime_secs {
                 continue;
             }
@@ -73,8 +101,7 @@ impl Armings {
     /// Whether more time remains than any timeout in force gives.
     #[inline]
     pub(crate) fn is_armed_otherwise(&self, entry: &Entry) -> bool {
-        let candidates = self.candidates(entry);
-        let longest = candidates.into_iter().flatten().max();
+        let longest = self.candidates(entry).max();
         matches!((entry.remaining_secs, longest), (Some(remaining), Some(longest)) if remaining > longest)
     }
 
@@ -89,73 +116,69 @@ impl Armings {
     }
 
     #[inline]
-    fn candidates(&self, entry: &Entry) -> Candidates {
-        let all = self.by_slot[slot(entry.original.protocol, entry.state)];
-        let has_stream = matches!(entry.original.protocol, Protocol::UDP | Protocol::UDPLITE | Protocol::GRE);
-        if !has_stream {
-            return all;
-        }
-        // Own timeout first, the stream's second; and so once more for those that are compiled in.
-        let [own, stream, _, _, own_by_default, stream_by_default, _, _] = all;
-        let mut candidates = [None; 2 * CANDIDATES];
-        if !entry.status.has(Status::ASSURED) {
-            [candidates[0], candidates[1]] = [own, own_by_default];
-        }
-        if entry.status.has(Status::SEEN_REPLY) {
-            [candidates[2], candidates[3]] = [stream, stream_by_default];
-        }
-        candidates
+    fn candidates(&self, entry: &Entry) -> impl Iterator<Item = u32> {
+        let Spans { own, stream } = self.by_slot[slot(entry.original.protocol, entry.state)];
+        let (own, stream) = if stream.start == stream.end {
+            (self.span(own), &[][..])
+        } else {
+            let own = if entry.status.has(Status::ASSURED) { &[] } else { self.span(own) };
+            (own, if entry.status.has(Status::SEEN_REPLY) { self.span(stream) } else { &[] })
+        };
+        own.iter().chain(stream).copied()
+    }
+
+    #[inline]
+    fn span(&self, span: Span) -> &[u32] {
+        self.values.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 }
 
-/// The candidates of each slot under one set of timeouts.
-struct Table {
-    by_slot: Vec<[Option<u32>; CANDIDATES]>,
+fn length(values: &[u32]) -> u32 {
+    u32::try_from(values.len()).unwrap_or(u32::MAX)
 }
 
-impl Table {
-    fn of(timeouts: &Timeouts) -> Self {
-        let get = |timeout| timeouts.get_secs(timeout);
-        let own_or_stream = |own, stream| [get(own), get(stream), None, None];
-        let mut by_slot = vec![[get(Timeout::Generic), None, None, None]; SLOTS];
-        let mut set = |protocol, state, candidates| by_slot[slot(protocol, state)] = candidates;
-        for state in TcpState::ALL {
-            set(Protocol::TCP, ProtocolState::Tcp(*state), tcp(*state, timeouts));
+/// What timeouts were in force, as far as is known.
+struct History<'a> {
+    in_force: &'a Timeouts,
+    by_default: Timeouts,
+    earlier: &'a [(Timeout, u32)],
+}
+
+impl History<'_> {
+    /// Every value that a timeout may have had, each once; `None` where it was not read, and so is not known to be the
+    /// default.
+    fn values(&self, timeout: Timeout) -> Option<Vec<u32>> {
+        let now = self.in_force.get_secs(timeout)?;
+        let earlier = self.earlier.iter().filter(|(of, _)| *of == timeout).map(|(_, secs)| *secs);
+        let mut values = vec![now];
+        for secs in self.by_default.get_secs(timeout).into_iter().chain(earlier) {
+            if !values.contains(&secs) {
+                values.push(secs);
+            }
         }
-        for state in plimsoll_model::SctpState::ALL {
-            let own = get(Timeout::Sctp(*state));
-            set(Protocol::SCTP, ProtocolState::Sctp(*state), [own, None, None, None]);
-        }
-        set(Protocol::UDP, ProtocolState::None, own_or_stream(Timeout::Udp, Timeout::UdpStream));
-        set(Protocol::UDPLITE, ProtocolState::None, own_or_stream(Timeout::Udp, Timeout::UdpStream));
-        set(Protocol::GRE, ProtocolState::None, own_or_stream(Timeout::Gre, Timeout::GreStream));
-        set(Protocol::ICMP, ProtocolState::None, [get(Timeout::Icmp), None, None, None]);
-        set(Protocol::ICMPV6, ProtocolState::None, [get(Timeout::Icmpv6), None, None, None]);
-        // A state of a protocol that has states, but none is shown or it is not known; and DCCP, whose sysctls are not
-        // read.
-        for protocol in [Protocol::TCP, Protocol::SCTP, Protocol::DCCP] {
-            set(protocol, ProtocolState::None, [None; CANDIDATES]);
-        }
-        for number in 0..=u8::MAX {
-            set(Protocol::DCCP, ProtocolState::Dccp(number), [None; CANDIDATES]);
-            set(Protocol::TCP, ProtocolState::Unknown(number), [None; CANDIDATES]);
-        }
-        Self { by_slot }
+        Some(values)
     }
-}
 
-fn tcp(state: TcpState, timeouts: &Timeouts) -> [Option<u32>; CANDIDATES] {
-    let own = timeouts.get_secs(Timeout::Tcp(state));
-    let at_most = |cap| Some(own?.min(timeouts.get_secs(cap)?));
-    let close = (state == TcpState::Established).then(|| at_most(Timeout::Tcp(TcpState::Close))).flatten();
-    [own, at_most(Timeout::TcpMaxRetrans), at_most(Timeout::TcpUnacknowledged), close]
+    /// Every value that a timeout may have had, with the caps on it: what was armed is the lesser of the two.
+    fn capped(&self, own: Timeout, caps: &[Timeout]) -> Option<Vec<u32>> {
+        let mut values = self.values(own)?;
+        let longest = values.iter().copied().max()?;
+        for cap in caps {
+            for secs in self.values(*cap)? {
+                if secs < longest && !values.contains(&secs) {
+                    values.push(secs);
+                }
+            }
+        }
+        Some(values)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
 
-    use plimsoll_model::{Layer4, Tuple};
+    use plimsoll_model::{Layer4, Protocol, ProtocolState, TcpState, Tuple};
 
     use super::*;
 
@@ -261,5 +284,36 @@ mod tests {
         let armings = Armings::in_force(&Timeouts::default(), Policies::None, UPTIME_SECS);
         assert_eq!(armings.idle_age(&established(10)), IdleAge::UNKNOWN);
         assert!(!armings.is_armed_otherwise(&established(10)));
+    }
+
+    /// Data unacknowledged under a longer UNACK, before ESTABLISHED was set below it.
+    #[test]
+    fn values_of_two_timeouts_that_were_never_set_together_count_together() {
+        let established = Timeout::Tcp(TcpState::Established);
+        let set = [(established, 200), (Timeout::TcpUnacknowledged, 600)];
+        let timeouts: Timeouts = defaults().iter_secs().chain(set).collect();
+        let armings = Armings::in_force(&timeouts, Policies::None, UPTIME_SECS);
+        assert_eq!(armings.idle_age(&self::established(590)).low_secs, 9);
+    }
+
+    #[test]
+    fn what_was_in_force_earlier_counts_where_it_is_told() {
+        let established = Timeout::Tcp(TcpState::Established);
+        let timeouts: Timeouts = defaults().iter_secs().chain([(established, 3600)]).collect();
+        let armings = |earlier: &[_]| Armings::over_time(&timeouts, earlier, Policies::None, UPTIME_SECS);
+        let fresh = self::established(7190);
+        assert_eq!(armings(&[]).idle_age(&fresh).low_secs, 432_000 - 7191);
+        assert_eq!(armings(&[(established, 7200)]).idle_age(&fresh).low_secs, 9);
+        assert_eq!(armings(&[(Timeout::TcpMaxRetrans, 7200)]).idle_age(&fresh).low_secs, 9);
+        assert_eq!(armings(&[(Timeout::Udp, 7200)]).idle_age(&fresh).low_secs, 432_000 - 7191);
+    }
+
+    #[test]
+    fn a_cap_that_was_not_read_leaves_nothing_to_be_known() {
+        let without = defaults().iter_secs().filter(|(timeout, _)| *timeout != Timeout::TcpUnacknowledged).collect();
+        assert_eq!(
+            Armings::in_force(&without, Policies::None, UPTIME_SECS).idle_age(&established(10)),
+            IdleAge::UNKNOWN
+        );
     }
 }

@@ -10,6 +10,7 @@ use plimsoll_scenario::Size;
 
 use crate::plan::PlanArguments;
 use crate::simulate::{Assignment, Kernel, Lifetime, Mix, Ram, Share, Swept};
+use crate::trim::TrimArguments;
 
 /// The load line for a Linux host's connection-tracking table.
 ///
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     Plan(PlanArguments),
     /// Say what a table would do under a workload and settings: how full, when, what it would lose
     Simulate(Box<SimulateArguments>),
+    /// Bring existing entries under the timeouts in force, or under others: a lower timeout alone does nothing to them
+    Trim(Box<TrimArguments>),
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod columns;
 mod explain;
 mod files;
 mod lab;
@@ -10,6 +11,8 @@ mod nearest;
 mod output;
 mod plan;
 mod simulate;
+mod stop;
+mod trim;
 mod wrap;
 
 use std::process::ExitCode;
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Some(Command::Lab(command)) => lab::run(command),
         Some(Command::Plan(plan)) => plan::run(plan),
         Some(Command::Simulate(simulate)) => simulate::run(simulate),
+        Some(Command::Trim(trim)) => trim::run(trim),
     };
     match ended {
         Ok(code) => code,

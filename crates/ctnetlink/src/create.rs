@@ -1,19 +1,14 @@
 //! Making entries. Nothing that only reads calls this: it is for laboratories and restores.
 
-use std::net::IpAddr;
+use plimsoll_model::{NewEntry, Status, Zone};
 
-use plimsoll_model::{Layer4, NewEntry, Status, Tuple, Zone};
-
-use crate::attributes::{cta, cta_ip, cta_proto, cta_protoinfo, cta_tuple};
+use crate::attributes::{cta, cta_protoinfo};
 use crate::dump::CT_NEW;
 use crate::error::{Error, Request};
-use crate::message::{ACK, Body, CREATE_NEW, Header, Requests};
+use crate::message::{ACK, CREATE_NEW, Header, Requests};
 use crate::socket::{DATAGRAM_BYTES, Socket, errno_of};
+use crate::tuple::{family, write_tuple};
 use crate::wire::{Messages, NLMSG_ERROR};
-
-/// Address families, as `nfgen_family` takes them.
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
 
 /// Requests in one datagram: enough to hide the cost of a call, few enough for the acknowledgements' buffer.
 const BATCH: usize = 128;
@@ -55,8 +50,7 @@ pub fn create(entries: impl IntoIterator<Item = NewEntry>) -> Result<u64, Error>
 }
 
 fn write_entry(requests: &mut Requests, sequence: u32, entry: &NewEntry) {
-    let family = if entry.original.source.is_ipv4() { AF_INET } else { AF_INET6 };
-    let header = Header { kind: CT_NEW, flags: CREATE_NEW | ACK, sequence, selector: family };
+    let header = Header { kind: CT_NEW, flags: CREATE_NEW | ACK, sequence, selector: family(&entry.original) };
     requests.add(header, |body| {
         body.nest(cta::TUPLE_ORIG, |body| write_tuple(body, &entry.original));
         body.nest(cta::TUPLE_REPLY, |body| write_tuple(body, &entry.reply));
@@ -72,38 +66,4 @@ fn write_entry(requests: &mut Requests, sequence: u32, entry: &NewEntry) {
             });
         }
     });
-}
-
-fn write_tuple(body: &mut Body<'_>, tuple: &Tuple) {
-    body.nest(cta_tuple::IP, |body| {
-        write_address(body, [cta_ip::V4_SRC, cta_ip::V6_SRC], tuple.source);
-        write_address(body, [cta_ip::V4_DST, cta_ip::V6_DST], tuple.destination);
-    });
-    body.nest(cta_tuple::PROTO, |body| {
-        body.put(cta_proto::NUM, &[tuple.protocol.0]);
-        match tuple.layer4 {
-            Layer4::Ports { source, destination } => {
-                body.put(cta_proto::SRC_PORT, &source.to_be_bytes());
-                body.put(cta_proto::DST_PORT, &destination.to_be_bytes());
-            }
-            Layer4::Icmp { id, kind, code } => {
-                let [id_attribute, kind_attribute, code_attribute] = if tuple.source.is_ipv4() {
-                    [cta_proto::ICMP_ID, cta_proto::ICMP_TYPE, cta_proto::ICMP_CODE]
-                } else {
-                    [cta_proto::ICMPV6_ID, cta_proto::ICMPV6_TYPE, cta_proto::ICMPV6_CODE]
-                };
-                body.put(id_attribute, &id.to_be_bytes());
-                body.put(kind_attribute, &[kind]);
-                body.put(code_attribute, &[code]);
-            }
-            Layer4::None => {}
-        }
-    });
-}
-
-fn write_address(body: &mut Body<'_>, [v4, v6]: [u16; 2], address: IpAddr) {
-    match address {
-        IpAddr::V4(address) => body.put(v4, &address.octets()),
-        IpAddr::V6(address) => body.put(v6, &address.octets()),
-    }
 }

@@ -25,6 +25,27 @@ pub struct DumpedEntry<'a> {
     pub helper: Option<&'a [u8]>,
     /// Labels, as the kernel wrote them.
     pub labels: Option<&'a [u8]>,
+    /// The zone of the original direction: 0 where the entry's zone holds for replies only.
+    pub original_zone: Zone,
+}
+
+impl DumpedEntry<'_> {
+    /// What names this very entry to the kernel.
+    #[inline]
+    pub const fn key(&self) -> EntryKey {
+        EntryKey { id: self.entry.id, original: self.entry.original, original_zone: self.original_zone }
+    }
+}
+
+/// What names one entry to the kernel, and no later one that took its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EntryKey {
+    /// The kernel's identifier.
+    pub id: u32,
+    /// From the side that opened the flow.
+    pub original: Tuple,
+    /// The zone of the original direction, by which the kernel looks it up (`nf_ct_zone_id`).
+    pub original_zone: Zone,
 }
 
 /// Parses a message of a dump.
@@ -103,13 +124,16 @@ fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
         };
         return Err(Fault::at(message.payload, Problem::Missing { kind }));
     };
-    let original = parse_tuple(&original, &mut zone, unknowns)?;
-    let reply = parse_tuple(&reply, &mut zone, unknowns)?;
+    // A zone that holds for one direction only stands in that direction's tuple.
+    let (mut original_zone, mut reply_zone) = (zone, zone);
+    let original = parse_tuple(&original, &mut original_zone, unknowns)?;
+    let reply = parse_tuple(&reply, &mut reply_zone, unknowns)?;
     let Tuple { protocol, .. } = original;
     if protocol.name().is_none() {
         count(&mut unknowns.protocols, protocol.0);
     }
-    let zone = zone.unwrap_or_default();
+    let zone = reply_zone.or(original_zone).unwrap_or_default();
+    let original_zone = original_zone.unwrap_or_default();
     let entry = Entry {
         id,
         original,
@@ -124,7 +148,7 @@ fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
         packets: NonZeroU64::new(packets),
         extensions,
     };
-    Ok(DumpedEntry { entry, helper, labels })
+    Ok(DumpedEntry { entry, helper, labels, original_zone })
 }
 
 /// A number inside an attribute; 0 where it is not there.

@@ -18,6 +18,8 @@ pub enum Request {
     Hooks,
     /// New entries.
     Create,
+    /// That entries be changed or deleted.
+    Change,
     /// Limits of Open vSwitch's zones.
     ZoneLimits,
 }
@@ -31,6 +33,7 @@ impl fmt::Display for Request {
             Self::TimeoutPolicies => "list conntrack timeout policies",
             Self::Hooks => "list netfilter hooks",
             Self::Create => "create conntrack entries",
+            Self::Change => "change or delete conntrack entries",
             Self::ZoneLimits => "talk to Open vSwitch about its conntrack zones' limits",
         })
     }

@@ -31,6 +31,7 @@
 //! `nf_conntrack_netlink` are there.
 
 mod attributes;
+mod change;
 mod create;
 mod dump;
 mod entry;
@@ -40,12 +41,14 @@ mod message;
 mod policies;
 mod socket;
 mod statistics;
+mod tuple;
 mod wire;
 mod zones;
 
+pub use change::{Change, Changer, Refusal, Refused};
 pub use create::create;
 pub use dump::{Batch, Batches, Dump, Entries, RawDump};
-pub use entry::DumpedEntry;
+pub use entry::{DumpedEntry, EntryKey};
 pub use error::{AttributePath, Error, ParseError, Problem, Request};
 pub use hooks::conntrack_is_hooked;
 pub use plimsoll_model::{

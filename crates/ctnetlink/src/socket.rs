@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, netlink, recv, send, socket_with, sockopt,
 };
@@ -61,11 +62,25 @@ impl Socket {
     pub(crate) fn receive<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8], Error> {
         let (_, datagram_bytes) = rustix::io::retry_on_intr(|| recv(&self.fd, &mut *buffer, RecvFlags::TRUNC))
             .map_err(|errno| Error::Receive { request: self.request, answer: errno.into() })?;
-        let buffer_bytes = buffer.len();
+        self.whole(buffer, datagram_bytes)
+    }
+
+    /// Receives a datagram that is there already; `None` where there is none.
+    pub(crate) fn receive_at_once<'b>(&self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>, Error> {
+        let flags = RecvFlags::TRUNC | RecvFlags::DONTWAIT;
+        match rustix::io::retry_on_intr(|| recv(&self.fd, &mut *buffer, flags)) {
+            Ok((_, datagram_bytes)) => self.whole(buffer, datagram_bytes).map(Some),
+            Err(Errno::AGAIN) => Ok(None),
+            Err(errno) => Err(Error::Receive { request: self.request, answer: errno.into() }),
+        }
+    }
+
+    /// A datagram of which nothing was cut off.
+    fn whole<'b>(&self, buffer: &'b [u8], datagram_bytes: usize) -> Result<&'b [u8], Error> {
         buffer.get(..datagram_bytes).ok_or(Error::DatagramTooLarge {
             request: self.request,
             datagram_bytes,
-            buffer_bytes,
+            buffer_bytes: buffer.len(),
         })
     }
 

@@ -10,7 +10,7 @@ use crate::wire::{Fault, Message, Messages, NLMSG_DONE};
 /// `IPCTNL_MSG_CT_GET_STATS_CPU`.
 const GET_CPU_STATISTICS: u16 = 0x0104;
 /// `IPCTNL_MSG_CT_GET_STATS`.
-const GET_TABLE_STATISTICS: u16 = 0x0105;
+pub(crate) const GET_TABLE_STATISTICS: u16 = 0x0105;
 
 /// Entries and limit of a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use plimsoll_model::{Answer, Capabilities, KernelLog, Relation};
 use crate::place::{Place, Unvisited};
 
 /// Whether conntrack can be asked by netlink without the kernel loading a module for it.
-pub(crate) fn may_ask_conntrack(host: &HostFs) -> Answer {
+pub fn may_ask_conntrack(host: &HostFs) -> Answer {
     match host.asking_loads_nothing(Subsystem::Nfnetlink) {
         Answer::Yes => host.asking_loads_nothing(Subsystem::ConntrackNetlink),
         other => other,

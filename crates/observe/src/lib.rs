@@ -3,6 +3,7 @@
 
 mod capabilities;
 mod choice;
+mod find;
 mod place;
 mod reader;
 mod reading;
@@ -12,6 +13,11 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use plimsoll_model::{Snapshot, Untrusted};
+
+pub use capabilities::may_ask_conntrack;
+pub use find::find;
+pub use place::{Place, Unvisited};
+pub use reading::policies;
 
 /// What to read.
 #[derive(Clone, Debug)]

@@ -272,8 +272,9 @@ fn tracking(list_hooks: &Answer, module: ModuleState, occupancy: Option<Occupanc
     }
 }
 
-/// Timeout policies are kept by two subsystems; one that is not there keeps none.
-fn policies(host: &HostFs) -> Policies {
+/// The timeout policies of the calling thread's namespace. Two subsystems keep such; one that is not there keeps none, and
+/// is not loaded to be asked.
+pub fn policies(host: &HostFs) -> Policies {
     let keepers = [(Subsystem::TimeoutNetlink, PolicyKeeper::Cttimeout), (Subsystem::NfTables, PolicyKeeper::Nftables)];
     let mut count = 0;
     for (subsystem, keeper) in keepers {

@@ -4,7 +4,6 @@ mod amounts;
 mod base;
 mod candidates;
 mod chart;
-mod columns;
 mod csv;
 mod drawn;
 mod json;
@@ -15,7 +14,6 @@ mod picture;
 mod progress;
 mod recorded;
 mod report;
-mod stop;
 mod svg;
 mod synthetic;
 mod sysctl;
@@ -43,11 +41,11 @@ use self::candidates::{Layers, candidates};
 use self::drawn::{Picture, STANDARD_OUTPUT};
 use self::progress::Display;
 use self::report::{Choice, Report, Run};
-use self::stop::stop_on_signals;
 use self::workload::Source;
 use crate::arguments::{Color, SimulateArguments};
 use crate::library::{self, Player};
 use crate::output::{self, COULD_NOT_TELL};
+use crate::stop::stop_on_signals;
 
 /// The exit code for "no setting keeps to the limits".
 const NONE_WITHIN: u8 = 1;

@@ -5,9 +5,9 @@ use plimsoll_diagnose::words::{bytes, grouped, percent};
 use plimsoll_simulate::{Bargain, Outcome};
 
 use super::chart::chart;
-use super::columns::Columns;
 use super::names::{Counted, DROPS, EVICTIONS, FALSE_KILLS};
 use super::report::{Choice, Extent, Report, Run, in_words, time};
+use crate::columns::Columns;
 use crate::wrap::paragraph;
 
 const BOLD: Style = Style::new().bold();

@@ -9,6 +9,7 @@ use plimsoll_ctnetlink::{Dump, Entry, Unknowns, cpu_statistics};
 use plimsoll_model::{Counter, CounterReading, Layer4, Protocol, TcpState, Timeout, Tuple};
 use plimsoll_twin::{NatRange, NewFlow, PolicyId, PortRange, Relation, Rules, Ruling, Settings, Verdict};
 
+use crate::between::Between;
 use crate::tun::Tun;
 use crate::{Error, LabNamespace};
 use plimsoll_scenario::Side;
@@ -139,22 +140,7 @@ pub(crate) struct Reading {
 impl Ground {
     /// Builds the router.
     pub(crate) fn build(settings: &Settings, translation: Translation, policies: Policies) -> Result<Self, Error> {
-        let namespace = LabNamespace::create()?;
-        namespace.set("net/ipv4/ip_forward", 1)?;
-        namespace.set_where_there("net/ipv6/conf/all/forwarding", 1)?;
-        for of in ["all", "default"] {
-            namespace.set(&format!("net/ipv4/conf/{of}/rp_filter"), 0)?;
-            namespace.set(&format!("net/ipv4/conf/{of}/send_redirects"), 0)?;
-            // Nothing is to come out but what was sent.
-            for (quiet, value) in [("accept_ra", 0), ("router_solicitations", 0), ("addr_gen_mode", 1)] {
-                namespace.set_where_there(&format!("net/ipv6/conf/{of}/{quiet}"), value)?;
-            }
-        }
-        let clients = Tun::create(&namespace, "clients")?;
-        let servers = Tun::create(&namespace, "servers")?;
-        namespace.ip("link set clients up\nlink set servers up\n\
-             route add default dev servers\nroute add 10.0.0.0/8 dev clients\n\
-             route add ::/0 dev servers\nroute add 2001:db8:1::/48 dev clients\n")?;
+        let Between { namespace, clients, servers } = Between::build()?;
         for (timeout, secs) in settings.timeouts.iter_secs() {
             if let Some(sysctl) = timeout.sysctl() {
                 namespace.set_where_there(&format!("net/netfilter/{sysctl}"), secs)?;

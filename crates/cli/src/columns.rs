@@ -1,19 +1,19 @@
 //! A table for people.
 
 /// Columns with their heads; every row has as many cells.
-pub(super) struct Columns {
+pub(crate) struct Columns {
     heads: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Columns {
     /// A table of so many rows, without a column yet.
-    pub(super) fn new(rows: usize) -> Self {
+    pub(crate) fn new(rows: usize) -> Self {
         Self { heads: Vec::new(), rows: vec![Vec::new(); rows] }
     }
 
     /// Adds a column.
-    pub(super) fn push(&mut self, head: impl Into<String>, cells: impl IntoIterator<Item = String>) {
+    pub(crate) fn push(&mut self, head: impl Into<String>, cells: impl IntoIterator<Item = String>) {
         self.heads.push(head.into());
         for (row, cell) in self.rows.iter_mut().zip(cells) {
             row.push(cell);
@@ -21,7 +21,7 @@ impl Columns {
     }
 
     /// The lines, heads first: the cells of a column end below each other.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let all = || std::iter::once(&self.heads).chain(&self.rows);
         let width = |column: usize| all().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
         let widths: Vec<_> = (0..self.heads.len()).map(|column| width(column).unwrap_or(0)).collect();

@@ -1,0 +1,34 @@
+//! Asking whether to do it.
+
+use std::io::{self, BufRead, IsTerminal};
+
+use plimsoll_diagnose::words::grouped;
+
+use super::arguments::TrimArguments;
+use super::report::Report;
+use super::text;
+use crate::output;
+
+/// Whether somebody has said yes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Consent {
+    /// On a terminal.
+    Given,
+    /// Not, or nobody was asked.
+    NotGiven,
+}
+
+/// Shows a person on a terminal what would go, and asks once. Nobody else is asked.
+pub(super) fn consent(arguments: &TrimArguments, report: &Report<'_>) -> anyhow::Result<Consent> {
+    let is_person = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if !is_person || arguments.dry_run || arguments.json || report.stale() == 0 {
+        return Ok(Consent::NotGiven);
+    }
+    output::write_progress(&text::render(report), arguments.color);
+    let question = format!("Trim these {} entries? It cannot be undone. [y/N] ", grouped(report.stale()));
+    output::write_progress(&question, arguments.color);
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    let is_yes = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
+    Ok(if is_yes { Consent::Given } else { Consent::NotGiven })
+}

@@ -1,0 +1,107 @@
+//! `plimsoll trim`: existing entries are brought under timeouts.
+
+mod arguments;
+mod ask;
+mod json;
+mod names;
+mod report;
+mod text;
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use plimsoll_host::HostFs;
+use plimsoll_model::{Capacity, Occupancy};
+use plimsoll_observe::{Place, find};
+use plimsoll_trim::{Ended, Ground, Limits, Manner, Network, Replies, Selection, Trimming, Wish, settle};
+
+pub(crate) use self::arguments::TrimArguments;
+
+use self::ask::Consent;
+use self::report::{Done, Report};
+use crate::output;
+use crate::simulate::Share;
+use crate::stop::stop_on_signals;
+
+/// The exit code for "entries would go".
+const WOULD_GO: u8 = 1;
+/// The exit code for "not as far as was asked for".
+const NOT_SO_FAR: u8 = 2;
+
+/// Trims, or says what would go.
+pub(crate) fn run(arguments: &TrimArguments) -> anyhow::Result<ExitCode> {
+    let host = HostFs::new();
+    let found = find(&host, &arguments.netns)?;
+    let place = Place::of(&found);
+    let ground = place.visit(|| Ground::read(&host)).with_context(|| needs_to_enter(&found.namespace.name))??;
+    let trimming = Trimming::new(&ground, wish(arguments), manner(arguments));
+    let mut report = Report::new(arguments, &found.namespace, &ground);
+
+    if !arguments.yes {
+        let plan = place.visit(|| trimming.plan())??;
+        report.planned(plan);
+        let consent = ask::consent(arguments, &report)?;
+        if consent == Consent::NotGiven {
+            write(arguments, &report)?;
+            return Ok(if report.stale() > 0 { ExitCode::from(WOULD_GO) } else { ExitCode::SUCCESS });
+        }
+    }
+    let stop = stop_on_signals()?;
+    let limits = Limits {
+        until: arguments.until.and_then(|share| few_enough(share, ground.table.capacity)),
+        entries_per_sec: Some(arguments.rate),
+        deadline: None,
+        stop: &stop,
+    };
+    report.done(place.visit(|| act(&trimming, &limits, arguments))??);
+    write(arguments, &report)?;
+    let interrupted = stop.load(Ordering::Relaxed);
+    Ok(if interrupted || report.falls_short() { ExitCode::from(NOT_SO_FAR) } else { ExitCode::SUCCESS })
+}
+
+fn act(trimming: &Trimming, limits: &Limits<'_>, arguments: &TrimArguments) -> anyhow::Result<Done> {
+    let acted = trimming.act(limits)?;
+    if acted.manner == Manner::Expire && acted.changed() > 0 && io::stderr().is_terminal() {
+        output::write_progress("Waiting 10 s until they have expired ...\n", arguments.color);
+    }
+    // Interrupted once, the act is over; what was done is read all the same.
+    let unless = AtomicBool::new(acted.ended == Ended::Stopped);
+    let settled = settle(&acted, if acted.ended == Ended::Stopped { &unless } else { limits.stop })?;
+    Ok(Done { acted, settled, until: limits.until })
+}
+
+fn wish(arguments: &TrimArguments) -> Wish {
+    let hosts = arguments.source.iter().map(|address| Network::host(*address));
+    let selection = Selection {
+        states: arguments.state.clone(),
+        protocols: arguments.proto.clone(),
+        services: arguments.service.clone(),
+        sources: hosts.chain(arguments.prefix.iter().copied()).collect(),
+        idle_over_secs: arguments.idle_over.map(|span| u32::try_from(span.as_secs()).unwrap_or(u32::MAX)),
+        replies: if arguments.unreplied { Replies::Unseen } else { Replies::Any },
+    };
+    let pairs = |settings: &[names::TimeoutSetting]| settings.iter().map(|set| (set.timeout, set.secs)).collect();
+    Wish { selection, as_if: pairs(&arguments.as_if), armed: pairs(&arguments.armed) }
+}
+
+fn manner(arguments: &TrimArguments) -> Manner {
+    if arguments.now { Manner::Delete } else { Manner::Expire }
+}
+
+/// So many entries as are the share of the limit; `None` where there is no limit, which no table reaches.
+fn few_enough(Share(share): Share, capacity: Option<Capacity>) -> Option<Occupancy> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32")]
+    let entries = |limit: u32| Occupancy((f64::from(limit) * share) as u32);
+    capacity.and_then(Capacity::limit).map(entries)
+}
+
+fn needs_to_enter(name: &plimsoll_model::Untrusted) -> String {
+    format!("entering the network namespace {name}, which takes {}", plimsoll_observe::Unvisited::NEEDS)
+}
+
+fn write(arguments: &TrimArguments, report: &Report<'_>) -> anyhow::Result<()> {
+    let text = if arguments.json { json::render(report)? } else { text::render(report) };
+    output::write(&text, arguments.color)
+}

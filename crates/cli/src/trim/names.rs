@@ -1,0 +1,98 @@
+//! States, protocols, networks and timeouts as they are written on the command line.
+
+use std::str::FromStr;
+
+use plimsoll_model::{Protocol, Sysctl, Timeout, Untrusted};
+use plimsoll_trim::{Network, StateName};
+
+use crate::nearest::nearest;
+
+/// A timeout and its value: `KEY=SECS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimeoutSetting {
+    pub(super) sysctl: Sysctl,
+    pub(super) timeout: Timeout,
+    pub(super) secs: u32,
+}
+
+impl FromStr for TimeoutSetting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, secs) = text.split_once('=').ok_or("must be a timeout's sysctl and its value: KEY=SECS")?;
+        let name = name.trim();
+        let known = name.parse::<Sysctl>().ok().and_then(|sysctl| Some((sysctl, sysctl.timeout()?)));
+        let (sysctl, timeout) = known.ok_or_else(|| no_timeout(name))?;
+        match secs.trim().parse() {
+            Ok(secs) if secs > 0 => Ok(Self { sysctl, timeout, secs }),
+            _ => Err(format!("{sysctl} must be a whole number of seconds above 0")),
+        }
+    }
+}
+
+fn no_timeout(name: &str) -> String {
+    let full = if name.starts_with("nf_conntrack_") { format!("net.netfilter.{name}") } else { name.to_string() };
+    let timeouts = Timeout::all_with_sysctl().filter_map(Sysctl::of_timeout).map(|sysctl| sysctl.to_string());
+    let near = nearest(&full, timeouts).unwrap_or_default();
+    format!("there is no timeout \"{}\"; the nearest is {near}", Untrusted::from(name))
+}
+
+/// A state by the kernel's name.
+pub(super) fn state(text: &str) -> Result<StateName, String> {
+    text.parse().map_err(|error| {
+        let near = nearest(&text.to_lowercase(), StateName::all().into_iter()).unwrap_or_default();
+        format!("{error}; the nearest is {near}")
+    })
+}
+
+/// A protocol by name or number.
+pub(super) fn protocol(text: &str) -> Result<Protocol, String> {
+    let named =
+        || (0..=u8::MAX).map(Protocol).find(|known| known.name().is_some_and(|name| name.eq_ignore_ascii_case(text)));
+    let known = text.parse().ok().map(Protocol).or_else(named);
+    known.ok_or_else(|| "must be a protocol's name, as tcp, udp, icmp, icmpv6, gre, sctp, or its number".to_string())
+}
+
+/// A network, whose own errors say too little where a whole command is read.
+pub(super) fn network(text: &str) -> Result<Network, String> {
+    text.parse().map_err(|error: plimsoll_trim::NoNetwork| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_model::TcpState;
+
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_named_in_full_or_in_short_and_has_a_value() {
+        for text in ["net.netfilter.nf_conntrack_tcp_timeout_time_wait=30", "nf_conntrack_tcp_timeout_time_wait = 30"] {
+            let setting: TimeoutSetting = text.parse().unwrap();
+            assert_eq!((setting.timeout, setting.secs), (Timeout::Tcp(TcpState::TimeWait), 30));
+        }
+        for (wrong, said) in [
+            ("nf_conntrack_tcp_timeout_time_wait", "KEY=SECS"),
+            ("nf_conntrack_tcp_timeout_time_wait=", "above 0"),
+            ("nf_conntrack_tcp_timeout_time_wait=0", "above 0"),
+            ("nf_conntrack_tcp_timeout_time_wait=-1", "above 0"),
+            ("nf_conntrack_max=5", "there is no timeout \"nf_conntrack_max\""),
+            ("nf_conntrack_tcp_timewait=5", "the nearest is net.netfilter.nf_conntrack_tcp_timeout_time_wait"),
+            ("\u{1b}[31m=5", "\\u{1b}[31m"),
+        ] {
+            let error = wrong.parse::<TimeoutSetting>().unwrap_err();
+            assert!(error.contains(said), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn names_are_the_kernels_in_any_case() {
+        assert_eq!(state("TIME_WAIT"), state("time_wait"));
+        assert!(state("timewait").unwrap_err().ends_with("the nearest is time_wait"));
+        assert_eq!(
+            (protocol("TCP"), protocol("58"), protocol("253")),
+            (Ok(Protocol(6)), Ok(Protocol(58)), Ok(Protocol(253)))
+        );
+        assert!(protocol("256").is_err() && protocol("").is_err() && protocol("tpc").is_err());
+        assert!(network("10.0.0.0").is_err());
+    }
+}

@@ -1,0 +1,47 @@
+//! Not too many entries a second.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use plimsoll_host::monotonic_now;
+
+/// How long to sleep at most before looking whether to stop.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// When the next entries may be changed.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    per_sec: Option<NonZeroU32>,
+    next: Duration,
+}
+
+impl Pace {
+    pub(crate) fn of(per_sec: Option<NonZeroU32>) -> Self {
+        Self { per_sec, next: monotonic_now() }
+    }
+
+    /// Entries were changed.
+    pub(crate) fn changed(&mut self, entries: usize) {
+        if let Some(per_sec) = self.per_sec {
+            // What was not used earlier is not made up for: that would be a burst.
+            self.next =
+                self.next.max(monotonic_now()) + Duration::from_secs_f64(entries as f64 / f64::from(per_sec.get()));
+        }
+    }
+
+    /// Waits until more may be changed.
+    pub(crate) fn wait(&self, stop: &AtomicBool) {
+        sleep_until(self.next, stop);
+    }
+}
+
+/// Sleeps until a time on the monotonic clock, or until it is told to stop.
+pub(crate) fn sleep_until(moment: Duration, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        match moment.checked_sub(monotonic_now()) {
+            Some(left) if !left.is_zero() => std::thread::sleep(left.min(PATIENCE)),
+            _ => return,
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Having the kernel free what has expired, and reading what its count then is.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use plimsoll_ctnetlink::{Dump, Unknowns, table_statistics};
+use plimsoll_model::Occupancy;
+
+use crate::Error;
+use crate::act::Acted;
+use crate::pace::sleep_until;
+use crate::rule::{GRACE_SECS, Manner};
+
+/// A dump frees at most eight expired entries while it looks at a bucket (`ctnetlink_dump_table`), so a crowded one takes
+/// several.
+const MOST_DUMPS: u32 = 4;
+
+/// What the count came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Entries that the kernel counts.
+    pub occupancy: Occupancy,
+    /// Those of them that a dump shows: the rest has expired, and is not freed yet.
+    pub live: u64,
+}
+
+/// Waits until what was changed has expired, unless the flag is raised, and has the kernel free it: an expired entry is
+/// counted until something comes past it, which a dump does.
+pub fn settle(acted: &Acted, stop: &AtomicBool) -> Result<Settled, Error> {
+    if let (Some(last), Manner::Expire) = (acted.last_change, acted.manner) {
+        // A tick more than it takes.
+        sleep_until(last + Duration::from_secs(GRACE_SECS.into()) + Duration::from_millis(20), stop);
+    }
+    let mut settled = reap()?;
+    for _ in 1..MOST_DUMPS {
+        let expired = u64::from(settled.occupancy.0).saturating_sub(settled.live);
+        if expired <= settled.live / 100 {
+            break;
+        }
+        settled = reap()?;
+    }
+    Ok(settled)
+}
+
+fn reap() -> Result<Settled, Error> {
+    let mut dump = Dump::start()?;
+    let mut unknowns = Unknowns::default();
+    let mut live = 0;
+    while let Some(batch) = dump.next_batch()? {
+        live += batch.entries(&mut unknowns).count() as u64;
+    }
+    Ok(Settled { occupancy: table_statistics()?.occupancy, live })
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use plimsoll_scenario::Size;
 
+use crate::apply::{ApplyArguments, ConfirmArguments, HistoryArguments, RollbackArguments, WatchdogArguments};
 use crate::simulate::{Assignment, Kernel, Lifetime, Mix, Profile, Ram, Share, Swept};
 
 /// The load line for a Linux host's connection-tracking table.
@@ -31,6 +32,16 @@ pub(crate) enum Command {
     Lab(LabCommand),
     /// Say what a table would do under a workload and settings: how full, when, what it would lose
     Simulate(Box<SimulateArguments>),
+    /// Make changes one at a time, watch what they do, and undo them unless they are confirmed
+    Apply(Box<ApplyArguments>),
+    /// Keep what was applied, and write the files that make it last
+    Confirm(ConfirmArguments),
+    /// Undo what was applied
+    Rollback(RollbackArguments),
+    /// Say what was applied, when, by whom, and what came of it
+    History(HistoryArguments),
+    #[command(name = plimsoll_apply::watchdog::COMMAND, hide = true)]
+    Watchdog(WatchdogArguments),
 }
 
 #[derive(Debug, Subcommand)]

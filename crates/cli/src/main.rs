@@ -1,5 +1,6 @@
 //! The `plimsoll` command.
 
+mod apply;
 mod arguments;
 mod check;
 mod explain;
@@ -35,6 +36,11 @@ fn main() -> ExitCode {
         Some(Command::Explain(explain)) => explain::run(explain).map(|()| ExitCode::SUCCESS),
         Some(Command::Lab(command)) => lab::run(command),
         Some(Command::Simulate(simulate)) => simulate::run(simulate),
+        Some(Command::Apply(apply)) => apply::run(apply),
+        Some(Command::Confirm(confirm)) => apply::confirm(confirm),
+        Some(Command::Rollback(rollback)) => apply::rollback(rollback),
+        Some(Command::History(history)) => apply::history(history),
+        Some(Command::Watchdog(watchdog)) => apply::watchdog(watchdog),
     };
     match ended {
         Ok(code) => code,

@@ -6,9 +6,7 @@ use std::time::{Duration, SystemTime};
 use plimsoll_census::Armings;
 use plimsoll_ctnetlink::zone_limits;
 use plimsoll_host::{Found, HostFs, allow_many_open_files, monotonic_now};
-use plimsoll_model::{
-    Answer, Coverage, Elsewhere, Limits, ModuleState, Occupancy, Reading, Relation, Scope, Snapshot, Unseen,
-};
+use plimsoll_model::{Answer, Coverage, Elsewhere, Limits, ModuleState, Occupancy, Reading, Scope, Snapshot, Unseen};
 
 use crate::capabilities;
 use crate::choice::{Asked, Choice, choose};
@@ -225,16 +223,10 @@ fn named(found: Vec<Found>, name: &str) -> Result<Found, Error> {
     if found.len() > LISTED {
         known += &format!(" and {} more; an inode will do too", found.len() - LISTED);
     }
-    let asked = plimsoll_model::Untrusted::from(name);
-    let goes_by = |found: &Found| {
-        let namespace = &found.namespace;
-        namespace.name == asked
-            // As it is shown, for names that have to be escaped.
-            || namespace.name.as_str() == name
-            || namespace.inode.is_some_and(|inode| inode.to_string() == name)
-            || (name == "this" && namespace.relation == Relation::Own)
-    };
-    found.into_iter().find(goes_by).ok_or_else(|| Error::NoSuchNamespace { name: name.to_string(), known })
+    found
+        .into_iter()
+        .find(|found| found.goes_by(name))
+        .ok_or_else(|| Error::NoSuchNamespace { name: name.to_string(), known })
 }
 
 /// What belongs to the host and to no namespace.

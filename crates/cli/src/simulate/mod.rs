@@ -37,6 +37,7 @@ pub(crate) use self::amounts::{Ram, Share};
 pub(crate) use self::base::Kernel;
 pub(crate) use self::mix::{Lifetime, Mix};
 pub(crate) use self::profile::Profile;
+pub(crate) use self::stop::stop_on_signals;
 pub(crate) use self::sysctl::{Assignment, Swept};
 
 use self::base::Base;
@@ -45,7 +46,6 @@ use self::drawn::{Picture, STANDARD_OUTPUT};
 use self::knowledge::Measured;
 use self::progress::Display;
 use self::report::{Choice, Report, Run};
-use self::stop::stop_on_signals;
 use self::workload::Source;
 use crate::arguments::{Color, SimulateArguments};
 use crate::library::{self, Player};

@@ -121,7 +121,7 @@ impl Watched {
         let (earlier_exposure, later_exposure) = (self.exposure.of(before)?, self.exposure.of(after)?);
         let improbable = probability(earlier, earlier_exposure, later, later_exposure)? < SURE;
         let tolerated = TOLERATED * earlier as f64 / earlier_exposure * later_exposure;
-        (improbable && later as f64 - tolerated >= LEAST).then(|| Worse {
+        (improbable && later as f64 - tolerated >= LEAST).then_some(Worse {
             signal: self.signal,
             before: earlier,
             before_exposure: earlier_exposure,

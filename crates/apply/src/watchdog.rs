@@ -250,30 +250,34 @@ impl Watchdog<'_> {
 fn undo_until_done(folder: &StateDir, id: u32, because: &Because) -> Result<(), Error> {
     let mut told = None;
     loop {
-        let _lock = match folder.lock(PATIENCE) {
+        let left = match once_more(folder, id, because) {
+            Ok(None) => return Ok(()),
+            Ok(Some(left)) => left,
+            // Somebody else undoes it, confirms it, or is at something else.
             Err(Error::Busy { .. }) => continue,
-            lock => lock?,
-        };
-        match journal::read(folder, id).map(|application| application.phase) {
-            // Confirmed while the lock was waited for.
-            Ok(Phase::Ended | Phase::Confirmed(_)) => return Ok(()),
-            _ => {}
-        }
-        let left = match undo_application(folder, &Root::default(), id, because.clone(), &|_, _| {}) {
-            Ok(done) if done.application.phase == Phase::Ended => return Ok(()),
-            Ok(done) => {
-                let left = done.application.remaining().into_iter().map(|(_, result)| result.to_string());
-                left.collect::<Vec<_>>().join("; ")
-            }
             Err(error) => error.to_string(),
         };
-        drop(_lock);
         if told.as_ref() != Some(&left) {
             shout(id, &left);
             told = Some(left);
         }
         thread::sleep(RETRY);
     }
+}
+
+/// Tries to undo what is left, and says what is left then, if anything is.
+fn once_more(folder: &StateDir, id: u32, because: &Because) -> Result<Option<String>, Error> {
+    let _lock = folder.lock(PATIENCE)?;
+    // Confirmed or undone while the lock was waited for.
+    if matches!(journal::read(folder, id)?.phase, Phase::Ended | Phase::Confirmed(_)) {
+        return Ok(None);
+    }
+    let done = undo_application(folder, &Root::default(), id, because.clone(), &|_, _| {})?.application;
+    if done.phase == Phase::Ended {
+        return Ok(None);
+    }
+    let left: Vec<_> = done.remaining().into_iter().map(|(_, result)| result.to_string()).collect();
+    Ok(Some(left.join("; ")))
 }
 
 /// Says in the kernel's log, which everybody keeps, what is not undone: there is no terminal.

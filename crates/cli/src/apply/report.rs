@@ -163,7 +163,9 @@ fn awaiting(application: &Application) -> String {
     let begun = &application.begun;
     let mut text =
         format!("Application {} is in force in {}:\n", begun.id, Untrusted::from(begun.namespace.name.as_str()));
-    begun.changes.iter().for_each(|change| text += &format!("  {}\n", edit_in_words(&change.edit)));
+    for change in &begun.changes {
+        text += &format!("  {}\n", edit_in_words(&change.edit));
+    }
     if begun.baseline.is_none() {
         text += "Nothing was watched (--soak 0).\n";
     }
@@ -195,7 +197,15 @@ fn undone(because: &Because, application: &Application, unwritten: &[String]) ->
     let begun = &application.begun;
     let mut text = format!("Application {} was undone: {}\n", begun.id, Untrusted::from(because.to_string().as_str()));
     text += &results(application);
-    unwritten.iter().for_each(|error| text += &format!("The journal could not be written: {error}\n"));
+    text + &unwritten_in_words(unwritten)
+}
+
+/// What the journal does not tell of it.
+pub(super) fn unwritten_in_words(unwritten: &[String]) -> String {
+    let mut text = String::new();
+    for error in unwritten {
+        text += &format!("The journal could not be written: {}\n", Untrusted::from(error.as_str()));
+    }
     text
 }
 

@@ -6,7 +6,7 @@ use plimsoll_apply::{Application, Phase, Progress, RolledBack, Root, Undone, Whi
 use serde_json::json;
 
 use super::arguments::RollbackArguments;
-use super::report::{application_as_json, render, results};
+use super::report::{application_as_json, render, results, unwritten_in_words};
 use super::{REMAINS, UNDONE, guardian};
 use crate::output;
 
@@ -65,7 +65,7 @@ fn text(rolled_back: &[RolledBack]) -> String {
     for one in rolled_back {
         let done = if remains(&one.application) { "is not wholly undone" } else { "is undone" };
         text += &format!("Application {} {done}:\n{}", one.application.begun.id, results(&one.application));
-        one.unwritten.iter().for_each(|error| text += &format!("The journal could not be written: {error}\n"));
+        text += &unwritten_in_words(&one.unwritten);
     }
     text
 }

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use plimsoll_plan::Profile;
 use plimsoll_scenario::Size;
 
+use crate::apply::{ApplyArguments, ConfirmArguments, HistoryArguments, RollbackArguments, WatchdogArguments};
 use crate::plan::PlanArguments;
 use crate::simulate::{Assignment, Kernel, Lifetime, Mix, Ram, Share, Swept};
 use crate::trim::TrimArguments;
@@ -39,6 +40,16 @@ pub(crate) enum Command {
     Simulate(Box<SimulateArguments>),
     /// Bring existing entries under the timeouts in force, or under others: a lower timeout alone does nothing to them
     Trim(Box<TrimArguments>),
+    /// Make changes one at a time, watch what they do, and undo them unless they are confirmed
+    Apply(Box<ApplyArguments>),
+    /// Keep what was applied, and write the files that make it last
+    Confirm(ConfirmArguments),
+    /// Undo what was applied
+    Rollback(RollbackArguments),
+    /// Say what was applied, when, by whom, and what came of it
+    History(HistoryArguments),
+    #[command(name = plimsoll_apply::watchdog::COMMAND, hide = true)]
+    Watchdog(WatchdogArguments),
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,6 @@
 //! The `plimsoll` command.
 
+mod apply;
 mod arguments;
 mod check;
 mod columns;
@@ -41,6 +42,11 @@ fn main() -> ExitCode {
         Some(Command::Plan(plan)) => plan::run(plan),
         Some(Command::Simulate(simulate)) => simulate::run(simulate),
         Some(Command::Trim(trim)) => trim::run(trim),
+        Some(Command::Apply(apply)) => apply::run(apply),
+        Some(Command::Confirm(confirm)) => apply::confirm(confirm),
+        Some(Command::Rollback(rollback)) => apply::rollback(rollback),
+        Some(Command::History(history)) => apply::history(history),
+        Some(Command::Watchdog(watchdog)) => apply::watchdog(watchdog),
     };
     match ended {
         Ok(code) => code,

@@ -1,4 +1,4 @@
-//! The clock that the kernel's log is read against.
+//! The kernel's clocks that nobody can set.
 
 use std::time::Duration;
 
@@ -6,7 +6,17 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// `CLOCK_MONOTONIC`: time since boot without the time spent suspended.
 pub fn monotonic_now() -> Duration {
-    let now = clock_gettime(ClockId::Monotonic);
+    now(ClockId::Monotonic)
+}
+
+/// `CLOCK_BOOTTIME`: time since boot, that spent suspended among it. Deadlines are kept by it: nobody can set it, and it
+/// does not stand still while a laptop sleeps.
+pub fn boottime_now() -> Duration {
+    now(ClockId::Boottime)
+}
+
+fn now(clock: ClockId) -> Duration {
+    let now = clock_gettime(clock);
     // The kernel gives neither negative seconds nor a second of nanoseconds here.
     Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
@@ -17,5 +27,6 @@ mod tests {
     fn time_passes() {
         let before = super::monotonic_now();
         assert!(!before.is_zero() && super::monotonic_now() >= before);
+        assert!(super::boottime_now() >= before, "suspended time is only added");
     }
 }

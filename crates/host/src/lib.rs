@@ -6,6 +6,7 @@
 //! of the thread group's leader. A few files may also be read through a process in the namespace, without entering it:
 //! [`NetFiles`]. What cannot be read is an [`Error`], never a zero.
 
+mod boot;
 mod bpf;
 mod cgroup;
 mod clock;
@@ -34,12 +35,14 @@ mod search;
 mod slab;
 mod statistics;
 mod table;
+mod tcp;
 mod text;
 
 #[cfg(test)]
 mod testing;
 
-pub use clock::monotonic_now;
+pub use boot::BootId;
+pub use clock::{boottime_now, monotonic_now};
 pub use elsewhere::OtherTrackers;
 pub use enter::in_namespace;
 pub use error::Error;
@@ -49,3 +52,4 @@ pub use namespaces::{Discovery, Found};
 pub use net_files::NetFiles;
 pub use open_files::allow_many_open_files;
 pub use statistics::Statistics;
+pub use tcp::TcpCounts;

@@ -22,6 +22,18 @@ pub struct Found {
     pub process: Option<u32>,
 }
 
+impl Found {
+    /// Whether it is called so: by its name, its inode, or as `this`.
+    pub fn goes_by(&self, name: &str) -> bool {
+        let namespace = &self.namespace;
+        namespace.name == Untrusted::from(name)
+            // As it is shown, for names that have to be escaped.
+            || namespace.name.as_str() == name
+            || namespace.inode.is_some_and(|inode| inode.to_string() == name)
+            || (name == "this" && namespace.relation == Relation::Own)
+    }
+}
+
 /// All that was found.
 #[derive(Debug, Default)]
 pub struct Discovery {

@@ -10,7 +10,7 @@ const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 impl HostFs {
     /// An error where `/etc` is not what the machine's own process 1 reads: in a container, in a chroot, or where that
     /// may not be looked at.
-    pub(crate) fn files_are_the_hosts(&self) -> Result<(), Error> {
+    pub fn files_are_the_hosts(&self) -> Result<(), Error> {
         let foreign = |problem| Error::NotTheHosts { problem };
         if self.link("/proc/self/ns/pid")? != FIRST_PID_NAMESPACE {
             return Err(foreign("Plimsoll runs in a pid namespace of a container's"));

@@ -1,6 +1,6 @@
 //! How many packets IP has handled in a network namespace.
 
-use crate::columns::Columns;
+use crate::columns::{Columns, Row};
 use crate::text::Text;
 use crate::{Error, HostFs, NetFiles};
 
@@ -20,15 +20,20 @@ impl HostFs {
 
 const TOO_MANY: &str = "counts more packets than 64 bits hold";
 
-/// `snmp` has two lines a protocol: one of names, one of values, both beginning with its name.
 fn ip(text: &Text) -> Result<u64, Error> {
-    let mut lines = text.lines().filter(|line| line.words().next() == Some(b"Ip:"));
-    let (Some(header), Some(values)) = (lines.next(), lines.next()) else {
-        return Err(text.error("does not have two lines that begin with Ip:"));
-    };
-    let row = Columns::new(header.words()).row(values)?;
+    let row = protocol(text, "Ip:")?;
     let received = row.number("InReceives")?;
     received.checked_add(row.number("OutRequests")?).ok_or_else(|| text.error(TOO_MANY))
+}
+
+/// The row of a protocol: `snmp` and `netstat` have two lines for each, one of names, one of values, both beginning with
+/// the protocol's name.
+pub(crate) fn protocol<'a>(text: &'a Text, name: &str) -> Result<Row<'a>, Error> {
+    let mut lines = text.lines().filter(|line| line.words().next() == Some(name.as_bytes()));
+    let (Some(header), Some(values)) = (lines.next(), lines.next()) else {
+        return Err(text.error("does not have two lines for a protocol that every kernel counts"));
+    };
+    Columns::new(header.words()).row(values)
 }
 
 /// `snmp6` has a name and a value a line.

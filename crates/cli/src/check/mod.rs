@@ -14,6 +14,7 @@ use plimsoll_observe::{Depth, Options, Target, observe};
 use serde_json::Value;
 
 use self::detail::Detail;
+use crate::apply::say_what_is_pending;
 use crate::arguments::CheckArguments;
 use crate::output;
 
@@ -75,6 +76,9 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Verdict> {
         text::render(&snapshot, &findings, Detail::WhatMatters)
     };
     output::write(&written, arguments.color)?;
+    if !arguments.quiet {
+        say_what_is_pending(arguments.color);
+    }
     Ok(verdict)
 }
 

@@ -1,0 +1,180 @@
+//! Keeping what was applied.
+
+use std::path::Path;
+
+use plimsoll_model::Sysctl;
+
+use crate::Error;
+use crate::application::{Application, Lasting, Phase, Progress};
+use crate::author::Author;
+use crate::files::{self, Root};
+use crate::ground::Footing;
+use crate::journal::{self, Journal, Observer, now_ms};
+use crate::lasting::lasting_files;
+use crate::live::Live;
+use crate::policy::Armed;
+use crate::record::Event;
+use crate::recovery::is_ahead;
+use crate::revert::Revert;
+use crate::settings::Settings;
+use crate::state_dir::{PATIENCE, StateDir};
+
+/// Whether what is kept is to be there after a reboot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// By files under a root.
+    Files(Root),
+    /// Not.
+    RuntimeOnly,
+}
+
+/// What a confirmation came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Confirmed {
+    /// The application.
+    pub application: Application,
+    /// What watching has not shown yet.
+    pub unproven: Vec<Unproven>,
+    /// Settings that somebody else has changed since.
+    pub superseded: Vec<Sysctl>,
+    /// Why files were not written, if they were not.
+    pub not_lasting: Vec<String>,
+}
+
+/// A timeout whose harm shows only later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unproven {
+    /// Which.
+    pub sysctl: Sysctl,
+    /// How long it has been in force, in seconds.
+    pub in_force_secs: u64,
+    /// How long it must have been in force to have shown harm: twice its value, in seconds. An entry is armed with it by its
+    /// flow's next packet, and dies so long after; what dies too early is missed when the flow speaks again.
+    pub needed_secs: u64,
+}
+
+/// Keeps the application that awaits it, or completes one whose files could not be written.
+pub fn confirm(
+    state_dir: &Path,
+    persistence: &Persistence,
+    by: Author,
+    observer: Observer<'_>,
+) -> Result<Confirmed, Error> {
+    let nothing = || Error::Refused("nothing awaits confirmation; `plimsoll history` shows what was done".to_string());
+    let folder = StateDir::open(state_dir)?.ok_or_else(nothing)?;
+    let _lock = folder.lock(PATIENCE)?;
+    let mut last = None;
+    for id in folder.ids()? {
+        let application = journal::read(&folder, id)?;
+        if matches!(application.phase, Phase::Awaiting { .. } | Phase::Confirmed(Lasting::ToBeWritten)) {
+            last = Some((id, application));
+        }
+    }
+    let (id, application) = last.ok_or_else(nothing)?;
+    let mut journal = Journal::resume(&folder, id, observer)?;
+    let mut confirmed =
+        Confirmed { unproven: unproven(&application), application, superseded: Vec::new(), not_lasting: Vec::new() };
+    if let Phase::Awaiting { deadline_ms } = confirmed.application.phase {
+        keep(&mut journal, &mut confirmed, deadline_ms, persistence, by)?;
+    }
+    if let Persistence::Files(root) = persistence {
+        write_files(&mut journal, root)?;
+    }
+    confirmed.application = journal.application().clone();
+    Ok(confirmed)
+}
+
+fn keep(
+    journal: &mut Journal<'_>,
+    confirmed: &mut Confirmed,
+    deadline_ms: u64,
+    persistence: &Persistence,
+    by: Author,
+) -> Result<(), Error> {
+    let begun = confirmed.application.begun.clone();
+    let late = || {
+        Error::Refused(format!(
+            "too late: application {} was to be confirmed earlier, and is undone; `plimsoll rollback {}` does so at once if its \
+             watchdog does not live",
+            begun.id, begun.id
+        ))
+    };
+    if !is_ahead(&begun, deadline_ms)? {
+        return Err(late());
+    }
+    let footing = Footing::of(&begun)?;
+    let live = footing.live().ok_or_else(|| {
+        Error::Refused(format!(
+            "the network namespace {} is no more, and what was set in it neither",
+            begun.namespace.name.escape_default()
+        ))
+    })?;
+    confirmed.superseded = superseded(&begun.reverts, live)?;
+    let files = match persistence {
+        Persistence::RuntimeOnly => Vec::new(),
+        Persistence::Files(root) => lasting_files(root, &begun, &confirmed.superseded).unwrap_or_else(|error| {
+            confirmed.not_lasting.push(error.to_string());
+            Vec::new()
+        }),
+    };
+    // First what would stop matching by itself. Killed after it, the application is unconfirmed still, and undone.
+    for revert in &begun.reverts {
+        if let Revert::Policy(name) = revert {
+            live.rearm(name, Armed::ForGood)?;
+        }
+    }
+    // Time has passed; a deadline is one.
+    if !is_ahead(&begun, deadline_ms)? {
+        return Err(late());
+    }
+    journal.append(Event::Confirmed { by, files })?;
+    if *persistence == Persistence::RuntimeOnly {
+        journal.append(Event::Persisted)?;
+    }
+    Ok(())
+}
+
+fn superseded(reverts: &[Revert], live: &Live) -> Result<Vec<Sysctl>, Error> {
+    // Of several edits of one sysctl only the last is in force.
+    let mut last = std::collections::BTreeMap::new();
+    for revert in reverts {
+        if let Revert::Sysctl { sysctl, ours, .. } = revert {
+            last.insert(*sysctl, *ours);
+        }
+    }
+    let mut others = Vec::new();
+    for (sysctl, ours) in last {
+        if live.read(sysctl)? != ours {
+            others.push(sysctl);
+        }
+    }
+    Ok(others)
+}
+
+/// Writes the files of a confirmed application, as far as they are not written.
+pub(crate) fn write_files(journal: &mut Journal<'_>, root: &Root) -> Result<(), Error> {
+    if journal.application().phase != Phase::Confirmed(Lasting::ToBeWritten) {
+        return Ok(());
+    }
+    let edits: Vec<_> = journal.application().files.iter().map(|(edit, _)| edit.clone()).collect();
+    for edit in &edits {
+        files::write(root, edit)?;
+    }
+    journal.append(Event::Persisted)
+}
+
+/// What watching has not shown yet: harm of a timeout shows when flows that were silent for so long go on.
+pub fn unproven(application: &Application) -> Vec<Unproven> {
+    let now_ms = now_ms();
+    let reverts = application.begun.reverts.iter().zip(&application.changes);
+    let pending = reverts.filter_map(|(revert, progress)| {
+        let (Revert::Sysctl { sysctl, ours, .. }, Progress::Written { at_ms }) = (revert, progress) else {
+            return None;
+        };
+        sysctl.timeout()?;
+        let needed_secs = 2 * u64::from(*ours);
+        let in_force_secs = now_ms.saturating_sub(*at_ms) / 1000;
+        (in_force_secs < needed_secs).then_some(Unproven { sysctl: *sysctl, in_force_secs, needed_secs })
+    });
+    pending.collect()
+}

@@ -1,0 +1,62 @@
+//! Changes carried out so that they undo themselves.
+//!
+//! [`apply`] makes the changes of a [`Plan`] one at a time. What undoes each is known and on the disk before it is written;
+//! after it the value is read again, and watched for a while against what was counted before the first change. What is worse
+//! is undone. What is not is undone too, unless [`confirm`] keeps it in time: by a [`watchdog`], a process of its own, and by
+//! a timer where there is systemd. [`rollback`] undoes at any time. An undo compares before it sets: what somebody else has
+//! changed since is left.
+//!
+//! The state is a journal for each application (`docs/apply.md`); [`Application`] is a pure function of it. Whoever is killed
+//! leaves a journal that tells the next process what to undo.
+
+mod application;
+mod apply;
+mod author;
+mod confirm;
+mod error;
+mod files;
+mod ground;
+mod guard;
+mod journal;
+mod lasting;
+mod live;
+mod nft;
+mod pending;
+mod place;
+mod plan;
+mod policy;
+mod probe;
+mod record;
+mod recovery;
+mod revert;
+mod rollback;
+mod settings;
+mod soak;
+mod state_dir;
+mod undo;
+mod window;
+
+/// The process that undoes what nobody confirms.
+pub mod watchdog;
+
+pub use application::{Application, Lasting, Phase, Progress};
+pub use apply::{Applied, Manner, Prepared, apply, unread};
+pub use author::Author;
+pub use confirm::{Confirmed, Persistence, Unproven, confirm, unproven};
+pub use error::Error;
+pub use files::{Content, NewFile, Root, content, edit, restore, write};
+pub use guard::{LEAST, SURE, Signal, TOLERATED, Worse};
+pub use journal::{Journal, Moment, Observer};
+pub use lasting::{POLICY_FILE, SYSCTL_FILE};
+pub use live::{Live, value_in_force};
+pub use pending::{Pending, history, pending};
+pub use place::Place;
+pub use plan::{Change, MOST_CHANGES, NoPlan, Plan, SCHEMA as PLAN_SCHEMA};
+pub use policy::{Armed, PolicyName, TABLE, making, rearming};
+pub use record::{Because, Begun, Event, FileEdit, NamespaceKind, Record, SCHEMA as JOURNAL_SCHEMA, Undone, Where};
+pub use revert::{Current, NotRevertible, Revert, in_force, reverts};
+pub use rollback::{RolledBack, Which, rollback};
+pub use settings::Settings;
+pub use state_dir::{MOST_JOURNALS, STATE_DIR, StateDir};
+pub use undo::{Ground, holds, undo};
+pub use window::{Reading, Window};

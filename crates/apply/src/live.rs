@@ -1,0 +1,157 @@
+//! The kernel's own settings, in the namespaces that changes go to.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use plimsoll_host::{HostFs, NetFiles, boottime_now};
+use plimsoll_model::{Edit, Occupancy, Reach, ServicePolicy, Sysctl};
+
+use crate::Error;
+use crate::nft;
+use crate::place::{Place, fullest};
+use crate::policy::{Armed, LastInTable, PolicyName, making, rearming, removing};
+use crate::settings::Settings;
+use crate::window::Reading;
+
+/// The settings in force.
+#[derive(Debug)]
+pub struct Live {
+    place: Place,
+    /// Where the host's limits are set; `None` where it is out of reach.
+    initial: Option<Place>,
+}
+
+impl Live {
+    /// Those of a namespace, and the host's.
+    pub fn at(place: Place) -> Result<Self, Error> {
+        Ok(Self { initial: Place::initial()?, place })
+    }
+
+    /// Where they are.
+    pub const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Makes sure that an edit may be made, without making it.
+    pub fn may_edit(&self, edit: &Edit, application: u32) -> Result<(), Error> {
+        match edit {
+            Edit::Sysctl { sysctl, .. } => {
+                let may =
+                    self.for_sysctl(*sysctl)?.visit(|| OpenOptions::new().write(true).open(file(*sysctl)).map(drop))?;
+                may.map_err(|source| self.not_writable(edit, source))
+            }
+            Edit::Policy(policy) => {
+                let name = PolicyName::of(policy, application);
+                self.place.visit(|| nft::check(&making(policy, &name, Armed::ForGood)))?
+            }
+        }
+    }
+
+    /// Reads what shows whether a change does harm. What cannot be read is left out of it.
+    pub fn reading(&self) -> Result<Reading, Error> {
+        let host = HostFs::new();
+        let machine = host.host().read;
+        self.place.visit(|| Reading {
+            at: boottime_now(),
+            // Some distribution kernels have no such file, and tell the same over netlink.
+            counters: match host.statistics(NetFiles::OfThread) {
+                Ok(statistics) => Some(statistics.counters),
+                Err(_) => plimsoll_ctnetlink::cpu_statistics().ok(),
+            },
+            tcp: host.tcp_counts(NetFiles::OfThread).ok(),
+            packets: host.packets(NetFiles::OfThread).ok(),
+            available_bytes: machine.available_bytes,
+            ram_bytes: machine.ram_bytes,
+        })
+    }
+
+    /// Runs a closure in the namespace.
+    pub(crate) fn visit<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+        self.place.visit(work)
+    }
+
+    fn for_sysctl(&self, sysctl: Sysctl) -> Result<&Place, Error> {
+        match sysctl.reach() {
+            Reach::Namespace => Ok(&self.place),
+            Reach::Host => self.initial.as_ref().ok_or_else(|| Error::NotWritable {
+                sysctl,
+                source: io::Error::from(io::ErrorKind::PermissionDenied),
+                help: " (there is one value for all network namespaces, which only the host's own can set, and that is out of \
+                       reach from here: run this on the host, outside of containers)"
+                    .to_string(),
+            }),
+        }
+    }
+
+    fn not_writable(&self, edit: &Edit, source: io::Error) -> Error {
+        let Edit::Sysctl { sysctl, to, .. } = edit else {
+            return Error::Refused(source.to_string());
+        };
+        let help = match source.kind() {
+            io::ErrorKind::ReadOnlyFilesystem => format!(
+                ": /proc/sys is mounted read-only, as containers have it. On the host: `{}`",
+                self.command_for_the_host(*sysctl, *to)
+            ),
+            io::ErrorKind::PermissionDenied => {
+                ": it takes root (CAP_NET_ADMIN in the namespace's user namespace)".to_string()
+            }
+            io::ErrorKind::NotFound => ": this kernel has not got it, or nf_conntrack is not loaded".to_string(),
+            _ => String::new(),
+        };
+        Error::NotWritable { sysctl: *sysctl, source, help }
+    }
+
+    /// What does the same from the host. There a container's namespace has another name, but the same inode.
+    fn command_for_the_host(&self, sysctl: Sysctl, to: u32) -> String {
+        match sysctl.reach() {
+            Reach::Host => format!("plimsoll apply --set {sysctl}={to}"),
+            Reach::Namespace => format!("plimsoll apply --netns {} --set {sysctl}={to}", self.place.at().inode),
+        }
+    }
+}
+
+impl Settings for Live {
+    fn read(&self, sysctl: Sysctl) -> Result<u32, Error> {
+        value_in_force(&self.place, sysctl)
+    }
+
+    fn write(&self, sysctl: Sysctl, value: u32) -> Result<(), Error> {
+        let write = || OpenOptions::new().write(true).open(file(sysctl))?.write_all(value.to_string().as_bytes());
+        self.for_sysctl(sysctl)?.visit(write)?.map_err(|source| Error::Write { sysctl, value, source })
+    }
+
+    fn fullest(&self) -> Result<Occupancy, Error> {
+        fullest()
+    }
+
+    fn policies(&self) -> Result<Vec<PolicyName>, Error> {
+        self.place.visit(nft::policies)?
+    }
+
+    fn make(&self, policy: &ServicePolicy, name: &PolicyName, armed: Armed) -> Result<(), Error> {
+        let commands = making(policy, name, armed);
+        self.place.visit(|| nft::check(&commands).and_then(|()| nft::load(&commands)))?
+    }
+
+    fn rearm(&self, name: &PolicyName, armed: Armed) -> Result<(), Error> {
+        self.place.visit(|| nft::load(&rearming(name, armed)))?
+    }
+
+    fn remove(&self, name: &PolicyName) -> Result<(), Error> {
+        self.place.visit(|| {
+            let last = if nft::holds_nothing_but(name)? { LastInTable::Yes } else { LastInTable::No };
+            nft::load(&removing(name, last))
+        })?
+    }
+}
+
+/// A sysctl's value in a namespace.
+pub fn value_in_force(place: &Place, sysctl: Sysctl) -> Result<u32, Error> {
+    // The host's limits are shown in every namespace.
+    Ok(place.visit(|| HostFs::new().sysctl(sysctl))??)
+}
+
+fn file(sysctl: Sysctl) -> PathBuf {
+    PathBuf::from("/proc/sys").join(sysctl.path())
+}

@@ -1,0 +1,115 @@
+//! What is to be done: edits, each with its reason.
+
+use plimsoll_model::{Edit, ServicePolicy, Sysctl};
+use serde::{Deserialize, Serialize};
+
+/// The document that says what is to be done.
+pub const SCHEMA: &str = "plimsoll.plan/1";
+
+/// Changes of one plan; more than any plan has a use for, and few enough for a journal of one page or two.
+pub const MOST_CHANGES: usize = 64;
+
+/// What is to be done, in this order.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Plan {
+    /// `plimsoll.plan/1`.
+    pub schema: String,
+    /// The network namespace that it was made for, by name; none means the caller's own.
+    #[serde(default)]
+    pub namespace: Option<String>,
+    /// The changes, one after the other.
+    pub changes: Vec<Change>,
+}
+
+/// An edit and its reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// What is written.
+    pub edit: Edit,
+    /// Why, for people. It may come from a file: it is shown escaped.
+    #[serde(default)]
+    pub why: String,
+}
+
+/// Why a document is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum NoPlan {
+    /// It is not JSON, or lacks something.
+    #[error("it is no plan: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// It is something else.
+    #[error("its schema is \"{}\"; this version of Plimsoll carries out {SCHEMA}", .0.escape_default())]
+    Schema(String),
+    /// It has too much in it.
+    #[error("it has {0} changes; at most {MOST_CHANGES} are carried out at once, because each is watched on its own")]
+    TooLong(usize),
+    /// A timeout of a policy that a policy of that protocol cannot have.
+    #[error("a policy for {service} cannot set {sysctl}: it is no timeout of that protocol's")]
+    Foreign {
+        /// The service, as `tcp/443`.
+        service: String,
+        /// What was to be set.
+        sysctl: Sysctl,
+    },
+}
+
+impl Plan {
+    /// Some changes for a namespace.
+    pub fn new(namespace: Option<String>, changes: Vec<Change>) -> Result<Self, NoPlan> {
+        Self { schema: SCHEMA.to_string(), namespace, changes }.checked()
+    }
+
+    /// Reads a document. Keys that are not known are passed over.
+    pub fn from_json(text: &str) -> Result<Self, NoPlan> {
+        #[derive(Deserialize)]
+        struct Head {
+            schema: String,
+        }
+        // Asked first: what else a document of another schema lacks is beside the point.
+        let Head { schema } = serde_json::from_str(text)?;
+        if schema != SCHEMA {
+            return Err(NoPlan::Schema(schema));
+        }
+        serde_json::from_str::<Self>(text)?.checked()
+    }
+
+    fn checked(self) -> Result<Self, NoPlan> {
+        if self.changes.len() > MOST_CHANGES {
+            return Err(NoPlan::TooLong(self.changes.len()));
+        }
+        for change in &self.changes {
+            if let Edit::Policy(policy) = &change.edit {
+                refuse_foreign(policy)?;
+            }
+        }
+        Ok(self)
+    }
+}
+
+fn refuse_foreign(policy: &ServicePolicy) -> Result<(), NoPlan> {
+    let foreign = policy.timeouts.iter().find(|timeout| crate::policy::name_in_nft(policy.protocol, timeout).is_none());
+    foreign.map_or(Ok(()), |timeout| {
+        let service = format!("{}/{}", policy.protocol.name(), policy.port);
+        Err(NoPlan::Foreign { service, sysctl: timeout.sysctl })
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by it")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_passed_over_and_what_is_wrong_is_named() {
+        let good = r#"{"schema":"plimsoll.plan/1","made_by":7,"changes":[{"edit":{"kind":"sysctl",
+            "sysctl":"net.netfilter.nf_conntrack_max","from":1,"to":2},"why":"room","benefit":{}}]}"#;
+        let plan = Plan::from_json(good).unwrap();
+        assert_eq!((plan.changes.len(), plan.changes[0].why.as_str()), (1, "room"));
+        let other = Plan::from_json(r#"{"schema":"plimsoll.plan/2"}"#).unwrap_err();
+        assert!(matches!(other, NoPlan::Schema(_)), "{other}");
+        let foreign = r#"{"schema":"plimsoll.plan/1","changes":[{"edit":{"kind":"policy","protocol":"udp","port":53,
+            "timeouts":[{"sysctl":"net.netfilter.nf_conntrack_tcp_timeout_close","secs":1}]}}]}"#;
+        assert!(matches!(Plan::from_json(foreign), Err(NoPlan::Foreign { .. })));
+        assert!(matches!(Plan::from_json("["), Err(NoPlan::Malformed(_))));
+    }
+}

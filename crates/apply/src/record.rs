@@ -1,0 +1,252 @@
+//! The records of a journal. `docs/apply.md` describes them for other programs.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use plimsoll_model::Sysctl;
+use serde::{Deserialize, Serialize};
+
+use crate::author::Author;
+use crate::guard::Worse;
+use crate::plan::Change;
+use crate::revert::Revert;
+use crate::window::Window;
+
+/// The form of a journal.
+pub const SCHEMA: &str = "plimsoll.journal/1";
+
+/// One line of a journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// When, by the wall clock, in seconds since 1970: for people. Nothing is decided by it.
+    pub unix_secs: u64,
+    /// When, by `CLOCK_BOOTTIME`, in milliseconds.
+    pub boottime_ms: u64,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What a record tells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Event {
+    /// An application begins. Nothing is written yet.
+    Begun(Box<Begun>),
+    /// A change is about to be written. From here on it may have been.
+    Writing {
+        /// Which, from 0.
+        change: usize,
+    },
+    /// It was written, and read again.
+    Written {
+        /// Which.
+        change: usize,
+    },
+    /// It was watched, and nothing became worse than the guard allows.
+    Soaked {
+        /// Which.
+        change: usize,
+        /// What was counted meanwhile.
+        window: Window,
+    },
+    /// All changes are in force, and undone unless they are confirmed.
+    Applied {
+        /// Until when, by `CLOCK_BOOTTIME`, in milliseconds.
+        deadline_ms: u64,
+    },
+    /// They stay. The files are about to be written.
+    Confirmed {
+        /// By whom.
+        by: Author,
+        /// The files that make them last.
+        files: Vec<FileEdit>,
+    },
+    /// The files are written.
+    Persisted,
+    /// They are about to be undone.
+    Undoing {
+        /// Why.
+        because: Because,
+    },
+    /// A change was undone, or it is known why not.
+    Undone {
+        /// Which.
+        change: usize,
+        /// What came of it.
+        result: Undone,
+    },
+    /// A file was restored, or it is known why not.
+    FileRestored {
+        /// Which.
+        path: PathBuf,
+        /// What came of it.
+        result: Undone,
+    },
+    /// Nothing of it is left to be done.
+    Ended,
+}
+
+/// What an application is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Begun {
+    /// `plimsoll.journal/1`.
+    pub schema: String,
+    /// Its number.
+    pub id: u32,
+    /// The boot in which it is made: in another one nothing that it set is in force.
+    pub boot_id: String,
+    /// By whom.
+    pub by: Author,
+    /// The network namespace.
+    pub namespace: Where,
+    /// The changes, in the order in which they are made.
+    pub changes: Vec<Change>,
+    /// What undoes each.
+    pub reverts: Vec<Revert>,
+    /// How long each change is watched, in milliseconds.
+    pub soak_ms: u64,
+    /// How long the changes stay without a confirmation, in milliseconds.
+    pub confirm_within_ms: u64,
+    /// When it has to be applied or undone, by `CLOCK_BOOTTIME`, in milliseconds: an applier that is not done by then is
+    /// stuck.
+    pub last_deadline_ms: u64,
+    /// The user's own check, a command of sh(1).
+    pub probe: Option<String>,
+    /// What was counted before the first change.
+    pub baseline: Option<Window>,
+}
+
+/// A network namespace, so that it is found again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Where {
+    /// Its name, for people.
+    pub name: String,
+    /// Its inode, by which it is found.
+    pub inode: u64,
+    /// Whether it is the host's.
+    pub kind: NamespaceKind,
+}
+
+/// Whose a namespace is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamespaceKind {
+    /// That of the host, which files under `/etc` are for.
+    Host,
+    /// Another one. It is gone after a reboot, and so is what is set in it.
+    Other,
+}
+
+/// A file that makes settings last, as it was and as it becomes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEdit {
+    /// Which.
+    pub path: PathBuf,
+    /// What was in it; `None` where it was not there.
+    pub before: Option<String>,
+    /// What is in it afterwards.
+    pub after: String,
+}
+
+/// Why changes are undone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Because {
+    /// Something became worse.
+    Worse(Worse),
+    /// Nobody confirmed in time.
+    NotConfirmed,
+    /// Somebody asked for it.
+    Asked,
+    /// Whoever applied or guarded them was told to stop.
+    Interrupted,
+    /// Whoever applied them ended before it was done, or did not get on.
+    ApplierLost,
+    /// A change could not be made.
+    Failed {
+        /// What was answered.
+        answer: String,
+    },
+}
+
+/// What came of undoing something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum Undone {
+    /// It is as it was before.
+    Restored,
+    /// It was so already.
+    NothingToDo,
+    /// Somebody else has changed it since: it was left.
+    Superseded {
+        /// What was found.
+        found: String,
+    },
+    /// What it was set in is no more: the boot, or the namespace.
+    Gone,
+    /// It cannot be done now without harm.
+    Held {
+        /// Why not.
+        reason: String,
+    },
+    /// It could not be done.
+    Failed {
+        /// What was answered.
+        answer: String,
+    },
+}
+
+impl Undone {
+    /// Whether nothing is left to be done.
+    pub const fn is_final(&self) -> bool {
+        !matches!(self, Self::Held { .. } | Self::Failed { .. })
+    }
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Worse(worse) => worse.fmt(f),
+            Self::NotConfirmed => f.write_str("nobody confirmed in time"),
+            Self::Asked => f.write_str("rollback was asked for"),
+            Self::Interrupted => f.write_str("the process that watched was told to stop"),
+            Self::ApplierLost => f.write_str("the process that applied them ended, or hung, before it was done"),
+            Self::Failed { answer } => write!(f, "a change could not be made: {answer}"),
+        }
+    }
+}
+
+impl fmt::Display for Undone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Restored => f.write_str("restored"),
+            Self::NothingToDo => f.write_str("was as before already"),
+            Self::Superseded { found } => {
+                write!(f, "superseded: somebody has changed it since ({found}), so it is left")
+            }
+            Self::Gone => f.write_str("gone with the boot or the namespace that it was set in"),
+            Self::Held { reason } => write!(f, "HELD: {reason}"),
+            Self::Failed { answer } => write!(f, "FAILED: {answer}"),
+        }
+    }
+}
+
+impl fmt::Display for Revert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sysctl { sysctl, ours, back } => write!(f, "{sysctl} = {back}, if it is still {ours}"),
+            Self::Policy(name) => write!(f, "remove the policy {name} from table {}", crate::policy::TABLE),
+        }
+    }
+}
+
+impl Revert {
+    /// The sysctl that it writes, if it writes one.
+    pub const fn sysctl(&self) -> Option<Sysctl> {
+        match self {
+            Self::Sysctl { sysctl, .. } => Some(*sysctl),
+            Self::Policy(_) => None,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Settings that no kernel has, and applications whose changes are in force in them.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use plimsoll_apply::{
+    Application, Armed, Author, Because, Begun, Change, Current, Error, Event, Ground, JOURNAL_SCHEMA, Journal,
+    NamespaceKind, PolicyName, Root, Settings, StateDir, Where, in_force, reverts, undo,
+};
+use plimsoll_model::{Edit, Occupancy, ServicePolicy, Sysctl};
+
+/// Settings in memory.
+#[derive(Default)]
+pub(crate) struct Fake {
+    pub(crate) sysctls: RefCell<BTreeMap<Sysctl, u32>>,
+    pub(crate) fullest: Cell<Option<u32>>,
+    pub(crate) refuses: Cell<Option<Sysctl>>,
+}
+
+impl Fake {
+    pub(crate) fn get(&self, sysctl: Sysctl) -> u32 {
+        self.sysctls.borrow()[&sysctl]
+    }
+
+    pub(crate) fn set(&self, sysctl: Sysctl, value: u32) {
+        self.sysctls.borrow_mut().insert(sysctl, value);
+    }
+}
+
+impl Settings for Fake {
+    fn read(&self, sysctl: Sysctl) -> Result<u32, Error> {
+        Ok(self.get(sysctl))
+    }
+
+    fn write(&self, sysctl: Sysctl, value: u32) -> Result<(), Error> {
+        if self.refuses.get() == Some(sysctl) {
+            let source = std::io::ErrorKind::PermissionDenied.into();
+            return Err(Error::Write { sysctl, value, source });
+        }
+        self.set(sysctl, in_force(sysctl, value).unwrap());
+        Ok(())
+    }
+
+    fn fullest(&self) -> Result<Occupancy, Error> {
+        self.fullest.get().map(Occupancy).ok_or_else(|| Error::Refused("it is not known".to_string()))
+    }
+
+    fn policies(&self) -> Result<Vec<PolicyName>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn make(&self, _: &ServicePolicy, _: &PolicyName, _: Armed) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn rearm(&self, _: &PolicyName, _: Armed) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn remove(&self, _: &PolicyName) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// A folder that is removed at the end.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("plimsoll-apply-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn state(&self) -> StateDir {
+        StateDir::create(&self.0.join("state")).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(crate) fn timeout() -> Sysctl {
+    "nf_conntrack_tcp_timeout_time_wait".parse().unwrap()
+}
+
+pub(crate) const NOBODY: fn(plimsoll_apply::Moment, &Event) = |_, _| {};
+
+/// An application whose changes are all in force.
+pub(crate) fn applied<'a>(folder: &StateDir, fake: &Fake, id: u32, edits: &[(Sysctl, u32)]) -> Journal<'a> {
+    let change = |&(sysctl, to): &(Sysctl, u32)| {
+        let edit = Edit::Sysctl { sysctl, from: fake.get(sysctl), to };
+        Change { edit, why: String::new() }
+    };
+    let changes: Vec<_> = edits.iter().map(change).collect();
+    let current = Current { sysctls: fake.sysctls.borrow().clone(), ..Current::default() };
+    let begun = Begun {
+        schema: JOURNAL_SCHEMA.to_string(),
+        id,
+        boot_id: "a-boot".to_string(),
+        by: Author::default(),
+        namespace: Where { name: "host".to_string(), inode: 1, kind: NamespaceKind::Host },
+        reverts: reverts(&changes, &current, id).unwrap(),
+        changes,
+        soak_ms: 0,
+        confirm_within_ms: 1000,
+        last_deadline_ms: u64::MAX,
+        probe: None,
+        baseline: None,
+    };
+    let mut journal = Journal::begin(folder, begun, &NOBODY).unwrap();
+    for (change, (sysctl, to)) in edits.iter().enumerate() {
+        journal.append(Event::Writing { change }).unwrap();
+        fake.write(*sysctl, *to).unwrap();
+        journal.append(Event::Written { change }).unwrap();
+    }
+    journal.append(Event::Applied { deadline_ms: 0 }).unwrap();
+    journal
+}
+
+pub(crate) fn undo_now(journal: &mut Journal<'_>, fake: &Fake) -> Application {
+    let unwritten = undo(journal, &Ground::There(fake), &Root::at("/nowhere"), Because::NotConfirmed);
+    assert!(unwritten.is_empty(), "{unwritten:?}");
+    journal.application().clone()
+}

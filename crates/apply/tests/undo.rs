@@ -1,0 +1,120 @@
+//! What is undone, what is left, what is held: against settings that no kernel has, and a journal in a folder.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
+
+mod support;
+
+use std::fs;
+use std::io::Write;
+
+use plimsoll_apply::{
+    Because, Error, Ground, Journal, Phase, Progress, Root, StateDir, Undone, history, holds, pending, undo,
+};
+use plimsoll_model::{Occupancy, Sysctl};
+
+use support::{Fake, Folder, NOBODY, applied, timeout, undo_now};
+
+#[test]
+fn what_is_still_ours_is_restored_and_what_is_not_is_left() {
+    let (folder, fake) = (Folder::new("superseded"), Fake::default());
+    fake.set(timeout(), 120);
+    fake.set(Sysctl::BUCKETS, 65_536);
+    let mut journal = applied(&folder.state(), &fake, 1, &[(timeout(), 30), (Sysctl::BUCKETS, 100_000)]);
+    assert_eq!(fake.get(Sysctl::BUCKETS), 100_352, "whole pages");
+    fake.set(timeout(), 45);
+    let application = undo_now(&mut journal, &fake);
+    assert_eq!((fake.get(timeout()), fake.get(Sysctl::BUCKETS)), (45, 65_536));
+    assert_eq!(application.phase, Phase::Ended);
+    assert!(matches!(application.changes[0], Progress::Undone(Undone::Superseded { .. })));
+    assert_eq!(application.changes[1], Progress::Undone(Undone::Restored));
+}
+
+#[test]
+fn capacity_stays_above_the_entries_until_they_are_fewer() {
+    let (folder, fake) = (Folder::new("held"), Fake::default());
+    fake.set(Sysctl::CAPACITY, 1000);
+    fake.set(timeout(), 120);
+    let state = folder.state();
+    let mut journal = applied(&state, &fake, 1, &[(Sysctl::CAPACITY, 5000), (timeout(), 30)]);
+    for fullest in [None, Some(910), Some(4000)] {
+        fake.fullest.set(fullest);
+        let application = undo_now(&mut journal, &fake);
+        assert_eq!((application.phase, fake.get(Sysctl::CAPACITY)), (Phase::Undoing, 5000), "{fullest:?}");
+        assert_eq!(fake.get(timeout()), 120, "what can be undone is");
+        assert!(matches!(application.remaining()[..], [(0, Undone::Held { .. })]));
+    }
+    assert!(pending(state.path()).unwrap()[0].sentence.contains("HELD"));
+    let length = fs::metadata(state.journal(1)).unwrap().len();
+    undo_now(&mut journal, &fake);
+    assert_eq!(fs::metadata(state.journal(1)).unwrap().len(), length, "a journal does not grow by trying again");
+    fake.fullest.set(Some(909));
+    assert_eq!(undo_now(&mut journal, &fake).phase, Phase::Ended);
+    assert_eq!(fake.get(Sysctl::CAPACITY), 1000);
+}
+
+#[test]
+fn a_tenth_of_room_is_the_least_and_0_is_no_limit() {
+    for (capacity, fullest, expected) in
+        [(110, 100, true), (109, 100, false), (0, u32::MAX, true), (u32::MAX, u32::MAX, false), (1, 0, true)]
+    {
+        assert_eq!(holds(capacity, Occupancy(fullest)), expected, "{capacity} {fullest}");
+    }
+}
+
+#[test]
+fn an_undo_that_fails_says_what_remains_and_can_be_done_again() {
+    let (folder, fake) = (Folder::new("failed"), Fake::default());
+    fake.set(timeout(), 120);
+    fake.set(Sysctl::TCP_LOOSE, 1);
+    let state = folder.state();
+    let mut journal = applied(&state, &fake, 1, &[(timeout(), 30), (Sysctl::TCP_LOOSE, 0)]);
+    fake.refuses.set(Some(Sysctl::TCP_LOOSE));
+    let application = undo_now(&mut journal, &fake);
+    assert_eq!((fake.get(timeout()), fake.get(Sysctl::TCP_LOOSE)), (120, 0));
+    assert!(matches!(application.remaining()[..], [(1, Undone::Failed { .. })]), "{application:#?}");
+    fake.refuses.set(None);
+    drop(journal);
+    let mut journal = Journal::resume(&state, 1, &NOBODY).unwrap();
+    assert_eq!(undo_now(&mut journal, &fake).phase, Phase::Ended);
+    assert_eq!(fake.get(Sysctl::TCP_LOOSE), 1);
+}
+
+#[test]
+fn after_another_boot_nothing_is_written() {
+    let (folder, fake) = (Folder::new("reboot"), Fake::default());
+    fake.set(timeout(), 120);
+    let mut journal = applied(&folder.state(), &fake, 1, &[(timeout(), 30)]);
+    undo(&mut journal, &Ground::Gone, &Root::at("/nowhere"), Because::ApplierLost);
+    assert_eq!((journal.application().phase, fake.get(timeout())), (Phase::Ended, 30));
+    assert_eq!(journal.application().changes, [Progress::Undone(Undone::Gone)]);
+}
+
+#[test]
+fn half_a_record_announces_nothing() {
+    let (folder, fake) = (Folder::new("torn"), Fake::default());
+    fake.set(timeout(), 120);
+    let state = folder.state();
+    drop(applied(&state, &fake, 1, &[(timeout(), 30)]));
+    let path = state.journal(1);
+    let whole = fs::read(&path).unwrap();
+    fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"unix_secs\":1,\"boot").unwrap();
+    assert!(matches!(history(state.path()).unwrap()[0].phase, Phase::Awaiting { .. }));
+    let mut journal = Journal::resume(&state, 1, &NOBODY).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), whole);
+    assert_eq!(undo_now(&mut journal, &fake).phase, Phase::Ended);
+
+    // Whole lines that make no sense are no journal; nothing is guessed.
+    for nonsense in ["\n", "{}\n", "{\"unix_secs\":1,\"boottime_ms\":1,\"record\":\"ended\"}\n"] {
+        fs::write(&path, nonsense).unwrap();
+        assert!(matches!(history(state.path()), Err(Error::Journal { .. })), "{nonsense:?}");
+    }
+}
+
+#[test]
+fn a_folder_that_others_may_write_to_is_not_used() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new("unsafe");
+    let path = folder.state().path().to_owned();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(matches!(StateDir::open(&path), Err(Error::Unsafe { .. })));
+}

@@ -1,0 +1,49 @@
+//! `plimsoll confirm`: keeping what was applied.
+
+use std::process::ExitCode;
+
+use plimsoll_apply::{Author, Confirmed, Persistence, Root};
+use plimsoll_model::Untrusted;
+use serde_json::{Value, json};
+
+use super::UNDONE;
+use super::arguments::ConfirmArguments;
+use super::report::{application_as_json, render, unproven_in_words};
+use crate::output;
+
+/// Keeps the application that awaits it.
+pub(crate) fn run(arguments: &ConfirmArguments) -> anyhow::Result<ExitCode> {
+    let persistence = if arguments.no_persist { Persistence::RuntimeOnly } else { Persistence::Files(Root::default()) };
+    let state_dir = arguments.common.state_dir();
+    let confirmed = plimsoll_apply::confirm(&state_dir, &persistence, Author::of_this_process(), &|_, _| {})?;
+    let written = if arguments.common.json { render(&document(&confirmed))? } else { text(&confirmed, arguments) };
+    output::write(&written, arguments.common.color)?;
+    Ok(ExitCode::from(if confirmed.not_lasting.is_empty() { 0 } else { UNDONE }))
+}
+
+fn document(confirmed: &Confirmed) -> Value {
+    let mut document = application_as_json(&confirmed.application);
+    document["schema"] = "plimsoll.confirm/1".into();
+    document["superseded"] = json!(confirmed.superseded);
+    document["not_lasting"] =
+        json!(confirmed.not_lasting.iter().map(|why| Untrusted::from(why.as_str())).collect::<Vec<_>>());
+    document
+}
+
+fn text(confirmed: &Confirmed, arguments: &ConfirmArguments) -> String {
+    let application = &confirmed.application;
+    let mut text = format!("Application {} stays.\n", application.begun.id);
+    for (file, _) in &application.files {
+        text += &format!("Written: {}\n", Untrusted::from(file.path.to_string_lossy().as_ref()));
+    }
+    if arguments.no_persist {
+        text += "No file was written (--no-persist): it lasts until the next reboot.\n";
+    }
+    for why in &confirmed.not_lasting {
+        text += &format!("It lasts until the next reboot only: {}\n", Untrusted::from(why.as_str()));
+    }
+    for sysctl in &confirmed.superseded {
+        text += &format!("Somebody else has changed {sysctl} since; that is left as it is, and is in no file.\n");
+    }
+    text + &unproven_in_words(&confirmed.unproven)
+}

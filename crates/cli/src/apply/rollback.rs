@@ -1,0 +1,71 @@
+//! `plimsoll rollback`: undoing.
+
+use std::process::ExitCode;
+
+use plimsoll_apply::{Application, Phase, Progress, RolledBack, Root, Undone, Which};
+use serde_json::json;
+
+use super::arguments::RollbackArguments;
+use super::report::{application_as_json, render, results, unwritten_in_words};
+use super::{REMAINS, UNDONE, guardian};
+use crate::output;
+
+/// Undoes, and says what came of it.
+pub(crate) fn run(arguments: &RollbackArguments) -> anyhow::Result<ExitCode> {
+    let which = match (arguments.number, arguments.if_unconfirmed) {
+        (_, Some(id)) => Which::IfUnconfirmed(id),
+        (Some(id), None) => Which::Since(id),
+        (None, None) => Which::Last,
+    };
+    let state_dir = arguments.common.state_dir();
+    let rolled_back = plimsoll_apply::rollback(&state_dir, &Root::default(), which, &|_, _| {})?;
+    for left in rolled_back.iter().filter(|one| remains(&one.application)) {
+        guardian()?.go_on(&state_dir, left.application.begun.id)?;
+    }
+    let written = if arguments.common.json {
+        let applications: Vec<_> = rolled_back.iter().map(document).collect();
+        render(&json!({ "schema": "plimsoll.rollback/1", "applications": applications }))?
+    } else {
+        text(&rolled_back)
+    };
+    output::write(&written, arguments.common.color)?;
+    Ok(ExitCode::from(code(&rolled_back)))
+}
+
+fn document(one: &RolledBack) -> serde_json::Value {
+    let mut document = application_as_json(&one.application);
+    document["unwritten"] = json!(one.unwritten);
+    document
+}
+
+fn code(rolled_back: &[RolledBack]) -> u8 {
+    let superseded = |application: &Application| {
+        let is = |result: &Undone| matches!(result, Undone::Superseded { .. });
+        application.changes.iter().any(|change| matches!(change, Progress::Undone(result) if is(result)))
+            || application.files.iter().any(|(_, result)| result.as_ref().is_some_and(is))
+    };
+    if rolled_back.iter().any(|one| remains(&one.application)) {
+        REMAINS
+    } else if rolled_back.iter().any(|one| superseded(&one.application)) {
+        UNDONE
+    } else {
+        0
+    }
+}
+
+fn remains(application: &Application) -> bool {
+    application.phase != Phase::Ended
+}
+
+fn text(rolled_back: &[RolledBack]) -> String {
+    if rolled_back.is_empty() {
+        return "Nothing to undo.\n".to_string();
+    }
+    let mut text = String::new();
+    for one in rolled_back {
+        let done = if remains(&one.application) { "is not wholly undone" } else { "is undone" };
+        text += &format!("Application {} {done}:\n{}", one.application.begun.id, results(&one.application));
+        text += &unwritten_in_words(&one.unwritten);
+    }
+    text
+}

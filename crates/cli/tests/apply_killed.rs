@@ -1,0 +1,303 @@
+//! `kill -9` at every step of applying, confirming and undoing: what is left is what was confirmed, or what was before.
+//!
+//! A process that is to be killed at an exact step is this test program itself, started again with what to do in its
+//! environment ([`the_process_that_is_killed`]): it calls the library as `plimsoll` does, with an observer that kills the
+//! process as soon as a given number of records is about to be written, or is on the disk. Between two records there is one
+//! write to the kernel, so these are the moments at which what is known and what is done differ. The product needs no way of
+//! being told to die. Watchdogs are the real `plimsoll`, and are killed at random moments.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
+
+mod support;
+
+use std::cell::Cell;
+use std::env;
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use plimsoll_apply::watchdog::{Guardian, Timer};
+use plimsoll_apply::{
+    Application, Author, Change, Event, Lasting, Manner, Moment, Persistence, Phase, Place, Prepared, Root, Which,
+};
+use plimsoll_lab::LabNamespace;
+use plimsoll_model::{Edit, PolicyProtocol, PolicyTimeout, ServicePolicy, Sysctl};
+use rustix::process::{Pid, Signal, getpid, kill_process};
+
+use support::{PLIMSOLL, Run};
+
+const FIRST: &str = "net/netfilter/nf_conntrack_tcp_timeout_time_wait";
+const SECOND: &str = "net/netfilter/nf_conntrack_udp_timeout";
+
+/// What is in force in the namespace: two timeouts, and the policies of Plimsoll's.
+type State = (u32, u32, bool);
+const BEFORE: State = (120, 30, false);
+const AFTER: State = (15, 20, true);
+
+#[test]
+fn an_applier_killed_at_any_step_leaves_what_was_before() {
+    let scene = Scene::new();
+    let ended = at_every_step(|step| {
+        let killed = scene.run("apply briefly", step, "applier");
+        // The watchdog that survives undoes it, at once or at the deadline; before there was one nothing was written.
+        scene.await_rest();
+        scene.assert_before(step);
+        killed
+    });
+    // Begun, writing and written thrice, applied; a moment before and after each.
+    assert!(ended >= 16, "only {ended} steps were found");
+    assert!(!scene.run("apply", u32::MAX, "nobody"));
+    assert_eq!(scene.state(), AFTER);
+    assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
+    scene.assert_before(ended);
+}
+
+#[test]
+fn when_all_are_killed_the_next_command_undoes() {
+    let scene = Scene::new();
+    let ended = at_every_step(|step| {
+        let killed = scene.run("apply", step, "applier and watchdog");
+        let awaits = scene.last().is_some_and(|last| matches!(last.phase, Phase::Awaiting { .. }));
+        if killed && (step % 2 == 0 || awaits) {
+            let run = scene.plimsoll(&["rollback"]);
+            assert_eq!(run.code, 0, "{run:?}");
+        } else if killed {
+            // Another application undoes first what was left, and then says that its own has nothing to do.
+            let run = scene.plimsoll(&["apply", "--netns", scene.lab.name(), "--set", "nf_conntrack_udp_timeout=30"]);
+            assert_eq!((run.code, run.stdout.contains("Nothing to do")), (0, true), "{run:?}");
+        }
+        if killed {
+            scene.assert_before(step);
+        }
+        killed
+    });
+    assert!(ended >= 16, "only {ended} steps were found");
+    assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
+}
+
+#[test]
+fn a_confirmation_killed_at_any_step_is_one_or_is_none() {
+    let scene = Scene::new();
+    let ended = at_every_step(|step| {
+        assert!(!scene.run("apply", u32::MAX, "nobody"));
+        let killed = scene.run("confirm", step, "confirmer");
+        let application = scene.last().unwrap();
+        match application.phase {
+            Phase::Awaiting { .. } => assert!(killed),
+            Phase::Confirmed(Lasting::ToBeWritten) => {
+                assert!(killed);
+                let run = scene.plimsoll(&["confirm"]);
+                assert_eq!(run.code, 0, "{run:?}");
+            }
+            Phase::Confirmed(Lasting::Written) => {}
+            other => panic!("{other:?} at step {step}"),
+        }
+        assert_eq!(scene.state(), AFTER, "step {step}");
+        let run = scene.plimsoll(&["rollback"]);
+        assert_eq!(run.code, 0, "{run:?}");
+        scene.assert_before(step);
+        killed
+    });
+    // Confirmed, and persisted.
+    assert!(ended >= 4, "only {ended} steps were found");
+}
+
+#[test]
+fn a_rollback_killed_at_any_step_is_completed_by_another() {
+    let scene = Scene::new();
+    let ended = at_every_step(|step| {
+        assert!(!scene.run("apply", u32::MAX, "nobody"));
+        assert!(!scene.run("confirm", u32::MAX, "nobody"));
+        let killed = scene.run("rollback", step, "whoever undoes");
+        let run = scene.plimsoll(&["rollback", &scene.last().unwrap().begun.id.to_string()]);
+        assert_eq!(run.code, 0, "{run:?}");
+        scene.assert_before(step);
+        killed
+    });
+    // Undoing, undone thrice, ended.
+    assert!(ended >= 10, "only {ended} steps were found");
+}
+
+#[test]
+fn a_watchdog_killed_at_any_moment_leaves_what_another_undoes() {
+    const ROUNDS: u32 = 12;
+    let scene = Scene::new();
+    for round in 0..ROUNDS {
+        let began = Instant::now();
+        assert!(!scene.run("apply briefly", u32::MAX, "nobody"));
+        // It undoes a second after that: these moments lie before it, in it and after it.
+        let moment = Duration::from_millis(940 + 15 * u64::from(round));
+        let applied = scene.last().unwrap();
+        let deadline = match applied.phase {
+            Phase::Awaiting { deadline_ms } => Duration::from_millis(deadline_ms),
+            other => panic!("{other:?} {:?} after the beginning", began.elapsed()),
+        };
+        while plimsoll_host::boottime_now() + Duration::from_secs(1) < deadline + moment {
+            thread::yield_now();
+        }
+        kill_watchdogs(&scene.folder);
+        let run = scene.plimsoll(&["rollback"]);
+        assert_eq!(run.code, 0, "{run:?}");
+        scene.assert_before(round);
+    }
+}
+
+/// Runs something that is killed at the first, second, … step, until it is not killed; returns how many steps there were.
+fn at_every_step(mut is_killed_at: impl FnMut(u32) -> bool) -> u32 {
+    (0..100).find(|step| !is_killed_at(*step)).expect("it ends")
+}
+
+/// A namespace and a folder for journals.
+struct Scene {
+    lab: LabNamespace,
+    folder: PathBuf,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let lab = LabNamespace::tracking().expect("a namespace");
+        let folder = env::temp_dir().join(format!("{}-journals", lab.name()));
+        Self { lab, folder }
+    }
+
+    /// Has this program do something in another process, and says whether it was killed at that step.
+    fn run(&self, role: &str, step: u32, victims: &str) -> bool {
+        let output = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "the_process_that_is_killed", "--nocapture"])
+            .env("KILLED_ROLE", role)
+            .env("KILLED_STEP", step.to_string())
+            .env("KILLED_VICTIMS", victims)
+            .env("KILLED_FOLDER", &self.folder)
+            .env("KILLED_NETNS", self.lab.name())
+            .output()
+            .expect("this program runs");
+        let killed = output.status.signal() == Some(9);
+        assert!(killed || output.status.success(), "{role} at step {step}: {output:?}");
+        killed
+    }
+
+    fn plimsoll(&self, arguments: &[&str]) -> Run {
+        let mut command = Command::new(PLIMSOLL);
+        command.args(arguments).env("PLIMSOLL_STATE_DIR", &self.folder);
+        Run::of(command)
+    }
+
+    fn state(&self) -> State {
+        let read = |sysctl: &str| {
+            let path = Path::new("/proc/sys").join(sysctl);
+            self.lab.enter(|| fs::read_to_string(path)).unwrap().unwrap().trim().parse().unwrap()
+        };
+        let tables = self.lab.run(&["nft", "list", "tables"]).unwrap();
+        (read(FIRST), read(SECOND), tables.contains("table inet plimsoll"))
+    }
+
+    fn last(&self) -> Option<Application> {
+        plimsoll_apply::history(&self.folder).unwrap().pop()
+    }
+
+    /// Waits until nothing is being done any more, by whichever process was left.
+    fn await_rest(&self) {
+        let until = Instant::now() + Duration::from_mins(1);
+        loop {
+            match self.last() {
+                None => return,
+                Some(application) if application.phase == Phase::Ended => return,
+                // Killed before there was a watchdog.
+                Some(application) if application.to_undo().is_empty() && !self.is_watched(&application) => return,
+                Some(application) => assert!(Instant::now() < until, "{application:#?}"),
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn is_watched(&self, application: &Application) -> bool {
+        plimsoll_apply::StateDir::open(&self.folder).unwrap().unwrap().watchdog_lives(application.begun.id)
+    }
+
+    fn assert_before(&self, step: u32) {
+        assert_eq!(self.state(), BEFORE, "step {step}: {:#?}", self.last());
+        for file in fs::read_dir(&self.folder).unwrap() {
+            let name = file.unwrap().file_name().into_string().unwrap();
+            // `new` is what never began; the next one removes it.
+            let known = ["jsonl", "watchdog", "lock", "new"].contains(&name.rsplit('.').next().unwrap());
+            assert!(known, "step {step} left {name}");
+        }
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        kill_watchdogs(&self.folder);
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Kills the watchdogs of a folder of journals.
+fn kill_watchdogs(folder: &Path) {
+    let is_watchdog = |line: &[u8]| {
+        let mut words = line.split(|byte| *byte == 0);
+        words.nth(1) == Some(b"watchdog") && words.any(|word| word == folder.as_os_str().as_encoded_bytes())
+    };
+    for process in fs::read_dir("/proc").unwrap() {
+        let process = process.unwrap();
+        let pid = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid
+            && fs::read(process.path().join("cmdline")).is_ok_and(|line| is_watchdog(&line))
+        {
+            // It may have ended meanwhile.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+/// No test of its own: what [`Scene::run`] runs in a process that is killed.
+#[test]
+fn the_process_that_is_killed() {
+    let Ok(role) = env::var("KILLED_ROLE") else { return };
+    let folder = PathBuf::from(env::var_os("KILLED_FOLDER").unwrap());
+    let step: u32 = env::var("KILLED_STEP").unwrap().parse().unwrap();
+    let victims = env::var("KILLED_VICTIMS").unwrap();
+    let passed = Cell::new(0_u32);
+    let observer = |_: Moment, _: &Event| {
+        if passed.replace(passed.get() + 1) == step {
+            if victims.contains("watchdog") {
+                kill_watchdogs(&folder);
+            }
+            kill_process(getpid(), Signal::KILL).unwrap();
+        }
+    };
+    match role.as_str() {
+        "apply" => apply(&folder, Duration::from_mins(5), &observer),
+        "apply briefly" => apply(&folder, Duration::from_secs(1), &observer),
+        "confirm" => {
+            let by = Author::of_this_process();
+            plimsoll_apply::confirm(&folder, &Persistence::RuntimeOnly, by, &observer).unwrap();
+        }
+        "rollback" => {
+            plimsoll_apply::rollback(&folder, &Root::default(), Which::Last, &observer).unwrap();
+        }
+        other => panic!("{other}"),
+    }
+}
+
+fn apply(folder: &Path, confirm_within: Duration, observer: &dyn Fn(Moment, &Event)) {
+    let manner = Manner { soak: Duration::ZERO, confirm_within, probe: None, by: Author::of_this_process() };
+    let guardian = Guardian { program: PLIMSOLL.into(), timer: Timer::None };
+    let make = |id| Prepared::new(changes(), Place::named(&env::var("KILLED_NETNS").unwrap())?, id);
+    let applied = plimsoll_apply::apply(folder, &manner, &guardian, observer, &|| false, make).unwrap();
+    assert!(matches!(applied, Some(plimsoll_apply::Applied::Awaiting(_))), "{applied:#?}");
+}
+
+fn changes() -> Vec<Change> {
+    let sysctl = |path: &str, from, to| Edit::Sysctl { sysctl: path.parse().unwrap(), from, to };
+    let established: Sysctl = "nf_conntrack_tcp_timeout_established".parse().unwrap();
+    let policy = ServicePolicy {
+        protocol: PolicyProtocol::Tcp,
+        port: 443,
+        timeouts: vec![PolicyTimeout { sysctl: established, secs: 600 }],
+    };
+    let edits = [sysctl(FIRST, BEFORE.0, AFTER.0), Edit::Policy(policy), sysctl(SECOND, BEFORE.1, AFTER.1)];
+    edits.into_iter().map(|edit| Change { edit, why: "a test".to_string() }).collect()
+}

@@ -10,6 +10,7 @@ use plimsoll_scenario::Size;
 
 use crate::apply::{ApplyArguments, ConfirmArguments, HistoryArguments, RollbackArguments, WatchdogArguments};
 use crate::plan::PlanArguments;
+use crate::relieve::RelieveArguments;
 use crate::simulate::{Assignment, Kernel, Lifetime, Mix, Ram, Share, Swept};
 use crate::trim::TrimArguments;
 
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     Lab(LabCommand),
     /// Say what to change, in which order, why, and what it would do
     Plan(PlanArguments),
+    /// Relieve a table that is full, at once: save what is seen, raise the limit, trim what nobody will miss
+    Relieve(RelieveArguments),
     /// Say what a table would do under a workload and settings: how full, when, what it would lose
     Simulate(Box<SimulateArguments>),
     /// Bring existing entries under the timeouts in force, or under others: a lower timeout alone does nothing to them

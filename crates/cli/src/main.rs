@@ -4,6 +4,7 @@ mod apply;
 mod arguments;
 mod check;
 mod columns;
+mod consent;
 mod explain;
 mod files;
 mod lab;
@@ -11,6 +12,7 @@ mod library;
 mod nearest;
 mod output;
 mod plan;
+mod relieve;
 mod simulate;
 mod stop;
 mod trim;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Some(Command::Explain(explain)) => explain::run(explain).map(|()| ExitCode::SUCCESS),
         Some(Command::Lab(command)) => lab::run(command),
         Some(Command::Plan(plan)) => plan::run(plan),
+        Some(Command::Relieve(relieve)) => relieve::run(relieve),
         Some(Command::Simulate(simulate)) => simulate::run(simulate),
         Some(Command::Trim(trim)) => trim::run(trim),
         Some(Command::Apply(apply)) => apply::run(apply),

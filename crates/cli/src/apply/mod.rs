@@ -18,7 +18,7 @@ use plimsoll_apply::watchdog::{Guardian, Timer};
 use plimsoll_apply::{Applied, Author, Manner, Place, Prepared, StateDir};
 
 pub(crate) use self::arguments::{
-    ApplyArguments, ConfirmArguments, HistoryArguments, RollbackArguments, WatchdogArguments,
+    ApplyArguments, CommonArguments, ConfirmArguments, HistoryArguments, RollbackArguments, WatchdogArguments,
 };
 pub(crate) use self::confirm::run as confirm;
 pub(crate) use self::history::run as history;
@@ -101,7 +101,7 @@ fn prepare(input: &Input, id: u32) -> Result<Prepared, plimsoll_apply::Error> {
 }
 
 /// How watchdogs are started: by this program.
-fn guardian() -> anyhow::Result<Guardian> {
+pub(crate) fn guardian() -> anyhow::Result<Guardian> {
     let program = std::env::current_exe().context("finding this program, which has to watch over the changes")?;
     Ok(Guardian { program, timer: Timer::of_this_machine() })
 }

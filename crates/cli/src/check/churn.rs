@@ -91,7 +91,7 @@ const fn note(caveat: Caveat) -> Option<&'static str> {
     }
 }
 
-fn outlook(outlook: &Outlook) -> String {
+pub(crate) fn outlook(outlook: &Outlook) -> String {
     match outlook {
         Outlook::Full => "full now".to_string(),
         Outlook::LevelsOff { direction: Direction::Stays, entries, utilization, for_secs, assuming, .. } => {

@@ -13,6 +13,8 @@ use plimsoll_model::{Finding, Snapshot, Verdict};
 use plimsoll_observe::{Depth, Options, Target, observe};
 use serde_json::Value;
 
+pub(crate) use self::churn::outlook;
+
 use self::detail::Detail;
 use crate::apply::say_what_is_pending;
 use crate::arguments::CheckArguments;
@@ -21,7 +23,7 @@ use crate::output;
 /// A reading, and what follows from it.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    snapshot: Snapshot,
+    pub(crate) snapshot: Snapshot,
     pub(crate) findings: Vec<Finding>,
 }
 

@@ -1,14 +1,11 @@
 //! What may be asked of `plimsoll relieve`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
-use crate::arguments::Color;
+use crate::apply::CommonArguments;
 use crate::simulate::Share;
 
 #[derive(Args, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 #[command(after_long_help = "\
 What it does, in this order:
   1. saves what it sees, for afterwards
@@ -46,15 +43,6 @@ pub(crate) struct RelieveArguments {
     #[arg(long, value_name = "SHARE", default_value = "12%")]
     pub(crate) memory_share: Share,
 
-    /// Where journals and evidence are kept
-    #[arg(long, value_name = "FOLDER", env = "PLIMSOLL_STATE_DIR", default_value = plimsoll_apply::STATE_DIR)]
-    pub(crate) state_dir: PathBuf,
-
-    /// Write one JSON document (docs/relieve.md)
-    #[arg(long)]
-    pub(crate) json: bool,
-
-    /// When to colour
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub(crate) color: Color,
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
 }

@@ -1,13 +1,13 @@
 //! Asking whether to do it.
 
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, IsTerminal};
 
 use plimsoll_diagnose::words::grouped;
 
 use super::arguments::TrimArguments;
 use super::report::Report;
 use super::text;
-use crate::output;
+use crate::{consent, output};
 
 /// Whether somebody has said yes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +25,7 @@ pub(super) fn consent(arguments: &TrimArguments, report: &Report<'_>) -> anyhow:
         return Ok(Consent::NotGiven);
     }
     output::write_progress(&text::render(report), arguments.color);
-    let question = format!("Trim these {} entries? It cannot be undone. [y/N] ", grouped(report.stale()));
-    output::write_progress(&question, arguments.color);
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    let is_yes = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
+    let question = format!("Trim these {} entries? It cannot be undone.", grouped(report.stale()));
+    let is_yes = consent::ask(&question, arguments.color)?;
     Ok(if is_yes { Consent::Given } else { Consent::NotGiven })
 }

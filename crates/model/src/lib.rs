@@ -22,6 +22,7 @@ mod table_size;
 mod timeouts;
 mod tuple;
 mod untrusted;
+mod writer;
 
 pub use census::{
     Census, Count, Coverage, Drawn, Group, HeavyHitter, HeavyHitters, Homogeneity, IDLE_EDGES_SECS, IdleAge,
@@ -37,7 +38,7 @@ pub use namespace::{Inode, NamedBy, Namespace, Owner, Relation};
 pub use new_entry::NewEntry;
 pub use probe::{Answer, Capabilities};
 pub use sample::Sample;
-pub use settings::{Lasting, NetworkSettings, SettingInFile};
+pub use settings::{Lasting, NetworkSettings, OWN_SYSCTL_FILE, SettingInFile};
 pub use snapshot::{
     Change, Elsewhere, Host, KernelLog, LogOccurrences, ModuleState, NamespaceSnapshot, Policies, Reading, Scope, Slab,
     Snapshot, Unseen, ZoneLimit,
@@ -47,3 +48,4 @@ pub use table_size::{SizeRule, TableSize};
 pub use timeouts::{Timeout, Timeouts};
 pub use tuple::{Layer4, Prefix, Protocol, Service, Tuple, Zone};
 pub use untrusted::Untrusted;
+pub use writer::{Becomes, Effect, Order, Overwrite, Overwritten, Presence, When, Writer, WriterKind, Written};

@@ -1,10 +1,12 @@
 //! Tasks for Ansible: `ansible.posix.sysctl`, and `ansible.builtin.copy` for what loads the module.
 
+use plimsoll_model::OWN_SYSCTL_FILE;
+
 use crate::change::{Reasoned, Target};
 use crate::quote::{comment, indented, yaml};
 use crate::rendered::Rendered;
 use crate::sysctl_d::of_files;
-use crate::{SYSCTL_D, modules_load_d, udev};
+use crate::{modules_load_d, udev};
 
 pub(crate) fn render(changes: &[Reasoned], target: &Target) -> Rendered {
     let mut rendered = Rendered::default();
@@ -25,7 +27,7 @@ pub(crate) fn render(changes: &[Reasoned], target: &Target) -> Rendered {
     for setting in settings {
         text.push_str(&comment("", setting.why));
         text.push_str(&format!(
-            "- name: {}\n  ansible.posix.sysctl:\n    name: {}\n    value: \"{}\"\n    sysctl_file: {SYSCTL_D}\n    \
+            "- name: {}\n  ansible.posix.sysctl:\n    name: {}\n    value: \"{}\"\n    sysctl_file: {OWN_SYSCTL_FILE}\n    \
              sysctl_set: true\n    state: present\n    reload: false\n",
             yaml(&format!("{} is {}", setting.sysctl, setting.to)),
             setting.sysctl,

@@ -27,4 +27,3 @@ pub use diff::{diff, today};
 pub use format::{Format, NoSuchFormat, lasting, render};
 pub use nft::TABLE;
 pub use rendered::{File, LeftOut, Rendered};
-pub use sysctl_d::PATH as SYSCTL_D;

@@ -1,6 +1,6 @@
 //! modprobe.d(5): the one option of the module that a plan may change is the size of its hash.
 
-use plimsoll_model::{ModuleState, Sysctl, TableSize};
+use plimsoll_model::{ModuleState, OWN_SYSCTL_FILE, Sysctl, TableSize};
 
 use crate::change::{Place, Reasoned, Target, settings, sysctl_line};
 use crate::quote::comment;
@@ -72,5 +72,5 @@ pub(crate) fn and_capacity(mut rendered: Rendered, changes: &[Reasoned], target:
         return rendered;
     };
     let why = "Read after the module is loaded, this puts the limit back that its hash size has changed.";
-    rendered.file(crate::SYSCTL_D, comment("", why) + &sysctl_line(Sysctl::CAPACITY, capacity))
+    rendered.file(OWN_SYSCTL_FILE, comment("", why) + &sysctl_line(Sysctl::CAPACITY, capacity))
 }

@@ -1,13 +1,10 @@
 //! sysctl.d(5).
 
-use plimsoll_model::{ModuleState, Sysctl};
+use plimsoll_model::{ModuleState, OWN_SYSCTL_FILE, Sysctl};
 
 use crate::change::{Place, Reasoned, Setting, Target, settings};
 use crate::quote::comment;
 use crate::rendered::Rendered;
-
-/// The file in which Plimsoll makes settings last.
-pub const PATH: &str = "/etc/sysctl.d/90-plimsoll.conf";
 
 pub(crate) fn render(changes: &[Reasoned], target: &Target) -> Rendered {
     let mut rendered = Rendered::default();
@@ -25,7 +22,7 @@ pub(crate) fn render(changes: &[Reasoned], target: &Target) -> Rendered {
     for setting in settings {
         text.push_str(&format!("\n{}{}", comment("", setting.why), setting.line()));
     }
-    rendered.file(PATH, text)
+    rendered.file(OWN_SYSCTL_FILE, text)
 }
 
 /// The settings that files can make: those of the namespace that the host boots with. Others are left out.

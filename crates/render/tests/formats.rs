@@ -9,8 +9,8 @@ mod testing;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
-use plimsoll_model::{Edit, Limits, ModuleState, Sysctl, TcpState, Timeout};
-use plimsoll_render::{Format, Place, Rendered, SYSCTL_D, Target, diff, lasting, render, today};
+use plimsoll_model::{Edit, Limits, ModuleState, OWN_SYSCTL_FILE, Sysctl, TcpState, Timeout};
+use plimsoll_render::{Format, Place, Rendered, Target, diff, lasting, render, today};
 use support::{host, namespaced, plan, policies, setting, timeout};
 
 /// Runs a program on a text.
@@ -130,7 +130,7 @@ fn what_is_built_in_is_loaded_by_nothing() {
         assert!(rendered.to_string().contains("built into this kernel"), "{rendered}");
     }
     let paths: Vec<_> = lasting(&plan(), &built_in).files.into_iter().map(|file| file.path).collect();
-    assert_eq!(paths, [Some(SYSCTL_D)]);
+    assert_eq!(paths, [Some(OWN_SYSCTL_FILE)]);
     let command_line = render(Format::CommandLine, &plan(), &built_in);
     assert!(
         command_line.files[0]
@@ -144,7 +144,7 @@ fn a_hash_size_comes_with_a_limit() {
     let buckets = [setting(Sysctl::BUCKETS, 65_536, 262_144, "x")];
     let rendered = render(Format::ModprobeD, &buckets, &host());
     assert!(rendered.files[0].text.contains("2097152"), "eight times as much: {rendered}");
-    assert_eq!(rendered.files[1].path, Some(SYSCTL_D));
+    assert_eq!(rendered.files[1].path, Some(OWN_SYSCTL_FILE));
     assert!(rendered.files[1].text.ends_with("\nnet.netfilter.nf_conntrack_max = 262144\n"), "today's: {rendered}");
     let unread = Target { limits: Limits::default(), ..host() };
     assert_eq!(left_out(&render(Format::ModprobeD, &buckets, &unread)), ["net.netfilter.nf_conntrack_max"]);

@@ -175,3 +175,58 @@ fn the_last_file_by_name_wins() {
         assert_eq!(number(&transcript, "capacity"), expected, "{path}");
     }
 }
+
+/// Writes as kube-proxy does when it starts (its `pkg/proxy/conntrack/sysctls.go`), with its defaults on two processors, and stays.
+const KUBE_PROXY: &str = r#"#!/bin/perl
+sub set { open my $file, ">", "/proc/sys/net/netfilter/$_[0]" or die $!; print $file $_[1]; close $file or die $!; }
+set "nf_conntrack_max", 131072;
+set "nf_conntrack_tcp_timeout_close_wait", 3600;
+set "nf_conntrack_tcp_timeout_established", 86400;
+sleep 1000;
+"#;
+
+#[test]
+fn whoever_writes_later_is_named_and_what_was_applied_has_drifted() {
+    let guest = with(guest(), "", &lasting(&plan(), &target())).file("/bin/kube-proxy", KUBE_PROXY);
+    let transcript = run(
+        &guest,
+        &format!(
+            "early
+            step before value max
+            kube-proxy --hostname-override=node &
+            until [ \"$(value tcp_timeout_established)\" = 86400 ]; do sleep 1; done
+            {VALUES}
+            step check check --interval 0
+            echo 70000 >/proc/sys/net/netfilter/nf_conntrack_max
+            step other check --interval 0"
+        ),
+    );
+    assert_eq!(number(&transcript, "before"), PLANNED.0);
+    assert_eq!(values(&transcript).0, 131_072, "it writes last");
+    let document =
+        |step: &str| -> serde_json::Value { serde_json::from_str(&transcript.step(step).unwrap().output).unwrap() };
+    let checked = document("check");
+    let writer = &checked["writers"][0];
+    assert_eq!((&writer["kind"], &writer["presence"]), (&"kube-proxy".into(), &"running".into()), "{checked:#}");
+    let sets = |sysctl: &str| {
+        let effects = writer["effects"].as_array().unwrap();
+        effects
+            .iter()
+            .find(|effect| effect["sysctl"] == sysctl)
+            .unwrap_or_else(|| panic!("{sysctl}: {writer:#}"))
+            .clone()
+    };
+    assert_eq!(sets("net.netfilter.nf_conntrack_max")["value"]["newest"], 131_072);
+    assert_eq!(sets("net.netfilter.nf_conntrack_tcp_timeout_close_wait")["value"]["newest"], 3600);
+    let id = "settings-not-persistent";
+    assert!(support::finding(&checked, id).is_null(), "kube-proxy will set them again: {checked:#}");
+
+    let other = document("other");
+    let evidence = support::finding(&other, id)["evidence"].as_array().unwrap();
+    let told = evidence.iter().find(|evidence| evidence["key"] == "overwritten_by").expect("who");
+    assert!(told["text"].as_str().unwrap().contains("sets net.netfilter.nf_conntrack_max to 131,072"), "{told:#}");
+
+    let applied = [(Sysctl::CAPACITY, PLANNED.0)];
+    let drifted = plimsoll_diagnose::drift(&[(Sysctl::CAPACITY, values(&transcript).0)], None, Some(&applied), &[]);
+    assert_eq!((drifted[0].kind, drifted[0].applied), (plimsoll_model::DriftKind::SetSince, Some(PLANNED.0)));
+}

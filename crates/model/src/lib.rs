@@ -6,6 +6,7 @@
 
 mod census;
 mod counters;
+mod drift;
 mod edit;
 mod entry;
 mod estimate;
@@ -29,6 +30,7 @@ pub use census::{
     IdleHistogram, StateKey, StoppedBecause, Unknowns,
 };
 pub use counters::{Counter, CounterChange, CounterReading, CpuCounters};
+pub use drift::{Configured, Drift, DriftKind, Suspect};
 pub use edit::{Edit, PolicyProtocol, PolicyTimeout, ServicePolicy};
 pub use entry::{Entry, Extension, Extensions, ProtocolState, SctpState, Side, Status, TcpState};
 pub use estimate::{Interval, Range};

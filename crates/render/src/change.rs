@@ -1,6 +1,6 @@
 //! What is rendered, and for which host.
 
-use plimsoll_model::{Buckets, Edit, Limits, ModuleState, PolicyProtocol, ServicePolicy, Sysctl, Untrusted};
+use plimsoll_model::{Edit, Limits, ModuleState, PolicyProtocol, ServicePolicy, Sysctl, Untrusted};
 
 /// An edit, and why it is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub(crate) struct Policy<'a> {
 pub(crate) fn settings(changes: &[Reasoned]) -> impl Iterator<Item = Setting<'_>> {
     changes.iter().filter_map(|Reasoned { edit, why }| match edit {
         Edit::Sysctl { sysctl, from, to } => {
-            Some(Setting { sysctl: *sysctl, from: *from, to: as_read(*sysctl, *to), why })
+            Some(Setting { sysctl: *sysctl, from: *from, to: sysctl.as_read(*to), why })
         }
         Edit::Policy(_) => None,
     })
@@ -64,14 +64,6 @@ pub(crate) fn policies(changes: &[Reasoned]) -> impl Iterator<Item = Policy<'_>>
         Edit::Policy(policy) => Some(Policy { policy, why }),
         Edit::Sysctl { .. } => None,
     })
-}
-
-/// The kernel rounds buckets up to whole pages (`nf_conntrack_hash_resize`).
-fn as_read(sysctl: Sysctl, to: u32) -> u32 {
-    match Buckets::in_whole_pages(to) {
-        Some(buckets) if sysctl == Sysctl::BUCKETS => buckets.0,
-        _ => to,
-    }
 }
 
 impl Setting<'_> {

@@ -230,3 +230,36 @@ fn whoever_writes_later_is_named_and_what_was_applied_has_drifted() {
     let drifted = plimsoll_diagnose::drift(&[(Sysctl::CAPACITY, values(&transcript).0)], None, Some(&applied), &[]);
     assert_eq!((drifted[0].kind, drifted[0].applied), (plimsoll_model::DriftKind::SetSince, Some(PLANNED.0)));
 }
+
+/// Values that hold for the whole host, which nothing but a guest may change. The limit does not go back below the entries.
+#[test]
+fn a_script_sets_the_hosts_limits_and_holds_the_capacity_while_it_is_needed() {
+    let script = render(Format::Script, &plan(), &Target { limits: Limits::default(), ..target() });
+    let guest = guest().file("/plan.sh", script.files[0].text.as_bytes()).module("nf_conntrack");
+    let transcript = run(
+        &guest,
+        &format!(
+            "/bin/modprobe nf_conntrack_netlink
+            set_buckets 8192
+            set_max 8192
+            step apply sh /plan.sh
+            {VALUES}
+            track
+            send-udp 127.0.0.1 1 8000
+            step held sh /plan.sh revert
+            step held-capacity value max
+            conntrack -F
+            step revert sh /plan.sh revert
+            step after value max
+            step after-buckets value buckets
+            step after-time-wait value tcp_timeout_time_wait"
+        ),
+    );
+    assert_eq!(values(&transcript), PLANNED);
+    let held = transcript.step("held").unwrap();
+    assert_eq!((held.exit_code, number(&transcript, "held-capacity")), (1, PLANNED.0), "{held:?}");
+    let revert = transcript.step("revert").unwrap();
+    assert_eq!(revert.exit_code, 0, "{revert:?}");
+    let after = ["after", "after-buckets", "after-time-wait"].map(|step| number(&transcript, step));
+    assert_eq!(after, [8192, 8192, 120]);
+}

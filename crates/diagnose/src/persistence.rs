@@ -145,7 +145,9 @@ impl<'a> Boot<'a> {
     fn is_set_later(&self, setting: &Setting<'_>) -> bool {
         let is_at_boot = |writer: &&Writer| !matches!(writer.presence, Presence::Installed { .. });
         self.writers.iter().filter(is_at_boot).flat_map(|writer| &writer.effects).any(|effect| match effect {
-            Effect::Sets { sysctl, value, order: Order::Last, .. } if sysctl.name() == setting.name => {
+            Effect::Sets { sysctl, value, order, .. }
+                if sysctl.name() == setting.name && (*order == Order::Last || setting.file.is_none()) =>
+            {
                 // That the value in force is just this one tells which version writes.
                 let ends_as_now = |before: &u32| match value.becomes(*before) {
                     None => *before == setting.now,

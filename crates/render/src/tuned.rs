@@ -5,7 +5,7 @@ use crate::quote::comment;
 use crate::rendered::Rendered;
 use crate::sysctl_d::of_files;
 
-/// Since 2.23 or so profiles are looked for in `/etc/tuned/profiles` first, and here still.
+/// Recent versions look for profiles in `/etc/tuned/profiles` first, and here still.
 const PATH: &str = "/etc/tuned/plimsoll/tuned.conf";
 
 pub(crate) fn render(changes: &[Reasoned], target: &Target) -> Rendered {

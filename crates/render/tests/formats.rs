@@ -8,6 +8,7 @@ mod testing;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use plimsoll_model::{Edit, Limits, ModuleState, OWN_SYSCTL_FILE, Sysctl, TcpState, Timeout};
 use plimsoll_render::{Format, Place, Rendered, Target, diff, lasting, render, today};
@@ -206,7 +207,9 @@ struct Folder(std::path::PathBuf);
 
 impl Folder {
     fn new() -> Self {
-        let folder = std::env::temp_dir().join(format!("plimsoll-render-{}", std::process::id()));
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!("plimsoll-render-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         Self(folder)
     }
@@ -255,4 +258,29 @@ fn a_diff_is_taken_by_patch_and_by_git() {
 
     assert_eq!(diff(&[], &values), "");
     assert_eq!(diff(&[setting(Sysctl::CAPACITY, 262_144, 262_144, "x")], &values), "");
+}
+
+#[test]
+fn boot_loaders_get_the_word_once() {
+    let rendered = render(Format::CommandLine, &plan(), &host());
+    let grub = format!("GRUB_CMDLINE_LINUX='a b'\n{}echo \"$GRUB_CMDLINE_LINUX\"\n", rendered.files[0].text);
+    assert_eq!(is_taken(&mut Command::new("sh"), &grub), "a b nf_conntrack.hashsize=262144\n");
+
+    let folder = Folder::new();
+    let kernel = folder.0.join("cmdline");
+    let script = rendered.files[1].text.replace("/etc/kernel/cmdline", kernel.to_str().unwrap());
+    let script = format!("set -e\n{}", script.replace("\nkernel-install ", "\necho "));
+    for (is_there, begins) in [(true, "root=/dev/x quiet"), (false, "")] {
+        if is_there {
+            std::fs::write(&kernel, "root=/dev/x quiet\n").unwrap();
+        }
+        for _ in 0..2 {
+            assert!(is_taken(&mut Command::new("sh"), &script).starts_with("add "));
+        }
+        let line = folder.read("cmdline");
+        assert!(line.starts_with(begins), "{line}");
+        assert_eq!(line.matches("nf_conntrack.hashsize=262144").count(), 1, "{line}");
+        assert_eq!(line.lines().count(), 1, "{line}");
+        std::fs::remove_file(&kernel).unwrap();
+    }
 }

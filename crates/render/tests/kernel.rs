@@ -182,3 +182,16 @@ fn every_timeout_of_a_policy_has_a_word() {
         assert!(shown.contains(&format!(" = {secs},")), "{}: {shown}", timeout(*of));
     }
 }
+
+/// What a daemon set's container runs, here in a namespace instead of a node's.
+#[test]
+fn the_container_of_a_daemon_set_sets_what_it_says() {
+    let (lab, ..) = before();
+    let yaml = render(Format::DaemonSet, &namespaced(), &host()).to_string();
+    let program = "import sys, yaml; print(yaml.safe_load(sys.stdin)['spec']['template']['spec']['initContainers'][0]['args'][0])";
+    let commands = ends(&fed(&lab, &["/usr/bin/python3", "-c", program], &yaml), 0);
+    // A busybox as in the image.
+    let told = ends(&fed(&lab, &["busybox", "sh", "-c", &commands], ""), 0);
+    assert!(told.contains("net.netfilter.nf_conntrack_tcp_timeout_time_wait = 30\n"), "{told}");
+    assert_eq!(values(&lab), [30, 3600, 60, 1, 1]);
+}

@@ -41,7 +41,7 @@ impl HostFs {
         found.read.extend(running.first("dockerd").map(docker::writer));
         match self.files_are_the_hosts() {
             Ok(()) => {
-                found.keep(tuned::writer(self, running.first("tuned")));
+                found.keep_partly(tuned::writer(self, running.first("tuned")));
                 found.keep(firewalld::writer(self, running.first("firewalld")));
                 found.keep(ufw::writer(self));
                 found.keep(nftables::writer(self));
@@ -62,6 +62,14 @@ impl HostFs {
 }
 
 impl Partial<Vec<Writer>> {
+    fn keep_partly(&mut self, writer: Result<Partial<Option<Writer>>, Error>) {
+        let partial = writer.map(|Partial { read, errors }| {
+            self.errors.extend(errors);
+            read
+        });
+        self.keep(partial);
+    }
+
     fn keep(&mut self, writer: Result<Option<Writer>, Error>) {
         match writer {
             Ok(writer) => self.read.extend(writer),

@@ -190,6 +190,23 @@ fn tuned_sets_what_its_profile_and_those_included_say() {
     assert_eq!(writer.presence, Presence::Installed { file: "/etc/tuned/active_profile".into() });
 }
 
+/// As tuned's own profile `openshift` is laid out.
+#[test]
+fn a_profile_that_includes_what_tuned_works_out_is_told_as_far_as_it_goes() {
+    let tree = machine();
+    tree.write("etc/tuned/active_profile", "shift\n");
+    tree.write(
+        "usr/lib/tuned/shift/tuned.conf",
+        "[main]\ninclude=${f:virt_check:guest:host}\n[net]\nnf_conntrack_hashsize=1048576\n[sysctl]\nkernel.pid_max=>5\n\
+         net.netfilter.nf_conntrack_max=1048576\n",
+    );
+    let found = writers(&tree);
+    let file = "/usr/lib/tuned/shift/tuned.conf";
+    let million = Written::Exactly { value: 1_048_576 };
+    assert_eq!(sets(&found.read[0]), [(Sysctl::BUCKETS, million.clone(), file), (Sysctl::CAPACITY, million, file)]);
+    assert!(matches!(found.errors[..], [Error::Malformed { .. }]), "{found:?}");
+}
+
 #[test]
 fn a_profile_that_includes_itself_ends() {
     let tree = machine();

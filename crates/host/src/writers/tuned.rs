@@ -1,4 +1,5 @@
-//! tuned: what the plugin `sysctl` of the active profile sets (tuned.conf(5), `tuned/plugins/plugin_sysctl.py`).
+//! tuned: what the plugins `sysctl` and `net` of the active profile set (tuned.conf(5); `plugin_sysctl.py` and `plugin_net.py` in its
+//! `tuned/plugins`). Its own profiles `openshift` and `atomic-host` set the limit and the buckets to 1,048,576.
 
 use std::collections::BTreeMap;
 
@@ -8,33 +9,41 @@ use super::sysctl;
 use crate::ini::{Entry, entries, is_on, last_of};
 use crate::system_process::SystemProcess;
 use crate::text::Text;
-use crate::{Error, HostFs};
+use crate::{Error, HostFs, Partial};
 
 const MAIN: &str = "/etc/tuned/tuned-main.conf";
 const ACTIVE: [&str; 2] = ["/etc/tuned/active_profile", "/etc/tuned/post_loaded_profile"];
 
-/// Where profiles lie, the first that has one of a name wins. Since 2.23 they are in `profiles`, and here still.
+/// Where profiles lie: the first that has one of a name wins. Recent versions have them in `profiles`, and look where they were
+/// before as well.
 const FOLDERS: [&str; 4] = ["/etc/tuned/profiles", "/etc/tuned", "/usr/lib/tuned/profiles", "/usr/lib/tuned"];
 
 /// More profiles than anybody stacks.
 const MOST_PROFILES: usize = 50;
 
-/// `None` where it neither runs nor has an active profile.
-pub(super) fn writer(host: &HostFs, process: Option<&SystemProcess>) -> Result<Option<Writer>, Error> {
+/// `None` where it neither runs nor has an active profile; with what its profiles leave unclear.
+pub(super) fn writer(host: &HostFs, process: Option<&SystemProcess>) -> Result<Partial<Option<Writer>>, Error> {
     let active = host.active_profiles()?;
     let presence = match process {
         Some(process) => Presence::Running { pid: process.pid },
-        None if active.iter().all(Option::is_none) => return Ok(None),
+        None if active.iter().all(Option::is_none) => return Ok(Partial::default()),
         None => Presence::Installed { file: ACTIVE[0].into() },
     };
     let order = host.order_of_tuned()?;
-    let mut profiles = Profiles { host, found: BTreeMap::new(), read: 0 };
+    let mut profiles = Profiles { host, found: BTreeMap::new(), unclear: Vec::new(), read: 0 };
     for names in active.iter().flatten() {
         profiles.add_all(names.as_bytes())?;
     }
     let sets = profiles.found.into_iter();
-    let effects = sets.map(|(sysctl, (value, from))| Effect::Sets { sysctl, value, from, order }).collect();
-    Ok(Some(Writer { kind: WriterKind::Tuned, presence, effects }))
+    let effects =
+        sets.map(|(sysctl, (value, from))| Effect::Sets { sysctl, value, from, order: order_of(sysctl, order) });
+    let writer = Writer { kind: WriterKind::Tuned, presence, effects: effects.collect() };
+    Ok(Partial { read: Some(writer), errors: profiles.unclear })
+}
+
+/// What is set as the module's parameter is set by no file again.
+fn order_of(sysctl: Sysctl, order: Order) -> Order {
+    if sysctl == Sysctl::BUCKETS { Order::Last } else { order }
 }
 
 impl HostFs {
@@ -67,6 +76,8 @@ struct Profiles<'a> {
     host: &'a HostFs,
     /// What each sysctl is set to, and by which file.
     found: BTreeMap<Sysctl, (Written, Untrusted)>,
+    /// Included profiles that cannot be told.
+    unclear: Vec<Error>,
     read: usize,
 }
 
@@ -97,13 +108,18 @@ impl Profiles<'_> {
     fn add_file(&mut self, path: &str, text: &Text) -> Result<(), Error> {
         let all = entries(text);
         for entry in all.iter().filter(|entry| entry.section == b"main" && entry.key == b"include") {
-            self.add_all(entry.value)?;
+            // A variable or a function, which tuned works out.
+            if entry.value.contains(&b'$') {
+                self.unclear.push(text.error("includes a profile whose name tuned works out"));
+            } else {
+                self.add_all(entry.value)?;
+            }
         }
-        if all.iter().any(|entry| is_of_sysctl(entry, &all) && entry.key == b"replace" && is_on(entry.value)) {
+        if all.iter().any(|entry| plugin(entry, &all) == b"sysctl" && entry.key == b"replace" && is_on(entry.value)) {
             self.found.clear();
         }
-        for entry in all.iter().filter(|entry| is_of_sysctl(entry, &all)) {
-            if let Some(sysctl) = sysctl(entry.key) {
+        for entry in &all {
+            if let Some(sysctl) = set_by(entry, &all) {
                 self.found.insert(sysctl, (written(entry.value), Untrusted::from(path)));
             }
         }
@@ -116,10 +132,19 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains('/') && name != ".." && name != "."
 }
 
+/// The sysctl that a setting sets: the plugin `net` sets the module's parameter for buckets.
+fn set_by(entry: &Entry<'_>, all: &[Entry<'_>]) -> Option<Sysctl> {
+    match plugin(entry, all) {
+        b"sysctl" => sysctl(entry.key),
+        b"net" if entry.key == b"nf_conntrack_hashsize" => Some(Sysctl::BUCKETS),
+        _ => None,
+    }
+}
+
 /// A section is its plugin's by its name, or by the type that it gives.
-fn is_of_sysctl(entry: &Entry<'_>, all: &[Entry<'_>]) -> bool {
+fn plugin<'a>(entry: &Entry<'a>, all: &[Entry<'a>]) -> &'a [u8] {
     let kind = all.iter().find(|other| other.section == entry.section && other.key == b"type");
-    kind.map_or(entry.section, |kind| kind.value) == b"sysctl"
+    kind.map_or(entry.section, |kind| kind.value)
 }
 
 /// `>5` only raises, `<5` only lowers (`_process_assignment_modifiers`); variables and functions are not worked out.

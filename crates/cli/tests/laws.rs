@@ -8,8 +8,10 @@ use serde_json::Value;
 
 /// Crates that do no I/O, read no clock and draw no unseeded number; those of them that are not written yet are named
 /// already.
-const PURE: [&str; 11] =
-    ["model", "draw", "census", "churn", "diagnose", "scenario", "plan", "twin", "rules", "simulate", "capture"];
+const PURE: [&str; 12] = [
+    "model", "draw", "census", "churn", "diagnose", "scenario", "plan", "twin", "rules", "simulate", "capture",
+    "render",
+];
 
 /// The kernel boundary, and whatever reaches it.
 const BOUNDARY: [&str; 5] = ["ctnetlink", "host", "observe", "lab", "guest"];

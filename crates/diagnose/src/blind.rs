@@ -280,7 +280,8 @@ fn severity_unseen(snapshot: &Snapshot, unseen: &Unseen) -> Severity {
         | Reading::Slab
         | Reading::Memory
         | Reading::Settings
-        | Reading::Lasting => Severity::Info,
+        | Reading::Lasting
+        | Reading::Writers => Severity::Info,
     }
 }
 
@@ -307,5 +308,6 @@ fn key_unseen(reading: Reading) -> &'static str {
         Reading::OtherTrackers => "other_trackers",
         Reading::Settings => "settings",
         Reading::Lasting => "lasting",
+        Reading::Writers => "writers",
     }
 }

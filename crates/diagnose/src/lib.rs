@@ -6,6 +6,7 @@
 mod blind;
 mod causes;
 mod clash;
+mod drift;
 mod eviction;
 mod evidence;
 mod fullness;
@@ -13,13 +14,16 @@ mod hash;
 mod invalid;
 mod log;
 mod memory;
+mod overwrite;
 mod persistence;
 mod syncookies;
 pub mod thresholds;
 mod timeouts;
 pub mod words;
 
+pub use drift::{drift, in_force, report as drift_report, sentence as drift_in_words};
 pub use evidence::bytes_per_entry;
+pub use overwrite::{in_words as overwrite_in_words, overwritten};
 
 use plimsoll_model::{Finding, FindingId, Snapshot};
 
@@ -37,6 +41,7 @@ pub fn diagnose(snapshot: &Snapshot) -> Vec<Finding> {
     findings.extend(timeouts::findings(snapshot));
     findings.extend(syncookies::findings(snapshot));
     findings.extend(persistence::findings(snapshot));
+    findings.extend(drift::findings(snapshot));
     findings.extend(blind::findings(snapshot));
     leave_out_explained(&mut findings);
     findings.sort_by_key(|finding| std::cmp::Reverse(rank(finding)));

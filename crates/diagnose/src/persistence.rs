@@ -1,16 +1,22 @@
 //! `settings-not-persistent`: what the next boot makes of the limits and timeouts in force.
 
 use plimsoll_model::{
-    Buckets, Confidence, Evidence, Finding, FindingId, Lasting, ModuleState, NamedBy, NamespaceSnapshot, Remedy,
-    SettingInFile, Severity, SizeRule, Snapshot, TableSize, Timeout,
+    Becomes, Buckets, Confidence, Edit, Effect, Evidence, Finding, FindingId, Lasting, ModuleState, NamedBy,
+    NamespaceSnapshot, Order, Presence, Remedy, SettingInFile, Severity, SizeRule, Snapshot, TableSize, Timeout,
+    Writer,
 };
 
-use crate::evidence::{advice, command, number};
+use crate::evidence::{advice, command, fact, number};
+use crate::overwrite::{in_words, overwritten};
 use crate::words::grouped;
 
 pub(crate) fn findings(snapshot: &Snapshot) -> Option<Finding> {
     let boot = Boot::of(snapshot)?;
-    let differences: Vec<_> = boot.settings(snapshot).into_iter().filter(Setting::may_differ).collect();
+    let differences: Vec<_> = boot
+        .settings(snapshot)
+        .into_iter()
+        .filter(|setting| setting.may_differ() && !boot.is_set_later(setting))
+        .collect();
     let first = differences.first()?;
     let most_entries = snapshot.namespaces.iter().filter_map(|ns| ns.occupancy).map(|occupancy| occupancy.0).max();
     let capacity = differences.iter().find(|setting| setting.kind == Kind::Capacity);
@@ -28,10 +34,10 @@ pub(crate) fn findings(snapshot: &Snapshot) -> Option<Finding> {
             (false, true) => format!("{} of the settings in force are not what the next boot sets: {}", differences.len(), first.name),
             (false, false) => format!("{} of the settings in force may not survive a boot: {}", differences.len(), first.name),
         },
-        evidence: differences.iter().map(Setting::evidence).collect(),
+        evidence: differences.iter().map(Setting::evidence).chain(boot.set_later(&differences)).collect(),
         meaning: "Values set by hand are gone after a boot. A file of sysctl.d does not make them last by itself: the names do \
                   not exist until nf_conntrack is loaded, and the file may be read before; a module that is built in ignores \
-                  modprobe.d; kube-proxy, tuned and others write their own values later, which no file here shows."
+                  modprobe.d; kube-proxy, tuned and others write their own values later."
             .to_string(),
         remedies: boot.remedies(&differences),
     })
@@ -42,6 +48,7 @@ struct Boot<'a> {
     lasting: &'a Lasting,
     module: ModuleState,
     ram_bytes: Option<u64>,
+    writers: &'a [Writer],
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,7 +79,12 @@ impl<'a> Boot<'a> {
             ModuleState::BuiltIn | ModuleState::Loaded => {}
             ModuleState::Absent | ModuleState::Unknown => return None,
         }
-        Some(Self { lasting: snapshot.lasting.as_ref()?, module: snapshot.module, ram_bytes: snapshot.host.ram_bytes })
+        Some(Self {
+            lasting: snapshot.lasting.as_ref()?,
+            module: snapshot.module,
+            ram_bytes: snapshot.host.ram_bytes,
+            writers: &snapshot.writers,
+        })
     }
 
     fn settings(&self, snapshot: &Snapshot) -> Vec<Setting<'a>> {
@@ -129,6 +141,38 @@ impl<'a> Boot<'a> {
         }
     }
 
+    /// Whether a program sets just this value at each boot, whatever files have set before.
+    fn is_set_later(&self, setting: &Setting<'_>) -> bool {
+        let is_at_boot = |writer: &&Writer| !matches!(writer.presence, Presence::Installed { .. });
+        self.writers.iter().filter(is_at_boot).flat_map(|writer| &writer.effects).any(|effect| match effect {
+            Effect::Sets { sysctl, value, order, .. }
+                if sysctl.name() == setting.name && (*order == Order::Last || setting.file.is_none()) =>
+            {
+                // That the value in force is just this one tells which version writes.
+                let ends_as_now = |before: &u32| match value.becomes(*before) {
+                    None => *before == setting.now,
+                    Some(Becomes::Surely { value } | Becomes::Perhaps { value: Some(value) }) => value == setting.now,
+                    Some(Becomes::Perhaps { value: None }) => false,
+                };
+                let before = setting.foreseen();
+                !before.is_empty() && before.iter().all(ends_as_now)
+            }
+            _ => false,
+        })
+    }
+
+    /// Programs that will not leave the values in force as they are.
+    fn set_later(&self, differences: &[Setting<'_>]) -> Vec<Evidence> {
+        let mut evidence = Vec::new();
+        for setting in differences {
+            let Ok(sysctl) = setting.name.parse() else { continue };
+            let edit = Edit::Sysctl { sysctl, from: setting.now, to: setting.now };
+            let by_writers = overwritten(&edit, self.writers, &Lasting::default());
+            evidence.extend(by_writers.iter().map(|overwrite| fact("overwritten_by", in_words(overwrite))));
+        }
+        evidence
+    }
+
     fn remedies(&self, differences: &[Setting<'_>]) -> Vec<Remedy> {
         let mut remedies = Vec::new();
         let unset: Vec<_> = differences.iter().filter(|setting| setting.file.is_none()).collect();
@@ -155,9 +199,12 @@ impl<'a> Boot<'a> {
                 "echo nf_conntrack > /etc/modules-load.d/nf_conntrack.conf",
             ));
         }
-        remedies.push(advice(
-            "Where kube-proxy or tuned sets these values, set them in its configuration: it writes last.",
-        ));
+        let is_known = !self.set_later(differences).is_empty();
+        remedies.push(advice(if is_known {
+            "What a program sets when it starts, set in its configuration: it writes last."
+        } else {
+            "Where kube-proxy or tuned sets these values, set them in its configuration: it writes last."
+        }));
         remedies
     }
 }

@@ -20,6 +20,13 @@ step() {
     echo "step $step_name $step_code $(wc -c </tmp/step)" >&3
     cat /tmp/step >&3
 }
+# Keeps the files below some folders for the next boot. Their names have no white space.
+keep() {
+    for kept in $(find "$@" -type f); do
+        echo "keep $kept $(wc -c <"$kept")" >&3
+        cat "$kept" >&3
+    done
+}
 STEPS
 sh -euxc '. /steps; . /script' </dev/null >/dev/console 2>&1
 echo "end $?" >&3

@@ -43,6 +43,10 @@ pub(crate) struct ModuleFile {
 /// What says which module needs which, which answers to which request, and which are part of the kernel's image.
 const LISTS: [&str; 3] = ["modules.dep", "modules.alias", "modules.builtin"];
 
+/// The same for kmod's modprobe(8) and libkmod; busybox reads the others.
+const BINARY_LISTS: [&str; 5] =
+    ["modules.dep.bin", "modules.alias.bin", "modules.symbols.bin", "modules.builtin.bin", "modules.builtin.alias.bin"];
+
 impl Kernel {
     /// One of those that scripts/test fetches.
     pub(crate) fn stock(stock: Stock) -> Result<Self, Error> {
@@ -64,14 +68,24 @@ impl Kernel {
 
     /// The files without which no module can be loaded by its name.
     pub(crate) fn lists(&self) -> Result<Vec<ModuleFile>, Error> {
-        LISTS
-            .map(|list| {
-                // The lists name modules as they lie in the guest: not compressed.
-                let contents = self.read(list)?.replace(".ko.xz", ".ko").into_bytes();
-                Ok(ModuleFile { path: self.folder().join(list), contents })
-            })
-            .into_iter()
-            .collect()
+        let mut lists = Vec::new();
+        let mut are_compressed = false;
+        for list in LISTS {
+            // The lists name modules as they lie in the guest: not compressed.
+            let names = self.read(list)?;
+            are_compressed |= names.contains(".ko.xz");
+            let contents = names.replace(".ko.xz", ".ko").into_bytes();
+            lists.push(ModuleFile { path: self.folder().join(list), contents });
+        }
+        // There names have their lengths before them, so that none can be replaced.
+        if !are_compressed {
+            for list in BINARY_LISTS {
+                let source = self.source(list);
+                let contents = fs::read(&source).map_err(Error::file(&source))?;
+                lists.push(ModuleFile { path: self.folder().join(list), contents });
+            }
+        }
+        Ok(lists)
     }
 
     /// A module's file and those of all that it needs; none for what is part of the kernel's image.
@@ -96,8 +110,12 @@ impl Kernel {
     }
 
     fn read(&self, list: &str) -> Result<String, Error> {
-        let path = self.root.join("lib/modules").join(&self.release).join(list);
+        let path = self.source(list);
         fs::read_to_string(&path).map_err(Error::file(&path))
+    }
+
+    fn source(&self, list: &str) -> PathBuf {
+        self.root.join("lib/modules").join(&self.release).join(list)
     }
 
     /// Where the modules lie in the guest.

@@ -25,6 +25,7 @@ pub struct Guest {
     programs: Vec<PathBuf>,
     modules: Vec<String>,
     files: Vec<(PathBuf, Vec<u8>)>,
+    command_line: Vec<String>,
     stock: Stock,
 }
 
@@ -63,14 +64,32 @@ impl Guest {
         self
     }
 
+    /// Adds a word to the kernel's command line.
+    #[must_use]
+    pub fn command_line(mut self, word: &str) -> Self {
+        self.command_line.push(word.to_string());
+        self
+    }
+
+    /// The same machine at its next boot, with the files that the script of the last one kept. What it deleted is gone only if
+    /// it was not added here.
+    #[must_use]
+    pub fn after(&self, boot: &Transcript) -> Self {
+        let mut next = self.clone();
+        // Of two files with one path, the first counts.
+        next.files.splice(0..0, boot.kept.iter().cloned());
+        next
+    }
+
     /// Boots the machine, runs a shell script in it as root (`sh -eux`), and powers it off.
     ///
     /// The script says `step NAME COMMAND…` where what a command writes to standard output, and its exit code, are to
-    /// be in the transcript. Everything else that is written goes to the machine's console, which an error shows.
+    /// be in the transcript, and `keep FOLDER…` where the next boot is to have the files below some folders ([`Guest::after`]).
+    /// Everything else that is written goes to the machine's console, which an error shows.
     pub fn run(&self, script: &str, timeout: Duration) -> Result<Transcript, Error> {
         let kernel = Kernel::stock(self.stock)?;
         let initramfs = contents::initramfs(self, &kernel, script)?;
-        let ended = Machine::boot(&kernel, &initramfs)?.wait(timeout)?;
+        let ended = Machine::boot(&kernel, &initramfs, &self.command_line)?.wait(timeout)?;
         Transcript::parse(&ended.recorded, &ended.console)
     }
 }
@@ -93,6 +112,19 @@ mod tests {
         let error = Guest::new().run("step well true\necho c >/proc/sysrq-trigger", ENOUGH).unwrap_err();
         assert!(matches!(error, Error::Transcript { .. }), "{error}");
         assert!(error.to_string().contains("Kernel panic"), "{error}");
+    }
+
+    #[test]
+    fn the_next_boot_has_the_files_that_were_kept_and_its_own_command_line() {
+        let guest = Guest::new().file("/etc/a", "old\n").file("/etc/b", "same\n");
+        let script =
+            "step read cat /etc/a /etc/b\nprintf 'new\\n\\0end 7\\n' >/etc/a\nkeep /etc\nstep line cat /proc/cmdline";
+        let first = guest.run(script, ENOUGH).unwrap();
+        assert_eq!(first.step("read").unwrap().output, "old\nsame\n");
+        assert!(!first.step("line").unwrap().output.contains("word"));
+        let second = guest.after(&first).command_line("a.word=1").run(script, ENOUGH).unwrap();
+        assert_eq!(second.step("read").unwrap().output, "new\n\0end 7\nsame\n");
+        assert!(second.step("line").unwrap().output.contains(" a.word=1"));
     }
 
     #[test]

@@ -34,14 +34,21 @@ pub(crate) struct Ended {
 
 impl Machine {
     /// Starts a machine. Its console is QEMU's standard error, its second serial line QEMU's standard output.
-    pub(crate) fn boot(kernel: &Kernel, initramfs: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn boot(kernel: &Kernel, initramfs: &[u8], command_line: &[String]) -> Result<Self, Error> {
         let failed = |answer: std::io::Error| Error::Program { command: QEMU.to_string(), answer: answer.to_string() };
         let mut child = Command::new(find(Path::new(QEMU))?)
             .args(["-accel", "tcg", "-smp", "2", "-m", "1024", "-nodefaults", "-nographic", "-no-reboot"])
             .args(["-serial", "file:/dev/stderr", "-serial", "file:/dev/stdout"])
             .arg("-kernel")
             .arg(kernel.image())
-            .args(["-initrd", "/dev/stdin", "-append", "console=ttyS0 quiet panic=-1"])
+            .args(["-initrd", "/dev/stdin", "-append"])
+            .arg(
+                ["console=ttyS0 quiet panic=-1"]
+                    .into_iter()
+                    .chain(command_line.iter().map(String::as_str))
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            )
             .stdin(in_memory(initramfs).map_err(failed)?)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

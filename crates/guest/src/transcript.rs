@@ -1,11 +1,15 @@
 //! What a guest's script recorded.
 
+use std::path::PathBuf;
+
 use crate::Error;
 
 /// The steps of a script that ended well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transcript {
     steps: Vec<Step>,
+    /// Files for the next boot.
+    pub(crate) kept: Vec<(PathBuf, Vec<u8>)>,
 }
 
 /// A command that a script ran.
@@ -30,11 +34,12 @@ impl Transcript {
         &self.steps
     }
 
-    /// Reads `step NAME EXIT-CODE LENGTH` and as many bytes, again and again, until `end EXIT-CODE`. Whatever the bytes
+    /// Reads `step NAME EXIT-CODE LENGTH` or `keep PATH LENGTH` and as many bytes, again and again, until `end EXIT-CODE`. Whatever the bytes
     /// are, they cannot be taken for a header; a transcript without its end is of a machine that died.
     pub(crate) fn parse(recorded: &[u8], console: &str) -> Result<Self, Error> {
         let broken = |problem: &str| Error::Transcript { problem: problem.to_string(), console: console.to_string() };
         let mut steps = Vec::new();
+        let mut kept = Vec::new();
         let mut rest = recorded;
         loop {
             let end = rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| broken("lacks its end"))?;
@@ -49,7 +54,14 @@ impl Transcript {
                     steps.push(Step { name: name.to_string(), exit_code, output });
                     rest = after;
                 }
-                ["end", "0"] => return Ok(Self { steps }),
+                ["keep", path, length] => {
+                    let length = length.parse().map_err(|_| broken("has a file without a length"))?;
+                    let (contents, after) =
+                        rest.split_at_checked(length).ok_or_else(|| broken("ends within a file"))?;
+                    kept.push((PathBuf::from(path), contents.to_vec()));
+                    rest = after;
+                }
+                ["end", "0"] => return Ok(Self { steps, kept }),
                 ["end", exit_code] => {
                     let exit_code = exit_code.parse().map_err(|_| broken("has an end without an exit code"))?;
                     return Err(Error::Script { exit_code, console: console.to_string() });

@@ -1,10 +1,10 @@
 //! Trackers of flows beside the kernel's own table.
 
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
 
 use plimsoll_model::{Elsewhere, Reading, Unseen, Untrusted};
 
+use crate::system_process::{SYSTEM_ACCOUNTS, SystemProcess};
 use crate::{Error, HostFs, Subsystem, bpf};
 
 /// The trackers that were found.
@@ -35,19 +35,17 @@ impl HostFs {
         if matches!(open_vswitch, Ok(true)) {
             trackers.found.push(Elsewhere::OpenVswitchZones { limits: None });
         }
-        match self.process_ids() {
-            Ok(pids) => pids.into_iter().for_each(|pid| {
-                let is_trusted = || Ok(users.contains(&self.metadata(&format!("/proc/{pid}"))?.uid()));
-                trackers.add_process(pid, self.command(pid), is_trusted, &open_vswitch);
-            }),
-            Err(error) => trackers.unseen.push(error.unseen(Reading::OtherTrackers)),
+        let processes = self.system_processes(&COMMANDS, users);
+        trackers.unseen.extend(processes.errors.iter().map(|error| error.unseen(Reading::OtherTrackers)));
+        for process in processes.read {
+            trackers.add_process(process, &open_vswitch);
         }
         trackers
     }
 }
 
-/// Root, and those that daemons run as (`SYS_UID_MAX` of login.defs(5)): RHEL's `ovs-vswitchd` is not root's.
-const SYSTEM_ACCOUNTS: Range<u32> = 0..1000;
+/// Commands with a tracker of their own.
+const COMMANDS: [&str; 3] = ["vpp_main", "vpp", "ovs-vswitchd"];
 
 /// The beginnings of the maps' names; the kernel keeps 15 bytes of a name.
 const MAPS: [&str; 3] = ["cilium_ct", "cali_v4_ct", "cali_v6_ct"];
@@ -68,22 +66,8 @@ impl OtherTrackers {
         }
     }
 
-    fn add_process(
-        &mut self,
-        pid: u32,
-        command: Result<Untrusted, Error>,
-        is_trusted: impl FnOnce() -> Result<bool, Error>,
-        open_vswitch: &Result<bool, Error>,
-    ) {
-        let is_tracker = |command: &Untrusted| ["vpp_main", "vpp", "ovs-vswitchd"].contains(&command.as_str());
-        // Whose it is is asked only of the few that are called so.
-        let known = command.and_then(|command| Ok((is_tracker(&command) && is_trusted()?).then_some(command)));
-        let command = match known {
-            Ok(Some(command)) => command,
-            Ok(None) => return,
-            Err(error) if error.is_absent() => return,
-            Err(error) => return self.unseen.push(error.unseen(Reading::OtherTrackers)),
-        };
+    fn add_process(&mut self, process: SystemProcess, open_vswitch: &Result<bool, Error>) {
+        let SystemProcess { pid, command } = process;
         match (command.as_str(), open_vswitch) {
             ("vpp_main" | "vpp", _) | ("ovs-vswitchd", Ok(false)) => {
                 self.found.push(Elsewhere::Process { pid, command });

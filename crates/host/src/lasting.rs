@@ -110,7 +110,7 @@ fn sysctl_of(file: &ConfFile, settings: &mut Vec<SettingInFile>) -> Result<(), E
 
 /// `name = value`, with the name's parts joined by dots. A dash before the name lets errors pass; without a value it
 /// exempts a name from patterns, and sets nothing.
-fn assignment(line: Line<'_>) -> Option<(Vec<u8>, &[u8])> {
+pub(crate) fn assignment(line: Line<'_>) -> Option<(Vec<u8>, &[u8])> {
     let text = line.bytes().trim_ascii();
     if text.starts_with(b"#") || text.starts_with(b";") {
         return None;
@@ -129,8 +129,11 @@ fn with_dots(name: &[u8]) -> Vec<u8> {
 
 const CONNTRACK_NAMES: [&[u8]; 2] = [b"net.netfilter.nf_conntrack_", b"net.nf_conntrack_max"];
 
+/// What a plan may set besides.
+const SYNCOOKIES: &[u8] = b"net.ipv4.tcp_syncookies";
+
 fn is_conntracks(name: &[u8]) -> bool {
-    name.starts_with(CONNTRACK_NAMES[0]) || name == CONNTRACK_NAMES[1]
+    name.starts_with(CONNTRACK_NAMES[0]) || name == CONNTRACK_NAMES[1] || name == SYNCOOKIES
 }
 
 fn has_glob(name: &[u8]) -> bool {

@@ -16,6 +16,7 @@ mod elsewhere;
 mod enter;
 mod error;
 mod host_fs;
+mod ini;
 mod kernel_log;
 mod lasting;
 mod machine;
@@ -31,12 +32,15 @@ mod open_files;
 mod own_files;
 mod owner;
 mod packets;
+mod processors;
 mod search;
 mod slab;
 mod statistics;
+mod system_process;
 mod table;
 mod tcp;
 mod text;
+mod writers;
 
 #[cfg(test)]
 mod testing;

@@ -76,6 +76,8 @@ finding_ids! {
     SyncookiesOff "syncookies-off",
     /// Settings in force are not those that the next boot sets.
     SettingsNotPersistent "settings-not-persistent",
+    /// Settings are no longer those that Plimsoll applied.
+    Drift "drift",
     /// Packets pass and no entry is made.
     NothingTracked "nothing-tracked",
     /// Flows are tracked where Plimsoll does not look.

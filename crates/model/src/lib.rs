@@ -6,6 +6,7 @@
 
 mod census;
 mod counters;
+mod drift;
 mod edit;
 mod entry;
 mod estimate;
@@ -22,12 +23,14 @@ mod table_size;
 mod timeouts;
 mod tuple;
 mod untrusted;
+mod writer;
 
 pub use census::{
     Census, Count, Coverage, Drawn, Group, HeavyHitter, HeavyHitters, Homogeneity, IDLE_EDGES_SECS, IdleAge,
     IdleHistogram, StateKey, StoppedBecause, Unknowns,
 };
 pub use counters::{Counter, CounterChange, CounterReading, CpuCounters};
+pub use drift::{Configured, Drift, DriftKind, Suspect};
 pub use edit::{Edit, PolicyProtocol, PolicyTimeout, ServicePolicy};
 pub use entry::{Entry, Extension, Extensions, ProtocolState, SctpState, Side, Status, TcpState};
 pub use estimate::{Interval, Range};
@@ -37,7 +40,7 @@ pub use namespace::{Inode, NamedBy, Namespace, Owner, Relation};
 pub use new_entry::NewEntry;
 pub use probe::{Answer, Capabilities};
 pub use sample::Sample;
-pub use settings::{Lasting, NetworkSettings, SettingInFile};
+pub use settings::{Lasting, NetworkSettings, OWN_SYSCTL_FILE, SettingInFile};
 pub use snapshot::{
     Change, Elsewhere, Host, KernelLog, LogOccurrences, ModuleState, NamespaceSnapshot, Policies, Reading, Scope, Slab,
     Snapshot, Unseen, ZoneLimit,
@@ -47,3 +50,4 @@ pub use table_size::{SizeRule, TableSize};
 pub use timeouts::{Timeout, Timeouts};
 pub use tuple::{Layer4, Prefix, Protocol, Service, Tuple, Zone};
 pub use untrusted::Untrusted;
+pub use writer::{Becomes, Effect, Order, Overwrite, Overwritten, Presence, When, Writer, WriterKind, Written};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::Untrusted;
+use crate::{Sysctl, Untrusted};
 
 /// What a namespace's own network settings say; `None` where one could not be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -34,16 +34,27 @@ impl NetworkSettings {
     }
 }
 
+/// The file of sysctl.d(5) in which Plimsoll makes values last.
+pub const OWN_SYSCTL_FILE: &str = "/etc/sysctl.d/90-plimsoll.conf";
+
 /// What the next boot will set of conntrack, as far as files tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Lasting {
-    /// What files of sysctl settings (sysctl.d(5)) set below `net.netfilter.` and `net.nf_conntrack_max`, in the order in
-    /// which they take effect: the last one of a name wins.
+    /// What files of sysctl settings (sysctl.d(5)) set below `net.netfilter.`, of `net.nf_conntrack_max`, and of
+    /// `net.ipv4.tcp_syncookies` (by its name; not by a pattern), in the order in which they take effect: the last one of a
+    /// name wins.
     pub sysctl: Vec<SettingInFile>,
     /// `hashsize` for the module, from modprobe.d(5) or, where it is built in, from the kernel's command line.
     pub hashsize: Option<SettingInFile>,
     /// A file of modules-load.d(5) that loads `nf_conntrack` before sysctl settings are made.
     pub loaded_by: Option<Untrusted>,
+}
+
+impl Lasting {
+    /// The setting of a sysctl that takes effect last, by whichever of its names.
+    pub fn last(&self, sysctl: Sysctl) -> Option<&SettingInFile> {
+        self.sysctl.iter().rev().find(|setting| setting.name.as_str().parse() == Ok(sysctl))
+    }
 }
 
 /// A setting that a file makes.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     Answer, Capabilities, Capacity, Census, CounterChange, CounterReading, Inode, Lasting, Limits, Namespace,
-    NetworkSettings, Occupancy, Timeouts, Untrusted,
+    NetworkSettings, Occupancy, Sysctl, Timeouts, Untrusted, Writer,
 };
 
 /// A reading of a host.
@@ -34,6 +34,11 @@ pub struct Snapshot {
     pub log: Option<KernelLog>,
     /// What the next boot will set; `None` where files do not tell, or one of them could not be read.
     pub lasting: Option<Lasting>,
+    /// Who else sets what tracking does.
+    pub writers: Vec<Writer>,
+    /// What Plimsoll applied last in the host's namespace, by its journal; `None` where it never did, or that could not be
+    /// read.
+    pub applied: Option<Vec<(Sysctl, u32)>>,
     /// What could not be read.
     pub unseen: Vec<Unseen>,
 }
@@ -251,6 +256,8 @@ pub enum Reading {
     Settings,
     /// Files that set what the next boot has.
     Lasting,
+    /// Who else sets what tracking does.
+    Writers,
 }
 
 /// Something that could not be read.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Timeout;
+use crate::{Buckets, Timeout};
 
 /// A sysctl that decides what tracking does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,6 +87,14 @@ impl Sysctl {
     /// The timeout that it sets, if it sets one.
     pub fn timeout(self) -> Option<Timeout> {
         Timeout::all_with_sysctl().find(|timeout| Self::of_timeout(*timeout) == Some(self))
+    }
+
+    /// What it reads as once a value is written: the kernel rounds buckets up to whole pages (`nf_conntrack_hash_resize`).
+    pub fn as_read(self, written: u32) -> u32 {
+        match Buckets::in_whole_pages(written) {
+            Some(buckets) if self == Self::BUCKETS => buckets.0,
+            _ => written,
+        }
     }
 
     /// How far it reaches.
@@ -172,6 +180,7 @@ mod tests {
             assert_eq!(sysctl.name().parse(), Ok(sysctl));
             assert_eq!(sysctl.timeout().and_then(Sysctl::of_timeout), sysctl.timeout().map(|_| sysctl));
         }
+        assert_eq!((Sysctl::BUCKETS.as_read(1000), Sysctl::CAPACITY.as_read(1000)), (1024, 1000));
         assert_eq!("net.nf_conntrack_max".parse(), Ok(Sysctl::CAPACITY));
         assert_eq!(Sysctl::SYNCOOKIES.path(), "net/ipv4/tcp_syncookies");
         for wrong in [

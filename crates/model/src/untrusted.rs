@@ -36,6 +36,12 @@ impl Untrusted {
         Self { escaped }
     }
 
+    /// Takes text that was put together from what is escaped already, and from Plimsoll's own words. Anything else in it that
+    /// could do harm is escaped still; a backslash is taken for the beginning of an escape.
+    pub fn from_escaped(text: String) -> Self {
+        if text.chars().all(|c| is_plain(c) || c == '\\') { Self { escaped: text } } else { Self::from(text.as_str()) }
+    }
+
     /// The text with everything that could do harm escaped.
     pub fn as_str(&self) -> &str {
         &self.escaped
@@ -92,5 +98,8 @@ mod tests {
         assert_eq!(Untrusted::from("kube-proxy").as_str(), "kube-proxy");
         assert_eq!(Untrusted::from("größe 大").as_str(), "größe 大");
         assert_eq!(Untrusted::from("\\u{1b}").as_str(), "\\u{5c}u{1b}");
+        let shown = Untrusted::from("a\u{1b}");
+        assert_eq!(Untrusted::from_escaped(format!("x {shown}")).as_str(), "x a\\u{1b}");
+        assert_eq!(Untrusted::from_escaped("\u{1b}".to_string()).as_str(), "\\u{1b}");
     }
 }

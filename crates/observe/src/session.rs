@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 use plimsoll_census::Armings;
 use plimsoll_ctnetlink::zone_limits;
 use plimsoll_host::{Found, HostFs, allow_many_open_files, monotonic_now};
-use plimsoll_model::{Answer, Coverage, Elsewhere, Limits, ModuleState, Occupancy, Reading, Scope, Snapshot, Unseen};
+use plimsoll_model::{
+    Answer, Coverage, Elsewhere, Limits, ModuleState, Occupancy, Reading, Scope, Snapshot, Unseen, Writer,
+};
 
 use crate::capabilities;
 use crate::choice::{Asked, Choice, choose};
@@ -231,6 +233,7 @@ fn host_snapshot(host: &HostFs, asked: Asked, places: &[Found], mut unseen: Vec<
     let slab = present.then(|| host.slab().inspect_err(|error| keep(Reading::Slab, error)).ok()).flatten();
     let buckets = present.then(|| host.buckets().inspect_err(|error| keep(Reading::Buckets, error)).ok()).flatten();
     let lasting = present.then(|| host.lasting().inspect_err(|error| keep(Reading::Lasting, error)).ok()).flatten();
+    let writers = if present { writers(host, &mut keep) } else { Vec::new() };
     let log = host.kernel_log(monotonic_now()).inspect_err(|error| keep(Reading::KernelLog, error));
     let mut trackers = host.elsewhere();
     unseen.extend(trackers.unseen);
@@ -250,8 +253,18 @@ fn host_snapshot(host: &HostFs, asked: Asked, places: &[Found], mut unseen: Vec<
         elsewhere: trackers.found,
         log: log.ok(),
         lasting,
+        writers,
+        applied: None,
         unseen,
     }
+}
+
+/// That the files are not the host's is said of [`Reading::Lasting`] already.
+fn writers(host: &HostFs, keep: &mut impl FnMut(Reading, &plimsoll_host::Error)) -> Vec<Writer> {
+    let found = host.writers();
+    let errors = found.errors.iter().filter(|error| !matches!(error, plimsoll_host::Error::NotTheHosts { .. }));
+    errors.for_each(|error| keep(Reading::Writers, error));
+    found.read
 }
 
 /// Open vSwitch is there, so asking it loads nothing. Kernels before 4.18 have no limits to tell of.

@@ -5,7 +5,7 @@ use plimsoll_churn::{Churn, churn};
 use plimsoll_diagnose::bytes_per_entry;
 use plimsoll_model::{
     Capabilities, Elsewhere, Finding, Host, KernelLog, Lasting, Limits, ModuleState, NamespaceSnapshot, Range, Scope,
-    Slab, Snapshot, Unseen, Verdict,
+    Slab, Snapshot, Unseen, Verdict, Writer,
 };
 use serde::Serialize;
 
@@ -28,6 +28,7 @@ pub(crate) struct Document<'a> {
     elsewhere: &'a [Elsewhere],
     log: &'a Option<KernelLog>,
     lasting: &'a Option<Lasting>,
+    writers: &'a [Writer],
     unseen: &'a [Unseen],
     findings: &'a [Finding],
 }
@@ -84,6 +85,7 @@ impl<'a> Document<'a> {
             elsewhere: &snapshot.elsewhere,
             log: &snapshot.log,
             lasting: &snapshot.lasting,
+            writers: &snapshot.writers,
             unseen: &snapshot.unseen,
             findings,
         }

@@ -71,6 +71,7 @@ pages! {
     TimeoutRisky "timeout-risky",
     SyncookiesOff "syncookies-off",
     SettingsNotPersistent "settings-not-persistent",
+    Drift "drift",
     NothingTracked "nothing-tracked",
     TrackedElsewhere "tracked-elsewhere",
     CannotSee "cannot-see",

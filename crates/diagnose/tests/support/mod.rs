@@ -33,6 +33,8 @@ pub(crate) fn host() -> Snapshot {
         elsewhere: Vec::new(),
         log: Some(KernelLog::default()),
         lasting: None,
+        writers: Vec::new(),
+        applied: None,
         unseen: Vec::new(),
     }
 }

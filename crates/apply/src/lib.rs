@@ -10,6 +10,7 @@
 //! leaves a journal that tells the next process what to undo.
 
 mod application;
+mod applied;
 mod apply;
 mod author;
 mod confirm;
@@ -40,6 +41,7 @@ mod window;
 pub mod watchdog;
 
 pub use application::{Application, Lasting, Phase, Progress};
+pub use applied::{applied, armed_with};
 pub use apply::{Applied, Manner, Prepared, apply, unread};
 pub use author::Author;
 pub use confirm::{Confirmed, Persistence, Unproven, confirm, unproven};

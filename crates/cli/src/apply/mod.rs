@@ -17,12 +17,13 @@ use anyhow::Context;
 use plimsoll_apply::watchdog::{Guardian, Timer};
 use plimsoll_apply::{Applied, Author, Manner, Place, Prepared, StateDir};
 
+pub(crate) use self::arguments::state_dir;
 pub(crate) use self::arguments::{
     ApplyArguments, CommonArguments, ConfirmArguments, HistoryArguments, RollbackArguments, WatchdogArguments,
 };
 pub(crate) use self::confirm::run as confirm;
 pub(crate) use self::history::run as history;
-pub(crate) use self::pending::say_what_is_pending;
+pub(crate) use self::pending::{armed_with, say_what_is_pending, what_was_applied};
 pub(crate) use self::rollback::run as rollback;
 pub(crate) use self::watchdog::run as watchdog;
 

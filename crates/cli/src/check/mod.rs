@@ -18,7 +18,7 @@ pub(crate) use self::churn::outlook;
 use self::detail::Detail;
 use crate::apply::say_what_is_pending;
 use crate::arguments::CheckArguments;
-use crate::output;
+use crate::{apply, output};
 
 /// A reading, and what follows from it.
 #[derive(Debug)]
@@ -33,7 +33,8 @@ impl Checked {
         options: &Options,
         provisional: &mut dyn FnMut(&Snapshot, &[Finding]),
     ) -> Result<Self, plimsoll_observe::Error> {
-        let snapshot = observe(options, &mut |snapshot| provisional(snapshot, &diagnose(snapshot)))?;
+        let mut snapshot = observe(options, &mut |snapshot| provisional(snapshot, &diagnose(snapshot)))?;
+        snapshot.applied = apply::what_was_applied();
         let findings = diagnose(&snapshot);
         Ok(Self { snapshot, findings })
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::Context;
 use plimsoll_diagnose::diagnose;
 use plimsoll_diagnose::thresholds::{FILLING, FULL};
-use plimsoll_host::{HostFs, monotonic_now};
+use plimsoll_host::monotonic_now;
 use plimsoll_model::{NamespaceSnapshot, Snapshot};
 use plimsoll_observe::{Depth, Options, Target, observe};
 use plimsoll_plan::{Relief, Room, relief};
@@ -102,7 +102,7 @@ fn act(
         Room::Raise { from, to, because } => Some(raise::raise(arguments, *from, *to, because)),
         Room::Stays { .. } => None,
     };
-    let swept = sweep::sweep(&HostFs::new(), ns.namespace.name.as_str(), what.stale, deadline)?;
+    let swept = sweep::sweep(&arguments.common.state_dir(), ns.namespace.name.as_str(), what.stale, deadline)?;
     Ok(Done { evidence, raised, swept })
 }
 

@@ -1,23 +1,29 @@
 //! Trimming what nobody will miss.
 
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context;
 use plimsoll_host::HostFs;
+use plimsoll_model::Timeout;
 use plimsoll_observe::{Place, find};
 use plimsoll_plan::{Going, Stale};
 use plimsoll_trim::{Acted, Ground, Limits, Manner, Selection, StateName, Trimming, Wish};
 
+use crate::apply::armed_with;
+
 /// Trims the states, those that go at once first, until the deadline on the monotonic clock.
-pub(super) fn sweep(host: &HostFs, netns: &str, stale: &[Stale], deadline: Duration) -> anyhow::Result<Vec<Acted>> {
+pub(super) fn sweep(state_dir: &Path, netns: &str, stale: &[Stale], deadline: Duration) -> anyhow::Result<Vec<Acted>> {
+    let host = &HostFs::new();
     let found = find(host, netns)?;
+    let armed = armed_with(state_dir, &found.namespace)?;
     let place = Place::of(&found);
     let trimmed = place.visit(|| {
         let ground = Ground::read(host)?;
         [(Going::AtOnce, Manner::Delete), (Going::UnlessAPacketComes, Manner::Expire)]
             .into_iter()
-            .map(|(going, manner)| Trimming::new(&ground, wish(stale, going), manner).act(&limits(deadline)))
+            .map(|(going, manner)| Trimming::new(&ground, wish(stale, going, &armed), manner).act(&limits(deadline)))
             .collect::<Result<Vec<_>, plimsoll_trim::Error>>()
     });
     Ok(trimmed.with_context(|| format!("entering the network namespace {}", found.namespace.name))??)
@@ -29,12 +35,12 @@ fn limits(deadline: Duration) -> Limits<'static> {
     Limits { deadline: Some(deadline), ..Limits::none(&STOP) }
 }
 
-fn wish(stale: &[Stale], going: Going) -> Wish {
+fn wish(stale: &[Stale], going: Going, armed: &[(Timeout, u32)]) -> Wish {
     let of = stale.iter().filter(|stale| stale.going == going);
     let states = of.clone().map(|stale| StateName::of_tcp(stale.state)).collect();
     Wish {
         selection: Selection { states, ..Selection::default() },
         as_if: of.map(|stale| (stale.timeout(), stale.silent_secs)).collect(),
-        armed: Vec::new(),
+        armed: armed.to_vec(),
     }
 }

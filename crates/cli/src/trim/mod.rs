@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use plimsoll_host::HostFs;
-use plimsoll_model::{Capacity, Occupancy};
+use plimsoll_model::{Capacity, Occupancy, Timeout};
 use plimsoll_observe::{Place, find};
 use plimsoll_trim::{Ended, Ground, Limits, Manner, Network, Replies, Selection, Trimming, Wish, settle};
 
@@ -21,6 +21,7 @@ pub(crate) use self::arguments::TrimArguments;
 
 use self::ask::Consent;
 use self::report::{Done, Report};
+use crate::apply::{armed_with, state_dir};
 use crate::output;
 use crate::simulate::Share;
 use crate::stop::stop_on_signals;
@@ -36,7 +37,8 @@ pub(crate) fn run(arguments: &TrimArguments) -> anyhow::Result<ExitCode> {
     let found = find(&host, &arguments.netns)?;
     let place = Place::of(&found);
     let ground = place.visit(|| Ground::read(&host)).with_context(|| needs_to_enter(&found.namespace.name))??;
-    let trimming = Trimming::new(&ground, wish(arguments), manner(arguments));
+    let armed = armed_with(&state_dir(), &found.namespace)?;
+    let trimming = Trimming::new(&ground, wish(arguments, armed), manner(arguments));
     let mut report = Report::new(arguments, &found.namespace, &ground);
 
     if !arguments.yes {
@@ -72,7 +74,8 @@ fn act(trimming: &Trimming, limits: &Limits<'_>, arguments: &TrimArguments) -> a
     Ok(Done { acted, settled, until: limits.until })
 }
 
-fn wish(arguments: &TrimArguments) -> Wish {
+/// `earlier` are the timeouts that Plimsoll's own journals know to have been in force.
+fn wish(arguments: &TrimArguments, earlier: Vec<(Timeout, u32)>) -> Wish {
     let hosts = arguments.source.iter().map(|address| Network::host(*address));
     let selection = Selection {
         states: arguments.state.clone(),
@@ -82,8 +85,9 @@ fn wish(arguments: &TrimArguments) -> Wish {
         idle_over_secs: arguments.idle_over.map(|span| u32::try_from(span.as_secs()).unwrap_or(u32::MAX)),
         replies: if arguments.unreplied { Replies::Unseen } else { Replies::Any },
     };
-    let pairs = |settings: &[names::TimeoutSetting]| settings.iter().map(|set| (set.timeout, set.secs)).collect();
-    Wish { selection, as_if: pairs(&arguments.as_if), armed: pairs(&arguments.armed) }
+    let pairs =
+        |settings: &[names::TimeoutSetting]| settings.iter().map(|set| (set.timeout, set.secs)).collect::<Vec<_>>();
+    Wish { selection, as_if: pairs(&arguments.as_if), armed: [pairs(&arguments.armed), earlier].concat() }
 }
 
 fn manner(arguments: &TrimArguments) -> Manner {

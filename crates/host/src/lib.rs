@@ -33,6 +33,7 @@ mod own_files;
 mod owner;
 mod packets;
 mod processors;
+mod replication;
 mod search;
 mod slab;
 mod statistics;

@@ -1,6 +1,6 @@
 //! A plan: changes, each with its reasons.
 
-use plimsoll_model::{Edit, Untrusted};
+use plimsoll_model::{Edit, Overwrite, Untrusted};
 use serde::Serialize;
 
 use crate::{BucketChoice, Forecast, Profile, Rail, Role, Silenced, Sizing};
@@ -63,6 +63,8 @@ pub struct Planned {
     pub risk_because: String,
     /// Values below which harm is known that it goes below.
     pub prices: Vec<Rail>,
+    /// Who will not leave it so, and when; `None` where it is not known what else sets it.
+    pub overwritten: Option<Vec<Overwrite>>,
     /// How to undo it.
     pub revert: String,
 }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use plimsoll_diagnose::overwritten;
 use plimsoll_diagnose::words::{bytes, grouped};
 use plimsoll_model::{
     Edit, Finding, NamedBy, NamespaceSnapshot, Reach, ServicePolicy, Snapshot, Sysctl, TcpState, Timeout,
@@ -67,6 +68,11 @@ pub fn plan(situation: Situation<'_>, request: Request) -> Plan {
     changes.extend(policies.into_iter().map(policy_change));
     changes.extend(others::changes(snapshot, ns, findings).into_iter().map(other_change));
 
+    if let Some(lasting) = &snapshot.lasting {
+        for change in &mut changes {
+            change.overwritten = Some(overwritten(&change.edit, &snapshot.writers, lasting));
+        }
+    }
     let together = rehearse(situation, request, &mut changes);
     changes.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
     let notes = notes(situation, &changes);
@@ -114,6 +120,7 @@ fn sysctl_change(sysctl: Sysctl, from: u32, to: u32) -> Planned {
         risk: Risk::None,
         risk_because: String::new(),
         prices: Vec::new(),
+        overwritten: None,
         revert: format!("sysctl -w {sysctl}={from}"),
     }
 }
@@ -214,6 +221,7 @@ fn policy_change((policy, why): (ServicePolicy, String)) -> Planned {
         risk: Risk::Low,
         risk_because: "answers of this service that come later find no translation".to_string(),
         prices: Vec::new(),
+        overwritten: None,
         revert: "nft delete table inet plimsoll".to_string(),
     }
 }

@@ -23,14 +23,16 @@ EXIT CODES
   3  nothing was begun
 
 EXAMPLES
+  plimsoll apply --dry-run
   plimsoll apply --set net.netfilter.nf_conntrack_tcp_timeout_time_wait=30 --dry-run
   plimsoll apply --set net.netfilter.nf_conntrack_max=524288 --set net.netfilter.nf_conntrack_buckets=524288
   plimsoll apply plan.json --soak 1m --confirm-within 10m --probe 'curl -fsS -m 2 http://localhost/health'
   plimsoll confirm
 ")]
 pub(crate) struct ApplyArguments {
-    /// A plan, as `plimsoll plan --json` writes it; `-` reads it from standard input
-    #[arg(value_name = "PLAN.json", required_unless_present = "set")]
+    /// A plan, as `plimsoll plan --json` writes it; `-` reads it from standard input. Without it, and without --set, what
+    /// `plimsoll plan` proposes now
+    #[arg(value_name = "PLAN.json")]
     pub(crate) plan: Option<String>,
 
     /// In place of a plan: a sysctl and its value; may be given often, and is done in this order

@@ -2,12 +2,13 @@
 
 use std::io::Read;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use plimsoll_apply::{Change, Error, Place, Plan, value_in_force};
 use plimsoll_model::{Edit, Untrusted};
 
 use super::arguments::{ApplyArguments, Setting};
 use crate::files::read_small;
+use crate::plan::{self, PlanArguments};
 
 /// More than any plan has.
 const MOST_BYTES: u64 = 1 << 20;
@@ -29,7 +30,7 @@ impl Input {
     pub(super) fn of(arguments: &ApplyArguments) -> anyhow::Result<Self> {
         let from = match arguments.plan.as_deref() {
             Some(name) => From::Plan(read(name).with_context(|| format!("the plan {}", Untrusted::from(name)))?),
-            None if arguments.set.is_empty() => bail!("name a plan, or say what to set: --set KEY=N"),
+            None if arguments.set.is_empty() => From::Plan(planned(arguments.netns.as_deref().unwrap_or("this"))?),
             None => From::Settings(arguments.set.clone()),
         };
         let planned = match &from {
@@ -63,6 +64,13 @@ fn change(settings: &[Setting], at: usize, set: &Setting, place: &Place) -> Resu
     };
     let edit = Edit::Sysctl { sysctl: set.sysctl, from, to: set.value };
     Ok(Change { edit, why: "asked for on the command line".to_string() })
+}
+
+/// What `plimsoll plan` would propose.
+fn planned(netns: &str) -> anyhow::Result<Plan> {
+    let made = plan::made(&PlanArguments::of(netns)?).context("planning for this host")?;
+    let changes = made.plan.changes.into_iter().map(|change| Change { edit: change.edit, why: change.why });
+    Ok(Plan::new(Some(made.plan.namespace.as_str().to_string()), changes.collect())?)
 }
 
 fn read(name: &str) -> anyhow::Result<Plan> {

@@ -3,16 +3,19 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Command, FromArgMatches};
 use plimsoll_plan::{NoSuchProfile, TimeoutsBy};
+use plimsoll_render::Format;
 
 use crate::arguments::{Color, seconds};
 use crate::simulate::Share;
 
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 #[command(after_long_help = "\
 EXIT CODES
   0  a plan was made, or there is nothing to do
+  1  with --check-drift: something drifted
   3  something asked for is wrong, or the host could not be read
 
 Nothing on this host is changed.
@@ -22,7 +25,10 @@ EXAMPLES
   plimsoll plan --watch-for 30s               the same, with a better idea of where the table leads
   plimsoll plan --netns web --timeouts http-proxy
   plimsoll plan --growth 3 --memory-share 20%
-  plimsoll plan --json > plan.json
+  plimsoll plan --json > plan.json            for `plimsoll apply plan.json`
+  plimsoll plan --diff
+  plimsoll plan --format script > plan.sh
+  plimsoll plan --check-drift
 ")]
 pub(crate) struct PlanArguments {
     /// The network namespace to plan for: its name, its inode, or `this`
@@ -58,13 +64,34 @@ pub(crate) struct PlanArguments {
     #[arg(long, value_name = "NUMBER", default_value = "1")]
     pub(crate) seed: u64,
 
+    /// Write the plan for others: script, sysctl.d, modprobe.d, cmdline, modules-load.d, udev, nft, iptables, ansible, kube-proxy,
+    /// daemonset, tuned (docs/lasting.md)
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["diff", "json"], help_heading = "Output")]
+    pub(crate) format: Option<Format>,
+
+    /// Write what the plan changes of today's values, as `diff -u` does
+    #[arg(long, conflicts_with = "json", help_heading = "Output")]
+    pub(crate) diff: bool,
+
+    /// Plan nothing: say what is in force and neither as files set it nor as it was applied last
+    #[arg(long, conflicts_with_all = ["format", "diff"], help_heading = "Output")]
+    pub(crate) check_drift: bool,
+
     /// Write one JSON document (docs/plan.md)
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
 
     /// When to colour
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
     pub(crate) color: Color,
+}
+
+impl PlanArguments {
+    /// What nobody asked for otherwise, for a namespace.
+    pub(crate) fn of(netns: &str) -> anyhow::Result<Self> {
+        let command = Self::augment_args(Command::new("plan").no_binary_name(true));
+        Ok(Self::from_arg_matches(&command.try_get_matches_from(["--netns", netns])?)?)
+    }
 }
 
 /// Where timeouts come from.

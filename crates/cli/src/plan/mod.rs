@@ -1,7 +1,9 @@
 //! `plimsoll plan`: what to change, in which order, why, and what it would do.
 
 mod arguments;
+mod drifted;
 mod json;
+mod rendered;
 mod text;
 
 use std::num::NonZeroUsize;
@@ -10,6 +12,7 @@ use std::thread;
 
 use anyhow::{Context, anyhow};
 use plimsoll_diagnose::diagnose;
+use plimsoll_host::HostFs;
 use plimsoll_model::{NamespaceSnapshot, Snapshot};
 use plimsoll_observe::{Depth, Options, Target, observe};
 use plimsoll_plan::{Plan, Request, Situation};
@@ -22,14 +25,32 @@ use crate::simulate::Measured;
 
 /// Plans, and writes the plan.
 pub(crate) fn run(arguments: &PlanArguments) -> anyhow::Result<ExitCode> {
-    let (snapshot, plan) = made(arguments)?;
-    let written = if arguments.json { json::render(&snapshot, &plan)? } else { text::render(&snapshot, &plan) };
+    if arguments.check_drift {
+        return drifted::run(arguments);
+    }
+    let Made { snapshot, place, plan } = made(arguments)?;
+    let ns = snapshot.namespaces.get(place).context("the namespace is among those that were read")?;
+    let written = match arguments.format {
+        _ if arguments.json => json::render(&snapshot, &plan)?,
+        _ if arguments.diff => rendered::as_diff(&snapshot, ns, &plan),
+        Some(format) => rendered::formatted(format, &snapshot, ns, &plan),
+        None => text::render(&snapshot, &plan),
+    };
     output::write(&written, arguments.color)?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// A plan, and what it was made from.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) snapshot: Snapshot,
+    /// The place of the namespace that it is for.
+    place: usize,
+    pub(crate) plan: Plan,
+}
+
 /// Reads the host and plans.
-pub(crate) fn made(arguments: &PlanArguments) -> anyhow::Result<(Snapshot, Plan)> {
+pub(crate) fn made(arguments: &PlanArguments) -> anyhow::Result<Made> {
     let (snapshot, place) = read(arguments)?;
     let namespace = snapshot.namespaces.get(place).context("the namespace is among those that were read")?;
     let findings = diagnose(&snapshot);
@@ -38,7 +59,7 @@ pub(crate) fn made(arguments: &PlanArguments) -> anyhow::Result<(Snapshot, Plan)
         namespace,
         findings: &findings,
         capabilities: capabilities(&snapshot, arguments.conform.as_deref())?,
-        is_replicated: None,
+        is_replicated: HostFs::new().is_replicated().ok(),
     };
     let request = Request {
         growth: arguments.growth,
@@ -48,7 +69,7 @@ pub(crate) fn made(arguments: &PlanArguments) -> anyhow::Result<(Snapshot, Plan)
         threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
     };
     let plan = plimsoll_plan::plan(situation, request);
-    Ok((snapshot, plan))
+    Ok(Made { snapshot, place, plan })
 }
 
 /// All namespaces, since a limit holds for each; and the entries of the one that the plan is for, with its place among them.

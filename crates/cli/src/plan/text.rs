@@ -1,6 +1,7 @@
 //! A plan for people.
 
 use anstyle::Style;
+use plimsoll_diagnose::overwrite_in_words;
 use plimsoll_diagnose::words::{bytes, duration, grouped, percent, rounded};
 use plimsoll_model::{Edit, Snapshot};
 use plimsoll_plan::{BucketChoice, Course, Forecast, Holds, Moment, Plan, Planned, Risk, Role, SizeDecision, Sizing};
@@ -70,6 +71,12 @@ fn changed(number: usize, change: &Planned) -> String {
     }
     if let Some(forecast) = &change.forecast {
         text.push_str(&foretold(forecast));
+    }
+    for overwrite in change.overwritten.iter().flatten() {
+        text.push_str(&paragraph("   - ", &format!("will not stay so: {}", overwrite_in_words(overwrite))));
+    }
+    if change.overwritten.is_none() {
+        text.push_str(&paragraph("   - ", "who else sets it is not known: this host's files could not be read"));
     }
     text.push_str(&paragraph("   - ", &format!("undo: {}", change.revert)));
     text

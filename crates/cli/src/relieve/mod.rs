@@ -32,10 +32,8 @@ const NOT_DONE: u8 = 1;
 /// The table is nearly full all the same.
 const STILL_FULL: u8 = 2;
 
-/// All of it takes so long at most: what is not trimmed by then is left.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Kept of that for the reading at the end.
-const FOR_THE_END: Duration = Duration::from_millis(1300);
+/// After so long what is not trimmed yet is left: with the reading at the end, five seconds.
+const PATIENCE: Duration = Duration::from_millis(3700);
 
 /// Relieves the fullest table, or the one that was named.
 pub(crate) fn run(arguments: &RelieveArguments) -> anyhow::Result<ExitCode> {
@@ -53,7 +51,7 @@ pub(crate) fn run(arguments: &RelieveArguments) -> anyhow::Result<ExitCode> {
         return write(arguments, &report, NOT_DONE);
     }
     // Whoever was asked has taken their time.
-    let deadline = if arguments.yes { begun } else { monotonic_now() } + PATIENCE - FOR_THE_END;
+    let deadline = if arguments.yes { begun } else { monotonic_now() } + PATIENCE;
     report.done = Some(act(arguments, &before, ns, &what, deadline)?);
     let after = read(Target::Named(ns.namespace.name.to_string()), Duration::from_secs(1));
     report.after = after.ok();

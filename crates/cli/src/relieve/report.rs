@@ -47,7 +47,7 @@ impl<'a> Report<'a> {
     }
 
     /// How many entries of a state have certainly been silent for so long, by what was read before; `None` where none was.
-    pub(super) fn stale(&self, of: &Stale) -> Option<u64> {
+    pub(super) fn stale(&self, of: Stale) -> Option<u64> {
         let census = self.ns.census.as_ref()?;
         let key = StateKey { protocol: Protocol::TCP, state: ProtocolState::Tcp(of.state) };
         let is_stale = |drawn: &&plimsoll_model::Drawn| {

@@ -47,7 +47,7 @@ fn what_would_be_done(report: &Report<'_>) -> String {
         Room::Stays { because } => text.push_str(&paragraph("  - ", &format!("the limit would stay: {because}"))),
     }
     for stale in report.relief.stale {
-        match report.stale(stale) {
+        match report.stale(*stale) {
             Some(0) => {}
             Some(entries) => {
                 let how = match stale.going {

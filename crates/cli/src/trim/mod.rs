@@ -9,18 +9,18 @@ mod text;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use plimsoll_host::HostFs;
 use plimsoll_model::{Capacity, Occupancy};
 use plimsoll_observe::{Place, find};
-use plimsoll_trim::{Ended, Ground, Limits, Manner, Network, Replies, Selection, Trimming, Wish, settle};
+use plimsoll_trim::{Ground, Limits, Manner, Network, Replies, Selection, Trimming, Wish, settle};
 
 pub(crate) use self::arguments::TrimArguments;
 
 use self::ask::Consent;
-use self::report::{Done, Report};
+use self::report::{Done, Report, Wait};
 use crate::output;
 use crate::simulate::Share;
 use crate::stop::stop_on_signals;
@@ -57,8 +57,7 @@ pub(crate) fn run(arguments: &TrimArguments) -> anyhow::Result<ExitCode> {
     };
     report.done(place.visit(|| act(&trimming, &limits, arguments))??);
     write(arguments, &report)?;
-    let interrupted = stop.load(Ordering::Relaxed);
-    Ok(if interrupted || report.falls_short() { ExitCode::from(NOT_SO_FAR) } else { ExitCode::SUCCESS })
+    Ok(if report.falls_short() { ExitCode::from(NOT_SO_FAR) } else { ExitCode::SUCCESS })
 }
 
 fn act(trimming: &Trimming, limits: &Limits<'_>, arguments: &TrimArguments) -> anyhow::Result<Done> {
@@ -66,10 +65,10 @@ fn act(trimming: &Trimming, limits: &Limits<'_>, arguments: &TrimArguments) -> a
     if acted.manner == Manner::Expire && acted.changed() > 0 && io::stderr().is_terminal() {
         output::write_progress("Waiting 10 s until they have expired ...\n", arguments.color);
     }
-    // Interrupted once, the act is over; what was done is read all the same.
-    let unless = AtomicBool::new(acted.ended == Ended::Stopped);
-    let settled = settle(&acted, if acted.ended == Ended::Stopped { &unless } else { limits.stop })?;
-    Ok(Done { acted, settled, until: limits.until })
+    let settled = settle(&acted, limits.stop)?;
+    let has_waited = acted.manner == Manner::Delete || acted.changed() == 0 || !limits.stop.load(Ordering::Relaxed);
+    let wait = if has_waited { Wait::Over } else { Wait::CutShort };
+    Ok(Done { acted, settled, until: limits.until, wait })
 }
 
 fn wish(arguments: &TrimArguments) -> Wish {

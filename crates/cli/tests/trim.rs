@@ -120,7 +120,7 @@ fn with_now_it_deletes_and_stops_where_it_is_told_to() {
         ("until", json!(200)),
         ("occupancy_before", json!(350)),
         ("occupancy_after", json!(200)),
-        ("live_after", json!(200)),
+        ("live_after", Value::Null),
     ] {
         assert_eq!(done[key], value, "{key} in {done:#}");
     }
@@ -182,11 +182,7 @@ fn policies_leave_nothing_to_be_known_and_it_says_so() {
     namespace.nft(policy).unwrap();
     let run = plimsoll(&["trim", "--netns", namespace.name(), "--yes", "--now"]);
     assert_eq!(run.code, 0);
-    assert!(
-        run.stdout.contains("there is a timeout policy in this namespace, and a dump does not tell"),
-        "{}",
-        run.stdout
-    );
+    assert!(run.stdout.contains("cannot be judged: there is a timeout policy in this namespace"), "{}", run.stdout);
     assert_eq!(occupancy(&namespace), 10);
 }
 

@@ -59,7 +59,7 @@ struct What {
     until: Option<Occupancy>,
     occupancy_before: Occupancy,
     occupancy_after: Occupancy,
-    live_after: u64,
+    live_after: Option<u64>,
 }
 
 pub(super) fn render(report: &Report<'_>) -> anyhow::Result<String> {

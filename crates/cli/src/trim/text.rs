@@ -165,9 +165,14 @@ fn came_of_it(report: &Report<'_>, done: &Done) -> String {
     let before = grouped(acted.before.0.into());
     let now = fill(settled.occupancy, report.ground.table.capacity);
     text.push_str(&paragraph("  ", &format!("The kernel counted {before} before, and counts {now} now.")));
-    let expired = u64::from(settled.occupancy.0).saturating_sub(settled.live);
-    if expired > settled.live / 100 {
-        text.push_str(&paragraph("  ", &format!("{} of them have expired and are not freed yet.", grouped(expired))));
+    if let Some(live) = settled.live {
+        let expired = u64::from(settled.occupancy.0).saturating_sub(live);
+        if expired > live / 100 {
+            text.push_str(&paragraph(
+                "  ",
+                &format!("{} of them have expired and are not freed yet.", grouped(expired)),
+            ));
+        }
     }
     let ended = match acted.ended {
         Ended::Complete => None,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use plimsoll_lab::{Kind, LabNamespace, entries, mixed_entries};
 use plimsoll_model::TcpState;
 use serde_json::Value;
-use support::{PLIMSOLL, Run, finding, namespace, plimsoll, plimsoll_in};
+use support::{PLIMSOLL, as_nobody, finding, namespace, plimsoll, plimsoll_in};
 
 fn limit() -> u32 {
     let text = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max").expect("nf_conntrack");
@@ -373,19 +373,6 @@ impl Drop for Resident {
         self.0.kill().ok();
         self.0.wait().ok();
     }
-}
-
-/// Runs `plimsoll` as a user without rights, from a copy that everybody may run.
-fn as_nobody(arguments: &[&str]) -> Run {
-    let directory = std::env::temp_dir().join(format!("plimsoll-nobody-{}", std::process::id()));
-    fs::create_dir_all(&directory).unwrap();
-    let copy = directory.join("plimsoll");
-    fs::copy(PLIMSOLL, &copy).unwrap();
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"]).arg(&copy).args(arguments);
-    let run = Run::of(command);
-    fs::remove_dir_all(&directory).unwrap();
-    run
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn dumped<T: Send>(namespace: &LabNamespace, each: fn(&DumpedEntry<'_>) -> T) ->
     namespace.enter(dump).unwrap().unwrap()
 }
 
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the method is not of every lifetime at once")]
 fn keys(namespace: &LabNamespace) -> Vec<EntryKey> {
     dumped(namespace, |dumped| dumped.key())
 }

@@ -3,7 +3,7 @@
 use crate::tun::Tun;
 use crate::{Error, LabNamespace};
 
-/// The router and the devices at its sides. Clients are in 10.0.0.0/8 and `2001:db8:1::/48`, servers everywhere else.
+/// The router and the devices at its sides. Clients are in `10.0.0.0/8` and `2001:db8:1::/48`, servers everywhere else.
 #[derive(Debug)]
 pub(crate) struct Between {
     pub(crate) namespace: LabNamespace,

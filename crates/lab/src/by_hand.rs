@@ -11,7 +11,7 @@ use crate::tun::Tun;
 use crate::wire::{Defect, MOST_BYTES, TcpHeader, Transport, datagram};
 use crate::{Error, LabNamespace};
 
-/// A router that tracks what it forwards, of IPv4 and IPv6. Clients are in 10.0.0.0/8 and `2001:db8:1::/48`, servers
+/// A router that tracks what it forwards, of IPv4 and IPv6. Clients are in `10.0.0.0/8` and `2001:db8:1::/48`, servers
 /// everywhere else. Removed when dropped.
 #[derive(Debug)]
 pub struct ByHand {

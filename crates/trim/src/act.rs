@@ -235,6 +235,7 @@ impl<'a> Act<'a> {
             Manner::Expire => Change::Expire { after_secs: GRACE_SECS },
             Manner::Delete => Change::Delete,
         };
+        self.pace.changes(stale.len());
         let keys: Vec<EntryKey> = stale.iter().map(|(key, _)| *key).collect();
         let refused = self.changer.make(change, &keys)?;
         self.acted.last_change = Some(monotonic_now());
@@ -252,7 +253,6 @@ impl<'a> Act<'a> {
             }
         }
         acted.changed.retain(|_, count| *count > 0);
-        self.pace.changed(stale.len());
         self.count_down((stale.len() - refused.len()) as u64)
     }
 

@@ -9,6 +9,9 @@ use plimsoll_host::monotonic_now;
 /// How long to sleep at most before looking whether to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
 
+/// A shorter wait than this is put off until it has added up: a sleep takes longer than it is asked for.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// When the next entries may be changed.
 #[derive(Debug)]
 pub(crate) struct Pace {
@@ -21,18 +24,20 @@ impl Pace {
         Self { per_sec, next: monotonic_now() }
     }
 
-    /// Entries were changed.
-    pub(crate) fn changed(&mut self, entries: usize) {
+    /// So many entries are about to be changed.
+    pub(crate) fn changes(&mut self, entries: usize) {
         if let Some(per_sec) = self.per_sec {
             // What was not used earlier is not made up for: that would be a burst.
-            self.next =
-                self.next.max(monotonic_now()) + Duration::from_secs_f64(entries as f64 / f64::from(per_sec.get()));
+            let takes = Duration::from_secs_f64(entries as f64 / f64::from(per_sec.get()));
+            self.next = self.next.max(monotonic_now()) + takes;
         }
     }
 
     /// Waits until more may be changed.
     pub(crate) fn wait(&self, stop: &AtomicBool) {
-        sleep_until(self.next, stop);
+        if self.next > monotonic_now() + SHORTEST {
+            sleep_until(self.next, stop);
+        }
     }
 }
 

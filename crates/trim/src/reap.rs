@@ -20,34 +20,38 @@ const MOST_DUMPS: u32 = 4;
 pub struct Settled {
     /// Entries that the kernel counts.
     pub occupancy: Occupancy,
-    /// Those of them that a dump shows: the rest has expired, and is not freed yet.
-    pub live: u64,
+    /// Those of them that a dump shows, where one was made: the rest has expired, and is not freed yet.
+    pub live: Option<u64>,
 }
 
 /// Waits until what was changed has expired, unless the flag is raised, and has the kernel free it: an expired entry is
-/// counted until something comes past it, which a dump does.
+/// counted until something comes past it, which a dump does. What was deleted is free already: no dump is made, which would
+/// walk a table that may be nearly empty now, with softirqs off.
 pub fn settle(acted: &Acted, stop: &AtomicBool) -> Result<Settled, Error> {
-    if let (Some(last), Manner::Expire) = (acted.last_change, acted.manner) {
-        // A tick more than it takes.
-        sleep_until(last + Duration::from_secs(GRACE_SECS.into()) + Duration::from_millis(20), stop);
-    }
-    let mut settled = reap()?;
-    for _ in 1..MOST_DUMPS {
-        let expired = u64::from(settled.occupancy.0).saturating_sub(settled.live);
-        if expired <= settled.live / 100 {
-            break;
+    let (Some(last), Manner::Expire) = (acted.last_change, acted.manner) else {
+        return Ok(Settled { occupancy: table_statistics()?.occupancy, live: None });
+    };
+    // A tick more than it takes.
+    sleep_until(last + Duration::from_secs(GRACE_SECS.into()) + Duration::from_millis(20), stop);
+    let mut dumps = 0;
+    loop {
+        let live = reap()?;
+        let occupancy = table_statistics()?.occupancy;
+        dumps += 1;
+        let expired = u64::from(occupancy.0).saturating_sub(live);
+        if expired <= live / 100 || dumps == MOST_DUMPS {
+            return Ok(Settled { occupancy, live: Some(live) });
         }
-        settled = reap()?;
     }
-    Ok(settled)
 }
 
-fn reap() -> Result<Settled, Error> {
+/// Goes through the table, and returns how many entries it shows.
+fn reap() -> Result<u64, Error> {
     let mut dump = Dump::start()?;
     let mut unknowns = Unknowns::default();
     let mut live = 0;
     while let Some(batch) = dump.next_batch()? {
         live += batch.entries(&mut unknowns).count() as u64;
     }
-    Ok(Settled { occupancy: table_statistics()?.occupancy, live })
+    Ok(live)
 }

@@ -57,7 +57,9 @@ const NOW: [(Timeout, u32); 13] = [
 
 /// Plays flows until they are quiet; streams until the kernel takes them for such.
 fn play(router: &ByHand, flows: &[Flow]) {
-    flows.iter().for_each(|flow| flow.begin(router));
+    for flow in flows {
+        flow.begin(router);
+    }
     let streams: Vec<Flow> = flows.iter().copied().filter(|flow| flow.kind == Kind::UdpStream).collect();
     let is_stream = |entry: &Entry| {
         let from = streams.iter().any(|flow| flow.client().ip() == entry.original.source);
@@ -69,7 +71,9 @@ fn play(router: &ByHand, flows: &[Flow]) {
         one[0].go_on(router);
         thread::sleep(Duration::from_millis(50));
     }
-    streams.iter().for_each(|flow| flow.go_on(router));
+    for flow in &streams {
+        flow.go_on(router);
+    }
     assert_eq!(table(router.namespace()).values().filter(|entry| is_stream(entry)).count(), streams.len());
 }
 
@@ -115,7 +119,9 @@ fn ten_thousand_flows_of_every_kind_live_on_though_timeouts_were_changed_twice()
     let acted = act(namespace, Wish { as_if: minute, ..told() }, Manner::Delete);
     assert_eq!(acted.changed(), 0, "{acted:#?}");
 
-    flows.iter().for_each(|flow| flow.go_on(&router));
+    for flow in &flows {
+        flow.go_on(&router);
+    }
     let after = table(namespace);
     let ids = |table: &BTreeMap<String, Entry>| -> BTreeMap<String, u32> {
         table.iter().map(|(name, entry)| (name.clone(), entry.id)).collect()
@@ -140,7 +146,9 @@ fn flows_that_send_between_two_looks_live_on_whatever_armed_them() {
     set(namespace, &[(established, 2000)]);
     let flows: Vec<Flow> = (0..1200).map(Flow::of).filter(|flow| flow.kind == Kind::Quiet).collect();
     let [busy, silent] = [0, 1].map(|half| -> Vec<Flow> { flows.iter().copied().skip(half).step_by(2).collect() });
-    flows.iter().for_each(|flow| flow.begin(&router));
+    for flow in &flows {
+        flow.begin(&router);
+    }
 
     // Trimmed as if 3600 were in force: what 2000 arms looks 1600 seconds old at every moment.
     let stop = AtomicBool::new(false);
@@ -152,7 +160,9 @@ fn flows_that_send_between_two_looks_live_on_whatever_armed_them() {
     let acted = thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
-                busy.iter().for_each(|flow| flow.go_on(&router));
+                for flow in &busy {
+                    flow.go_on(&router);
+                }
                 // Their entries must move by more than what two looks leave open.
                 thread::sleep(Duration::from_millis(100));
             }

@@ -93,7 +93,7 @@ pub(crate) struct TrimArguments {
     pub(super) until: Option<Share>,
 
     /// Entries a second, at most
-    #[arg(long, value_name = "ENTRIES", default_value = "100000", help_heading = "How far")]
+    #[arg(long, value_name = "ENTRIES", default_value = "1000000", help_heading = "How far")]
     pub(super) rate: NonZeroU32,
 
     /// Write one JSON document (docs/trim.md)

@@ -8,7 +8,7 @@ use plimsoll_trim::{Ended, GRACE_SECS, Left, Manner};
 use serde::Serialize;
 
 use super::names::TimeoutSetting;
-use super::report::{Done, Report};
+use super::report::{Done, Report, Wait};
 
 /// Rises when a key changes its meaning or goes away; new keys do not raise it.
 const SCHEMA: &str = "plimsoll.trim/1";
@@ -28,7 +28,7 @@ struct Document<'a> {
     read: u64,
     stale: u64,
     ambiguous: Option<u64>,
-    states: Vec<State>,
+    states: Vec<OfState>,
     left: BTreeMap<Left, u64>,
     done: Option<What>,
 }
@@ -40,7 +40,7 @@ struct Armed {
 }
 
 #[derive(Serialize)]
-struct State {
+struct OfState {
     state: StateKey,
     read: u64,
     stale: u64,
@@ -55,10 +55,11 @@ struct What {
     alive: u64,
     not_looked_at: u64,
     ended: Ended,
+    waited: bool,
     until: Option<Occupancy>,
     occupancy_before: Occupancy,
     occupancy_after: Occupancy,
-    live_after: u64,
+    live_after: Option<u64>,
 }
 
 pub(super) fn render(report: &Report<'_>) -> anyhow::Result<String> {
@@ -78,7 +79,12 @@ pub(super) fn render(report: &Report<'_>) -> anyhow::Result<String> {
         stale: report.stale(),
         ambiguous: report.plan.as_ref().map(|plan| plan.ambiguous),
         states: rows
-            .map(|row| State { state: row.state, read: row.counts.read, stale: row.counts.stale, changed: row.changed })
+            .map(|row| OfState {
+                state: row.state,
+                read: row.counts.read,
+                stale: row.counts.stale,
+                changed: row.changed,
+            })
             .collect(),
         left: report.left(),
         done: report.done.as_ref().map(what),
@@ -90,7 +96,7 @@ fn armed(set: &TimeoutSetting) -> Armed {
     Armed { sysctl: set.sysctl.to_string(), secs: set.secs }
 }
 
-fn what(Done { acted, settled, until }: &Done) -> What {
+fn what(Done { acted, settled, until, wait }: &Done) -> What {
     What {
         changed: acted.changed(),
         gone: acted.gone,
@@ -98,6 +104,7 @@ fn what(Done { acted, settled, until }: &Done) -> What {
         alive: acted.alive,
         not_looked_at: acted.not_looked_at,
         ended: acted.ended,
+        waited: *wait == Wait::Over,
         until: *until,
         occupancy_before: acted.before,
         occupancy_after: settled.occupancy,

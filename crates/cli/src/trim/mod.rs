@@ -9,18 +9,18 @@ mod text;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use plimsoll_host::HostFs;
 use plimsoll_model::{Capacity, Occupancy, Timeout};
 use plimsoll_observe::{Place, find};
-use plimsoll_trim::{Ended, Ground, Limits, Manner, Network, Replies, Selection, Trimming, Wish, settle};
+use plimsoll_trim::{Ground, Limits, Manner, Network, Replies, Selection, Trimming, Wish, settle};
 
 pub(crate) use self::arguments::TrimArguments;
 
 use self::ask::Consent;
-use self::report::{Done, Report};
+use self::report::{Done, Report, Wait};
 use crate::apply::{armed_with, state_dir};
 use crate::output;
 use crate::simulate::Share;
@@ -39,6 +39,7 @@ pub(crate) fn run(arguments: &TrimArguments) -> anyhow::Result<ExitCode> {
     let ground = place.visit(|| Ground::read(&host)).with_context(|| needs_to_enter(&found.namespace.name))??;
     let armed = armed_with(&state_dir(), &found.namespace)?;
     let trimming = Trimming::new(&ground, wish(arguments, armed), manner(arguments));
+    let until = arguments.until.map(|share| few_enough(share, ground.table.capacity)).transpose()?;
     let mut report = Report::new(arguments, &found.namespace, &ground);
 
     if !arguments.yes {
@@ -51,16 +52,10 @@ pub(crate) fn run(arguments: &TrimArguments) -> anyhow::Result<ExitCode> {
         }
     }
     let stop = stop_on_signals()?;
-    let limits = Limits {
-        until: arguments.until.and_then(|share| few_enough(share, ground.table.capacity)),
-        entries_per_sec: Some(arguments.rate),
-        deadline: None,
-        stop: &stop,
-    };
+    let limits = Limits { until, entries_per_sec: Some(arguments.rate), deadline: None, stop: &stop };
     report.done(place.visit(|| act(&trimming, &limits, arguments))??);
     write(arguments, &report)?;
-    let interrupted = stop.load(Ordering::Relaxed);
-    Ok(if interrupted || report.falls_short() { ExitCode::from(NOT_SO_FAR) } else { ExitCode::SUCCESS })
+    Ok(if report.falls_short() { ExitCode::from(NOT_SO_FAR) } else { ExitCode::SUCCESS })
 }
 
 fn act(trimming: &Trimming, limits: &Limits<'_>, arguments: &TrimArguments) -> anyhow::Result<Done> {
@@ -68,10 +63,10 @@ fn act(trimming: &Trimming, limits: &Limits<'_>, arguments: &TrimArguments) -> a
     if acted.manner == Manner::Expire && acted.changed() > 0 && io::stderr().is_terminal() {
         output::write_progress("Waiting 10 s until they have expired ...\n", arguments.color);
     }
-    // Interrupted once, the act is over; what was done is read all the same.
-    let unless = AtomicBool::new(acted.ended == Ended::Stopped);
-    let settled = settle(&acted, if acted.ended == Ended::Stopped { &unless } else { limits.stop })?;
-    Ok(Done { acted, settled, until: limits.until })
+    let settled = settle(&acted, limits.stop)?;
+    let has_waited = acted.manner == Manner::Delete || acted.changed() == 0 || !limits.stop.load(Ordering::Relaxed);
+    let wait = if has_waited { Wait::Over } else { Wait::CutShort };
+    Ok(Done { acted, settled, until: limits.until, wait })
 }
 
 /// `earlier` are the timeouts that Plimsoll's own journals know to have been in force.
@@ -94,11 +89,14 @@ fn manner(arguments: &TrimArguments) -> Manner {
     if arguments.now { Manner::Delete } else { Manner::Expire }
 }
 
-/// So many entries as are the share of the limit; `None` where there is no limit, which no table reaches.
-fn few_enough(Share(share): Share, capacity: Option<Capacity>) -> Option<Occupancy> {
+/// So many entries as are the share of the limit.
+fn few_enough(Share(share): Share, capacity: Option<Capacity>) -> anyhow::Result<Occupancy> {
+    let Some(limit) = capacity.and_then(Capacity::limit) else {
+        bail!("the table has no limit of which --until could be a share: leave it out, or select with --idle-over");
+    };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32")]
-    let entries = |limit: u32| Occupancy((f64::from(limit) * share) as u32);
-    capacity.and_then(Capacity::limit).map(entries)
+    let entries = (f64::from(limit) * share) as u32;
+    Ok(Occupancy(entries))
 }
 
 fn needs_to_enter(name: &plimsoll_model::Untrusted) -> String {
@@ -108,4 +106,18 @@ fn needs_to_enter(name: &plimsoll_model::Untrusted) -> String {
 fn write(arguments: &TrimArguments, report: &Report<'_>) -> anyhow::Result<()> {
     let text = if arguments.json { json::render(report)? } else { text::render(report) };
     output::write(&text, arguments.color)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_of_no_limit_is_refused_and_not_taken_for_none() {
+        assert_eq!(few_enough(Share(0.8), Some(Capacity(262_144))).unwrap(), Occupancy(209_715));
+        assert_eq!(few_enough(Share(0.0), Some(Capacity(10))).unwrap(), Occupancy(0));
+        for no_limit in [None, Some(Capacity(0))] {
+            assert!(few_enough(Share(0.8), no_limit).unwrap_err().to_string().contains("--until"));
+        }
+    }
 }

@@ -26,6 +26,16 @@ pub(super) struct Done {
     pub(super) acted: Acted,
     pub(super) settled: Settled,
     pub(super) until: Option<Occupancy>,
+    pub(super) wait: Wait,
+}
+
+/// The wait for entries that were left ten seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// It is over, or there was none.
+    Over,
+    /// It was interrupted: they are counted still.
+    CutShort,
 }
 
 /// A state's line.
@@ -94,7 +104,7 @@ impl<'a> Report<'a> {
     pub(super) fn falls_short(&self) -> bool {
         let short = |done: &Done| {
             let too_many = done.until.is_some_and(|until| done.settled.occupancy > until);
-            too_many || matches!(done.acted.ended, Ended::Stopped | Ended::Deadline)
+            too_many || done.wait == Wait::CutShort || matches!(done.acted.ended, Ended::Stopped | Ended::Deadline)
         };
         self.done.as_ref().is_some_and(short)
     }

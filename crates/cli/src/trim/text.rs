@@ -2,11 +2,11 @@
 
 use anstyle::Style;
 use plimsoll_diagnose::words::{grouped, percent};
-use plimsoll_model::{Capacity, Occupancy, Policies, Timeout};
+use plimsoll_model::{Capacity, Occupancy, Policies};
 use plimsoll_trim::{Ended, Left, Manner};
 
 use super::names::TimeoutSetting;
-use super::report::{Done, Report};
+use super::report::{Done, Report, Wait};
 use crate::columns::Columns;
 use crate::wrap::paragraph;
 
@@ -63,7 +63,9 @@ fn against(report: &Report<'_>) -> String {
     if !report.armed.is_empty() {
         text.push_str(&format!("; in force earlier: {}", list(report.armed)));
     }
-    let changed: Vec<_> = report.ground.timeouts.iter_secs().filter(is_changed).filter_map(named).collect();
+    let set = report.ground.timeouts.iter_secs();
+    let changed = set.filter(|(timeout, secs)| timeout.compiled_default_secs().is_some_and(|default| default != *secs));
+    let changed: Vec<_> = changed.filter_map(|(timeout, _)| timeout.sysctl()).collect();
     if !changed.is_empty() {
         text.push_str(&format!(
             "; {} no longer what the kernel begins with: if there was yet another value before, name it with --armed, or flows \
@@ -72,14 +74,6 @@ fn against(report: &Report<'_>) -> String {
         ));
     }
     text
-}
-
-fn is_changed((timeout, secs): &(Timeout, u32)) -> bool {
-    timeout.compiled_default_secs().is_some_and(|default| default != *secs)
-}
-
-fn named((timeout, _): (Timeout, u32)) -> Option<&'static str> {
-    timeout.sysctl()
 }
 
 fn are(names: &[&str]) -> String {
@@ -152,7 +146,7 @@ fn reason(why: Left, policies: Policies) -> String {
 }
 
 fn came_of_it(report: &Report<'_>, done: &Done) -> String {
-    let Done { acted, settled, until } = done;
+    let Done { acted, settled, until, wait } = done;
     let mut text = String::from("\n");
     let how = match acted.manner {
         Manner::Expire => "left 10 seconds, in which a packet would have brought them back",
@@ -171,9 +165,14 @@ fn came_of_it(report: &Report<'_>, done: &Done) -> String {
     let before = grouped(acted.before.0.into());
     let now = fill(settled.occupancy, report.ground.table.capacity);
     text.push_str(&paragraph("  ", &format!("The kernel counted {before} before, and counts {now} now.")));
-    let expired = u64::from(settled.occupancy.0).saturating_sub(settled.live);
-    if expired > settled.live / 100 {
-        text.push_str(&paragraph("  ", &format!("{} of them have expired and are not freed yet.", grouped(expired))));
+    if let Some(live) = settled.live {
+        let expired = u64::from(settled.occupancy.0).saturating_sub(live);
+        if expired > live / 100 {
+            text.push_str(&paragraph(
+                "  ",
+                &format!("{} of them have expired and are not freed yet.", grouped(expired)),
+            ));
+        }
     }
     let ended = match acted.ended {
         Ended::Complete => None,
@@ -184,7 +183,12 @@ fn came_of_it(report: &Report<'_>, done: &Done) -> String {
     if let Some(ended) = ended {
         text.push_str(&paragraph("  ", ended));
     }
-    if let Some(until) = until.filter(|until| settled.occupancy > *until) {
+    if *wait == Wait::CutShort {
+        text.push_str(&paragraph(
+            "  ",
+            "Nobody waited for the ten seconds: those entries are counted still, and expire all the same.",
+        ));
+    } else if let Some(until) = until.filter(|until| settled.occupancy > *until) {
         let wanted = grouped(until.0.into());
         text.push_str(&paragraph(
             "  ",

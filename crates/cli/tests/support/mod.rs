@@ -3,6 +3,7 @@
 
 pub(crate) mod guest;
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -43,6 +44,19 @@ pub(crate) fn plimsoll(arguments: &[&str]) -> Run {
     let mut command = Command::new(PLIMSOLL);
     command.args(arguments);
     Run::of(command)
+}
+
+/// Runs `plimsoll` as a user without rights, from a copy that everybody may run.
+pub(crate) fn as_nobody(arguments: &[&str]) -> Run {
+    let directory = std::env::temp_dir().join(format!("plimsoll-nobody-{}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    let copy = directory.join("plimsoll");
+    fs::copy(PLIMSOLL, &copy).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"]).arg(&copy).args(arguments);
+    let run = Run::of(command);
+    fs::remove_dir_all(&directory).unwrap();
+    run
 }
 
 /// Runs `plimsoll` in a namespace.

@@ -81,7 +81,7 @@ impl Flow {
     }
 
     fn is_ipv6(self) -> bool {
-        self.number / KINDS.len() as u32 % 4 == 3
+        self.number as usize / KINDS.len() % 4 == 3
     }
 
     /// Plays it up to where it is quiet.

@@ -4,9 +4,10 @@
 mod support;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -389,4 +390,39 @@ fn await_no_watchdog(scene: &Scene) {
         assert!(Instant::now() < until, "watchdogs of confirmed applications live");
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+#[test]
+fn after_a_reboot_nothing_is_undone_that_is_in_force() {
+    let scene = Scene::new();
+    assert_eq!(scene.plimsoll(&apply(&scene, &["--set", "nf_conntrack_udp_timeout=20"])).code, 0);
+    kill_watchdogs(&scene.folder);
+    // A journal of another boot: as if this one had come since.
+    let journal = scene.folder.join("000001.jsonl");
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let text = fs::read_to_string(&journal).unwrap();
+    let other = text.replace(boot.trim(), "00000000-0000-4000-8000-000000000000");
+    assert_ne!(text, other);
+    fs::write(&journal, other).unwrap();
+    assert_eq!(scene.plimsoll(&["confirm"]).code, 3);
+    assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
+    assert_eq!(scene.sysctl(UDP), 20);
+    assert_eq!(scene.last().unwrap().changes, [Progress::Undone(Undone::Gone)]);
+}
+
+#[test]
+fn ctrl_c_undoes_what_was_begun() {
+    let scene = Scene::new();
+    let name = scene.lab.name();
+    let mut command =
+        scene.command(&["apply", "--netns", name, "--soak", "1s", "--set", "nf_conntrack_udp_timeout=20"]);
+    command.args(["--set", "nf_conntrack_tcp_timeout_time_wait=60"]).stderr(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    told.find(|line| line.contains("Change 1 of 2")).expect("the first change");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert!(told.any(|line| line.contains("told to stop")));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!((scene.sysctl(UDP), scene.sysctl(TIME_WAIT)), (30, 120));
 }

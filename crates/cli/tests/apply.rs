@@ -4,10 +4,12 @@
 mod support;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -425,4 +427,54 @@ fn ctrl_c_undoes_what_was_begun() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!((scene.sysctl(UDP), scene.sysctl(TIME_WAIT)), (30, 120));
+}
+
+/// Connections come and go all the while; once the second change is in force the server resets them.
+#[test]
+fn connections_that_are_reset_are_counted_against_those_before() {
+    let scene = Scene::new();
+    let over = AtomicBool::new(false);
+    let name = scene.lab.name();
+    let arguments = [
+        "apply",
+        "--netns",
+        name,
+        "--soak",
+        "3s",
+        "--set",
+        "nf_conntrack_tcp_timeout_time_wait=60",
+        "--set",
+        "nf_conntrack_udp_timeout=20",
+        "--json",
+    ];
+    let run = thread::scope(|scope| {
+        scope.spawn(|| scene.lab.enter(|| converse(&over)).unwrap());
+        let run = scene.plimsoll(&arguments);
+        over.store(true, Ordering::Relaxed);
+        run
+    });
+    assert_eq!((run.code, scene.sysctl(UDP), scene.sysctl(TIME_WAIT)), (1, 30, 120), "{run:?}");
+    let document = run.json();
+    assert_eq!(document["because"]["signal"], "resets", "{document:#}");
+    let journal = fs::read_to_string(scene.folder.join("000001.jsonl")).unwrap();
+    assert_eq!(journal.matches("\"soaked\"").count(), 1, "the first change did no harm: {journal}");
+}
+
+fn converse(over: &AtomicBool) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    while !over.load(Ordering::Relaxed) {
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(b"?").unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let is_changed = fs::read_to_string(Path::new("/proc/sys").join(UDP)).unwrap().trim() == "20";
+        if !is_changed {
+            server.read_exact(&mut [0]).unwrap();
+        }
+        // Closed with something unread, a connection is reset (RFC 2525, section 2.17).
+        drop(server);
+        drop(client);
+        // So that they are some hundreds a second.
+        thread::sleep(Duration::from_millis(4));
+    }
 }

@@ -44,6 +44,8 @@ fn an_applier_killed_at_any_step_leaves_what_was_before() {
         // The watchdog that survives undoes it, at once or at the deadline; before there was one nothing was written.
         scene.await_rest();
         assert_before(&scene, step);
+        // So that the next one has nothing to do but its own, and its steps are counted from its beginning.
+        assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
         killed
     });
     // Begun, writing and written thrice, applied; a moment before and after each.
@@ -75,6 +77,23 @@ fn when_all_are_killed_the_next_command_undoes() {
     });
     assert!(ended >= 16, "only {ended} steps were found");
     assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
+}
+
+#[test]
+fn one_that_is_killed_while_it_undoes_what_another_left_leaves_the_same_to_the_next() {
+    const AFTER_TWO_WRITES: u32 = 9;
+    let scene = Scene::new();
+    let ended = at_every_step(|step| {
+        assert!(run(&scene, "apply", AFTER_TWO_WRITES, "applier and watchdog"));
+        assert_eq!(state(&scene), (AFTER.0, BEFORE.1, AFTER.2), "step {step}");
+        let killed = run(&scene, "apply", step, "applier and watchdog");
+        // The last application, and the one before it if that is still to be undone.
+        while !scene.plimsoll(&["rollback"]).stdout.contains("Nothing to undo") {}
+        assert_before(&scene, step);
+        killed
+    });
+    // Undoing, undone twice and ended, then all that is its own.
+    assert!(ended >= 8 + 16, "only {ended} steps were found");
 }
 
 #[test]

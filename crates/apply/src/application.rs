@@ -101,7 +101,7 @@ impl Application {
             Event::Begun(_) => return Err("it begins twice".to_string()),
             Event::Writing { change } => *self.change(*change)? = Progress::Begun,
             Event::Written { change } => *self.change(*change)? = Progress::Written { at_ms: record.boottime_ms },
-            Event::Soaked { .. } => {}
+            Event::Scheduled { .. } | Event::Soaked { .. } => {}
             Event::Applied { deadline_ms } => self.phase = Phase::Awaiting { deadline_ms: *deadline_ms },
             Event::Confirmed { by, files } => {
                 self.phase = Phase::Confirmed(Lasting::ToBeWritten);

@@ -18,7 +18,7 @@ use crate::plan::Change;
 use crate::policy::Armed;
 use crate::record::{Because, Begun, Event, SCHEMA};
 use crate::recovery::recover;
-use crate::revert::{Current, NotRevertible, Revert, reverts};
+use crate::revert::{Current, NotRevertible, Revert, in_force, reverts};
 use crate::settings::Settings;
 use crate::soak::{Watch, Watched};
 use crate::state_dir::{PATIENCE, StateDir};
@@ -186,7 +186,10 @@ impl Carrier<'_> {
     fn carry_out(&self, journal: &mut Journal<'_>) -> Result<(), Because> {
         let id = self.prepared.id;
         self.guardian.launch(self.folder, id).map_err(failed)?;
-        self.guardian.schedule(self.folder, &journal.application().begun).map_err(failed)?;
+        if let Some(asked) = self.guardian.schedule(self.folder, &journal.application().begun) {
+            // The watchdog is there; the timer is for the case that somebody kills it.
+            journal.append(Event::Scheduled { refused: asked.err().map(|error| error.to_string()) }).map_err(failed)?;
+        }
         for (change, planned) in self.prepared.changes.iter().enumerate() {
             // Whoever ended it: nothing is written that nobody would undo.
             if !self.folder.watchdog_lives(id) {
@@ -265,7 +268,7 @@ fn failed(error: Error) -> Because {
 }
 
 fn changes_nothing(edit: &Edit) -> bool {
-    matches!(edit, Edit::Sysctl { from, to, .. } if from == to)
+    matches!(edit, Edit::Sysctl { sysctl, from, to } if in_force(*sysctl, *to) == Some(*from))
 }
 
 fn current(changes: &[Change], live: &Live) -> Result<Current, Error> {

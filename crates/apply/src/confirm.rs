@@ -7,7 +7,8 @@ use plimsoll_model::Sysctl;
 use crate::Error;
 use crate::application::{Application, Lasting, Phase, Progress};
 use crate::author::Author;
-use crate::files::{self, Root};
+use crate::error::shown;
+use crate::files::{self, Root, Written};
 use crate::ground::Footing;
 use crate::journal::{self, Journal, Observer, now_ms};
 use crate::lasting::lasting_files;
@@ -78,7 +79,7 @@ pub fn confirm(
         keep(&mut journal, &mut confirmed, deadline_ms, persistence, by)?;
     }
     if let Persistence::Files(root) = persistence {
-        write_files(&mut journal, root)?;
+        confirmed.not_lasting.extend(write_files(&mut journal, root)?);
     }
     confirmed.application = journal.application().clone();
     Ok(confirmed)
@@ -151,16 +152,21 @@ fn superseded(reverts: &[Revert], live: &Live) -> Result<Vec<Sysctl>, Error> {
     Ok(others)
 }
 
-/// Writes the files of a confirmed application, as far as they are not written.
-pub(crate) fn write_files(journal: &mut Journal<'_>, root: &Root) -> Result<(), Error> {
+/// Writes the files of a confirmed application, as far as they are not written, and names those that somebody has changed
+/// meanwhile: they are left.
+pub(crate) fn write_files(journal: &mut Journal<'_>, root: &Root) -> Result<Vec<String>, Error> {
+    let mut left = Vec::new();
     if journal.application().phase != Phase::Confirmed(Lasting::ToBeWritten) {
-        return Ok(());
+        return Ok(left);
     }
     let edits: Vec<_> = journal.application().files.iter().map(|(edit, _)| edit.clone()).collect();
     for edit in &edits {
-        files::write(root, edit)?;
+        if files::write(root, edit)? == Written::Theirs {
+            left.push(format!("somebody has changed {} meanwhile; it is left as it is", shown(&edit.path)));
+        }
     }
-    journal.append(Event::Persisted)
+    journal.append(Event::Persisted)?;
+    Ok(left)
 }
 
 /// What watching has not shown yet: harm of a timeout shows when flows that were silent for so long go on.

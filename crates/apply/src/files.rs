@@ -72,17 +72,24 @@ pub fn edit(root: &Root, file: &NewFile) -> Result<FileEdit, Error> {
     Ok(FileEdit { path: file.path.clone(), before, after: marked(&file.contents) })
 }
 
+/// What came of writing a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It is as it is to be.
+    Done,
+    /// Somebody has changed it meanwhile: it was left.
+    Theirs,
+}
+
 /// Writes a file, unless it is so already. Somebody else's is left.
-pub fn write(root: &Root, edit: &FileEdit) -> Result<(), Error> {
+pub fn write(root: &Root, edit: &FileEdit) -> Result<Written, Error> {
     match content(root, &edit.path)? {
-        Content::Ours(found) if found == edit.after => Ok(()),
-        Content::Ours(found) if Some(&found) == edit.before.as_ref() => replace(&root.path(&edit.path), &edit.after),
-        Content::Absent if edit.before.is_none() => replace(&root.path(&edit.path), &edit.after),
-        _ => Err(Error::Refused(format!(
-            "{} has been changed meanwhile; it is left as it is",
-            crate::error::shown(&edit.path)
-        ))),
+        Content::Ours(found) if found == edit.after => {}
+        Content::Ours(found) if Some(&found) == edit.before.as_ref() => replace(&root.path(&edit.path), &edit.after)?,
+        Content::Absent if edit.before.is_none() => replace(&root.path(&edit.path), &edit.after)?,
+        _ => return Ok(Written::Theirs),
     }
+    Ok(Written::Done)
 }
 
 /// Makes a file what it was before, if it is still what we made of it.

@@ -57,12 +57,13 @@ impl<'a> Journal<'a> {
                 _ => {}
             }
             let mut file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(&temporary)?;
-            match fallocate(&file, FallocateFlags::KEEP_SIZE, 0, RESERVED_BYTES) {
+            let line = line(&record)?;
+            match fallocate(&file, FallocateFlags::KEEP_SIZE, line.len() as u64, RESERVED_BYTES) {
                 // A file system that cannot reserve room.
                 Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
                 Err(errno) => return Err(errno.into()),
             }
-            file.write_all(line(&record)?.as_bytes())?;
+            file.write_all(line.as_bytes())?;
             file.sync_all()?;
             fs::rename(&temporary, &path)?;
             Ok(file)

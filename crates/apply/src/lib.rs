@@ -46,7 +46,7 @@ pub use apply::{Applied, Manner, Prepared, apply, unread};
 pub use author::Author;
 pub use confirm::{Confirmed, Persistence, Unproven, confirm, unproven};
 pub use error::Error;
-pub use files::{Content, NewFile, Root, content, edit, restore, write};
+pub use files::{Content, NewFile, Root, Written, content, edit, restore, write};
 pub use guard::{LEAST, SURE, Signal, TOLERATED, Worse};
 pub use journal::{Journal, Moment, Observer};
 pub use lasting::{POLICY_FILE, SYSCTL_FILE};

@@ -33,6 +33,11 @@ pub struct Record {
 pub enum Event {
     /// An application begins. Nothing is written yet.
     Begun(Box<Begun>),
+    /// A timer of systemd's was asked for, which undoes though every process be killed.
+    Scheduled {
+        /// Why there is none, if there is none.
+        refused: Option<String>,
+    },
     /// A change is about to be written. From here on it may have been.
     Writing {
         /// Which, from 0.

@@ -12,7 +12,7 @@ use crate::window::{Reading, Window};
 /// How often counters are read and the user's check is run.
 const EVERY: Duration = Duration::from_secs(1);
 /// How often it is asked whether to stop.
-const GLANCE: Duration = Duration::from_millis(50);
+const GLANCE: Duration = Duration::from_millis(200);
 
 /// How watching ended.
 #[derive(Clone, Debug, PartialEq)]

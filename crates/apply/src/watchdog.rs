@@ -100,9 +100,15 @@ impl Guardian {
         }
     }
 
-    /// Has systemd undo the application too, if it is not confirmed.
-    pub(crate) fn schedule(&self, folder: &StateDir, begun: &Begun) -> Result<(), Error> {
-        let Timer::SystemdRun(systemd_run) = &self.timer else { return Ok(()) };
+    /// Has systemd undo the application too, if it is not confirmed; `None` where there is no systemd.
+    pub(crate) fn schedule(&self, folder: &StateDir, begun: &Begun) -> Option<Result<(), Error>> {
+        match &self.timer {
+            Timer::SystemdRun(systemd_run) => Some(self.schedule_by(systemd_run, folder, begun)),
+            Timer::None => None,
+        }
+    }
+
+    fn schedule_by(&self, systemd_run: &Path, folder: &StateDir, begun: &Begun) -> Result<(), Error> {
         let id = begun.id;
         let failed = |answer: String| Error::Program {
             command: format!("systemd-run plimsoll rollback --if-unconfirmed {id}"),

@@ -20,13 +20,13 @@ use std::time::{Duration, Instant};
 
 use plimsoll_apply::watchdog::{Guardian, Timer};
 use plimsoll_apply::{
-    Application, Author, Change, Event, Lasting, Manner, Moment, Persistence, Phase, Place, Prepared, Root, Which,
+    Author, Change, Event, Lasting, Manner, Moment, Persistence, Phase, Place, Prepared, Root, Which,
 };
-use plimsoll_lab::LabNamespace;
 use plimsoll_model::{Edit, PolicyProtocol, PolicyTimeout, ServicePolicy, Sysctl};
-use rustix::process::{Pid, Signal, getpid, kill_process};
+use rustix::process::{Signal, getpid, kill_process};
 
-use support::{PLIMSOLL, Run};
+use support::PLIMSOLL;
+use support::applying::{Scene, kill_watchdogs};
 
 const FIRST: &str = "net/netfilter/nf_conntrack_tcp_timeout_time_wait";
 const SECOND: &str = "net/netfilter/nf_conntrack_udp_timeout";
@@ -40,25 +40,27 @@ const AFTER: State = (15, 20, true);
 fn an_applier_killed_at_any_step_leaves_what_was_before() {
     let scene = Scene::new();
     let ended = at_every_step(|step| {
-        let killed = scene.run("apply briefly", step, "applier");
+        let killed = run(&scene, "apply briefly", step, "applier");
         // The watchdog that survives undoes it, at once or at the deadline; before there was one nothing was written.
         scene.await_rest();
-        scene.assert_before(step);
+        assert_before(&scene, step);
+        // So that the next one has nothing to do but its own, and its steps are counted from its beginning.
+        assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
         killed
     });
     // Begun, writing and written thrice, applied; a moment before and after each.
     assert!(ended >= 16, "only {ended} steps were found");
-    assert!(!scene.run("apply", u32::MAX, "nobody"));
-    assert_eq!(scene.state(), AFTER);
+    assert!(!run(&scene, "apply", u32::MAX, "nobody"));
+    assert_eq!(state(&scene), AFTER);
     assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
-    scene.assert_before(ended);
+    assert_before(&scene, ended);
 }
 
 #[test]
 fn when_all_are_killed_the_next_command_undoes() {
     let scene = Scene::new();
     let ended = at_every_step(|step| {
-        let killed = scene.run("apply", step, "applier and watchdog");
+        let killed = run(&scene, "apply", step, "applier and watchdog");
         let awaits = scene.last().is_some_and(|last| matches!(last.phase, Phase::Awaiting { .. }));
         if killed && (step % 2 == 0 || awaits) {
             let run = scene.plimsoll(&["rollback"]);
@@ -69,7 +71,7 @@ fn when_all_are_killed_the_next_command_undoes() {
             assert_eq!((run.code, run.stdout.contains("Nothing to do")), (0, true), "{run:?}");
         }
         if killed {
-            scene.assert_before(step);
+            assert_before(&scene, step);
         }
         killed
     });
@@ -78,11 +80,28 @@ fn when_all_are_killed_the_next_command_undoes() {
 }
 
 #[test]
+fn one_that_is_killed_while_it_undoes_what_another_left_leaves_the_same_to_the_next() {
+    const AFTER_TWO_WRITES: u32 = 9;
+    let scene = Scene::new();
+    let ended = at_every_step(|step| {
+        assert!(run(&scene, "apply", AFTER_TWO_WRITES, "applier and watchdog"));
+        assert_eq!(state(&scene), (AFTER.0, BEFORE.1, AFTER.2), "step {step}");
+        let killed = run(&scene, "apply", step, "applier and watchdog");
+        // The last application, and the one before it if that is still to be undone.
+        while !scene.plimsoll(&["rollback"]).stdout.contains("Nothing to undo") {}
+        assert_before(&scene, step);
+        killed
+    });
+    // Undoing, undone twice and ended, then all that is its own.
+    assert!(ended >= 8 + 16, "only {ended} steps were found");
+}
+
+#[test]
 fn a_confirmation_killed_at_any_step_is_one_or_is_none() {
     let scene = Scene::new();
     let ended = at_every_step(|step| {
-        assert!(!scene.run("apply", u32::MAX, "nobody"));
-        let killed = scene.run("confirm", step, "confirmer");
+        assert!(!run(&scene, "apply", u32::MAX, "nobody"));
+        let killed = run(&scene, "confirm", step, "confirmer");
         let application = scene.last().unwrap();
         match application.phase {
             Phase::Awaiting { .. } => assert!(killed),
@@ -94,10 +113,10 @@ fn a_confirmation_killed_at_any_step_is_one_or_is_none() {
             Phase::Confirmed(Lasting::Written) => {}
             other => panic!("{other:?} at step {step}"),
         }
-        assert_eq!(scene.state(), AFTER, "step {step}");
+        assert_eq!(state(&scene), AFTER, "step {step}");
         let run = scene.plimsoll(&["rollback"]);
         assert_eq!(run.code, 0, "{run:?}");
-        scene.assert_before(step);
+        assert_before(&scene, step);
         killed
     });
     // Confirmed, and persisted.
@@ -108,12 +127,12 @@ fn a_confirmation_killed_at_any_step_is_one_or_is_none() {
 fn a_rollback_killed_at_any_step_is_completed_by_another() {
     let scene = Scene::new();
     let ended = at_every_step(|step| {
-        assert!(!scene.run("apply", u32::MAX, "nobody"));
-        assert!(!scene.run("confirm", u32::MAX, "nobody"));
-        let killed = scene.run("rollback", step, "whoever undoes");
+        assert!(!run(&scene, "apply", u32::MAX, "nobody"));
+        assert!(!run(&scene, "confirm", u32::MAX, "nobody"));
+        let killed = run(&scene, "rollback", step, "whoever undoes");
         let run = scene.plimsoll(&["rollback", &scene.last().unwrap().begun.id.to_string()]);
         assert_eq!(run.code, 0, "{run:?}");
-        scene.assert_before(step);
+        assert_before(&scene, step);
         killed
     });
     // Undoing, undone thrice, ended.
@@ -126,7 +145,7 @@ fn a_watchdog_killed_at_any_moment_leaves_what_another_undoes() {
     let scene = Scene::new();
     for round in 0..ROUNDS {
         let began = Instant::now();
-        assert!(!scene.run("apply briefly", u32::MAX, "nobody"));
+        assert!(!run(&scene, "apply briefly", u32::MAX, "nobody"));
         // It undoes a second after that: these moments lie before it, in it and after it.
         let moment = Duration::from_millis(940 + 15 * u64::from(round));
         let applied = scene.last().unwrap();
@@ -140,7 +159,7 @@ fn a_watchdog_killed_at_any_moment_leaves_what_another_undoes() {
         kill_watchdogs(&scene.folder);
         let run = scene.plimsoll(&["rollback"]);
         assert_eq!(run.code, 0, "{run:?}");
-        scene.assert_before(round);
+        assert_before(&scene, round);
     }
 }
 
@@ -149,110 +168,46 @@ fn at_every_step(mut is_killed_at: impl FnMut(u32) -> bool) -> u32 {
     (0..100).find(|step| !is_killed_at(*step)).expect("it ends")
 }
 
-/// A namespace and a folder for journals.
-struct Scene {
-    lab: LabNamespace,
-    folder: PathBuf,
+/// Has this program do something in another process, and says whether it was killed at that step.
+fn run(scene: &Scene, role: &str, step: u32, victims: &str) -> bool {
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "the_process_that_is_killed", "--nocapture"])
+        .env("KILLED_ROLE", role)
+        .env("KILLED_STEP", step.to_string())
+        .env("KILLED_VICTIMS", victims)
+        .env("KILLED_FOLDER", &scene.folder)
+        .env("KILLED_NETNS", scene.lab.name())
+        .output()
+        .expect("this program runs");
+    let killed = output.status.signal() == Some(9);
+    assert!(killed || output.status.success(), "{role} at step {step}: {output:?}");
+    killed
 }
 
-impl Scene {
-    fn new() -> Self {
-        let lab = LabNamespace::tracking().expect("a namespace");
-        let folder = env::temp_dir().join(format!("{}-journals", lab.name()));
-        Self { lab, folder }
-    }
-
-    /// Has this program do something in another process, and says whether it was killed at that step.
-    fn run(&self, role: &str, step: u32, victims: &str) -> bool {
-        let output = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "the_process_that_is_killed", "--nocapture"])
-            .env("KILLED_ROLE", role)
-            .env("KILLED_STEP", step.to_string())
-            .env("KILLED_VICTIMS", victims)
-            .env("KILLED_FOLDER", &self.folder)
-            .env("KILLED_NETNS", self.lab.name())
-            .output()
-            .expect("this program runs");
-        let killed = output.status.signal() == Some(9);
-        assert!(killed || output.status.success(), "{role} at step {step}: {output:?}");
-        killed
-    }
-
-    fn plimsoll(&self, arguments: &[&str]) -> Run {
-        let mut command = Command::new(PLIMSOLL);
-        command.args(arguments).env("PLIMSOLL_STATE_DIR", &self.folder);
-        Run::of(command)
-    }
-
-    fn state(&self) -> State {
-        let read = |sysctl: &str| {
-            let path = Path::new("/proc/sys").join(sysctl);
-            self.lab.enter(|| fs::read_to_string(path)).unwrap().unwrap().trim().parse().unwrap()
-        };
-        let tables = self.lab.run(&["nft", "list", "tables"]).unwrap();
-        (read(FIRST), read(SECOND), tables.contains("table inet plimsoll"))
-    }
-
-    fn last(&self) -> Option<Application> {
-        plimsoll_apply::history(&self.folder).unwrap().pop()
-    }
-
-    /// Waits until nothing is being done any more, by whichever process was left.
-    fn await_rest(&self) {
-        let until = Instant::now() + Duration::from_mins(1);
-        loop {
-            match self.last() {
-                None => return,
-                Some(application) if application.phase == Phase::Ended => return,
-                // Killed before there was a watchdog.
-                Some(application) if application.to_undo().is_empty() && !self.is_watched(&application) => return,
-                Some(application) => assert!(Instant::now() < until, "{application:#?}"),
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn is_watched(&self, application: &Application) -> bool {
-        plimsoll_apply::StateDir::open(&self.folder).unwrap().unwrap().watchdog_lives(application.begun.id)
-    }
-
-    fn assert_before(&self, step: u32) {
-        assert_eq!(self.state(), BEFORE, "step {step}: {:#?}", self.last());
-        for file in fs::read_dir(&self.folder).unwrap() {
-            let name = file.unwrap().file_name().into_string().unwrap();
-            // `new` is what never began; the next one removes it.
-            let known = ["jsonl", "watchdog", "lock", "new"].contains(&name.rsplit('.').next().unwrap());
-            assert!(known, "step {step} left {name}");
-        }
-    }
+fn state(scene: &Scene) -> State {
+    let tables = scene.lab.run(&["nft", "list", "tables"]).unwrap();
+    (scene.sysctl(FIRST), scene.sysctl(SECOND), tables.contains("table inet plimsoll"))
 }
 
-impl Drop for Scene {
-    fn drop(&mut self) {
-        kill_watchdogs(&self.folder);
-        let _ = fs::remove_dir_all(&self.folder);
+fn assert_before(scene: &Scene, step: u32) {
+    assert_eq!(state(scene), BEFORE, "step {step}: {:#?}", scene.last());
+    for file in fs::read_dir(&scene.folder).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        // `new` is what never began; the next one removes it.
+        let known = ["jsonl", "watchdog", "lock", "new"].contains(&name.rsplit('.').next().unwrap());
+        assert!(known, "step {step} left {name}");
     }
 }
-
-/// Kills the watchdogs of a folder of journals.
-fn kill_watchdogs(folder: &Path) {
-    let is_watchdog = |line: &[u8]| {
-        let mut words = line.split(|byte| *byte == 0);
-        words.nth(1) == Some(b"watchdog") && words.any(|word| word == folder.as_os_str().as_encoded_bytes())
-    };
-    for process in fs::read_dir("/proc").unwrap() {
-        let process = process.unwrap();
-        let pid = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
-        if let Some(pid) = pid
-            && fs::read(process.path().join("cmdline")).is_ok_and(|line| is_watchdog(&line))
-        {
-            // It may have ended meanwhile.
-            let _ = kill_process(pid, Signal::KILL);
-        }
-    }
+#[test]
+fn an_applier_that_hangs_is_ended_and_its_changes_undone() {
+    let scene = Scene::new();
+    // Ctrl-Z, after the first change: half a minute is what writing may take.
+    assert!(run(&scene, "apply briefly", 5, "a stopped applier"));
+    scene.await_rest();
+    assert_before(&scene, 5);
 }
 
-/// No test of its own: what [`Scene::run`] runs in a process that is killed.
+/// No test of its own: what [`run`] runs in a process that is killed.
 #[test]
 fn the_process_that_is_killed() {
     let Ok(role) = env::var("KILLED_ROLE") else { return };
@@ -265,7 +220,8 @@ fn the_process_that_is_killed() {
             if victims.contains("watchdog") {
                 kill_watchdogs(&folder);
             }
-            kill_process(getpid(), Signal::KILL).unwrap();
+            let signal = if victims.contains("stopped") { Signal::STOP } else { Signal::KILL };
+            kill_process(getpid(), signal).unwrap();
         }
     };
     match role.as_str() {

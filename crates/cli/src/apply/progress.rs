@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use plimsoll_apply::{Event, Moment};
+use plimsoll_model::Untrusted;
 
 use super::report::edit_in_words;
 use crate::arguments::Color;
@@ -30,6 +31,10 @@ impl Progress {
             (Moment::After, Event::Begun(begun)) => {
                 *self.changes.borrow_mut() = begun.changes.iter().map(|change| edit_in_words(&change.edit)).collect();
             }
+            (Moment::After, Event::Scheduled { refused: Some(refused) }) => self.say(&format!(
+                "there is no timer beside the watchdog, which undoes all the same unless somebody kills it: {}",
+                Untrusted::from(refused.as_str())
+            )),
             (Moment::After, Event::Written { change }) => {
                 let changes = self.changes.borrow();
                 let what = changes.get(*change).map_or("", String::as_str);
@@ -40,7 +45,9 @@ impl Progress {
                 };
                 self.say(&format!("Change {} of {}: {what}{watched}", change + 1, changes.len()));
             }
-            (Moment::After, Event::Undoing { because }) => self.say(&format!("Undoing: {because}")),
+            (Moment::After, Event::Undoing { because }) => {
+                self.say(&format!("Undoing: {}", Untrusted::from(because.to_string().as_str())));
+            }
             _ => {}
         }
     }

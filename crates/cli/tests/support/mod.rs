@@ -1,6 +1,7 @@
 //! Running the real `plimsoll`, as its users do.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod applying;
 pub(crate) mod guest;
 
 use std::fs;

@@ -1,0 +1,480 @@
+//! `plimsoll apply`, `confirm`, `rollback`, `history` on the real kernel, in namespaces of their own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use plimsoll_apply::{Phase, Progress, Undone};
+use serde_json::Value;
+
+use support::Run;
+use support::applying::{Scene, kill_watchdogs, watchdogs};
+
+const TIME_WAIT: &str = "net/netfilter/nf_conntrack_tcp_timeout_time_wait";
+const UDP: &str = "net/netfilter/nf_conntrack_udp_timeout";
+
+/// What sets a timeout in a scene's namespace, without watching.
+fn apply<'a>(scene: &'a Scene, more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec!["apply", "--netns", scene.lab.name(), "--soak", "0"];
+    arguments.extend(more);
+    arguments
+}
+
+#[test]
+fn what_nobody_confirms_is_undone_by_a_process_that_needs_no_other() {
+    let scene = Scene::new();
+    let arguments = apply(&scene, &["--set", "nf_conntrack_udp_timeout=20", "--confirm-within", "2s", "--json"]);
+    let run = scene.plimsoll(&arguments);
+    assert_eq!((run.code, scene.sysctl(UDP)), (0, 20), "{run:?}");
+    assert_eq!(run.json()["outcome"], "awaiting_confirmation");
+
+    let [watchdog] = watchdogs(&scene.folder)[..] else { panic!("one watchdog") };
+    let process = Path::new("/proc").join(watchdog.as_raw_pid().to_string());
+    let stat = fs::read_to_string(process.join("stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    assert_eq!(fields[3], watchdog.as_raw_pid().to_string(), "it leads a session of its own");
+    assert_eq!(fields[4], "0", "it has no terminal");
+    assert_eq!(fs::read_link(process.join("cwd")).unwrap(), Path::new("/"));
+    for descriptor in ["0", "1", "2"] {
+        assert_eq!(fs::read_link(process.join("fd").join(descriptor)).unwrap(), Path::new("/dev/null"));
+    }
+    for signal in ["-HUP", "-INT", "-PIPE"] {
+        assert!(Command::new("kill").args([signal, fields[3]]).status().unwrap().success());
+    }
+    let check = scene.plimsoll(&["check", "--netns", scene.lab.name(), "--interval", "0"]);
+    assert!(check.stderr.contains("unless `plimsoll confirm` keeps it"), "{check:?}");
+
+    scene.await_rest();
+    assert_eq!(scene.sysctl(UDP), 30);
+    let late = scene.plimsoll(&["confirm"]);
+    assert_eq!((late.code, late.stdout.as_str()), (3, ""), "{late:?}");
+}
+
+#[test]
+fn a_watchdog_that_is_told_to_end_undoes_first() {
+    let scene = Scene::new();
+    assert_eq!(scene.plimsoll(&apply(&scene, &["--set", "nf_conntrack_udp_timeout=20"])).code, 0);
+    let [watchdog] = watchdogs(&scene.folder)[..] else { panic!("one watchdog") };
+    assert!(Command::new("kill").arg(watchdog.as_raw_pid().to_string()).status().unwrap().success());
+    scene.await_rest();
+    assert_eq!(scene.sysctl(UDP), 30);
+}
+
+#[test]
+fn what_is_confirmed_stays_and_goes_back_number_by_number() {
+    let scene = Scene::new();
+    for (value, number) in [("25", 1), ("20", 2)] {
+        let run = scene.plimsoll(&apply(
+            &scene,
+            &[
+                "--set",
+                &format!("nf_conntrack_udp_timeout={value}"),
+                "--set",
+                "nf_conntrack_tcp_timeout_time_wait=60",
+                "--json",
+            ],
+        ));
+        assert_eq!((run.code, run.json()["application"].as_u64()), (0, Some(number)), "{run:?}");
+        let run = scene.plimsoll(&["confirm", "--no-persist", "--json"]);
+        assert_eq!(run.code, 0, "{run:?}");
+        assert_eq!(run.json()["unproven"][0]["needed_secs"].as_u64().unwrap() % 2, 0);
+    }
+    let second = &scene.plimsoll(&["history", "--json"]).json()["applications"][1];
+    assert_eq!(second["changes"].as_array().unwrap().len(), 1, "what is so already is no change: {second}");
+    await_no_watchdog(&scene);
+
+    // Somebody else changes one of them, and that one is left.
+    scene.lab.set(TIME_WAIT, 61).unwrap();
+    let run = scene.plimsoll(&["rollback", "1"]);
+    assert_eq!(run.code, 1, "{run:?}");
+    assert_eq!((scene.sysctl(UDP), scene.sysctl(TIME_WAIT)), (30, 61));
+    assert!(run.stdout.contains("superseded"), "{run:?}");
+    assert!(scene.plimsoll(&["rollback"]).stdout.contains("Nothing to undo"));
+    assert_eq!(scene.plimsoll(&["rollback", "7"]).code, 3);
+}
+
+#[test]
+fn what_becomes_worse_is_undone_and_named() {
+    let scene = Scene::new();
+    let probe = format!("test $(cat /proc/sys/{UDP}) = 30");
+    let name = scene.lab.name();
+    let arguments = [
+        "apply",
+        "--netns",
+        name,
+        "--soak",
+        "2s",
+        "--probe",
+        &probe,
+        "--set",
+        "nf_conntrack_tcp_timeout_time_wait=60",
+        "--set",
+        "nf_conntrack_udp_timeout=20",
+        "--json",
+    ];
+    let run = scene.plimsoll(&arguments);
+    assert_eq!((run.code, scene.sysctl(UDP), scene.sysctl(TIME_WAIT)), (1, 30, 120), "{run:?}");
+    let because = &run.json()["because"];
+    assert_eq!((&because["why"], &because["signal"]), (&"worse".into(), &"probe".into()), "{because}");
+    assert!(run.stderr.contains("failures of --probe: 2 in 2.0 runs, after 0 in 2.0 runs"), "{run:?}");
+
+    let run = scene.plimsoll(&[
+        "apply",
+        "--netns",
+        name,
+        "--soak",
+        "1s",
+        "--probe",
+        "false",
+        "--set",
+        "nf_conntrack_udp_timeout=20",
+    ]);
+    assert!(run.code == 3 && run.stderr.contains("fails before anything is changed"), "{run:?}");
+    assert_eq!(scene.sysctl(UDP), 30);
+}
+
+#[test]
+fn harm_that_shows_after_apply_has_ended_is_undone_by_the_watchdog() {
+    let scene = Scene::new();
+    let flag = scene.folder.with_extension("flag");
+    let probe = format!("test ! -e {}", flag.display());
+    let name = scene.lab.name();
+    let run = scene.plimsoll(&[
+        "apply",
+        "--netns",
+        name,
+        "--soak",
+        "2s",
+        "--probe",
+        &probe,
+        "--set",
+        "nf_conntrack_udp_timeout=20",
+    ]);
+    assert_eq!(run.code, 0, "{run:?}");
+    fs::write(&flag, "").unwrap();
+    scene.await_rest();
+    fs::remove_file(&flag).unwrap();
+    assert_eq!(scene.sysctl(UDP), 30);
+    assert!(scene.plimsoll(&["history"]).stdout.contains("undone: failures of --probe"));
+}
+
+#[test]
+fn a_dry_run_prints_every_write_and_writes_nothing() {
+    let scene = Scene::new();
+    let run = scene.plimsoll(&apply(&scene, &["--set", "nf_conntrack_udp_timeout=20", "--dry-run"]));
+    assert_eq!((run.code, scene.sysctl(UDP), scene.folder.exists()), (0, 30, false), "{run:?}");
+    assert!(run.stdout.contains("nf_conntrack_udp_timeout = 30, if it is still 20"), "{run:?}");
+    let plan = write_plan(&scene, POLICY);
+    let run = scene.plimsoll(&["apply", &plan, "--netns", scene.lab.name(), "--dry-run"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.stdout.contains("ct timeout udp_9999_1 { protocol udp; policy = { unreplied: 300 }; }"), "{run:?}");
+    assert!(run.stdout.contains(r"why: one \u{1b}[2Jservice"), "{run:?}");
+    let stale = plan_of(r#"{"kind":"sysctl","sysctl":"net.netfilter.nf_conntrack_udp_timeout","from":31,"to":20}"#);
+    let plan = write_plan(&scene, &stale);
+    let run = scene.plimsoll(&["apply", &plan, "--netns", scene.lab.name(), "--dry-run"]);
+    assert!(run.code == 3 && run.stderr.contains("is 30, and the plan was made when it was 31"), "{run:?}");
+}
+
+#[test]
+fn a_policy_stops_matching_though_every_process_is_killed() {
+    let scene = Scene::new();
+    let plan = write_plan(&scene, POLICY);
+    let name = scene.lab.name();
+    let run = scene.plimsoll(&["apply", &plan, "--netns", name, "--soak", "0", "--confirm-within", "2s"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(remaining(&scene, 9999) > 200 && remaining(&scene, 9998) <= 30, "the service's flows alone");
+    kill_watchdogs(&scene.folder);
+    let until = Instant::now() + Duration::from_mins(1);
+    while remaining(&scene, 9999) > 200 {
+        assert!(Instant::now() < until, "it matches for ever");
+        scene.lab.run(&["conntrack", "-F"]).unwrap();
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(tables(&scene).contains("inet plimsoll"), "the rules are there, and match nothing");
+    let late = scene.plimsoll(&["confirm"]);
+    assert!(late.code == 3 && late.stderr.contains("too late"), "{late:?}");
+    assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
+    assert!(!tables(&scene).contains("inet plimsoll"));
+}
+
+#[test]
+fn a_policy_that_is_confirmed_matches_for_good_and_others_are_left() {
+    let scene = Scene::new();
+    let plan = write_plan(&scene, POLICY);
+    let name = scene.lab.name();
+    let applied = ["apply", &plan, "--netns", name, "--soak", "0"];
+    assert_eq!(scene.plimsoll(&applied).code, 0);
+    assert_eq!(scene.plimsoll(&["confirm", "--no-persist"]).code, 0);
+    let set = scene.lab.run(&["nft", "list", "set", "inet", "plimsoll", "armed_udp_9999_1"]).unwrap();
+    assert!(set.contains("elements = { udp }"), "{set}");
+    let again = scene.plimsoll(&applied);
+    assert!(again.code == 3 && again.stderr.contains("is in force already"), "{again:?}");
+    // Somebody else puts something into the table: it stays, and with it the table.
+    scene.lab.nft("add chain inet plimsoll theirs\n").unwrap();
+    assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
+    let left = scene.lab.run(&["nft", "list", "table", "inet", "plimsoll"]).unwrap();
+    assert!(left.contains("chain theirs") && !left.contains("9999"), "{left}");
+}
+
+#[test]
+fn two_do_not_write_at_once_and_two_are_not_watched_at_once() {
+    let scene = Scene::new();
+    let set = apply(&scene, &["--set", "nf_conntrack_udp_timeout=20"]);
+    assert_eq!(scene.plimsoll(&set).code, 0);
+    let second = scene.plimsoll(&set);
+    assert!(second.code == 3 && second.stderr.contains("awaits its confirmation"), "{second:?}");
+    let state = plimsoll_apply::StateDir::open(&scene.folder).unwrap().unwrap();
+    let lock = state.lock(Duration::ZERO).unwrap();
+    let busy = scene.plimsoll(&["rollback"]);
+    assert!(busy.code == 3 && busy.stderr.contains("another `plimsoll`"), "{busy:?}");
+    assert_eq!(scene.sysctl(UDP), 20);
+    drop(lock);
+    assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
+    assert_eq!(scene.sysctl(UDP), 30);
+}
+
+#[test]
+fn nothing_is_begun_on_a_full_disk_and_one_that_fills_up_later_stops_nothing() {
+    let scene = Scene::new();
+    let name = scene.lab.name();
+    fs::create_dir_all(&scene.folder).unwrap();
+    let script = format!(
+        r#"
+        mount -t tmpfs -o size=256k,mode=0700 tmpfs "$PLIMSOLL_STATE_DIR"
+        fill() {{ cat /dev/zero >"$PLIMSOLL_STATE_DIR/full" 2>/dev/null || true; }}
+        fill
+        plimsoll apply --netns {name} --soak 0 --set nf_conntrack_udp_timeout=20 && exit 1
+        echo "refused $?"
+        rm "$PLIMSOLL_STATE_DIR/full"
+        plimsoll apply --netns {name} --soak 0 --set nf_conntrack_udp_timeout=20 >&2
+        fill
+        plimsoll rollback
+        plimsoll history
+        "#
+    );
+    let run = in_mounts_of_its_own(&scene, &script, "");
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.stdout.starts_with("refused 3\n") && run.stderr.contains("make room there"), "{run:?}");
+    assert!(!run.stdout.contains("could not be written") && run.stdout.contains("restored"), "{run:?}");
+    assert_eq!(scene.sysctl(UDP), 30);
+}
+
+#[test]
+fn a_container_is_told_what_to_do_on_the_host() {
+    let scene = Scene::new();
+    let name = scene.lab.name();
+    let script = format!(
+        "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys
+        plimsoll apply --netns {name} --soak 0 --set nf_conntrack_udp_timeout=20"
+    );
+    let run = in_mounts_of_its_own(&scene, &script, "");
+    assert!(run.code == 3 && run.stderr.contains("mounted read-only"), "{run:?}");
+    assert!(run.stderr.contains("On the host: `plimsoll apply --netns "), "{run:?}");
+
+    // In namespaces of a container's the host's limits cannot be set, whatever /proc/sys allows.
+    let mut command = Command::new("unshare");
+    command.args(["--net", "--pid", "--fork", "--mount-proc", support::PLIMSOLL]);
+    command
+        .args(["apply", "--soak", "0", "--set", "nf_conntrack_max=1000000"])
+        .env("PLIMSOLL_STATE_DIR", &scene.folder);
+    let run = Run::of(command);
+    assert!(run.code == 3 && run.stderr.contains("only the host's own can set"), "{run:?}");
+    assert!(scene.last().is_none());
+}
+
+/// There is no systemd here: what stands in for `systemd-run` keeps the command, and the test runs it in its place.
+#[test]
+fn where_there_is_systemd_a_timer_undoes_what_a_killed_watchdog_would_have() {
+    let scene = Scene::new();
+    let name = scene.lab.name();
+    let programs = scene.folder.with_extension("programs");
+    fs::create_dir_all(&programs).unwrap();
+    let stand_in = programs.join("systemd-run");
+    fs::write(&stand_in, format!("#!/bin/sh\nprintf '%s\\n' \"$@\" >{}/asked\n", programs.display())).unwrap();
+    fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).unwrap();
+    let script = format!(
+        "mkdir -p /run/systemd; mount -t tmpfs tmpfs /run/systemd; mkdir /run/systemd/system
+        plimsoll apply --netns {name} --soak 0 --confirm-within 1s --set nf_conntrack_udp_timeout=20"
+    );
+    let run = in_mounts_of_its_own(&scene, &script, &programs.display().to_string());
+    kill_watchdogs(&scene.folder);
+    assert_eq!(run.code, 0, "{run:?}");
+    let asked = fs::read_to_string(programs.join("asked")).unwrap();
+    fs::remove_dir_all(&programs).unwrap();
+    let asked: Vec<_> = asked.lines().collect();
+    assert!(asked[0].starts_with("--on-active=") && asked[1].starts_with("--unit=plimsoll-undo-1-"), "{asked:?}");
+    let program = asked.iter().position(|word| *word == support::PLIMSOLL).expect("this program");
+    for _ in 0..2 {
+        let run = scene.plimsoll(&asked[program + 1..]);
+        assert_eq!(run.code, 0, "{run:?}");
+        assert_eq!(scene.sysctl(UDP), 30);
+    }
+    // What was confirmed the timer leaves.
+    assert_eq!(scene.plimsoll(&apply(&scene, &["--set", "nf_conntrack_udp_timeout=20"])).code, 0);
+    assert_eq!(scene.plimsoll(&["confirm", "--no-persist"]).code, 0);
+    assert_eq!(scene.plimsoll(&["rollback", "--if-unconfirmed", "2"]).code, 0);
+    assert_eq!(scene.sysctl(UDP), 20);
+}
+
+#[test]
+fn history_says_who_in_letters_that_do_no_harm() {
+    let scene = Scene::new();
+    let mut command = scene.command(&apply(&scene, &["--set", "nf_conntrack_udp_timeout=20"]));
+    command.env("SUDO_USER", "eve\u{1b}[2J");
+    assert_eq!(Run::of(command).code, 0);
+    let run = scene.plimsoll(&["history"]);
+    assert!(run.stdout.contains(r"by eve\u{1b}[2J (uid 0"), "{run:?}");
+    let last = scene.last().unwrap();
+    assert!(matches!(last.phase, Phase::Awaiting { .. }) && matches!(last.changes[0], Progress::Written { .. }));
+}
+
+#[test]
+fn what_was_set_in_a_namespace_that_is_no_more_is_gone_with_it() {
+    let scene = Scene::new();
+    let other = plimsoll_lab::LabNamespace::create().unwrap();
+    let run =
+        scene.plimsoll(&["apply", "--netns", other.name(), "--soak", "0", "--set", "nf_conntrack_udp_timeout=20"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    drop(other);
+    assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
+    assert_eq!(scene.last().unwrap().changes, [Progress::Undone(Undone::Gone)]);
+    assert_eq!(scene.sysctl(UDP), 30);
+}
+
+const POLICY: &str = r#"{"schema":"plimsoll.plan/1","namespace":"elsewhere","changes":[{"why":"one \u001b[2Jservice",
+    "edit":{"kind":"policy","protocol":"udp","port":9999,
+    "timeouts":[{"sysctl":"net.netfilter.nf_conntrack_udp_timeout","secs":300}]}}]}"#;
+
+fn plan_of(edit: &str) -> String {
+    format!(r#"{{"schema":"plimsoll.plan/1","changes":[{{"edit":{edit}}}]}}"#)
+}
+
+/// Beside the journals: a folder that is not there yet is made by `plimsoll`.
+fn write_plan(scene: &Scene, plan: &str) -> String {
+    let _: Value = serde_json::from_str(plan).expect("JSON");
+    let path = scene.folder.with_extension("json");
+    fs::write(&path, plan).unwrap();
+    path.display().to_string()
+}
+
+/// Seconds that the entry of a packet to a port has left.
+fn remaining(scene: &Scene, port: u16) -> u32 {
+    assert_eq!(scene.lab.send_udp(port..=port).unwrap(), 0);
+    let listed = scene.lab.run(&["conntrack", "-L", "-p", "udp", "--dport", &port.to_string()]).unwrap();
+    listed.split_whitespace().nth(2).expect("an entry").parse().unwrap()
+}
+
+fn tables(scene: &Scene) -> String {
+    scene.lab.run(&["nft", "list", "tables"]).unwrap()
+}
+
+/// Runs a script that may mount what it likes: nobody else sees it.
+fn in_mounts_of_its_own(scene: &Scene, script: &str, programs: &str) -> Run {
+    let folder = Path::new(support::PLIMSOLL).parent().unwrap().display();
+    let path = format!("{programs}:{folder}:{}", std::env::var("PATH").unwrap());
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-euc", script]).env("PLIMSOLL_STATE_DIR", &scene.folder).env("PATH", path);
+    Run::of(command)
+}
+
+fn await_no_watchdog(scene: &Scene) {
+    let until = Instant::now() + Duration::from_mins(1);
+    while !watchdogs(&scene.folder).is_empty() {
+        assert!(Instant::now() < until, "watchdogs of confirmed applications live");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn after_a_reboot_nothing_is_undone_that_is_in_force() {
+    let scene = Scene::new();
+    assert_eq!(scene.plimsoll(&apply(&scene, &["--set", "nf_conntrack_udp_timeout=20"])).code, 0);
+    kill_watchdogs(&scene.folder);
+    // A journal of another boot: as if this one had come since.
+    let journal = scene.folder.join("000001.jsonl");
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let text = fs::read_to_string(&journal).unwrap();
+    let other = text.replace(boot.trim(), "00000000-0000-4000-8000-000000000000");
+    assert_ne!(text, other);
+    fs::write(&journal, other).unwrap();
+    assert_eq!(scene.plimsoll(&["confirm"]).code, 3);
+    assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
+    assert_eq!(scene.sysctl(UDP), 20);
+    assert_eq!(scene.last().unwrap().changes, [Progress::Undone(Undone::Gone)]);
+}
+
+#[test]
+fn ctrl_c_undoes_what_was_begun() {
+    let scene = Scene::new();
+    let name = scene.lab.name();
+    let mut command =
+        scene.command(&["apply", "--netns", name, "--soak", "1s", "--set", "nf_conntrack_udp_timeout=20"]);
+    command.args(["--set", "nf_conntrack_tcp_timeout_time_wait=60"]).stderr(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    told.find(|line| line.contains("Change 1 of 2")).expect("the first change");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert!(told.any(|line| line.contains("told to stop")));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!((scene.sysctl(UDP), scene.sysctl(TIME_WAIT)), (30, 120));
+}
+
+/// Connections come and go all the while; once the second change is in force the server resets them.
+#[test]
+fn connections_that_are_reset_are_counted_against_those_before() {
+    let scene = Scene::new();
+    let over = AtomicBool::new(false);
+    let name = scene.lab.name();
+    let arguments = [
+        "apply",
+        "--netns",
+        name,
+        "--soak",
+        "3s",
+        "--set",
+        "nf_conntrack_tcp_timeout_time_wait=60",
+        "--set",
+        "nf_conntrack_udp_timeout=20",
+        "--json",
+    ];
+    let run = thread::scope(|scope| {
+        scope.spawn(|| scene.lab.enter(|| converse(&over)).unwrap());
+        let run = scene.plimsoll(&arguments);
+        over.store(true, Ordering::Relaxed);
+        run
+    });
+    assert_eq!((run.code, scene.sysctl(UDP), scene.sysctl(TIME_WAIT)), (1, 30, 120), "{run:?}");
+    let document = run.json();
+    assert_eq!(document["because"]["signal"], "resets", "{document:#}");
+    let journal = fs::read_to_string(scene.folder.join("000001.jsonl")).unwrap();
+    assert_eq!(journal.matches("\"soaked\"").count(), 1, "the first change did no harm: {journal}");
+}
+
+fn converse(over: &AtomicBool) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    while !over.load(Ordering::Relaxed) {
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(b"?").unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let is_changed = fs::read_to_string(Path::new("/proc/sys").join(UDP)).unwrap().trim() == "20";
+        if !is_changed {
+            server.read_exact(&mut [0]).unwrap();
+        }
+        // Closed with something unread, a connection is reset (RFC 2525, section 2.17).
+        drop(server);
+        drop(client);
+        // So that they are some hundreds a second.
+        thread::sleep(Duration::from_millis(4));
+    }
+}

@@ -1,0 +1,155 @@
+//! `plimsoll apply` on what is global: the limit, the buckets, files under `/etc`, the clock; on Debian's stock 6.1 in QEMU.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
+
+mod support;
+
+use plimsoll_guest::Transcript;
+use serde_json::Value;
+
+use support::guest::{guest, run};
+
+/// What the scripts share.
+const COMMON: &str = r#"
+value() { cat "/proc/sys/net/netfilter/nf_conntrack_$1"; }
+apply() { plimsoll apply --soak 0 "$@"; }
+file=/etc/sysctl.d/90-plimsoll.conf
+# until_is NAME VALUE
+until_is() (
+    set +x
+    until [ "$(value "$1")" = "$2" ]; do sleep 0.1; done
+)
+"#;
+
+fn played(script: &str) -> Transcript {
+    run(&guest(), &format!("{COMMON}\nmodprobe nf_conntrack_netlink\ntrack\n{script}"))
+}
+
+fn output<'a>(transcript: &'a Transcript, step: &str) -> &'a str {
+    transcript.step(step).unwrap().output.trim()
+}
+
+#[test]
+fn limits_are_applied_undone_by_the_deadline_and_held_above_the_entries() {
+    let transcript = played(
+        r"
+        set_max 4000
+        set_buckets 1024
+        step applied apply --confirm-within 3s --json \
+            --set net.netfilter.nf_conntrack_max=20000 --set net.netfilter.nf_conntrack_buckets=4000
+        step max value max
+        step buckets value buckets
+        until_is max 4000
+        until_is buckets 1024
+        step undone plimsoll history
+
+        # More entries come than the old limit lets in.
+        step again apply --confirm-within 5s --set nf_conntrack_max=20000
+        send-udp 127.0.0.1 1 8000
+        until plimsoll history | grep HELD; do sleep 0.1; done
+        step held value max
+        step told plimsoll check --interval 0 --json
+        step pending sh -c 'plimsoll check --interval 0 2>&1 >/dev/null'
+        step log dmesg
+        step refused apply --set nf_conntrack_max=5000
+        step still plimsoll rollback
+        # They go, and the watchdog, which has tried again and again, undoes it.
+        conntrack -F
+        until_is max 4000
+        step quiet sh -c 'plimsoll check --interval 0 2>&1 >/dev/null'
+        ",
+    );
+    let applied = transcript.step("applied").unwrap();
+    let document: Value = serde_json::from_str(&applied.output).unwrap_or_else(|error| panic!("{error}: {applied:?}"));
+    assert_eq!((applied.exit_code, document["changes"].as_array().unwrap().len()), (0, 2), "{document:#}");
+    assert_eq!((output(&transcript, "max"), output(&transcript, "buckets")), ("20000", "4096"), "in whole pages");
+    assert_eq!(output(&transcript, "undone").matches("restored").count(), 2, "{}", output(&transcript, "undone"));
+
+    assert_eq!(output(&transcript, "held"), "20000");
+    assert!(output(&transcript, "pending").contains("HELD: net.netfilter.nf_conntrack_max stays 20000"));
+    assert!(output(&transcript, "log").contains("plimsoll: application 2 is not wholly undone"));
+    let refused = transcript.step("refused").unwrap();
+    assert_eq!(refused.exit_code, 3, "another application while one is not undone: {refused:?}");
+    assert_eq!(transcript.step("still").unwrap().exit_code, 2);
+    assert_eq!(output(&transcript, "quiet"), "");
+}
+
+#[test]
+fn what_is_confirmed_is_in_files_and_what_is_somebodys_is_left() {
+    let transcript = played(
+        r"
+        set_max 4000
+        apply --set nf_conntrack_max=20000
+        step confirmed plimsoll confirm
+        step file cat $file
+        apply --set nf_conntrack_udp_timeout=20
+        step second plimsoll confirm
+        step both cat $file
+        step back plimsoll rollback 2
+        step one cat $file
+        step all plimsoll rollback
+        step none ls /etc/sysctl.d
+        step max value max
+
+        # Somebody's own file is in the way.
+        echo 'net.netfilter.nf_conntrack_max = 7000' >$file
+        apply --set nf_conntrack_max=20000
+        step theirs plimsoll confirm
+        step left cat $file
+        step kept value max
+
+        # A file of ours that somebody has changed.
+        rm $file
+        apply --set nf_conntrack_max=21000
+        plimsoll confirm
+        echo '# mine' >>$file
+        step superseded plimsoll rollback
+        step changed tail -n 1 $file
+        step max-again value max
+        ",
+    );
+    assert_eq!(transcript.step("confirmed").unwrap().exit_code, 0);
+    let file = output(&transcript, "file");
+    assert!(
+        file.starts_with("# Written by plimsoll") && file.ends_with("\nnet.netfilter.nf_conntrack_max = 20000"),
+        "{file}"
+    );
+    let both = output(&transcript, "both");
+    assert!(both.contains("nf_conntrack_max = 20000\n") && both.ends_with("nf_conntrack_udp_timeout = 20"), "{both}");
+    assert_eq!(output(&transcript, "one"), file);
+    assert_eq!((output(&transcript, "none"), output(&transcript, "max")), ("", "4000"));
+
+    let theirs = transcript.step("theirs").unwrap();
+    assert_eq!(theirs.exit_code, 1, "{theirs:?}");
+    assert!(theirs.output.contains("/etc/sysctl.d/90-plimsoll.conf is not overwritten"), "{theirs:?}");
+    assert_eq!(output(&transcript, "left"), "net.netfilter.nf_conntrack_max = 7000");
+    assert_eq!(output(&transcript, "kept"), "20000");
+
+    assert_eq!(transcript.step("superseded").unwrap().exit_code, 1);
+    assert_eq!((output(&transcript, "changed"), output(&transcript, "max-again")), ("# mine", "20000"));
+}
+
+#[test]
+fn a_clock_that_is_set_moves_no_deadline() {
+    let transcript = played(
+        r"
+        date -s '2030-01-01 00:00'
+        apply --confirm-within 30m --set nf_conntrack_udp_timeout=20
+        date -s '2035-01-01 00:00'
+        # The watchdog looks a few times.
+        sleep 2
+        step later value udp_timeout
+        date -s '2001-01-01 00:00'
+        sleep 2
+        step earlier value udp_timeout
+        step confirmed plimsoll confirm --no-persist
+        plimsoll rollback
+        apply --confirm-within 4s --set nf_conntrack_udp_timeout=20
+        date -s '2000-01-01 00:00'
+        until_is udp_timeout 3600
+        step history plimsoll history
+        ",
+    );
+    assert_eq!((output(&transcript, "later"), output(&transcript, "earlier")), ("20", "20"));
+    assert_eq!(transcript.step("confirmed").unwrap().exit_code, 0);
+    assert!(output(&transcript, "history").contains("nobody confirmed in time"));
+}

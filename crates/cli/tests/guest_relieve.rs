@@ -45,7 +45,8 @@ fn a_full_table_gets_room_and_it_can_be_undone() {
     assert!(dry.exit_code == 1 && dry.output.contains("would raise nf_conntrack_max from 1,000"), "{dry:?}");
     assert_eq!(number("max-dry"), 1000);
     let relieved = step("relieved");
-    let document: Value = serde_json::from_str(&relieved.output).unwrap_or_else(|error| panic!("{error}: {relieved:?}"));
+    let document: Value =
+        serde_json::from_str(&relieved.output).unwrap_or_else(|error| panic!("{error}: {relieved:?}"));
     assert_eq!((relieved.exit_code, &document["done"]["raised_by_application"]), (0, &1.into()), "{document:#}");
     let room = &document["relief"]["room"];
     assert_eq!((room["from"].as_u64(), room["to"].as_u64()), (Some(1000), Some(number("max").into())), "{document:#}");

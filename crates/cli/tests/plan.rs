@@ -64,6 +64,49 @@ fn another_namespace_is_planned_for_by_its_name() {
 }
 
 #[test]
+fn the_documents_keys_are_described() {
+    let described = include_str!("../../../docs/plan.md");
+    let planned = planned(20_000, &["--growth", "100", "--timeouts", "kubernetes", "--json"]).json();
+    let mut keys = Vec::new();
+    support::collect_keys(&planned, &mut keys);
+    assert!(keys.len() > 60, "{keys:?}");
+    for key in keys {
+        assert!(described.contains(&format!("`{key}`")), "docs/plan.md does not describe {key}");
+    }
+}
+
+#[test]
+fn a_plan_is_written_for_others_and_taken_by_apply() {
+    let lab = LabNamespace::tracking().unwrap();
+    lab.fill(entries(Kind::AssuredTcp(TcpState::Established), 0, 100)).unwrap();
+    let plan = |arguments: &[&str]| {
+        plimsoll_in(&lab, &[&["plan", "--watch-for", "0", "--timeouts", "vpn"], arguments].concat())
+    };
+    let diff = plan(&["--diff"]).stdout;
+    let lines: Vec<_> = diff.lines().filter(|line| line.contains("tcp_timeout_established")).collect();
+    let name = "net.netfilter.nf_conntrack_tcp_timeout_established";
+    assert_eq!(lines, [format!("-{name} = 432000"), format!("+{name} = 86400")], "{diff}");
+    for (format, told) in [("script", "86400"), ("sysctl.d", "Not in here"), ("daemonset", "Not in here")] {
+        let written = plan(&["--format", format]);
+        assert!(written.code == 0 && written.stdout.contains(told), "{format}: {written:?}");
+    }
+    let file = std::env::temp_dir().join(format!("plimsoll-plan-{}.json", std::process::id()));
+    std::fs::write(&file, plan(&["--json"]).stdout).unwrap();
+    let rehearsed = plimsoll_in(&lab, &["apply", file.to_str().unwrap(), "--dry-run"]);
+    std::fs::remove_file(file).unwrap();
+    assert!(rehearsed.stdout.contains(&format!("1. {name} = 86400 (was 432000)")), "{rehearsed:?}");
+    let wrong = plan(&["--format", "yaml"]);
+    assert!(wrong.code == 3 && wrong.stderr.contains("there are script, sysctl.d"), "{wrong:?}");
+}
+
+#[test]
+fn apply_without_a_plan_makes_one() {
+    let lab = LabNamespace::tracking().unwrap();
+    let run = plimsoll_in(&lab, &["apply", "--dry-run"]);
+    assert!(run.code == 0 && run.stdout.to_lowercase().contains("nothing"), "{run:?}");
+}
+
+#[test]
 fn nothing_is_written() {
     let lab = LabNamespace::tracking().unwrap();
     lab.fill(entries(Kind::Tcp(TcpState::SynSent), 0, 5000)).unwrap();

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use support::{KERNEL, Run, plimsoll};
+use support::{KERNEL, Run, collect_keys, plimsoll};
 
 fn simulate(arguments: &[&str]) -> Run {
     plimsoll(&[&["simulate"], arguments].concat())
@@ -590,24 +590,8 @@ fn the_documents_keys_are_described() {
     let described = include_str!("../../../docs/simulate.md");
     let document = simulated(&["idle", "--for", "1s", "--json", "--max-utilization", "1"]).json();
     let mut keys = Vec::new();
-    collect(&document, &mut keys);
+    collect_keys(&document, &mut keys);
     for key in keys.iter().filter(|key| !key.starts_with("net.netfilter.")) {
         assert!(described.contains(&format!("`{key}`")), "docs/simulate.md does not describe {key}");
-    }
-}
-
-fn collect(value: &Value, keys: &mut Vec<String>) {
-    match value {
-        Value::Object(object) => {
-            for (key, value) in object {
-                // Described where they come from.
-                if !["capabilities", "counters"].contains(&key.as_str()) {
-                    collect(value, keys);
-                }
-                keys.push(key.clone());
-            }
-        }
-        Value::Array(values) => values.iter().for_each(|value| collect(value, keys)),
-        _ => {}
     }
 }

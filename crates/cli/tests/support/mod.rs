@@ -138,3 +138,19 @@ impl Drop for ScenarioFile {
         drop(std::fs::remove_file(&self.0));
     }
 }
+
+/// Every key of a document, but for those of maps that are described where they come from.
+pub(crate) fn collect_keys(value: &Value, keys: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                if !["capabilities", "counters"].contains(&key.as_str()) {
+                    collect_keys(value, keys);
+                }
+                keys.push(key.clone());
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect_keys(value, keys)),
+        _ => {}
+    }
+}

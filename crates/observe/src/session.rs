@@ -7,7 +7,7 @@ use plimsoll_census::Armings;
 use plimsoll_ctnetlink::zone_limits;
 use plimsoll_host::{Found, HostFs, allow_many_open_files, monotonic_now};
 use plimsoll_model::{
-    Answer, Coverage, Elsewhere, Limits, ModuleState, Occupancy, Reading, Scope, Snapshot, Unseen, Writer,
+    Answer, Coverage, Elsewhere, Limits, ModuleState, NamedBy, Occupancy, Reading, Scope, Snapshot, Unseen, Writer,
 };
 
 use crate::capabilities;
@@ -69,6 +69,7 @@ impl<'a> Session<'a> {
         let deadline = monotonic_now() + self.options.timeout;
         for place in 0..self.places.len() {
             self.read_entries(place, deadline, provisional);
+            self.read_timeouts_at_least(place);
         }
         self.let_the_slab_settle();
         self.snapshot
@@ -159,6 +160,20 @@ impl<'a> Session<'a> {
         if let Err(gap) = self.try_read_entries(index, choice, occupancy, deadline, provisional) {
             self.snapshot.unseen.push(gap);
         }
+    }
+
+    /// The timeouts that somebody may have set are told where no entries are read too: those of the host's own namespace, which
+    /// files set, and of the one that was named.
+    fn read_timeouts_at_least(&mut self, index: usize) {
+        let ns = &self.snapshot.namespaces[index];
+        let is_asked_for = ns.namespace.named_by == NamedBy::Host || self.snapshot.scope == Scope::Named;
+        if !is_asked_for || !ns.timeouts.is_empty() || self.snapshot.module == ModuleState::Absent {
+            return;
+        }
+        let (timeouts, policies, unseen) = reading::timeouts(&self.host, Place::of(&self.places[index]));
+        let ns = &mut self.snapshot.namespaces[index];
+        (ns.timeouts, ns.policies) = (timeouts, policies);
+        self.snapshot.unseen.extend(unseen);
     }
 
     fn try_read_entries(

@@ -5,7 +5,10 @@
 #[non_exhaustive]
 pub enum Error {
     /// The kernel was not asked, because that would have loaded a module; or cannot be.
-    #[error("cannot ask the kernel for its conntrack entries: it takes {needs}")]
+    #[error(
+        "did not ask the kernel for its conntrack entries, which would load a module: it takes {needs}. \
+         `modprobe nf_conntrack_netlink` brings what there is"
+    )]
     NotAsked {
         /// What it takes.
         needs: String,

@@ -27,7 +27,8 @@ impl Ground {
             Answer::Yes => {}
             Answer::No { needs } => return Err(Error::NotAsked { needs }),
             Answer::Inconclusive { because } => {
-                let needs = format!("nf_conntrack_netlink loaded (modprobe nf_conntrack_netlink): {because}");
+                let needs =
+                    format!("nf_conntrack_netlink, of which it could not be told whether it is loaded ({because})");
                 return Err(Error::NotAsked { needs });
             }
         }

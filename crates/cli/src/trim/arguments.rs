@@ -16,10 +16,11 @@ use crate::simulate::Share;
 #[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 #[command(after_long_help = "\
 WHAT GOES
-  An entry goes if it has seen no packet for longer than its timeout, whichever of its possible timeouts the kernel
-  gave it: those in force, those compiled in, and those of --armed. What may be younger stays. It is left 10 seconds
-  more, in which a packet brings it back; with --now it is deleted. A flow whose entry has gone is picked up as a new
-  one, or lost where it is translated: what is trimmed cannot be brought back.
+  An entry goes if it has seen no packet for longer than its timeout, whichever of its possible
+  timeouts the kernel gave it: those in force, those compiled in, and those of --armed. What may be
+  younger stays. It is left 10 seconds more, in which a packet brings it back; with --now it is
+  deleted. A flow whose entry has gone is picked up as a new one, or lost where it is translated:
+  what is trimmed cannot be brought back.
 
 EXIT CODES
   0  done; or there is nothing to trim
@@ -32,7 +33,7 @@ EXAMPLES
   plimsoll trim --yes                              it goes
   plimsoll trim --netns web --state time_wait --as-if nf_conntrack_tcp_timeout_time_wait=30
   plimsoll trim --yes --now --until 80%            a full table, until there is room
-  plimsoll trim --proto tcp --state established --idle-over 2h --as-if nf_conntrack_tcp_timeout_established=3600
+  plimsoll trim --state established --as-if nf_conntrack_tcp_timeout_established=3600
   plimsoll trim --json | jq .left
 ")]
 pub(crate) struct TrimArguments {

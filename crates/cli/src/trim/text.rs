@@ -32,7 +32,8 @@ pub(super) fn render(report: &Report<'_>) -> String {
 fn title(report: &Report<'_>) -> String {
     let name = &report.namespace.name;
     match &report.done {
-        Some(done) => format!("{} were trimmed in {name}.", entries(done.acted.changed())),
+        Some(done) if done.acted.changed() == 0 => format!("Nothing was trimmed in {name}."),
+        Some(done) => format!("{} trimmed in {name}.", were(done.acted.changed())),
         None if report.stale() == 0 => format!("There is nothing to trim in {name}."),
         None => format!("{} would be trimmed in {name}. Nothing was changed.", entries(report.stale())),
     }
@@ -152,15 +153,17 @@ fn came_of_it(report: &Report<'_>, done: &Done) -> String {
         Manner::Expire => "left 10 seconds, in which a packet would have brought them back",
         Manner::Delete => "deleted",
     };
-    text.push_str(&paragraph("  ", &format!("{} were {how}.", entries(acted.changed()))));
+    if acted.changed() > 0 {
+        text.push_str(&paragraph("  ", &format!("{} {how}.", were(acted.changed()))));
+    }
     let others = [
-        (acted.gone, "were gone when it was their turn"),
-        (acted.alive, "were seen to be alive, or gone, at a second look"),
-        (acted.fixed, "have a fixed timeout"),
-        (acted.not_looked_at, "need a second look for which there was no room: run it again"),
+        (acted.gone, "gone when its turn came"),
+        (acted.alive, "seen to be alive, or gone, at a second look"),
+        (acted.fixed, "refused: the timeout is fixed"),
+        (acted.not_looked_at, "left for want of room for a second look: run it again"),
     ];
     for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
-        text.push_str(&paragraph("  ", &format!("{} {what}.", entries(count))));
+        text.push_str(&paragraph("  ", &format!("{} {what}.", were(count))));
     }
     let before = grouped(acted.before.0.into());
     let now = fill(settled.occupancy, report.ground.table.capacity);
@@ -214,6 +217,10 @@ fn what_next(report: &Report<'_>) -> String {
         text.push_str(&paragraph("  ", "`--as-if KEY=SECS` holds the entries against another timeout."));
     }
     text
+}
+
+fn were(count: u64) -> String {
+    format!("{} {}", entries(count), if count == 1 { "was" } else { "were" })
 }
 
 fn entries(count: u64) -> String {

@@ -120,7 +120,8 @@ fn what_is_confirmed_is_in_files_and_what_is_somebodys_is_left() {
 
     let theirs = transcript.step("theirs").unwrap();
     assert_eq!(theirs.exit_code, 1, "{theirs:?}");
-    assert!(theirs.output.contains("/etc/sysctl.d/90-plimsoll.conf is not overwritten"), "{theirs:?}");
+    let told = theirs.output.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("/etc/sysctl.d/90-plimsoll.conf is not overwritten"), "{told}");
     assert_eq!(output(&transcript, "left"), "net.netfilter.nf_conntrack_max = 7000");
     assert_eq!(output(&transcript, "kept"), "20000");
 
@@ -152,4 +153,52 @@ fn a_clock_that_is_set_moves_no_deadline() {
     assert_eq!((output(&transcript, "later"), output(&transcript, "earlier")), ("20", "20"));
     assert_eq!(transcript.step("confirmed").unwrap().exit_code, 0);
     assert!(output(&transcript, "history").contains("nobody confirmed in time"));
+}
+
+/// At every step of confirming: the file is whole, or not there; and what is not confirmed goes.
+#[test]
+fn a_confirmation_killed_at_any_step_leaves_whole_files_or_none() {
+    // Before and after `confirmed` and `persisted`, and one that is not killed.
+    const STEPS: u32 = 5;
+    let killed = std::env::current_exe().unwrap();
+    let name = killed.file_name().unwrap().to_str().unwrap();
+    let script = format!(
+        r#"
+        set_max 4000
+        mkdir -p /etc/sysctl.d
+        echo mine >/etc/sysctl.d/91-mine.conf
+        export KILLED_ROLE=confirm KILLED_VICTIMS=confirmer KILLED_FOLDER=/var/lib/plimsoll KILLED_FILES=yes
+        for at in $(seq 0 {last}); do
+            apply --set nf_conntrack_max=20000
+            step killed-$at env KILLED_STEP=$at {name} --exact the_process_that_is_killed
+            step file-$at sh -c "cat $file || echo none"
+            # What is confirmed is completed, and what is not yet is confirmed now.
+            plimsoll confirm || true
+            step complete-$at sh -c "cat $file || echo none"
+            plimsoll rollback
+            step files-$at ls -A /etc/sysctl.d
+            step max-$at value max
+        done
+        "#,
+        last = STEPS - 1
+    );
+    let script = format!("{COMMON}\nmodprobe nf_conntrack_netlink\ntrack\n{script}");
+    let transcript = run(&guest().program(&killed), &script);
+    for at in 0..STEPS {
+        let told = |step: &str| output(&transcript, &format!("{step}-{at}"));
+        let is_killed = transcript.step(&format!("killed-{at}")).unwrap().exit_code == 137;
+        assert_eq!(is_killed, at < STEPS - 1, "step {at}: {}", told("killed"));
+        let whole =
+            |file: &str| file.starts_with("# Written by plimsoll") && file.ends_with("nf_conntrack_max = 20000");
+        let file = told("file");
+        assert!(whole(file) || file == "none", "step {at}: {file}");
+        assert!(whole(told("complete")), "step {at}: {}", told("complete"));
+        assert_eq!((told("files"), told("max")), ("91-mine.conf", "4000"), "step {at}");
+    }
+}
+
+/// No test of its own: what is killed in the guest.
+#[test]
+fn the_process_that_is_killed() {
+    support::killed::be_killed();
 }

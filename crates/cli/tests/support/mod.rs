@@ -3,6 +3,7 @@
 
 pub(crate) mod applying;
 pub(crate) mod guest;
+pub(crate) mod killed;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};

@@ -21,7 +21,8 @@ until_is() (
 "#;
 
 fn played(script: &str) -> Transcript {
-    run(&guest(), &format!("{COMMON}\nmodprobe nf_conntrack_netlink\ntrack\n{script}"))
+    // Rules refer to timeouts by it.
+    run(&guest().module("nft_objref"), &format!("{COMMON}\nmodprobe nf_conntrack_netlink\ntrack\n{script}"))
 }
 
 fn output<'a>(transcript: &'a Transcript, step: &str) -> &'a str {
@@ -76,7 +77,7 @@ fn limits_are_applied_undone_by_the_deadline_and_held_above_the_entries() {
 #[test]
 fn what_is_confirmed_is_in_files_and_what_is_somebodys_is_left() {
     let transcript = played(
-        r"
+        r#"
         set_max 4000
         apply --set nf_conntrack_max=20000
         step confirmed plimsoll confirm
@@ -105,7 +106,22 @@ fn what_is_confirmed_is_in_files_and_what_is_somebodys_is_left() {
         step superseded plimsoll rollback
         step changed tail -n 1 $file
         step max-again value max
-        ",
+
+        # A policy of one service, as it is loaded at the next boot.
+        rm $file
+        echo '{"schema":"plimsoll.plan/1","changes":[{"edit":{"kind":"policy","protocol":"udp","port":53,"timeouts":[
+            {"sysctl":"net.netfilter.nf_conntrack_udp_timeout","secs":7}]}}]}' >/plan.json
+        apply /plan.json
+        step policy plimsoll confirm
+        nft list table inet plimsoll >/tmp/made
+        nft delete table inet plimsoll
+        nft -f /etc/plimsoll/policies.nft
+        nft list table inet plimsoll >/tmp/loaded
+        step same cmp /tmp/made /tmp/loaded
+        step policies cat /tmp/loaded
+        step unmade plimsoll rollback
+        step tables sh -c 'nft list tables; ls /etc/plimsoll'
+        "#,
     );
     assert_eq!(transcript.step("confirmed").unwrap().exit_code, 0);
     let file = output(&transcript, "file");
@@ -127,6 +143,11 @@ fn what_is_confirmed_is_in_files_and_what_is_somebodys_is_left() {
 
     assert_eq!(transcript.step("superseded").unwrap().exit_code, 1);
     assert_eq!((output(&transcript, "changed"), output(&transcript, "max-again")), ("# mine", "20000"));
+
+    assert_eq!(transcript.step("policy").unwrap().exit_code, 0);
+    assert_eq!(transcript.step("same").unwrap().exit_code, 0, "what is loaded is what was made");
+    assert!(output(&transcript, "policies").contains("unreplied : 7"), "{}", output(&transcript, "policies"));
+    assert_eq!((transcript.step("unmade").unwrap().exit_code, output(&transcript, "tables")), (0, "table inet lab"));
 }
 
 #[test]

@@ -8,37 +8,37 @@ use plimsoll_model::{Sysctl, Untrusted};
 
 use crate::revert::NotRevertible;
 
-/// Why something could not be done.
+/// Why something could not be done. A message tells what was answered: the system's errors are not given as sources beside.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The system refused something about a file.
-    #[error("cannot {action} {}: {source}{}", shown(path), help_for(source))]
+    #[error("cannot {action} {}: {answer}{}", shown(path), help_for(answer))]
     System {
         /// What was tried, as a verb.
         action: &'static str,
         /// On what.
         path: PathBuf,
         /// What the system answered.
-        source: io::Error,
+        answer: io::Error,
     },
     /// The kernel did not take a sysctl.
-    #[error("cannot write {value} to {sysctl}: {source}{}", help_for(source))]
+    #[error("cannot write {value} to {sysctl}: {answer}{}", help_for(answer))]
     Write {
         /// Which.
         sysctl: Sysctl,
         /// What was to be written.
         value: u32,
         /// What the system answered.
-        source: io::Error,
+        answer: io::Error,
     },
     /// A sysctl is not to be written from here.
-    #[error("{sysctl} cannot be written here: {source}{help}")]
+    #[error("{sysctl} cannot be written here: {answer}{help}")]
     NotWritable {
         /// Which.
         sysctl: Sysctl,
         /// What the system answered.
-        source: io::Error,
+        answer: io::Error,
         /// What to do.
         help: String,
     },
@@ -54,9 +54,9 @@ pub enum Error {
         /// What was read.
         found: u32,
     },
-    /// Something could not be read.
-    #[error(transparent)]
-    Host(#[from] plimsoll_host::Error),
+    /// Something could not be read. Its message tells its cause already.
+    #[error("{0}")]
+    Host(plimsoll_host::Error),
     /// A program failed.
     #[error("`{command}`: {answer}")]
     Program {
@@ -115,9 +115,15 @@ pub enum Error {
     Refused(String),
 }
 
+impl From<plimsoll_host::Error> for Error {
+    fn from(error: plimsoll_host::Error) -> Self {
+        Self::Host(error)
+    }
+}
+
 impl Error {
     pub(crate) fn system(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::System { action, path: path.to_owned(), source }
+        move |answer| Self::System { action, path: path.to_owned(), answer }
     }
 }
 
@@ -130,8 +136,8 @@ fn on_line(line: Option<usize>) -> String {
     line.map_or_else(String::new, |line| format!(" on line {line}"))
 }
 
-fn help_for(source: &io::Error) -> &'static str {
-    match source.kind() {
+fn help_for(answer: &io::Error) -> &'static str {
+    match answer.kind() {
         io::ErrorKind::PermissionDenied => " (it takes root)",
         io::ErrorKind::StorageFull => " (make room there, or choose another folder with --state-dir)",
         io::ErrorKind::ReadOnlyFilesystem => " (it is mounted read-only, as containers have it: run this on the host)",

@@ -165,9 +165,9 @@ fn replace(path: &Path, text: &str) -> Result<(), Error> {
         file.sync_all()?;
         fs::rename(&temporary, path)
     };
-    put().map_err(|source| {
+    put().map_err(|answer| {
         let _ = fs::remove_file(&temporary);
-        Error::System { action: "write", path: path.to_owned(), source }
+        Error::System { action: "write", path: path.to_owned(), answer }
     })?;
     sync_folder(folder)
 }

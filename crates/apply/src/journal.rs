@@ -68,10 +68,10 @@ impl<'a> Journal<'a> {
             fs::rename(&temporary, &path)?;
             Ok(file)
         };
-        let file = write().map_err(|source| {
+        let file = write().map_err(|answer| {
             // Nothing has begun, so nothing is to be left.
             let _ = fs::remove_file(&temporary);
-            Error::System { action: "begin the journal", path: path.clone(), source }
+            Error::System { action: "begin the journal", path: path.clone(), answer }
         })?;
         sync_folder(folder.path())?;
         let application = Application::replay(std::slice::from_ref(&record))
@@ -103,10 +103,10 @@ impl<'a> Journal<'a> {
         let length = self.file.metadata().map_err(Error::system("look at", &self.path))?.len();
         let written =
             line(&record).and_then(|line| self.file.write_all(line.as_bytes())).and_then(|()| self.file.sync_data());
-        if let Err(source) = written {
+        if let Err(answer) = written {
             // Half a record would be in the way of the next one; it is passed over in reading too.
             let _ = self.file.set_len(length);
-            return Err(Error::System { action: "write to the journal", path: self.path.clone(), source });
+            return Err(Error::System { action: "write to the journal", path: self.path.clone(), answer });
         }
         let followed = self.application.follow(&record);
         followed.map_err(|problem| Error::Journal { path: self.path.clone(), line: None, problem })?;

@@ -39,7 +39,7 @@ impl Live {
             Edit::Sysctl { sysctl, .. } => {
                 let may =
                     self.for_sysctl(*sysctl)?.visit(|| OpenOptions::new().write(true).open(file(*sysctl)).map(drop))?;
-                may.map_err(|source| self.not_writable(edit, source))
+                may.map_err(|answer| self.not_writable(edit, answer))
             }
             Edit::Policy(policy) => {
                 let name = PolicyName::of(policy, application);
@@ -76,7 +76,7 @@ impl Live {
             Reach::Namespace => Ok(&self.place),
             Reach::Host => self.initial.as_ref().ok_or_else(|| Error::NotWritable {
                 sysctl,
-                source: io::Error::from(io::ErrorKind::PermissionDenied),
+                answer: io::Error::from(io::ErrorKind::PermissionDenied),
                 help: " (there is one value for all network namespaces, which only the host's own can set, and that is out of \
                        reach from here: run this on the host, outside of containers)"
                     .to_string(),
@@ -84,11 +84,11 @@ impl Live {
         }
     }
 
-    fn not_writable(&self, edit: &Edit, source: io::Error) -> Error {
+    fn not_writable(&self, edit: &Edit, answer: io::Error) -> Error {
         let Edit::Sysctl { sysctl, to, .. } = edit else {
-            return Error::Refused(source.to_string());
+            return Error::Refused(answer.to_string());
         };
-        let help = match source.kind() {
+        let help = match answer.kind() {
             io::ErrorKind::ReadOnlyFilesystem => format!(
                 ": /proc/sys is mounted read-only, as containers have it. On the host: `{}`",
                 self.command_for_the_host(*sysctl, *to)
@@ -99,7 +99,7 @@ impl Live {
             io::ErrorKind::NotFound => ": this kernel has not got it, or nf_conntrack is not loaded".to_string(),
             _ => String::new(),
         };
-        Error::NotWritable { sysctl: *sysctl, source, help }
+        Error::NotWritable { sysctl: *sysctl, answer, help }
     }
 
     /// What does the same from the host. There a container's namespace has another name, but the same inode.
@@ -118,7 +118,7 @@ impl Settings for Live {
 
     fn write(&self, sysctl: Sysctl, value: u32) -> Result<(), Error> {
         let write = || OpenOptions::new().write(true).open(file(sysctl))?.write_all(value.to_string().as_bytes());
-        self.for_sysctl(sysctl)?.visit(write)?.map_err(|source| Error::Write { sysctl, value, source })
+        self.for_sysctl(sysctl)?.visit(write)?.map_err(|answer| Error::Write { sysctl, value, answer })
     }
 
     fn fullest(&self) -> Result<Occupancy, Error> {

@@ -6,28 +6,16 @@ mod support;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use plimsoll_apply::{Phase, Progress, Undone};
-use serde_json::Value;
+use plimsoll_apply::{Phase, Progress};
 
 use support::Run;
-use support::applying::{Scene, kill_watchdogs, watchdogs};
-
-const TIME_WAIT: &str = "net/netfilter/nf_conntrack_tcp_timeout_time_wait";
-const UDP: &str = "net/netfilter/nf_conntrack_udp_timeout";
-
-/// What sets a timeout in a scene's namespace, without watching.
-fn apply<'a>(scene: &'a Scene, more: &[&'a str]) -> Vec<&'a str> {
-    let mut arguments = vec!["apply", "--netns", scene.lab.name(), "--soak", "0"];
-    arguments.extend(more);
-    arguments
-}
+use support::applying::{POLICY, Scene, TIME_WAIT, UDP, apply, watchdogs, write_plan};
 
 #[test]
 fn what_nobody_confirms_is_undone_by_a_process_that_needs_no_other() {
@@ -185,147 +173,6 @@ fn a_dry_run_prints_every_write_and_writes_nothing() {
 }
 
 #[test]
-fn a_policy_stops_matching_though_every_process_is_killed() {
-    let scene = Scene::new();
-    let plan = write_plan(&scene, POLICY);
-    let name = scene.lab.name();
-    let run = scene.plimsoll(&["apply", &plan, "--netns", name, "--soak", "0", "--confirm-within", "2s"]);
-    assert_eq!(run.code, 0, "{run:?}");
-    assert!(remaining(&scene, 9999) > 200 && remaining(&scene, 9998) <= 30, "the service's flows alone");
-    kill_watchdogs(&scene.folder);
-    let until = Instant::now() + Duration::from_mins(1);
-    while remaining(&scene, 9999) > 200 {
-        assert!(Instant::now() < until, "it matches for ever");
-        scene.lab.run(&["conntrack", "-F"]).unwrap();
-        thread::sleep(Duration::from_millis(50));
-    }
-    assert!(tables(&scene).contains("inet plimsoll"), "the rules are there, and match nothing");
-    let late = scene.plimsoll(&["confirm"]);
-    assert!(late.code == 3 && late.stderr.contains("too late"), "{late:?}");
-    assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
-    assert!(!tables(&scene).contains("inet plimsoll"));
-}
-
-#[test]
-fn a_policy_that_is_confirmed_matches_for_good_and_others_are_left() {
-    let scene = Scene::new();
-    let plan = write_plan(&scene, POLICY);
-    let name = scene.lab.name();
-    let applied = ["apply", &plan, "--netns", name, "--soak", "0"];
-    assert_eq!(scene.plimsoll(&applied).code, 0);
-    assert_eq!(scene.plimsoll(&["confirm", "--no-persist"]).code, 0);
-    let set = scene.lab.run(&["nft", "list", "set", "inet", "plimsoll", "armed_udp_9999_1"]).unwrap();
-    assert!(set.contains("elements = { udp }"), "{set}");
-    let again = scene.plimsoll(&applied);
-    assert!(again.code == 3 && again.stderr.contains("is in force already"), "{again:?}");
-    // Somebody else puts something into the table: it stays, and with it the table.
-    scene.lab.nft("add chain inet plimsoll theirs\n").unwrap();
-    assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
-    let left = scene.lab.run(&["nft", "list", "table", "inet", "plimsoll"]).unwrap();
-    assert!(left.contains("chain theirs") && !left.contains("9999"), "{left}");
-}
-
-#[test]
-fn two_do_not_write_at_once_and_two_are_not_watched_at_once() {
-    let scene = Scene::new();
-    let set = apply(&scene, &["--set", "nf_conntrack_udp_timeout=20"]);
-    assert_eq!(scene.plimsoll(&set).code, 0);
-    let second = scene.plimsoll(&set);
-    assert!(second.code == 3 && second.stderr.contains("awaits its confirmation"), "{second:?}");
-    let state = plimsoll_apply::StateDir::open(&scene.folder).unwrap().unwrap();
-    let lock = state.lock(Duration::ZERO).unwrap();
-    let busy = scene.plimsoll(&["rollback"]);
-    assert!(busy.code == 3 && busy.stderr.contains("another `plimsoll`"), "{busy:?}");
-    assert_eq!(scene.sysctl(UDP), 20);
-    drop(lock);
-    assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
-    assert_eq!(scene.sysctl(UDP), 30);
-}
-
-#[test]
-fn nothing_is_begun_on_a_full_disk_and_one_that_fills_up_later_stops_nothing() {
-    let scene = Scene::new();
-    let name = scene.lab.name();
-    fs::create_dir_all(&scene.folder).unwrap();
-    let script = format!(
-        r#"
-        mount -t tmpfs -o size=256k,mode=0700 tmpfs "$PLIMSOLL_STATE_DIR"
-        fill() {{ cat /dev/zero >"$PLIMSOLL_STATE_DIR/full" 2>/dev/null || true; }}
-        fill
-        plimsoll apply --netns {name} --soak 0 --set nf_conntrack_udp_timeout=20 && exit 1
-        echo "refused $?"
-        rm "$PLIMSOLL_STATE_DIR/full"
-        plimsoll apply --netns {name} --soak 0 --set nf_conntrack_udp_timeout=20 >&2
-        fill
-        plimsoll rollback
-        plimsoll history
-        "#
-    );
-    let run = in_mounts_of_its_own(&scene, &script, "");
-    assert_eq!(run.code, 0, "{run:?}");
-    assert!(run.stdout.starts_with("refused 3\n") && run.stderr.contains("make room there"), "{run:?}");
-    assert!(!run.stdout.contains("could not be written") && run.stdout.contains("restored"), "{run:?}");
-    assert_eq!(scene.sysctl(UDP), 30);
-}
-
-#[test]
-fn a_container_is_told_what_to_do_on_the_host() {
-    let scene = Scene::new();
-    let name = scene.lab.name();
-    let script = format!(
-        "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys
-        plimsoll apply --netns {name} --soak 0 --set nf_conntrack_udp_timeout=20"
-    );
-    let run = in_mounts_of_its_own(&scene, &script, "");
-    assert!(run.code == 3 && run.stderr.contains("mounted read-only"), "{run:?}");
-    assert!(run.stderr.contains("On the host: `plimsoll apply --netns "), "{run:?}");
-
-    // In namespaces of a container's the host's limits cannot be set, whatever /proc/sys allows.
-    let mut command = Command::new("unshare");
-    command.args(["--net", "--pid", "--fork", "--mount-proc", support::PLIMSOLL]);
-    command
-        .args(["apply", "--soak", "0", "--set", "nf_conntrack_max=1000000"])
-        .env("PLIMSOLL_STATE_DIR", &scene.folder);
-    let run = Run::of(command);
-    assert!(run.code == 3 && run.stderr.contains("only the host's own can set"), "{run:?}");
-    assert!(scene.last().is_none());
-}
-
-/// There is no systemd here: what stands in for `systemd-run` keeps the command, and the test runs it in its place.
-#[test]
-fn where_there_is_systemd_a_timer_undoes_what_a_killed_watchdog_would_have() {
-    let scene = Scene::new();
-    let name = scene.lab.name();
-    let programs = scene.folder.with_extension("programs");
-    fs::create_dir_all(&programs).unwrap();
-    let stand_in = programs.join("systemd-run");
-    fs::write(&stand_in, format!("#!/bin/sh\nprintf '%s\\n' \"$@\" >{}/asked\n", programs.display())).unwrap();
-    fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).unwrap();
-    let script = format!(
-        "mkdir -p /run/systemd; mount -t tmpfs tmpfs /run/systemd; mkdir /run/systemd/system
-        plimsoll apply --netns {name} --soak 0 --confirm-within 1s --set nf_conntrack_udp_timeout=20"
-    );
-    let run = in_mounts_of_its_own(&scene, &script, &programs.display().to_string());
-    kill_watchdogs(&scene.folder);
-    assert_eq!(run.code, 0, "{run:?}");
-    let asked = fs::read_to_string(programs.join("asked")).unwrap();
-    fs::remove_dir_all(&programs).unwrap();
-    let asked: Vec<_> = asked.lines().collect();
-    assert!(asked[0].starts_with("--on-active=") && asked[1].starts_with("--unit=plimsoll-undo-1-"), "{asked:?}");
-    let program = asked.iter().position(|word| *word == support::PLIMSOLL).expect("this program");
-    for _ in 0..2 {
-        let run = scene.plimsoll(&asked[program + 1..]);
-        assert_eq!(run.code, 0, "{run:?}");
-        assert_eq!(scene.sysctl(UDP), 30);
-    }
-    // What was confirmed the timer leaves.
-    assert_eq!(scene.plimsoll(&apply(&scene, &["--set", "nf_conntrack_udp_timeout=20"])).code, 0);
-    assert_eq!(scene.plimsoll(&["confirm", "--no-persist"]).code, 0);
-    assert_eq!(scene.plimsoll(&["rollback", "--if-unconfirmed", "2"]).code, 0);
-    assert_eq!(scene.sysctl(UDP), 20);
-}
-
-#[test]
 fn history_says_who_in_letters_that_do_no_harm() {
     let scene = Scene::new();
     let mut command = scene.command(&apply(&scene, &["--set", "nf_conntrack_udp_timeout=20"]));
@@ -337,53 +184,8 @@ fn history_says_who_in_letters_that_do_no_harm() {
     assert!(matches!(last.phase, Phase::Awaiting { .. }) && matches!(last.changes[0], Progress::Written { .. }));
 }
 
-#[test]
-fn what_was_set_in_a_namespace_that_is_no_more_is_gone_with_it() {
-    let scene = Scene::new();
-    let other = plimsoll_lab::LabNamespace::create().unwrap();
-    let run =
-        scene.plimsoll(&["apply", "--netns", other.name(), "--soak", "0", "--set", "nf_conntrack_udp_timeout=20"]);
-    assert_eq!(run.code, 0, "{run:?}");
-    drop(other);
-    assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
-    assert_eq!(scene.last().unwrap().changes, [Progress::Undone(Undone::Gone)]);
-    assert_eq!(scene.sysctl(UDP), 30);
-}
-
-const POLICY: &str = r#"{"schema":"plimsoll.plan/1","namespace":"elsewhere","changes":[{"why":"one \u001b[2Jservice",
-    "edit":{"kind":"policy","protocol":"udp","port":9999,
-    "timeouts":[{"sysctl":"net.netfilter.nf_conntrack_udp_timeout","secs":300}]}}]}"#;
-
 fn plan_of(edit: &str) -> String {
     format!(r#"{{"schema":"plimsoll.plan/1","changes":[{{"edit":{edit}}}]}}"#)
-}
-
-/// Beside the journals: a folder that is not there yet is made by `plimsoll`.
-fn write_plan(scene: &Scene, plan: &str) -> String {
-    let _: Value = serde_json::from_str(plan).expect("JSON");
-    let path = scene.folder.with_extension("json");
-    fs::write(&path, plan).unwrap();
-    path.display().to_string()
-}
-
-/// Seconds that the entry of a packet to a port has left.
-fn remaining(scene: &Scene, port: u16) -> u32 {
-    assert_eq!(scene.lab.send_udp(port..=port).unwrap(), 0);
-    let listed = scene.lab.run(&["conntrack", "-L", "-p", "udp", "--dport", &port.to_string()]).unwrap();
-    listed.split_whitespace().nth(2).expect("an entry").parse().unwrap()
-}
-
-fn tables(scene: &Scene) -> String {
-    scene.lab.run(&["nft", "list", "tables"]).unwrap()
-}
-
-/// Runs a script that may mount what it likes: nobody else sees it.
-fn in_mounts_of_its_own(scene: &Scene, script: &str, programs: &str) -> Run {
-    let folder = Path::new(support::PLIMSOLL).parent().unwrap().display();
-    let path = format!("{programs}:{folder}:{}", std::env::var("PATH").unwrap());
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-euc", script]).env("PLIMSOLL_STATE_DIR", &scene.folder).env("PATH", path);
-    Run::of(command)
 }
 
 fn await_no_watchdog(scene: &Scene) {
@@ -392,24 +194,6 @@ fn await_no_watchdog(scene: &Scene) {
         assert!(Instant::now() < until, "watchdogs of confirmed applications live");
         thread::sleep(Duration::from_millis(10));
     }
-}
-
-#[test]
-fn after_a_reboot_nothing_is_undone_that_is_in_force() {
-    let scene = Scene::new();
-    assert_eq!(scene.plimsoll(&apply(&scene, &["--set", "nf_conntrack_udp_timeout=20"])).code, 0);
-    kill_watchdogs(&scene.folder);
-    // A journal of another boot: as if this one had come since.
-    let journal = scene.folder.join("000001.jsonl");
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let text = fs::read_to_string(&journal).unwrap();
-    let other = text.replace(boot.trim(), "00000000-0000-4000-8000-000000000000");
-    assert_ne!(text, other);
-    fs::write(&journal, other).unwrap();
-    assert_eq!(scene.plimsoll(&["confirm"]).code, 3);
-    assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
-    assert_eq!(scene.sysctl(UDP), 20);
-    assert_eq!(scene.last().unwrap().changes, [Progress::Undone(Undone::Gone)]);
 }
 
 #[test]

@@ -9,32 +9,22 @@
 
 mod support;
 
-use std::cell::Cell;
 use std::env;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use plimsoll_apply::watchdog::{Guardian, Timer};
-use plimsoll_apply::{
-    Author, Change, Event, Lasting, Manner, Moment, Persistence, Phase, Place, Prepared, Root, Which,
-};
-use plimsoll_model::{Edit, PolicyProtocol, PolicyTimeout, ServicePolicy, Sysctl};
-use rustix::process::{Signal, getpid, kill_process};
+use plimsoll_apply::{Lasting, Phase};
 
-use support::PLIMSOLL;
 use support::applying::{Scene, kill_watchdogs};
-
-const FIRST: &str = "net/netfilter/nf_conntrack_tcp_timeout_time_wait";
-const SECOND: &str = "net/netfilter/nf_conntrack_udp_timeout";
+use support::killed::TIMEOUTS;
 
 /// What is in force in the namespace: two timeouts, and the policies of Plimsoll's.
 type State = (u32, u32, bool);
-const BEFORE: State = (120, 30, false);
-const AFTER: State = (15, 20, true);
+const BEFORE: State = (TIMEOUTS[0].before, TIMEOUTS[1].before, false);
+const AFTER: State = (TIMEOUTS[0].after, TIMEOUTS[1].after, true);
 
 #[test]
 fn an_applier_killed_at_any_step_leaves_what_was_before() {
@@ -186,7 +176,7 @@ fn run(scene: &Scene, role: &str, step: u32, victims: &str) -> bool {
 
 fn state(scene: &Scene) -> State {
     let tables = scene.lab.run(&["nft", "list", "tables"]).unwrap();
-    (scene.sysctl(FIRST), scene.sysctl(SECOND), tables.contains("table inet plimsoll"))
+    (scene.sysctl(TIMEOUTS[0].path), scene.sysctl(TIMEOUTS[1].path), tables.contains("table inet plimsoll"))
 }
 
 fn assert_before(scene: &Scene, step: u32) {
@@ -210,50 +200,5 @@ fn an_applier_that_hangs_is_ended_and_its_changes_undone() {
 /// No test of its own: what [`run`] runs in a process that is killed.
 #[test]
 fn the_process_that_is_killed() {
-    let Ok(role) = env::var("KILLED_ROLE") else { return };
-    let folder = PathBuf::from(env::var_os("KILLED_FOLDER").unwrap());
-    let step: u32 = env::var("KILLED_STEP").unwrap().parse().unwrap();
-    let victims = env::var("KILLED_VICTIMS").unwrap();
-    let passed = Cell::new(0_u32);
-    let observer = |_: Moment, _: &Event| {
-        if passed.replace(passed.get() + 1) == step {
-            if victims.contains("watchdog") {
-                kill_watchdogs(&folder);
-            }
-            let signal = if victims.contains("stopped") { Signal::STOP } else { Signal::KILL };
-            kill_process(getpid(), signal).unwrap();
-        }
-    };
-    match role.as_str() {
-        "apply" => apply(&folder, Duration::from_mins(5), &observer),
-        "apply briefly" => apply(&folder, Duration::from_secs(1), &observer),
-        "confirm" => {
-            let by = Author::of_this_process();
-            plimsoll_apply::confirm(&folder, &Persistence::RuntimeOnly, by, &observer).unwrap();
-        }
-        "rollback" => {
-            plimsoll_apply::rollback(&folder, &Root::default(), Which::Last, &observer).unwrap();
-        }
-        other => panic!("{other}"),
-    }
-}
-
-fn apply(folder: &Path, confirm_within: Duration, observer: &dyn Fn(Moment, &Event)) {
-    let manner = Manner { soak: Duration::ZERO, confirm_within, probe: None, by: Author::of_this_process() };
-    let guardian = Guardian { program: PLIMSOLL.into(), timer: Timer::None };
-    let make = |id| Prepared::new(changes(), Place::named(&env::var("KILLED_NETNS").unwrap())?, id);
-    let applied = plimsoll_apply::apply(folder, &manner, &guardian, observer, &|| false, make).unwrap();
-    assert!(matches!(applied, Some(plimsoll_apply::Applied::Awaiting(_))), "{applied:#?}");
-}
-
-fn changes() -> Vec<Change> {
-    let sysctl = |path: &str, from, to| Edit::Sysctl { sysctl: path.parse().unwrap(), from, to };
-    let established: Sysctl = "nf_conntrack_tcp_timeout_established".parse().unwrap();
-    let policy = ServicePolicy {
-        protocol: PolicyProtocol::Tcp,
-        port: 443,
-        timeouts: vec![PolicyTimeout { sysctl: established, secs: 600 }],
-    };
-    let edits = [sysctl(FIRST, BEFORE.0, AFTER.0), Edit::Policy(policy), sysctl(SECOND, BEFORE.1, AFTER.1)];
-    edits.into_iter().map(|edit| Change { edit, why: "a test".to_string() }).collect()
+    support::killed::be_killed();
 }

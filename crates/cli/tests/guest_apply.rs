@@ -21,7 +21,8 @@ until_is() (
 "#;
 
 fn played(script: &str) -> Transcript {
-    run(&guest(), &format!("{COMMON}\nmodprobe nf_conntrack_netlink\ntrack\n{script}"))
+    // Rules refer to timeouts by it.
+    run(&guest().module("nft_objref"), &format!("{COMMON}\nmodprobe nf_conntrack_netlink\ntrack\n{script}"))
 }
 
 fn output<'a>(transcript: &'a Transcript, step: &str) -> &'a str {
@@ -76,7 +77,7 @@ fn limits_are_applied_undone_by_the_deadline_and_held_above_the_entries() {
 #[test]
 fn what_is_confirmed_is_in_files_and_what_is_somebodys_is_left() {
     let transcript = played(
-        r"
+        r#"
         set_max 4000
         apply --set nf_conntrack_max=20000
         step confirmed plimsoll confirm
@@ -105,7 +106,22 @@ fn what_is_confirmed_is_in_files_and_what_is_somebodys_is_left() {
         step superseded plimsoll rollback
         step changed tail -n 1 $file
         step max-again value max
-        ",
+
+        # A policy of one service, as it is loaded at the next boot.
+        rm $file
+        echo '{"schema":"plimsoll.plan/1","changes":[{"edit":{"kind":"policy","protocol":"udp","port":53,"timeouts":[
+            {"sysctl":"net.netfilter.nf_conntrack_udp_timeout","secs":7}]}}]}' >/plan.json
+        apply /plan.json
+        step policy plimsoll confirm
+        nft list table inet plimsoll >/tmp/made
+        nft delete table inet plimsoll
+        nft -f /etc/plimsoll/policies.nft
+        nft list table inet plimsoll >/tmp/loaded
+        step same cmp /tmp/made /tmp/loaded
+        step policies cat /tmp/loaded
+        step unmade plimsoll rollback
+        step tables sh -c 'nft list tables; ls /etc/plimsoll'
+        "#,
     );
     assert_eq!(transcript.step("confirmed").unwrap().exit_code, 0);
     let file = output(&transcript, "file");
@@ -120,12 +136,18 @@ fn what_is_confirmed_is_in_files_and_what_is_somebodys_is_left() {
 
     let theirs = transcript.step("theirs").unwrap();
     assert_eq!(theirs.exit_code, 1, "{theirs:?}");
-    assert!(theirs.output.contains("/etc/sysctl.d/90-plimsoll.conf is not overwritten"), "{theirs:?}");
+    let told = theirs.output.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("/etc/sysctl.d/90-plimsoll.conf is not overwritten"), "{told}");
     assert_eq!(output(&transcript, "left"), "net.netfilter.nf_conntrack_max = 7000");
     assert_eq!(output(&transcript, "kept"), "20000");
 
     assert_eq!(transcript.step("superseded").unwrap().exit_code, 1);
     assert_eq!((output(&transcript, "changed"), output(&transcript, "max-again")), ("# mine", "20000"));
+
+    assert_eq!(transcript.step("policy").unwrap().exit_code, 0);
+    assert_eq!(transcript.step("same").unwrap().exit_code, 0, "what is loaded is what was made");
+    assert!(output(&transcript, "policies").contains("unreplied : 7"), "{}", output(&transcript, "policies"));
+    assert_eq!((transcript.step("unmade").unwrap().exit_code, output(&transcript, "tables")), (0, "table inet lab"));
 }
 
 #[test]
@@ -152,4 +174,52 @@ fn a_clock_that_is_set_moves_no_deadline() {
     assert_eq!((output(&transcript, "later"), output(&transcript, "earlier")), ("20", "20"));
     assert_eq!(transcript.step("confirmed").unwrap().exit_code, 0);
     assert!(output(&transcript, "history").contains("nobody confirmed in time"));
+}
+
+/// At every step of confirming: the file is whole, or not there; and what is not confirmed goes.
+#[test]
+fn a_confirmation_killed_at_any_step_leaves_whole_files_or_none() {
+    // Before and after `confirmed` and `persisted`, and one that is not killed.
+    const STEPS: u32 = 5;
+    let killed = std::env::current_exe().unwrap();
+    let name = killed.file_name().unwrap().to_str().unwrap();
+    let script = format!(
+        r#"
+        set_max 4000
+        mkdir -p /etc/sysctl.d
+        echo mine >/etc/sysctl.d/91-mine.conf
+        export KILLED_ROLE=confirm KILLED_VICTIMS=confirmer KILLED_FOLDER=/var/lib/plimsoll KILLED_FILES=yes
+        for at in $(seq 0 {last}); do
+            apply --set nf_conntrack_max=20000
+            step killed-$at env KILLED_STEP=$at {name} --exact the_process_that_is_killed
+            step file-$at sh -c "cat $file || echo none"
+            # What is confirmed is completed, and what is not yet is confirmed now.
+            plimsoll confirm || true
+            step complete-$at sh -c "cat $file || echo none"
+            plimsoll rollback
+            step files-$at ls -A /etc/sysctl.d
+            step max-$at value max
+        done
+        "#,
+        last = STEPS - 1
+    );
+    let script = format!("{COMMON}\nmodprobe nf_conntrack_netlink\ntrack\n{script}");
+    let transcript = run(&guest().program(&killed), &script);
+    for at in 0..STEPS {
+        let told = |step: &str| output(&transcript, &format!("{step}-{at}"));
+        let is_killed = transcript.step(&format!("killed-{at}")).unwrap().exit_code == 137;
+        assert_eq!(is_killed, at < STEPS - 1, "step {at}: {}", told("killed"));
+        let whole =
+            |file: &str| file.starts_with("# Written by plimsoll") && file.ends_with("nf_conntrack_max = 20000");
+        let file = told("file");
+        assert!(whole(file) || file == "none", "step {at}: {file}");
+        assert!(whole(told("complete")), "step {at}: {}", told("complete"));
+        assert_eq!((told("files"), told("max")), ("91-mine.conf", "4000"), "step {at}");
+    }
+}
+
+/// No test of its own: what is killed in the guest.
+#[test]
+fn the_process_that_is_killed() {
+    support::killed::be_killed();
 }

@@ -38,8 +38,8 @@ impl Settings for Fake {
 
     fn write(&self, sysctl: Sysctl, value: u32) -> Result<(), Error> {
         if self.refuses.get() == Some(sysctl) {
-            let source = std::io::ErrorKind::PermissionDenied.into();
-            return Err(Error::Write { sysctl, value, source });
+            let answer = std::io::ErrorKind::PermissionDenied.into();
+            return Err(Error::Write { sysctl, value, answer });
         }
         self.set(sysctl, in_force(sysctl, value).unwrap());
         Ok(())

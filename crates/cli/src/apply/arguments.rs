@@ -13,8 +13,9 @@ use crate::nearest::nearest;
 
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
-What is applied is undone by itself unless `plimsoll confirm` comes in time: by a process of its own, which needs neither this
-terminal nor its session, and by a timer where there is systemd. docs/apply.md says what happens when something is killed.
+What is applied is undone by itself unless `plimsoll confirm` comes in time: by a process of its
+own, which needs neither this terminal nor its session, and by a timer where there is systemd.
+docs/apply.md says what happens when something is killed.
 
 EXIT CODES
   0  all is in force and awaits `plimsoll confirm`; or there was nothing to do; or --dry-run
@@ -24,9 +25,9 @@ EXIT CODES
 
 EXAMPLES
   plimsoll apply --dry-run
-  plimsoll apply --set net.netfilter.nf_conntrack_tcp_timeout_time_wait=30 --dry-run
-  plimsoll apply --set net.netfilter.nf_conntrack_max=524288 --set net.netfilter.nf_conntrack_buckets=524288
-  plimsoll apply plan.json --soak 1m --confirm-within 10m --probe 'curl -fsS -m 2 http://localhost/health'
+  plimsoll apply --set nf_conntrack_tcp_timeout_time_wait=30 --dry-run
+  plimsoll apply --set nf_conntrack_max=524288 --set nf_conntrack_buckets=524288
+  plimsoll apply plan.json --soak 1m --confirm-within 10m --probe 'curl -fsS -m 2 localhost'
   plimsoll confirm
 ")]
 pub(crate) struct ApplyArguments {

@@ -10,6 +10,7 @@ use super::UNDONE;
 use super::arguments::ConfirmArguments;
 use super::report::{application_as_json, render, unproven_in_words};
 use crate::output;
+use crate::wrap::paragraph;
 
 /// Keeps the application that awaits it.
 pub(crate) fn run(arguments: &ConfirmArguments) -> anyhow::Result<ExitCode> {
@@ -40,7 +41,7 @@ fn text(confirmed: &Confirmed, arguments: &ConfirmArguments) -> String {
         text += "No file was written (--no-persist): it lasts until the next reboot.\n";
     }
     for why in &confirmed.not_lasting {
-        text += &format!("It lasts until the next reboot only: {}\n", Untrusted::from(why.as_str()));
+        text += &paragraph("", &format!("It lasts until the next reboot only: {}", Untrusted::from(why.as_str())));
     }
     for sysctl in &confirmed.superseded {
         text += &format!("Somebody else has changed {sysctl} since; that is left as it is, and is in no file.\n");

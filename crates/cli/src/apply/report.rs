@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::arguments::ApplyArguments;
+use crate::wrap::paragraph;
 
 /// What `apply` came to.
 #[derive(Debug)]
@@ -152,11 +153,8 @@ fn planned(namespace: &str, changes: &[Change], reverts: &[Revert], arguments: &
     let soak = arguments.soak.as_secs_f64();
     let watched =
         if soak > 0.0 { format!("Watched for {soak} s before the first and after each. ") } else { String::new() };
-    text + &watched
-        + &format!(
-            "All is undone after {} s unless `plimsoll confirm` keeps it.\n",
-            arguments.confirm_within.as_secs_f64()
-        )
+    let within = arguments.confirm_within.as_secs_f64();
+    text + &paragraph("", &format!("{watched}All is undone after {within} s unless `plimsoll confirm` keeps it."))
 }
 
 fn awaiting(application: &Application) -> String {
@@ -172,23 +170,24 @@ fn awaiting(application: &Application) -> String {
     let unread = unread(application);
     if !unread.is_empty() {
         let names = unread.iter().map(|signal| signal.name()).collect::<Vec<_>>().join("; ");
-        text += &format!("Not watched, because it cannot be read here: {names}.\n");
+        text += &paragraph("", &format!("Not watched, because it cannot be read here: {names}."));
     }
     text += &unproven_in_words(&unproven(application));
-    text + &format!(
-        "It is undone in {} s unless `plimsoll confirm` keeps it; `plimsoll rollback` undoes it now.\n",
-        begun.confirm_within_ms as f64 / 1000.0
-    )
+    let within = begun.confirm_within_ms as f64 / 1000.0;
+    let end =
+        format!("It is undone in {within} s unless `plimsoll confirm` keeps it; `plimsoll rollback` undoes it now.");
+    text + &paragraph("", &end)
 }
 
 /// What watching has not shown yet.
 pub(super) fn unproven_in_words(unproven: &[Unproven]) -> String {
     let lines = unproven.iter().map(|one| {
-        format!(
-            "Not proven yet: {} is in force for {} s, and harm of it shows within {} s, or when a flow that was silent for longer \
-             speaks again.\n",
-            one.sysctl, one.in_force_secs, one.needed_secs
-        )
+        let Unproven { sysctl, in_force_secs, needed_secs } = one;
+        let text = format!(
+            "Not proven yet: {sysctl} is in force for {in_force_secs} s, and harm of it shows within {needed_secs} s, or when a flow \
+             that was silent for longer speaks again."
+        );
+        paragraph("", &text)
     });
     lines.collect()
 }

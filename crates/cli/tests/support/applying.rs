@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use plimsoll_apply::{Application, Phase, StateDir};
 use plimsoll_lab::LabNamespace;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 use super::{PLIMSOLL, Run};
 
@@ -99,4 +100,26 @@ pub(crate) fn watchdogs(folder: &Path) -> Vec<Pid> {
         found.extend(pid.filter(|_| line.is_ok_and(|line| is_watchdog(&line))));
     }
     found
+}
+
+pub(crate) const TIME_WAIT: &str = "net/netfilter/nf_conntrack_tcp_timeout_time_wait";
+pub(crate) const UDP: &str = "net/netfilter/nf_conntrack_udp_timeout";
+
+pub(crate) const POLICY: &str = r#"{"schema":"plimsoll.plan/1","namespace":"elsewhere","changes":[{"why":"one \u001b[2Jservice",
+    "edit":{"kind":"policy","protocol":"udp","port":9999,
+    "timeouts":[{"sysctl":"net.netfilter.nf_conntrack_udp_timeout","secs":300}]}}]}"#;
+
+/// What sets a timeout in a scene's namespace, without watching.
+pub(crate) fn apply<'a>(scene: &'a Scene, more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec!["apply", "--netns", scene.lab.name(), "--soak", "0"];
+    arguments.extend(more);
+    arguments
+}
+
+/// Beside the journals: a folder that is not there yet is made by `plimsoll`.
+pub(crate) fn write_plan(scene: &Scene, plan: &str) -> String {
+    let _: Value = serde_json::from_str(plan).expect("JSON");
+    let path = scene.folder.with_extension("json");
+    fs::write(&path, plan).unwrap();
+    path.display().to_string()
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod applying;
 pub(crate) mod guest;
+pub(crate) mod killed;
 
 use std::fs;
 use std::io::{BufRead, BufReader};

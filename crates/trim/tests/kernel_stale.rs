@@ -270,3 +270,25 @@ fn fixed_timeouts_are_left_alone() {
         assert_eq!((acted.changed(), acted.tally.left), (0, BTreeMap::from([(Left::FixedTimeout, 100)])));
     }
 }
+
+/// Several timeouts could have armed them, and all say that they are stale.
+#[test]
+fn ambiguous_entries_go_after_a_second_look_or_not_at_all() {
+    let namespace = LabNamespace::create().unwrap();
+    let established = Timeout::Tcp(TcpState::Established);
+    set(&namespace, &[(established, 3600)]);
+    let made = entries(Kind::AssuredTcp(TcpState::Established), 0, 500);
+    namespace.fill(made.map(|entry| NewEntry { timeout_secs: 3000, ..entry })).unwrap();
+    let wish = || Wish { as_if: vec![(established, 60)], ..Wish::default() };
+    assert_eq!(plan(&namespace, wish(), Manner::Delete).ambiguous, 500);
+
+    let stop = AtomicBool::new(false);
+    let soon = Limits { deadline: Some(monotonic_now() + Duration::from_millis(500)), ..Limits::none(&stop) };
+    let acted = namespace.enter(|| trimming(wish(), Manner::Delete).act(&soon).unwrap()).unwrap();
+    assert_eq!((acted.ended, acted.changed(), acted.not_looked_at), (Ended::Deadline, 0, 500), "{acted:#?}");
+    assert_eq!(occupancy(&namespace), 500);
+
+    let acted = act(&namespace, wish(), Manner::Delete);
+    assert_eq!((acted.changed(), acted.alive, acted.not_looked_at), (500, 0, 0), "{acted:#?}");
+    assert_eq!(occupancy(&namespace), 0);
+}

@@ -1,15 +1,13 @@
 //! The act: stale entries go, batch by batch as they are read, so that little time passes between looking and writing.
 
 use std::collections::{BTreeMap, HashMap};
-use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use plimsoll_ctnetlink::{Change, Changer, EntryKey, Refusal, table_statistics};
 use plimsoll_host::monotonic_now;
 use plimsoll_model::{Occupancy, StateKey};
-use serde::Serialize;
 
+use crate::limits::{Ended, Limits};
 use crate::pace::{Pace, sleep_until};
 use crate::rule::{Certainty, GRACE_SECS, Judgement, Manner};
 use crate::second_look::{SECOND_LOOK_AFTER, Sighting};
@@ -22,47 +20,6 @@ const MOST_AMBIGUOUS: usize = 1 << 18;
 
 /// After so many batches the kernel's count is read again, where the act ends by it.
 const BATCHES_A_COUNT: u32 = 16;
-
-/// When to end before all stale entries are gone.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits<'a> {
-    /// Once no more entries than this are there, or will be when those that were given little time have expired.
-    pub until: Option<Occupancy>,
-    /// Entries changed in a second, at most.
-    pub entries_per_sec: Option<NonZeroU32>,
-    /// At a time on the monotonic clock ([`monotonic_now`]).
-    pub deadline: Option<Duration>,
-    /// When this is raised.
-    pub stop: &'a AtomicBool,
-}
-
-impl<'a> Limits<'a> {
-    /// As soon and as far as can be, unless the flag is raised.
-    pub const fn none(stop: &'a AtomicBool) -> Self {
-        Self { until: None, entries_per_sec: None, deadline: None, stop }
-    }
-
-    fn ended(&self) -> Option<Ended> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Some(Ended::Stopped);
-        }
-        self.deadline.filter(|deadline| monotonic_now() >= *deadline).map(|_| Ended::Deadline)
-    }
-}
-
-/// Why the act ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ended {
-    /// The whole table was gone through.
-    Complete,
-    /// Few enough entries are left.
-    FewEnough,
-    /// The time was up.
-    Deadline,
-    /// It was told to stop.
-    Stopped,
-}
 
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +34,8 @@ pub struct Acted {
     pub fixed: u64,
     /// Entries that a second look showed to be alive, or gone.
     pub alive: u64,
-    /// Ambiguous entries beyond those that can be kept in mind: for another run.
+    /// Ambiguous entries that were not looked at a second time: it ended before, or there were more than can be kept in
+    /// mind. For another run.
     pub not_looked_at: u64,
     /// Entries that the kernel counted before.
     pub before: Occupancy,
@@ -104,9 +62,10 @@ impl Trimming {
     pub fn act(&self, limits: &Limits<'_>) -> Result<Acted, Error> {
         let mut act = Act::begin(self, limits)?;
         let ambiguous = act.first_walk()?;
-        if act.acted.ended == Ended::Complete && !ambiguous.is_empty() {
-            let last_read = monotonic_now();
-            sleep_until(last_read + SECOND_LOOK_AFTER, limits.stop);
+        if act.acted.ended != Ended::Complete {
+            act.acted.not_looked_at += ambiguous.len() as u64;
+        } else if !ambiguous.is_empty() {
+            sleep_until(monotonic_now() + SECOND_LOOK_AFTER, limits);
             act.second_walk(ambiguous)?;
         }
         Ok(act.acted)
@@ -210,16 +169,17 @@ impl<'a> Act<'a> {
             if !more {
                 // What is not there any more has gone by itself.
                 self.acted.alive += ambiguous.len() as u64;
-                break;
+                return Ok(());
             }
             self.change(&silent)?;
         }
+        self.acted.not_looked_at += ambiguous.len() as u64;
         Ok(())
     }
 
     /// Whether to go on; says why not.
     fn goes_on(&mut self) -> bool {
-        self.pace.wait(self.limits.stop);
+        self.pace.wait(self.limits);
         let ended = if self.room.left == 0 { Some(Ended::FewEnough) } else { self.limits.ended() };
         self.acted.ended = ended.unwrap_or(Ended::Complete);
         ended.is_none()

@@ -29,6 +29,7 @@
 mod act;
 mod error;
 mod ground;
+mod limits;
 mod network;
 mod pace;
 mod plan;
@@ -39,9 +40,10 @@ mod selection;
 mod tally;
 mod walk;
 
-pub use act::{Acted, Ended, Limits};
+pub use act::Acted;
 pub use error::Error;
 pub use ground::Ground;
+pub use limits::{Ended, Limits};
 pub use network::{Network, NoNetwork};
 pub use plan::Plan;
 pub use reap::{Settled, settle};

@@ -1,10 +1,11 @@
 //! Not too many entries a second.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use plimsoll_host::monotonic_now;
+
+use crate::limits::Limits;
 
 /// How long to sleep at most before looking whether to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -33,18 +34,19 @@ impl Pace {
         }
     }
 
-    /// Waits until more may be changed.
-    pub(crate) fn wait(&self, stop: &AtomicBool) {
+    /// Waits until more may be changed, or it is to end.
+    pub(crate) fn wait(&self, limits: &Limits<'_>) {
         if self.next > monotonic_now() + SHORTEST {
-            sleep_until(self.next, stop);
+            sleep_until(self.next, limits);
         }
     }
 }
 
-/// Sleeps until a time on the monotonic clock, or until it is told to stop.
-pub(crate) fn sleep_until(moment: Duration, stop: &AtomicBool) {
-    while !stop.load(Ordering::Relaxed) {
-        match moment.checked_sub(monotonic_now()) {
+/// Sleeps until a time on the monotonic clock, or until it is to end.
+pub(crate) fn sleep_until(moment: Duration, limits: &Limits<'_>) {
+    while limits.ended().is_none() {
+        let until = limits.deadline.map_or(moment, |deadline| deadline.min(moment));
+        match until.checked_sub(monotonic_now()) {
             Some(left) if !left.is_zero() => std::thread::sleep(left.min(PATIENCE)),
             _ => return,
         }

@@ -1,6 +1,5 @@
 //! Having the kernel free what has expired, and reading what its count then is.
 
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use plimsoll_ctnetlink::{Dump, Unknowns, table_statistics};
@@ -8,6 +7,7 @@ use plimsoll_model::Occupancy;
 
 use crate::Error;
 use crate::act::Acted;
+use crate::limits::Limits;
 use crate::pace::sleep_until;
 use crate::rule::{GRACE_SECS, Manner};
 
@@ -24,15 +24,15 @@ pub struct Settled {
     pub live: Option<u64>,
 }
 
-/// Waits until what was changed has expired, unless the flag is raised, and has the kernel free it: an expired entry is
+/// Waits until what was changed has expired, unless it is to end before, and has the kernel free it: an expired entry is
 /// counted until something comes past it, which a dump does. What was deleted is free already: no dump is made, which would
 /// walk a table that may be nearly empty now, with softirqs off.
-pub fn settle(acted: &Acted, stop: &AtomicBool) -> Result<Settled, Error> {
+pub fn settle(acted: &Acted, limits: &Limits<'_>) -> Result<Settled, Error> {
     let (Some(last), Manner::Expire) = (acted.last_change, acted.manner) else {
         return Ok(Settled { occupancy: table_statistics()?.occupancy, live: None });
     };
     // A tick more than it takes.
-    sleep_until(last + Duration::from_secs(GRACE_SECS.into()) + Duration::from_millis(20), stop);
+    sleep_until(last + Duration::from_secs(GRACE_SECS.into()) + Duration::from_millis(20), limits);
     let mut dumps = 0;
     loop {
         let live = reap()?;

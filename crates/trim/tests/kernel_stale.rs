@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use plimsoll_ctnetlink::{Change, Changer, Dump, EntryKey, NewEntry, Unknowns, table_statistics};
+use plimsoll_host::monotonic_now;
 use plimsoll_lab::{Kind, LabNamespace, entries};
 use plimsoll_model::{Layer4, Occupancy, Policies, Protocol, Status, TcpState, Timeout, Timeouts, Tuple, Zone};
 use plimsoll_trim::{Acted, Ended, GRACE_SECS, Left, Limits, Manner, Selection, Wish, settle};
@@ -135,7 +136,7 @@ fn entries_that_are_let_go_have_ten_seconds_and_are_then_freed() {
     assert_eq!(again.stale(), 0, "{again:#?}");
 
     let stop = AtomicBool::new(false);
-    let settled = namespace.enter(|| settle(&acted, &stop).unwrap()).unwrap();
+    let settled = namespace.enter(|| settle(&acted, &Limits::none(&stop)).unwrap()).unwrap();
     // Some of those that were fresh have expired by themselves: pings and questions.
     let is_long = |(default, _): &(u32, NewEntry)| *default > 60;
     let long = kinds(500).iter().filter(|kind| is_long(kind)).count() as u64;
@@ -190,6 +191,16 @@ fn it_stops_when_told_to_and_when_its_time_is_up() {
     let past = Limits { deadline: Some(Duration::ZERO), ..Limits::none(&stop) };
     assert_eq!(act_within(&namespace, Manner::Delete, &past).ended, Ended::Deadline);
     assert_eq!(occupancy(&namespace), 1000);
+
+    // At one entry a second the first batch is all that is had, and nobody waits for the next.
+    let slowly = Limits {
+        entries_per_sec: std::num::NonZeroU32::new(1),
+        deadline: Some(monotonic_now() + Duration::from_secs(1)),
+        ..Limits::none(&stop)
+    };
+    let acted = act_within(&namespace, Manner::Delete, &slowly);
+    assert_eq!(acted.ended, Ended::Deadline, "{acted:#?}");
+    assert!((1..500).contains(&acted.changed()), "{acted:#?}");
 }
 
 /// Somebody else deletes the same entries meanwhile.
@@ -258,4 +269,26 @@ fn fixed_timeouts_are_left_alone() {
         let acted = act(&namespace, Wish::default(), manner);
         assert_eq!((acted.changed(), acted.tally.left), (0, BTreeMap::from([(Left::FixedTimeout, 100)])));
     }
+}
+
+/// Several timeouts could have armed them, and all say that they are stale.
+#[test]
+fn ambiguous_entries_go_after_a_second_look_or_not_at_all() {
+    let namespace = LabNamespace::create().unwrap();
+    let established = Timeout::Tcp(TcpState::Established);
+    set(&namespace, &[(established, 3600)]);
+    let made = entries(Kind::AssuredTcp(TcpState::Established), 0, 500);
+    namespace.fill(made.map(|entry| NewEntry { timeout_secs: 3000, ..entry })).unwrap();
+    let wish = || Wish { as_if: vec![(established, 60)], ..Wish::default() };
+    assert_eq!(plan(&namespace, wish(), Manner::Delete).ambiguous, 500);
+
+    let stop = AtomicBool::new(false);
+    let soon = Limits { deadline: Some(monotonic_now() + Duration::from_millis(500)), ..Limits::none(&stop) };
+    let acted = namespace.enter(|| trimming(wish(), Manner::Delete).act(&soon).unwrap()).unwrap();
+    assert_eq!((acted.ended, acted.changed(), acted.not_looked_at), (Ended::Deadline, 0, 500), "{acted:#?}");
+    assert_eq!(occupancy(&namespace), 500);
+
+    let acted = act(&namespace, wish(), Manner::Delete);
+    assert_eq!((acted.changed(), acted.alive, acted.not_looked_at), (500, 0, 0), "{acted:#?}");
+    assert_eq!(occupancy(&namespace), 0);
 }

@@ -63,7 +63,7 @@ fn act(trimming: &Trimming, limits: &Limits<'_>, arguments: &TrimArguments) -> a
     if acted.manner == Manner::Expire && acted.changed() > 0 && io::stderr().is_terminal() {
         output::write_progress("Waiting 10 s until they have expired ...\n", arguments.color);
     }
-    let settled = settle(&acted, limits.stop)?;
+    let settled = settle(&acted, limits)?;
     let has_waited = acted.manner == Manner::Delete || acted.changed() == 0 || !limits.stop.load(Ordering::Relaxed);
     let wait = if has_waited { Wait::Over } else { Wait::CutShort };
     Ok(Done { acted, settled, until: limits.until, wait })

@@ -160,7 +160,7 @@ fn came_of_it(report: &Report<'_>, done: &Done) -> String {
         (acted.gone, "gone when its turn came"),
         (acted.alive, "seen to be alive, or gone, at a second look"),
         (acted.fixed, "refused: the timeout is fixed"),
-        (acted.not_looked_at, "left for want of room for a second look: run it again"),
+        (acted.not_looked_at, "to be looked at a second time, for which there was no time or room"),
     ];
     for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
         text.push_str(&paragraph("  ", &format!("{} {what}.", were(count))));

@@ -13,13 +13,14 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, bail};
 use plimsoll_host::HostFs;
-use plimsoll_model::{Capacity, Occupancy, Timeout};
+use plimsoll_model::{Capacity, Occupancy};
 use plimsoll_observe::{Place, find};
 use plimsoll_trim::{Ground, Limits, Manner, Network, Replies, Selection, Trimming, Wish, settle};
 
 pub(crate) use self::arguments::TrimArguments;
 
 use self::ask::Consent;
+use self::names::TimeoutSetting;
 use self::report::{Done, Report, Wait};
 use crate::apply::{armed_with, state_dir};
 use crate::output;
@@ -37,10 +38,12 @@ pub(crate) fn run(arguments: &TrimArguments) -> anyhow::Result<ExitCode> {
     let found = find(&host, &arguments.netns)?;
     let place = Place::of(&found);
     let ground = place.visit(|| Ground::read(&host)).with_context(|| needs_to_enter(&found.namespace.name))??;
-    let armed = armed_with(&state_dir(), &found.namespace)?;
-    let trimming = Trimming::new(&ground, wish(arguments, armed), manner(arguments));
+    // Those that are named, and those that Plimsoll's own journals know.
+    let known = armed_with(&state_dir(), &found.namespace)?.into_iter().filter_map(TimeoutSetting::of);
+    let armed: Vec<_> = arguments.armed.iter().copied().chain(known).collect();
+    let trimming = Trimming::new(&ground, wish(arguments, &armed), manner(arguments));
     let until = arguments.until.map(|share| few_enough(share, ground.table.capacity)).transpose()?;
-    let mut report = Report::new(arguments, &found.namespace, &ground);
+    let mut report = Report::new(arguments, &armed, &found.namespace, &ground);
 
     if !arguments.yes {
         let plan = place.visit(|| trimming.plan())??;
@@ -69,8 +72,7 @@ fn act(trimming: &Trimming, limits: &Limits<'_>, arguments: &TrimArguments) -> a
     Ok(Done { acted, settled, until: limits.until, wait })
 }
 
-/// `earlier` are the timeouts that Plimsoll's own journals know to have been in force.
-fn wish(arguments: &TrimArguments, earlier: Vec<(Timeout, u32)>) -> Wish {
+fn wish(arguments: &TrimArguments, armed: &[TimeoutSetting]) -> Wish {
     let hosts = arguments.source.iter().map(|address| Network::host(*address));
     let selection = Selection {
         states: arguments.state.clone(),
@@ -80,9 +82,8 @@ fn wish(arguments: &TrimArguments, earlier: Vec<(Timeout, u32)>) -> Wish {
         idle_over_secs: arguments.idle_over.map(|span| u32::try_from(span.as_secs()).unwrap_or(u32::MAX)),
         replies: if arguments.unreplied { Replies::Unseen } else { Replies::Any },
     };
-    let pairs =
-        |settings: &[names::TimeoutSetting]| settings.iter().map(|set| (set.timeout, set.secs)).collect::<Vec<_>>();
-    Wish { selection, as_if: pairs(&arguments.as_if), armed: [pairs(&arguments.armed), earlier].concat() }
+    let pairs = |settings: &[TimeoutSetting]| settings.iter().map(|set| (set.timeout, set.secs)).collect();
+    Wish { selection, as_if: pairs(&arguments.as_if), armed: pairs(armed) }
 }
 
 fn manner(arguments: &TrimArguments) -> Manner {

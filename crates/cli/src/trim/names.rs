@@ -15,6 +15,13 @@ pub(crate) struct TimeoutSetting {
     pub(super) secs: u32,
 }
 
+impl TimeoutSetting {
+    /// A value of a timeout; `None` for one that cannot be set.
+    pub(super) fn of((timeout, secs): (Timeout, u32)) -> Option<Self> {
+        Some(Self { sysctl: Sysctl::of_timeout(timeout)?, timeout, secs })
+    }
+}
+
 impl FromStr for TimeoutSetting {
     type Err = String;
 

@@ -48,13 +48,18 @@ pub(super) struct Row {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(arguments: &'a TrimArguments, namespace: &'a Namespace, ground: &'a Ground) -> Self {
+    pub(super) fn new(
+        arguments: &'a TrimArguments,
+        armed: &'a [TimeoutSetting],
+        namespace: &'a Namespace,
+        ground: &'a Ground,
+    ) -> Self {
         Self {
             namespace,
             ground,
             manner: super::manner(arguments),
             as_if: &arguments.as_if,
-            armed: &arguments.armed,
+            armed,
             plan: None,
             done: None,
         }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub(crate) mod flows;
+pub(crate) mod played;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;

@@ -10,6 +10,7 @@ mod library;
 mod nearest;
 mod output;
 mod simulate;
+mod stop;
 mod wrap;
 
 use std::process::ExitCode;

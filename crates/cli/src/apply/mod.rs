@@ -29,7 +29,7 @@ pub(crate) use self::watchdog::run as watchdog;
 use self::input::Input;
 use self::report::{Document, Outcome};
 use crate::output;
-use crate::simulate::stop_on_signals;
+use crate::stop::stop_on_signals;
 
 /// Something was undone, or is not as it was asked for.
 const UNDONE: u8 = 1;

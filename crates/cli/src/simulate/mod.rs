@@ -16,7 +16,6 @@ mod profile;
 mod progress;
 mod recorded;
 mod report;
-mod stop;
 mod svg;
 mod synthetic;
 mod sysctl;
@@ -37,7 +36,6 @@ pub(crate) use self::amounts::{Ram, Share};
 pub(crate) use self::base::Kernel;
 pub(crate) use self::mix::{Lifetime, Mix};
 pub(crate) use self::profile::Profile;
-pub(crate) use self::stop::stop_on_signals;
 pub(crate) use self::sysctl::{Assignment, Swept};
 
 use self::base::Base;
@@ -50,6 +48,7 @@ use self::workload::Source;
 use crate::arguments::{Color, SimulateArguments};
 use crate::library::{self, Player};
 use crate::output::{self, COULD_NOT_TELL};
+use crate::stop::stop_on_signals;
 
 /// The exit code for "no setting keeps to the limits".
 const NONE_WITHIN: u8 = 1;

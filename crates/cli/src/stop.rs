@@ -10,7 +10,7 @@ use signal_hook::flag;
 use crate::output::COULD_NOT_TELL;
 
 /// A flag that the first SIGINT, SIGTERM or SIGHUP raises, so that there is a result so far. The second ends the process at
-/// once: unlike the lab, a simulation leaves nothing behind that would have to be removed.
+/// once: a simulation leaves nothing behind, and what `apply` leaves its watchdog undoes.
 pub(crate) fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {

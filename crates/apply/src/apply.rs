@@ -16,7 +16,7 @@ use crate::live::Live;
 use crate::place::Place;
 use crate::plan::Change;
 use crate::policy::Armed;
-use crate::record::{Because, Begun, Event, SCHEMA};
+use crate::record::{Because, Begun, Event, SCHEMA, Where};
 use crate::recovery::recover;
 use crate::revert::{Current, NotRevertible, Revert, in_force, reverts};
 use crate::settings::Settings;
@@ -61,6 +61,7 @@ pub struct Prepared {
     pub changes: Vec<Change>,
     /// What undoes each.
     pub reverts: Vec<Revert>,
+    namespace: Where,
     live: Live,
     id: u32,
 }
@@ -71,6 +72,7 @@ const WRITES: Duration = Duration::from_secs(30);
 impl Prepared {
     /// Checks a plan against what is in force, and writes nothing. Changes that change nothing are left out.
     pub fn new(changes: Vec<Change>, place: Place, id: u32) -> Result<Self, Error> {
+        let namespace = place.at().clone();
         let live = Live::at(place)?;
         let changes: Vec<_> = changes.into_iter().filter(|change| !changes_nothing(&change.edit)).collect();
         for change in &changes {
@@ -78,7 +80,7 @@ impl Prepared {
         }
         let reverts = reverts(&changes, &current(&changes, &live)?, id)?;
         refuse_too_little_room(&changes, &live)?;
-        Ok(Self { changes, reverts, live, id })
+        Ok(Self { changes, reverts, namespace, live, id })
     }
 
     /// The number of the next application.
@@ -89,7 +91,7 @@ impl Prepared {
 
     /// The namespace's name.
     pub fn namespace(&self) -> &str {
-        &self.live.place().at().name
+        &self.namespace.name
     }
 }
 
@@ -161,7 +163,7 @@ fn begun(prepared: &Prepared, manner: &Manner, baseline: Option<crate::window::W
         id: prepared.id,
         boot_id: HostFs::new().boot_id()?.as_str().to_string(),
         by: manner.by.clone(),
-        namespace: prepared.live.place().at().clone(),
+        namespace: prepared.namespace.clone(),
         changes: prepared.changes.clone(),
         reverts: prepared.reverts.clone(),
         soak_ms: millis(manner.soak),

@@ -61,17 +61,18 @@ pub fn confirm(
     by: Author,
     observer: Observer<'_>,
 ) -> Result<Confirmed, Error> {
-    let nothing = || Error::Refused("nothing awaits confirmation; `plimsoll history` shows what was done".to_string());
-    let folder = StateDir::open(state_dir)?.ok_or_else(nothing)?;
+    let folder = StateDir::open(state_dir)?.ok_or_else(|| nothing(None))?;
     let _lock = folder.lock(PATIENCE)?;
-    let mut last = None;
+    let (mut awaiting, mut last) = (None, None);
     for id in folder.ids()? {
         let application = journal::read(&folder, id)?;
         if matches!(application.phase, Phase::Awaiting { .. } | Phase::Confirmed(Lasting::ToBeWritten)) {
-            last = Some((id, application));
+            awaiting = Some((id, application));
+        } else {
+            last = Some(application);
         }
     }
-    let (id, application) = last.ok_or_else(nothing)?;
+    let (id, application) = awaiting.ok_or_else(|| nothing(last.as_ref()))?;
     let mut journal = Journal::resume(&folder, id, observer)?;
     let mut confirmed =
         Confirmed { unproven: unproven(&application), application, superseded: Vec::new(), not_lasting: Vec::new() };
@@ -83,6 +84,14 @@ pub fn confirm(
     }
     confirmed.application = journal.application().clone();
     Ok(confirmed)
+}
+
+/// Why nothing is confirmed: the last application may have been undone before anybody came.
+fn nothing(last: Option<&Application>) -> Error {
+    let undone = last.filter(|last| matches!(last.phase, Phase::Undoing | Phase::Ended));
+    let why = undone.and_then(|last| Some((last.begun.id, last.undone_because.last()?)));
+    let why = why.map_or_else(String::new, |(id, because)| format!(" (application {id} was undone: {because})"));
+    Error::Refused(format!("nothing awaits confirmation{why}; `plimsoll history` shows what was done"))
 }
 
 fn keep(
@@ -113,10 +122,11 @@ fn keep(
     confirmed.superseded = superseded(&begun.reverts, live)?;
     let files = match persistence {
         Persistence::RuntimeOnly => Vec::new(),
-        Persistence::Files(root) => lasting_files(root, &begun, &confirmed.superseded).unwrap_or_else(|error| {
-            confirmed.not_lasting.push(error.to_string());
-            Vec::new()
-        }),
+        Persistence::Files(root) => {
+            let lasting = lasting_files(root, &begun, &confirmed.superseded);
+            confirmed.not_lasting.extend(lasting.not_lasting);
+            lasting.edits
+        }
     };
     // First what would stop matching by itself. Killed after it, the application is unconfirmed still, and undone.
     for revert in &begun.reverts {

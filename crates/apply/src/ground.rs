@@ -8,7 +8,7 @@ use crate::place::Place;
 use crate::record::Begun;
 use crate::undo::Ground;
 
-/// What an application was made on, or nothing, where that is no more.
+/// What an application was made on, or nothing, in another boot.
 #[derive(Debug)]
 pub(crate) struct Footing(Option<Live>);
 
@@ -18,7 +18,11 @@ impl Footing {
         if HostFs::new().boot_id()?.as_str() != begun.boot_id {
             return Ok(Self(None));
         }
-        Ok(Self(Place::of(&begun.namespace)?.map(Live::at).transpose()?))
+        let live = match Place::of(&begun.namespace)? {
+            Some(place) => Live::at(place)?,
+            None => Live::of_the_host()?,
+        };
+        Ok(Self(Some(live)))
     }
 
     /// The settings, if they are there still.

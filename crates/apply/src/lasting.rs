@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use plimsoll_host::HostFs;
-use plimsoll_model::{Edit, Sysctl};
+use plimsoll_model::{Edit, Reach, Sysctl};
 
 use crate::Error;
 use crate::files::{self, Content, NewFile, Root};
@@ -19,24 +19,51 @@ pub const SYSCTL_FILE: &str = "/etc/sysctl.d/90-plimsoll.conf";
 /// Policies of single services. `include "/etc/plimsoll/policies.nft"` in nftables' own file loads them at boot.
 pub const POLICY_FILE: &str = "/etc/plimsoll/policies.nft";
 
-/// What has to be done to the files for an application. An error where files would not make it last, or are not ours.
-pub(crate) fn lasting_files(root: &Root, begun: &Begun, superseded: &[Sysctl]) -> Result<Vec<FileEdit>, Error> {
-    if begun.namespace.kind != NamespaceKind::Host {
-        return Err(Error::Refused(format!(
-            "no file is written: files under /etc are for the host's own network namespace, and what is set in {} is gone with it; \
-             whoever makes it has to set this too",
-            begun.namespace.name.escape_default()
-        )));
+/// What has to be done to files so that an application lasts, and why some of it will not.
+#[derive(Debug, Default)]
+pub(crate) struct LastingFiles {
+    pub(crate) edits: Vec<FileEdit>,
+    pub(crate) not_lasting: Vec<String>,
+}
+
+/// The files for an application, but for what somebody else has changed since.
+pub(crate) fn lasting_files(root: &Root, begun: &Begun, superseded: &[Sysctl]) -> LastingFiles {
+    let mut lasting = LastingFiles::default();
+    if let Err(error) = HostFs::new().files_are_the_hosts() {
+        lasting.not_lasting.push(error.to_string());
+        return lasting;
     }
-    HostFs::new().files_are_the_hosts()?;
-    let (sysctls, policies) = (sysctls(root, begun, superseded)?, policies(root, begun)?);
-    [sysctls, policies].into_iter().flatten().map(|file| files::edit(root, &file)).collect()
+    let (of_files, others): (Vec<&Edit>, Vec<&Edit>) =
+        begun.changes.iter().map(|change| &change.edit).partition(|edit| is_of_files(edit, begun.namespace.kind));
+    if !others.is_empty() {
+        lasting.not_lasting.push(format!(
+            "files under /etc are for the host's own network namespace, and what is set in {} is gone with it; whoever makes it has \
+             to set this too",
+            begun.namespace.name.escape_default()
+        ));
+    }
+    for file in [sysctls(root, &of_files, superseded), policies(root, &of_files, begun.id)] {
+        match file.and_then(|file| file.map(|file| files::edit(root, &file)).transpose()) {
+            Ok(edit) => lasting.edits.extend(edit),
+            Err(error) => lasting.not_lasting.push(error.to_string()),
+        }
+    }
+    lasting
+}
+
+/// Whether files set it at boot: the host's limits, from wherever they were set, and all of the host's namespace.
+fn is_of_files(edit: &Edit, namespace: NamespaceKind) -> bool {
+    let reach = match edit {
+        Edit::Sysctl { sysctl, .. } => sysctl.reach(),
+        Edit::Policy(_) => Reach::Namespace,
+    };
+    reach == Reach::Host || namespace == NamespaceKind::Host
 }
 
 /// The settings of the file as it is, and these over them.
-fn sysctls(root: &Root, begun: &Begun, superseded: &[Sysctl]) -> Result<Option<NewFile>, Error> {
+fn sysctls(root: &Root, edits: &[&Edit], superseded: &[Sysctl]) -> Result<Option<NewFile>, Error> {
     let mut settings: BTreeMap<Sysctl, u32> = below(root, SYSCTL_FILE)?.lines().filter_map(setting).collect();
-    let edits = begun.changes.iter().filter_map(|change| match &change.edit {
+    let edits = edits.iter().filter_map(|edit| match edit {
         Edit::Sysctl { sysctl, to, .. } if !superseded.contains(sysctl) => Some((*sysctl, *to)),
         _ => None,
     });
@@ -60,11 +87,11 @@ fn setting(line: &str) -> Option<(Sysctl, u32)> {
     Some((name.trim().parse().ok()?, value.trim().parse().ok()?))
 }
 
-fn policies(root: &Root, begun: &Begun) -> Result<Option<NewFile>, Error> {
+fn policies(root: &Root, edits: &[&Edit], id: u32) -> Result<Option<NewFile>, Error> {
     let mut made = String::new();
-    for change in &begun.changes {
-        if let Edit::Policy(policy) = &change.edit {
-            made += &making(policy, &PolicyName::of(policy, begun.id), Armed::ForGood);
+    for edit in edits {
+        if let Edit::Policy(policy) = edit {
+            made += &making(policy, &PolicyName::of(policy, id), Armed::ForGood);
         }
     }
     if made.is_empty() {

@@ -17,7 +17,8 @@ use crate::window::Reading;
 /// The settings in force.
 #[derive(Debug)]
 pub struct Live {
-    place: Place,
+    /// The namespace; `None` where it is no more.
+    place: Option<Place>,
     /// Where the host's limits are set; `None` where it is out of reach.
     initial: Option<Place>,
 }
@@ -25,12 +26,17 @@ pub struct Live {
 impl Live {
     /// Those of a namespace, and the host's.
     pub fn at(place: Place) -> Result<Self, Error> {
-        Ok(Self { initial: Place::initial()?, place })
+        Ok(Self { initial: Place::initial()?, place: Some(place) })
     }
 
-    /// Where they are.
-    pub const fn place(&self) -> &Place {
-        &self.place
+    /// The host's alone: the namespace is no more.
+    pub(crate) fn of_the_host() -> Result<Self, Error> {
+        Ok(Self { initial: Place::initial()?, place: None })
+    }
+
+    /// The namespace.
+    pub fn place(&self) -> Result<&Place, Error> {
+        self.place.as_ref().ok_or_else(|| Error::Refused("the network namespace is no more".to_string()))
     }
 
     /// Makes sure that an edit may be made, without making it.
@@ -43,7 +49,7 @@ impl Live {
             }
             Edit::Policy(policy) => {
                 let name = PolicyName::of(policy, application);
-                self.place.visit(|| nft::check(&making(policy, &name, Armed::ForGood)))?
+                self.place()?.visit(|| nft::check(&making(policy, &name, Armed::ForGood)))?
             }
         }
     }
@@ -52,7 +58,7 @@ impl Live {
     pub fn reading(&self) -> Result<Reading, Error> {
         let host = HostFs::new();
         let machine = host.host().read;
-        self.place.visit(|| Reading {
+        self.place()?.visit(|| Reading {
             at: boottime_now(),
             // Some distribution kernels have no such file, and tell the same over netlink.
             counters: match host.statistics(NetFiles::OfThread) {
@@ -68,12 +74,12 @@ impl Live {
 
     /// Runs a closure in the namespace.
     pub(crate) fn visit<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
-        self.place.visit(work)
+        self.place()?.visit(work)
     }
 
     fn for_sysctl(&self, sysctl: Sysctl) -> Result<&Place, Error> {
         match sysctl.reach() {
-            Reach::Namespace => Ok(&self.place),
+            Reach::Namespace => self.place(),
             Reach::Host => self.initial.as_ref().ok_or_else(|| Error::NotWritable {
                 sysctl,
                 answer: io::Error::from(io::ErrorKind::PermissionDenied),
@@ -106,14 +112,24 @@ impl Live {
     fn command_for_the_host(&self, sysctl: Sysctl, to: u32) -> String {
         match sysctl.reach() {
             Reach::Host => format!("plimsoll apply --set {sysctl}={to}"),
-            Reach::Namespace => format!("plimsoll apply --netns {} --set {sysctl}={to}", self.place.at().inode),
+            Reach::Namespace => {
+                let inode = self.place.as_ref().map_or_else(String::new, |place| place.at().inode.to_string());
+                format!("plimsoll apply --netns {inode} --set {sysctl}={to}")
+            }
         }
     }
 }
 
 impl Settings for Live {
+    fn holds(&self, reach: Reach) -> bool {
+        match reach {
+            Reach::Host => true,
+            Reach::Namespace => self.place.is_some(),
+        }
+    }
+
     fn read(&self, sysctl: Sysctl) -> Result<u32, Error> {
-        value_in_force(&self.place, sysctl)
+        value_in_force(self.for_sysctl(sysctl)?, sysctl)
     }
 
     fn write(&self, sysctl: Sysctl, value: u32) -> Result<(), Error> {
@@ -126,20 +142,20 @@ impl Settings for Live {
     }
 
     fn policies(&self) -> Result<Vec<PolicyName>, Error> {
-        self.place.visit(nft::policies)?
+        self.place()?.visit(nft::policies)?
     }
 
     fn make(&self, policy: &ServicePolicy, name: &PolicyName, armed: Armed) -> Result<(), Error> {
         let commands = making(policy, name, armed);
-        self.place.visit(|| nft::check(&commands).and_then(|()| nft::load(&commands)))?
+        self.place()?.visit(|| nft::check(&commands).and_then(|()| nft::load(&commands)))?
     }
 
     fn rearm(&self, name: &PolicyName, armed: Armed) -> Result<(), Error> {
-        self.place.visit(|| nft::load(&rearming(name, armed)))?
+        self.place()?.visit(|| nft::load(&rearming(name, armed)))?
     }
 
     fn remove(&self, name: &PolicyName) -> Result<(), Error> {
-        self.place.visit(|| {
+        self.place()?.visit(|| {
             let last = if nft::holds_nothing_but(name)? { LastInTable::Yes } else { LastInTable::No };
             nft::load(&removing(name, last))
         })?

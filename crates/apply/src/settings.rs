@@ -1,12 +1,14 @@
 //! What changes are written to, as the rest sees it: so that deciding what to undo needs no kernel.
 
-use plimsoll_model::{Occupancy, ServicePolicy, Sysctl};
+use plimsoll_model::{Occupancy, Reach, ServicePolicy, Sysctl};
 
 use crate::Error;
 use crate::policy::{Armed, PolicyName};
 
 /// The settings in force where an application's changes go.
 pub trait Settings {
+    /// Whether what has this reach is still there: a namespace may be gone, and what was set in it.
+    fn holds(&self, reach: Reach) -> bool;
     /// A sysctl's value.
     fn read(&self, sysctl: Sysctl) -> Result<u32, Error>;
     /// Sets a sysctl.

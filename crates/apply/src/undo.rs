@@ -1,6 +1,6 @@
 //! Undoing: compare and set, from the last change to the first, each on its own.
 
-use plimsoll_model::{Occupancy, Sysctl};
+use plimsoll_model::{Occupancy, Reach, Sysctl};
 
 use crate::Error;
 use crate::application::{Application, Phase, Progress};
@@ -14,7 +14,7 @@ use crate::settings::Settings;
 pub enum Ground<'a> {
     /// It is there still.
     There(&'a dyn Settings),
-    /// The boot, or the namespace, is no more: what was set in it is gone with it.
+    /// The boot is no more: what was set in it is gone with it.
     Gone,
 }
 
@@ -59,6 +59,10 @@ fn is_done(application: &Application) -> bool {
 }
 
 fn undo_one(revert: &Revert, settings: &dyn Settings) -> Undone {
+    // A limit of the host's is in force, whatever has become of the namespace that it was set beside.
+    if !settings.holds(revert.sysctl().map_or(Reach::Namespace, Sysctl::reach)) {
+        return Undone::Gone;
+    }
     let done = match revert {
         Revert::Sysctl { sysctl, ours, back } => restore(*sysctl, *ours, *back, settings),
         Revert::Policy(name) => settings.policies().and_then(|policies| {

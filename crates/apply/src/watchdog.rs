@@ -1,7 +1,7 @@
 //! The process that undoes what nobody confirms: in a session of its own, with no terminal, whatever becomes of the process
 //! that started it.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -142,6 +142,7 @@ pub fn watch(state_dir: &Path, id: u32, applier: u32, stop: &dyn Fn() -> bool) -
     let applier = parent(applier);
     // It fails only where it is a session's leader already.
     let _ = setsid();
+    spare_me();
     let folder = StateDir::open(state_dir)?
         .ok_or_else(|| Error::Unsafe { path: state_dir.to_owned(), problem: "it is not there" })?;
     let _lives = folder.watchdog_lock(id)?;
@@ -150,6 +151,12 @@ pub fn watch(state_dir: &Path, id: u32, applier: u32, stop: &dyn Fn() -> bool) -
     say_ready()?;
     let because = Watchdog { folder: &folder, id, applier, stop }.until_undone();
     because.map_or(Ok(()), |because| undo_until_done(&folder, id, &because))
+}
+
+/// Asks the kernel not to end this process when memory runs out, as a table that grew may have it: then it is needed most.
+fn spare_me() {
+    // It takes CAP_SYS_RESOURCE; without it there is the next command, and systemd's timer.
+    let _ = fs::write("/proc/self/oom_score_adj", "-1000");
 }
 
 /// The parent, if it is that process still: of one that has ended the children are given to another.

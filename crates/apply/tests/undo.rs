@@ -79,6 +79,19 @@ fn an_undo_that_fails_says_what_remains_and_can_be_done_again() {
 }
 
 #[test]
+fn a_limit_of_the_hosts_outlives_the_namespace_beside_which_it_was_set() {
+    let (folder, fake) = (Folder::new("gone"), Fake::default());
+    fake.set(timeout(), 120);
+    fake.set(Sysctl::CAPACITY, 1000);
+    fake.fullest.set(Some(0));
+    let mut journal = applied(&folder.state(), &fake, 1, &[(timeout(), 30), (Sysctl::CAPACITY, 5000)]);
+    fake.namespace_is_gone.set(true);
+    let application = undo_now(&mut journal, &fake);
+    assert_eq!((fake.get(timeout()), fake.get(Sysctl::CAPACITY)), (30, 1000));
+    assert_eq!(application.changes, [Progress::Undone(Undone::Gone), Progress::Undone(Undone::Restored)]);
+}
+
+#[test]
 fn after_another_boot_nothing_is_written() {
     let (folder, fake) = (Folder::new("reboot"), Fake::default());
     fake.set(timeout(), 120);

@@ -45,6 +45,7 @@ fn what_nobody_confirms_is_undone_by_a_process_that_needs_no_other() {
     assert_eq!(scene.sysctl(UDP), 30);
     let late = scene.plimsoll(&["confirm"]);
     assert_eq!((late.code, late.stdout.as_str()), (3, ""), "{late:?}");
+    assert!(late.stderr.contains("application 1 was undone: nobody confirmed in time"), "{late:?}");
 }
 
 #[test]

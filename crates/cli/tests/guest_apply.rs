@@ -153,9 +153,11 @@ fn what_is_confirmed_is_in_files_and_what_is_somebodys_is_left() {
 #[test]
 fn a_clock_that_is_set_moves_no_deadline() {
     let transcript = played(
-        r"
+        r#"
         date -s '2030-01-01 00:00'
         apply --confirm-within 30m --set nf_conntrack_udp_timeout=20
+        step spared sh -c 'for p in /proc/[0-9]*; do
+            tr "\000" " " <$p/cmdline | grep -q "plimsoll [w]atchdog" && cat $p/oom_score_adj; done; true'
         date -s '2035-01-01 00:00'
         # The watchdog looks a few times.
         sleep 2
@@ -169,8 +171,9 @@ fn a_clock_that_is_set_moves_no_deadline() {
         date -s '2000-01-01 00:00'
         until_is udp_timeout 3600
         step history plimsoll history
-        ",
+        "#,
     );
+    assert_eq!(output(&transcript, "spared"), "-1000", "it is not ended when memory runs out");
     assert_eq!((output(&transcript, "later"), output(&transcript, "earlier")), ("20", "20"));
     assert_eq!(transcript.step("confirmed").unwrap().exit_code, 0);
     assert!(output(&transcript, "history").contains("nobody confirmed in time"));
@@ -222,4 +225,36 @@ fn a_confirmation_killed_at_any_step_leaves_whole_files_or_none() {
 #[test]
 fn the_process_that_is_killed() {
     support::killed::be_killed();
+}
+
+#[test]
+fn a_limit_that_was_set_beside_a_namespace_is_undone_and_lasts_without_it() {
+    let guest = guest().program("ip");
+    let transcript = run(
+        &guest,
+        &format!(
+            r"{COMMON}
+            modprobe nf_conntrack_netlink
+            track
+            set_max 4000
+            mkdir -p /run/netns
+            /bin/ip netns add web
+            apply --netns web --confirm-within 3s --set nf_conntrack_max=20000 --set nf_conntrack_udp_timeout=20
+            /bin/ip netns delete web
+            until_is max 4000
+            step history plimsoll history
+
+            /bin/ip netns add web
+            apply --netns web --set nf_conntrack_max=20000 --set nf_conntrack_udp_timeout=20
+            step confirmed plimsoll confirm
+            step file cat $file
+            "
+        ),
+    );
+    let history = output(&transcript, "history");
+    assert!(history.contains("restored") && history.contains("gone with"), "{history}");
+    let confirmed = transcript.step("confirmed").unwrap();
+    assert_eq!(confirmed.exit_code, 1, "a part of it lasts: {confirmed:?}");
+    let file = output(&transcript, "file");
+    assert!(file.contains("nf_conntrack_max = 20000") && !file.contains("udp_timeout"), "{file}");
 }

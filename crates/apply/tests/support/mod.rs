@@ -11,13 +11,14 @@ use plimsoll_apply::{
     Application, Armed, Author, Because, Begun, Change, Current, Error, Event, Ground, JOURNAL_SCHEMA, Journal,
     NamespaceKind, PolicyName, Root, Settings, StateDir, Where, in_force, reverts, undo,
 };
-use plimsoll_model::{Edit, Occupancy, ServicePolicy, Sysctl};
+use plimsoll_model::{Edit, Occupancy, Reach, ServicePolicy, Sysctl};
 
 /// Settings in memory.
 #[derive(Default)]
 pub(crate) struct Fake {
     pub(crate) sysctls: RefCell<BTreeMap<Sysctl, u32>>,
     pub(crate) fullest: Cell<Option<u32>>,
+    pub(crate) namespace_is_gone: Cell<bool>,
     pub(crate) refuses: Cell<Option<Sysctl>>,
 }
 
@@ -32,6 +33,10 @@ impl Fake {
 }
 
 impl Settings for Fake {
+    fn holds(&self, reach: Reach) -> bool {
+        reach == Reach::Host || !self.namespace_is_gone.get()
+    }
+
     fn read(&self, sysctl: Sysctl) -> Result<u32, Error> {
         Ok(self.get(sysctl))
     }

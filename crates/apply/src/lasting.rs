@@ -5,16 +5,13 @@ use std::fmt::Write;
 use std::path::Path;
 
 use plimsoll_host::HostFs;
-use plimsoll_model::{Edit, Reach, Sysctl};
+use plimsoll_model::{Edit, Limits, ModuleState, OWN_SYSCTL_FILE, Reach, Sysctl};
+use plimsoll_render::{Place, Target};
 
 use crate::Error;
 use crate::files::{self, Content, NewFile, Root};
 use crate::policy::{Armed, PolicyName, making};
 use crate::record::{Begun, FileEdit, NamespaceKind};
-
-/// Sysctls, read at boot after the distribution's own files. Where the module loads later than that, or somebody writes them
-/// again, it takes more: the finding `settings-not-persistent` says what.
-pub const SYSCTL_FILE: &str = "/etc/sysctl.d/90-plimsoll.conf";
 
 /// Policies of single services. `include "/etc/plimsoll/policies.nft"` in nftables' own file loads them at boot.
 pub const POLICY_FILE: &str = "/etc/plimsoll/policies.nft";
@@ -42,13 +39,32 @@ pub(crate) fn lasting_files(root: &Root, begun: &Begun, superseded: &[Sysctl]) -
             begun.namespace.name.escape_default()
         ));
     }
-    for file in [sysctls(root, &of_files, superseded), policies(root, &of_files, begun.id)] {
+    let settings = sysctls(root, &of_files, superseded);
+    // Files of settings that are read before the module is there set nothing.
+    let in_time = if matches!(settings, Ok(Some(_))) { read_in_time() } else { Vec::new() };
+    let all = [settings, policies(root, &of_files, begun.id)]
+        .into_iter()
+        .chain(in_time.into_iter().map(|file| Ok(Some(file))));
+    for file in all {
         match file.and_then(|file| file.map(|file| files::edit(root, &file)).transpose()) {
             Ok(edit) => lasting.edits.extend(edit),
             Err(error) => lasting.not_lasting.push(error.to_string()),
         }
     }
     lasting
+}
+
+/// What sees to it that the file of settings is read when its names exist.
+fn read_in_time() -> Vec<NewFile> {
+    let target = Target {
+        // Where it cannot be told, both files do no harm.
+        module: HostFs::new().module_state().unwrap_or(ModuleState::Unknown),
+        place: Place::Host,
+        limits: Limits::default(),
+        tuned_profile: None,
+    };
+    let files = plimsoll_render::in_time(&target).files.into_iter();
+    files.filter_map(|file| Some(NewFile { path: file.path?.into(), contents: file.text })).collect()
 }
 
 /// Whether files set it at boot: the host's limits, from wherever they were set, and all of the host's namespace.
@@ -62,7 +78,7 @@ fn is_of_files(edit: &Edit, namespace: NamespaceKind) -> bool {
 
 /// The settings of the file as it is, and these over them.
 fn sysctls(root: &Root, edits: &[&Edit], superseded: &[Sysctl]) -> Result<Option<NewFile>, Error> {
-    let mut settings: BTreeMap<Sysctl, u32> = below(root, SYSCTL_FILE)?.lines().filter_map(setting).collect();
+    let mut settings: BTreeMap<Sysctl, u32> = below(root, OWN_SYSCTL_FILE)?.lines().filter_map(setting).collect();
     let edits = edits.iter().filter_map(|edit| match edit {
         Edit::Sysctl { sysctl, to, .. } if !superseded.contains(sysctl) => Some((*sysctl, *to)),
         _ => None,
@@ -78,7 +94,7 @@ fn sysctls(root: &Root, edits: &[&Edit], superseded: &[Sysctl]) -> Result<Option
         // Writing to a string does not fail.
         let _ = writeln!(contents, "{sysctl} = {value}");
     }
-    Ok(Some(NewFile { path: SYSCTL_FILE.into(), contents }))
+    Ok(Some(NewFile { path: OWN_SYSCTL_FILE.into(), contents }))
 }
 
 /// A line of a file of our own.

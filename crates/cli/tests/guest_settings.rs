@@ -263,3 +263,33 @@ fn a_script_sets_the_hosts_limits_and_holds_the_capacity_while_it_is_needed() {
     let after = ["after", "after-buckets", "after-time-wait"].map(|step| number(&transcript, step));
     assert_eq!(after, [8192, 8192, 120]);
 }
+
+/// The whole way: applied at runtime, confirmed, and there after the next boot, with the module loaded early by a file and, where
+/// that file is gone, late.
+#[test]
+fn what_was_confirmed_is_there_after_a_reboot() {
+    let apply = "plimsoll apply --soak 0 --set nf_conntrack_buckets=16384 --set nf_conntrack_max=50000 \
+                 --set nf_conntrack_tcp_timeout_time_wait=30";
+    let script = format!(
+        "modprobe nf_conntrack_netlink\ntrack\n{apply}\nstep confirmed plimsoll confirm\n{VALUES}\nkeep /etc /var/lib/plimsoll"
+    );
+    let first = run(&guest(), &script);
+    let confirmed = first.step("confirmed").unwrap();
+    assert_eq!((confirmed.exit_code, values(&first)), (0, PLANNED), "{confirmed:?}");
+    for file in ["sysctl.d/90-plimsoll.conf", "modules-load.d/90-plimsoll.conf", "udev/rules.d/90-plimsoll.rules"] {
+        assert!(confirmed.output.contains(&format!("Written: /etc/{file}")), "{confirmed:?}");
+    }
+    let second = run(
+        &guest().after(&first),
+        &format!("start_udevd\nearly\nawait_udevd\n{VALUES}\nstep drift plimsoll plan --check-drift"),
+    );
+    assert_eq!(values(&second), PLANNED);
+    assert_eq!(second.step("drift").unwrap().exit_code, 0, "{:?}", second.step("drift"));
+    // Rolled back, the files are gone; what another boot has in force is not touched.
+    let undo = format!(
+        "start_udevd\nearly\nawait_udevd\nstep back plimsoll rollback\nstep left find /etc -name '*plimsoll*'\n{VALUES}"
+    );
+    let third = run(&guest().after(&first), &undo);
+    assert_eq!(third.step("left").unwrap().output.trim(), "", "{:?}", third.step("back"));
+    assert_eq!(values(&third), PLANNED);
+}

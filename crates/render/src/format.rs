@@ -66,10 +66,15 @@ formats! {
     Tuned "tuned" tuned::render,
 }
 
+/// What sees to it that files of sysctl.d are read when the names exist, however late the module comes; nothing where it is built in.
+pub fn in_time(target: &Target) -> Rendered {
+    modules_load_d::render(&[], target).and(udev::render(&[], target))
+}
+
 /// Every file that makes the sysctls last on a host that systemd boots: their values, and what sees to it that they are read
 /// when their names exist.
 pub fn lasting(changes: &[Reasoned], target: &Target) -> Rendered {
-    let helpers = modules_load_d::render(changes, target).and(udev::render(changes, target));
+    let helpers = in_time(target);
     let mut all = sysctl_d::render(changes, target);
     // Where nothing needs to be loaded that is no loss.
     if !all.files.is_empty() {

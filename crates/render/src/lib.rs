@@ -24,6 +24,6 @@ mod udev;
 
 pub use change::{Place, Reasoned, Target};
 pub use diff::{diff, today};
-pub use format::{Format, NoSuchFormat, lasting, render};
+pub use format::{Format, NoSuchFormat, in_time, lasting, render};
 pub use nft::TABLE;
 pub use rendered::{File, LeftOut, Rendered};

@@ -14,11 +14,12 @@ fn with_entries(guest: Guest) -> Guest {
     guest.file("/stale", stale).file("/fresh", entries(1000..1100, "SYN_RECV").replace("-t 3600", "-t 60"))
 }
 
-/// Nothing is idle for longer than the guest is up, so the timeout in force is a second.
-const SCRIPT: &str = r"
+/// Nothing is idle for longer than the guest is up: so it waits until it is old enough, and the timeout in force is a second.
+const SCRIPT: &str = r#"
     modprobe nf_conntrack
     step unloaded sh -c 'plimsoll trim 2>&1'
 
+    until [ "$(cut -d. -f1 /proc/uptime)" -ge 6 ]; do sleep 0.1; done
     track
     conntrack --load-file /stale
     conntrack --load-file /fresh
@@ -30,7 +31,7 @@ const SCRIPT: &str = r"
     step delete plimsoll trim --json --yes --now
     step counted count
     step accepted send-udp 127.0.0.1 1 10
-";
+"#;
 
 fn json_of(transcript: &Transcript, name: &str) -> (u8, Value) {
     let step = transcript.step(name).unwrap();

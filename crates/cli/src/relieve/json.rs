@@ -35,6 +35,7 @@ struct DoneDocument {
     evidence_error: Option<String>,
     raised_by_application: Option<u32>,
     raise_error: Option<String>,
+    trim_error: Option<String>,
     trimmed_entries: u64,
     trimmed_by_state: BTreeMap<String, u64>,
 }
@@ -57,7 +58,7 @@ pub(super) fn render(report: &Report<'_>) -> anyhow::Result<String> {
 
 fn done(done: &Done) -> DoneDocument {
     let mut trimmed_by_state = BTreeMap::new();
-    for (state, entries) in done.swept.iter().flat_map(|acted| &acted.changed) {
+    for (state, entries) in done.acted().flat_map(|acted| &acted.changed) {
         *trimmed_by_state.entry(state.to_string()).or_insert(0) += entries;
     }
     DoneDocument {
@@ -71,6 +72,7 @@ fn done(done: &Done) -> DoneDocument {
             Some(Raised::Not(why)) => Some(why.clone()),
             _ => None,
         },
+        trim_error: done.swept.as_ref().err().cloned(),
         trimmed_entries: done.trimmed(),
         trimmed_by_state,
     }

@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &RelieveArguments) -> anyhow::Result<ExitCode> {
     }
     // Whoever was asked has taken their time.
     let deadline = if arguments.yes { begun } else { monotonic_now() } + PATIENCE;
-    report.done = Some(act(arguments, &before, ns, &what, deadline)?);
+    report.done = Some(act(arguments, &before, ns, &what, deadline));
     let after = read(Target::Named(ns.namespace.name.to_string()), Duration::from_secs(1));
     report.after = after.ok();
     let is_full = report.utilization_after().is_some_and(|full| full >= FULL);
@@ -94,14 +94,15 @@ fn act(
     ns: &NamespaceSnapshot,
     what: &Relief,
     deadline: Duration,
-) -> anyhow::Result<Done> {
+) -> Done {
     let evidence = save_evidence(arguments, before);
     let raised = match &what.room {
         Room::Raise { from, to, because } => Some(raise::raise(arguments, *from, *to, because)),
         Room::Stays { .. } => None,
     };
-    let swept = sweep::sweep(&arguments.common.state_dir(), ns.namespace.name.as_str(), what.stale, deadline)?;
-    Ok(Done { evidence, raised, swept })
+    let swept = sweep::sweep(&arguments.common.state_dir(), ns.namespace.name.as_str(), what.stale, deadline);
+    // What was done before stays done, and is told.
+    Done { evidence, raised, swept: swept.map_err(|error| format!("{error:#}")) }
 }
 
 /// What was seen, for whoever asks afterwards. A full disk does not keep anybody from relief.

@@ -28,8 +28,8 @@ pub(super) struct Done {
     pub(super) evidence: Result<PathBuf, String>,
     /// The limit; `None` where it stays.
     pub(super) raised: Option<Raised>,
-    /// What was trimmed: of the states that go at once, and of those that go unless a packet comes.
-    pub(super) swept: Vec<Acted>,
+    /// What was trimmed: of the states that go at once, and of those that go unless a packet comes; or why nothing was.
+    pub(super) swept: Result<Vec<Acted>, String>,
 }
 
 impl<'a> Report<'a> {
@@ -60,8 +60,13 @@ impl<'a> Report<'a> {
 }
 
 impl Done {
+    /// What was trimmed, as far as anything was.
+    pub(super) fn acted(&self) -> impl Iterator<Item = &Acted> {
+        self.swept.iter().flatten()
+    }
+
     /// Entries that were trimmed.
     pub(super) fn trimmed(&self) -> u64 {
-        self.swept.iter().map(Acted::changed).sum()
+        self.acted().map(Acted::changed).sum()
     }
 }

@@ -1,20 +1,41 @@
 //! Trimming what nobody will miss.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use plimsoll_host::HostFs;
-use plimsoll_model::Timeout;
+use plimsoll_model::{Timeout, Untrusted};
 use plimsoll_observe::{Place, find};
 use plimsoll_plan::{Going, Stale};
 use plimsoll_trim::{Acted, Ground, Limits, Manner, Selection, StateName, Trimming, Wish};
 
 use crate::apply::armed_with;
 
-/// Trims the states, those that go at once first, until the deadline on the monotonic clock.
+/// Trims the states, those that go at once first, until the deadline on the monotonic clock. Where netlink's part of conntrack is
+/// not loaded it is: this is no command that only reads.
 pub(super) fn sweep(state_dir: &Path, netns: &str, stale: &[Stale], deadline: Duration) -> anyhow::Result<Vec<Acted>> {
+    match trimmed(state_dir, netns, stale, deadline) {
+        Err(error) if matches!(error.downcast_ref(), Some(plimsoll_trim::Error::NotAsked { .. })) => {
+            load_module().with_context(|| format!("{error}"))?;
+            trimmed(state_dir, netns, stale, deadline)
+        }
+        ended => ended,
+    }
+}
+
+fn load_module() -> anyhow::Result<()> {
+    let command = "modprobe nf_conntrack_netlink";
+    let output = Command::new("modprobe").arg("nf_conntrack_netlink").output().context(command)?;
+    if !output.status.success() {
+        bail!("{command}: {}", Untrusted::from(String::from_utf8_lossy(&output.stderr).trim()));
+    }
+    Ok(())
+}
+
+fn trimmed(state_dir: &Path, netns: &str, stale: &[Stale], deadline: Duration) -> anyhow::Result<Vec<Acted>> {
     let host = &HostFs::new();
     let found = find(host, netns)?;
     let armed = armed_with(state_dir, &found.namespace)?;

@@ -96,8 +96,17 @@ fn what_was_done(report: &Report<'_>, done: &Done) -> String {
         (Room::Stays { because }, _) => line(&format!("the limit stays: {because}")),
         (Room::Raise { .. }, None) => {}
     }
-    line(&format!("trimmed {} entries, which cannot be brought back{}", grouped(done.trimmed()), by_state(done)));
-    if done.swept.iter().any(|acted| acted.ended == Ended::Deadline) {
+    match &done.swept {
+        Ok(_) => {
+            line(&format!(
+                "trimmed {} entries, which cannot be brought back{}",
+                grouped(done.trimmed()),
+                by_state(done)
+            ));
+        }
+        Err(error) => line(&format!("nothing could be trimmed: {error}")),
+    }
+    if done.acted().any(|acted| acted.ended == Ended::Deadline) {
         line("the time was up before the whole table was gone through: run it again for the rest");
     }
     match &done.evidence {
@@ -117,7 +126,7 @@ fn what_was_done(report: &Report<'_>, done: &Done) -> String {
 }
 
 fn by_state(done: &Done) -> String {
-    let states = done.swept.iter().flat_map(|acted| &acted.changed);
+    let states = done.acted().flat_map(|acted| &acted.changed);
     let told: Vec<_> = states.map(|(state, entries)| format!("{} {state}", grouped(*entries))).collect();
     if told.is_empty() { String::new() } else { format!(": {}", told.join(", ")) }
 }

@@ -70,6 +70,8 @@ struct Round {
     conntrack: Duration,
     /// The same with ten seconds left, without the wait for them.
     expire: Duration,
+    /// `relieve` of a table that is filled to the limit.
+    relieve: Duration,
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -85,6 +87,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 bare: measure(&[&own, "bare"])?,
                 conntrack: measure(&["conntrack", "-D", "-p", "tcp", "--state", "TIME_WAIT"])?,
                 expire: expire(&namespace, arguments.entries)?,
+                relieve: relieve(&namespace, plimsoll)?,
             })
         })
         .collect::<anyhow::Result<Vec<Round>>>()?;
@@ -111,6 +114,14 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         from: format!("{trim} against {}", times(|round| round.conntrack)),
     }
     .print();
+    Row {
+        what: "3. relieve --yes, of a full table".into(),
+        unit: "s",
+        figure: Spread::of(rounds.iter().map(|round| round.relieve.as_secs_f64())),
+        goal: Goal::AtMost(5.0),
+        from: "from its start to its end, with a second of reading afterwards".into(),
+    }
+    .print();
     println!("   giving them ten seconds instead, without waiting: {} in a library call", times(|round| round.expire));
     Ok(())
 }
@@ -130,6 +141,18 @@ fn measure(namespace: &LabNamespace, count: u32, command: &[&str]) -> anyhow::Re
     let left = namespace.enter(table_statistics)??.occupancy;
     ensure!(left.0 == 0, "{program} left {left} of {count} entries, after {}", in_words(took));
     Ok(took)
+}
+
+/// Fills the table to the limit, which stays as it is: the machine's is not to be changed. Then no flow can begin, and all are stale.
+fn relieve(namespace: &LabNamespace, plimsoll: &str) -> anyhow::Result<Duration> {
+    let limit = plimsoll_host::HostFs::new().capacity()?.0;
+    let folder = std::env::temp_dir().join(format!("plimsoll-bench-{}", std::process::id()));
+    let state_dir = folder.display().to_string();
+    let command =
+        [plimsoll, "relieve", "--netns", "this", "--yes", "--memory-share", "0.001%", "--state-dir", &state_dir];
+    let took = measure(namespace, limit, &command);
+    std::fs::remove_dir_all(folder)?;
+    took
 }
 
 /// Times the writing alone: the ten seconds that follow are the same for everybody.

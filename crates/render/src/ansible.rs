@@ -3,10 +3,10 @@
 use plimsoll_model::OWN_SYSCTL_FILE;
 
 use crate::change::{Reasoned, Target};
+use crate::in_time;
 use crate::quote::{comment, indented, yaml};
 use crate::rendered::Rendered;
 use crate::sysctl_d::of_files;
-use crate::{modules_load_d, udev};
 
 pub(crate) fn render(changes: &[Reasoned], target: &Target) -> Rendered {
     let mut rendered = Rendered::default();
@@ -17,7 +17,7 @@ pub(crate) fn render(changes: &[Reasoned], target: &Target) -> Rendered {
     }
     let mut text = String::from("---\n");
     text.push_str(&comment("", "Needs the collection ansible.posix, and root (become)."));
-    let helpers = modules_load_d::render(changes, target).and(udev::render(changes, target));
+    let helpers = in_time(target);
     for file in helpers.files {
         text.push_str(&copied(file.path.unwrap_or_default(), &file.text));
     }

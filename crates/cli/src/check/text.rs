@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use plimsoll_diagnose::words::{duration, grouped, percent};
-use plimsoll_model::{Answer, Counter, Finding, NamespaceSnapshot, Relation, Severity, Snapshot, Verdict};
+use plimsoll_model::{Answer, Counter, Finding, FindingId, NamespaceSnapshot, Relation, Severity, Snapshot, Verdict};
 
 use super::detail::Detail;
 use super::{census, churn};
@@ -47,7 +47,16 @@ pub(crate) fn render(snapshot: &Snapshot, findings: &[Finding], detail: Detail) 
     }
     if let Some(worst) = told.first() {
         let bold = Style::new().bold();
-        text.push_str(&format!("{bold}plimsoll explain {}{bold:#} says more.\n", worst.id));
+        let also = match worst.id {
+            FindingId::TableFull | FindingId::NamespaceFull => {
+                format!(
+                    ", {bold}plimsoll relieve{bold:#} makes room now, {bold}plimsoll plan{bold:#} says what to change"
+                )
+            }
+            FindingId::CannotSee | FindingId::NothingTracked | FindingId::TrackedElsewhere => String::new(),
+            _ => format!(", {bold}plimsoll plan{bold:#} what to change"),
+        };
+        text.push_str(&format!("{bold}plimsoll explain {}{bold:#} says more{also}.\n", worst.id));
     }
     text
 }

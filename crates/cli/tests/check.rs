@@ -86,7 +86,6 @@ fn a_full_namespace_is_found_from_a_host_whose_own_table_is_nearly_empty_and_at_
     lab.fill(entries(Kind::AssuredTcp(TcpState::Established), 0, limit())).unwrap();
     assert!(lab.send_udp(1000..=1050).unwrap() > 0, "the table is full: packets are refused");
 
-    let began = Instant::now();
     let mut child = Command::new(PLIMSOLL)
         .args(["check", "--interval", "0"])
         .stdout(Stdio::piped())
@@ -96,9 +95,9 @@ fn a_full_namespace_is_found_from_a_host_whose_own_table_is_nearly_empty_and_at_
     let mut progress = BufReader::new(child.stderr.take().unwrap());
     let mut first = String::new();
     progress.read_line(&mut first).unwrap();
-    let answered = began.elapsed();
     assert!(first.starts_with("CRITICAL") && first.contains(lab.name()), "{first}");
-    assert!(answered < Duration::from_secs(1), "the first answer came after {answered:?}");
+    // Before the whole table is read: whoever reads one line of progress has the answer.
+    assert!(child.try_wait().unwrap().is_none(), "it goes on reading");
     let mut rest = String::new();
     progress.read_to_string(&mut rest).unwrap();
     assert!(rest.starts_with("Provisional"), "{rest}");
@@ -106,7 +105,8 @@ fn a_full_namespace_is_found_from_a_host_whose_own_table_is_nearly_empty_and_at_
     assert_eq!(output.status.code(), Some(2));
     let answer = String::from_utf8(output.stdout).unwrap();
     assert_eq!(answer.lines().filter(|line| line.starts_with("CRITICAL")).count(), 1, "{answer}");
-    assert!(answer.ends_with("\nplimsoll explain namespace-full says more.\n"), "{answer}");
+    let last = "\nplimsoll relieve makes room now.\nplimsoll explain namespace-full says more; plimsoll plan says what to change.\n";
+    assert!(answer.ends_with(last), "{answer}");
 
     let document = plimsoll(&["check", "--interval", "0", "--json"]).json();
     assert_eq!(document["verdict"], "critical");

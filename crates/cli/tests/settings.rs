@@ -146,5 +146,5 @@ fn a_check_that_warns_says_where_more_is_said() {
     assert!(!last_line().contains("plimsoll explain"), "nothing is wrong");
     lab.set("net/ipv4/tcp_syncookies", 0).unwrap();
     lab.fill(entries(Kind::Tcp(TcpState::SynRecv), 0, 1500)).unwrap();
-    assert_eq!(last_line(), "plimsoll explain syncookies-off says more.");
+    assert_eq!(last_line(), "plimsoll explain syncookies-off says more; plimsoll plan says what to change.");
 }

@@ -47,16 +47,13 @@ pub(crate) fn render(snapshot: &Snapshot, findings: &[Finding], detail: Detail) 
     }
     if let Some(worst) = told.first() {
         let bold = Style::new().bold();
-        let also = match worst.id {
-            FindingId::TableFull | FindingId::NamespaceFull => {
-                format!(
-                    ", {bold}plimsoll relieve{bold:#} makes room now, {bold}plimsoll plan{bold:#} says what to change"
-                )
-            }
-            FindingId::CannotSee | FindingId::NothingTracked | FindingId::TrackedElsewhere => String::new(),
-            _ => format!(", {bold}plimsoll plan{bold:#} what to change"),
-        };
-        text.push_str(&format!("{bold}plimsoll explain {}{bold:#} says more{also}.\n", worst.id));
+        if matches!(worst.id, FindingId::TableFull | FindingId::NamespaceFull) {
+            text.push_str(&format!("{bold}plimsoll relieve{bold:#} makes room now.\n"));
+        }
+        let is_blind =
+            matches!(worst.id, FindingId::CannotSee | FindingId::NothingTracked | FindingId::TrackedElsewhere);
+        let plan = if is_blind { String::new() } else { format!("; {bold}plimsoll plan{bold:#} says what to change") };
+        text.push_str(&format!("{bold}plimsoll explain {}{bold:#} says more{plan}.\n", worst.id));
     }
     text
 }

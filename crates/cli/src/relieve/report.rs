@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use plimsoll_diagnose::words::rounded;
 use plimsoll_model::{NamespaceSnapshot, Snapshot, StateKey};
 use plimsoll_model::{Protocol, ProtocolState};
 use plimsoll_plan::{Relief, Stale};
@@ -46,7 +47,7 @@ impl<'a> Report<'a> {
         self.ns_after()?.utilization()
     }
 
-    /// How many entries of a state have certainly been silent for so long, by what was read before; `None` where none was.
+    /// About how many entries of a state have certainly been silent for so long, by what was read before; `None` where none was.
     pub(super) fn stale(&self, of: Stale) -> Option<u64> {
         let census = self.ns.census.as_ref()?;
         let key = StateKey { protocol: Protocol::TCP, state: ProtocolState::Tcp(of.state) };
@@ -55,7 +56,9 @@ impl<'a> Report<'a> {
                 && drawn.entry.original.protocol == key.protocol
                 && drawn.idle.low_secs > of.silent_secs
         };
-        Some(census.count_drawn(census.drawn.iter().filter(is_stale).count()).entries.low)
+        let share = census.count_drawn(census.drawn.iter().filter(is_stale).count()).share;
+        // A sample knows shares; of how many, the kernel's count tells.
+        Some(rounded(share.value * f64::from(self.ns.occupancy?.0)))
     }
 }
 

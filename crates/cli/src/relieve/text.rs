@@ -57,7 +57,7 @@ fn what_would_be_done(report: &Report<'_>) -> String {
                 text.push_str(&paragraph(
                     "  - ",
                     &format!(
-                        "would trim {} or more entries in {} that have been silent for over {} s, {how}",
+                        "would trim about {} entries in {} that have been silent for over {} s, {how}",
                         grouped(entries),
                         stale.state.name(),
                         stale.silent_secs

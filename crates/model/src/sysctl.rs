@@ -141,6 +141,8 @@ impl fmt::Display for NoSuchSysctl {
     }
 }
 
+impl std::error::Error for NoSuchSysctl {}
+
 impl FromStr for Sysctl {
     type Err = NoSuchSysctl;
 

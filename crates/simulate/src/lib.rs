@@ -71,7 +71,7 @@
 //! let scenario = Scenario::parse("silent.toml", text)?;
 //! let mut setup = Setup::stock(Capabilities::LINUX_6_18, 1);
 //! for (sysctl, value) in scenario.simulate.iter().flat_map(|simulate| &simulate.sysctls) {
-//!     setup.set(sysctl.as_str(), *value)?;
+//!     setup.set(sysctl.as_str().parse()?, *value)?;
 //! }
 //! let workload = Workload::Scenario { scenario: &scenario, seed: 1, size: Size::default() };
 //! let outcome = run(workload, &setup, &mut |_| ControlFlow::Continue(()))?;

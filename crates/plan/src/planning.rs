@@ -195,17 +195,28 @@ fn timeout_risk(of: &TimeoutChange) -> (Risk, String) {
         };
         return (Risk::Low, what.to_string());
     };
+    let harms = [
+        (silenced.picked_up, "are picked up again"),
+        (silenced.reset, "are reset"),
+        (silenced.black_holed, "stall"),
+    ];
+    let met: Vec<_> = harms
+        .into_iter()
+        .filter(|(flows, _)| *flows > 0)
+        .map(|(flows, what)| format!("{what} (up to {})", grouped(flows)))
+        .collect();
     let (low, high) = (grouped(silenced.flows.low), grouped(silenced.flows.high));
-    let harmed = silenced.reset + silenced.black_holed;
+    if met.is_empty() {
+        let to = of.to_secs;
+        return (Risk::Low, format!("no entry that was read has been silent for longer than {to} s (at most {high} have)"));
+    }
     let text = format!(
         "{low} to {high} of the flows that are there have been silent for longer than {} s: at the next such silence, those \
-         that live are picked up again ({}), reset ({}) or stall ({})",
+         that live {}",
         of.to_secs,
-        grouped(silenced.picked_up),
-        grouped(silenced.reset),
-        grouped(silenced.black_holed)
+        met.join(" or ")
     );
-    (if harmed > 0 { Risk::Medium } else { Risk::Low }, text)
+    (if silenced.reset + silenced.black_holed > 0 { Risk::Medium } else { Risk::Low }, text)
 }
 
 fn policy_change((policy, why): (ServicePolicy, String)) -> Planned {

@@ -9,7 +9,7 @@ use serde::Serialize;
 pub struct Silenced {
     /// Flows, between those that have certainly been silent for so long and those that may have been.
     pub flows: Range,
-    /// Of the latter: their next packet begins an entry, and they go on.
+    /// Of the latter, as far as entries that were drawn are such: their next packet begins an entry, and they go on.
     pub picked_up: u64,
     /// Their next packet is answered with a reset: the translation is gone.
     pub reset: u64,
@@ -27,9 +27,10 @@ impl Silenced {
         let possibly: Vec<_> =
             held.into_iter().filter(|drawn| drawn.idle.high_secs.is_none_or(|high| high >= secs)).collect();
         let is_loose = ns.settings.tcp_loose.unwrap_or(true);
-        let harmed = |harm| {
-            let of = |drawn: &&&Drawn| harm_to(&drawn.entry, is_loose) == harm;
-            census.count_drawn(possibly.iter().filter(of).count()).entries.high
+        // What no entry that was drawn would meet is not counted: the chance that others would is within `flows`.
+        let harmed = |harm| match possibly.iter().filter(|drawn| harm_to(&drawn.entry, is_loose) == harm).count() {
+            0 => 0,
+            number => census.count_drawn(number).entries.high,
         };
         Some(Self {
             flows: Range {

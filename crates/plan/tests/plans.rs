@@ -177,8 +177,14 @@ fn established_never_goes_below_what_keepalives_need() {
     assert!(change.derivation.contains("600 s") && change.derivation.contains("keepalive"), "{}", change.derivation);
     // Its price: RFC 5382 has 2 h 4 min, and this is no NAT.
     assert!(change.prices.iter().any(|price| price.source.contains("5382")), "{change:#?}");
-    // Without keepalives to be read there is no such rail.
+    // What was not read is taken to be the kernel's own, which is the same.
     snapshot.namespaces[0].settings = NetworkSettings::default();
+    let plan = planned(&snapshot, TimeoutsBy::Profile(Profile::ApiGateway));
+    assert_eq!(to(&plan, named(ESTABLISHED)), Some(7275));
+    assert!(of(&plan, named(ESTABLISHED)).unwrap().derivation.contains("could not be read"), "{plan:#?}");
+    // Whoever sends them each minute may forget sooner.
+    snapshot.namespaces[0].settings.keepalive_time_secs = Some(60);
+    snapshot.namespaces[0].settings.keepalive_interval_secs = Some(10);
     assert_eq!(to(&planned(&snapshot, TimeoutsBy::Profile(Profile::ApiGateway)), named(ESTABLISHED)), Some(600));
 }
 
@@ -197,6 +203,20 @@ fn silent_connections_are_counted_and_what_would_become_of_them() {
     let change = of(&plan, named(ESTABLISHED)).unwrap();
     assert_eq!(change.silenced.unwrap().reset, 5000);
     assert_eq!((change.risk, plan.role), (Risk::Medium, Role::Nat));
+}
+
+#[test]
+fn no_harm_is_told_that_no_entry_would_meet() {
+    // They are up to 30 s silent, and none is translated.
+    let plan = planned(&table(closed(100, 50)), TimeoutsBy::Profile(Profile::Vpn));
+    let change = of(&plan, named(ESTABLISHED)).unwrap();
+    let silenced = change.silenced.unwrap();
+    assert_eq!((silenced.picked_up, silenced.reset, silenced.black_holed), (0, 0, 0), "{silenced:?}");
+    assert_eq!(change.risk, Risk::Low);
+    assert!(change.risk_because.starts_with("no entry that was read has been silent for longer"), "{change:?}");
+    let plan = planned(&table(established(5000, 300_000)), TimeoutsBy::Profile(Profile::Vpn));
+    let told = &of(&plan, named(ESTABLISHED)).unwrap().risk_because;
+    assert!(told.ends_with("those that live are picked up again (up to 5,000)"), "{told}");
 }
 
 #[test]

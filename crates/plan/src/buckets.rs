@@ -64,8 +64,8 @@ impl BucketChoice {
         let whole = |buckets: u32| Buckets::in_whole_pages(buckets.max(1)).map_or(buckets, |buckets| buckets.0);
         let (classic, modern) = (whole(capacity / 4), whole(capacity));
         let mut options = vec![
-            option(classic, "the classic quarter of the limit"),
-            option(modern, "one for each entry, the default since 5.15"),
+            option(classic, "a quarter of the limit, the classic"),
+            option(modern, "one an entry, the default since 5.15"),
         ];
         if now != classic && now != modern {
             options.push(option(now, "those in force"));
@@ -76,7 +76,10 @@ impl BucketChoice {
             _ if !is_long => (now, stays(&option(now, ""))),
             Some(why) => (
                 now,
-                format!("chains would be long, but a resize rehashes everything: not while {why}; plan again later"),
+                format!(
+                    "chains would be long{}, but a resize rehashes everything: not while {why}; plan again later",
+                    if option(now, "").chain_cap_bites { ", and the kernel's cap of them refuses entries" } else { "" }
+                ),
             ),
             None => (classic, grows(&option(now, ""), &option(classic, ""), &option(modern, ""))),
         };
@@ -111,7 +114,9 @@ fn grows(now: &BucketOption, classic: &BucketOption, modern: &BucketOption) -> S
 
 /// Why now is no time for a resize.
 fn emergency(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<&'static str> {
-    let drops = ns.change.as_ref().and_then(|change| change.counters.full_table_drops());
+    // The one to plan for may have been read a second time, apart from the others.
+    let all = snapshot.namespaces.iter().chain([ns]);
+    let drops = all.filter_map(|ns| ns.change.as_ref()?.counters.full_table_drops()).max();
     let is_full = snapshot.namespaces.iter().filter_map(NamespaceSnapshot::utilization).any(|full| full >= FULL);
     match drops {
         Some(1..) => Some("packets are being dropped"),

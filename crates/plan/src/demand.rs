@@ -5,6 +5,8 @@ use plimsoll_diagnose::words::{duration, grouped, rounded};
 use plimsoll_model::{Capacity, Interval, NamespaceSnapshot};
 use serde::Serialize;
 
+use crate::growth::unexplained_per_sec;
+
 /// How many entries a namespace needs room for, by what was measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Demand {
@@ -35,7 +37,11 @@ impl Demand {
         let with_growth = times.max(most);
         let text = match lead {
             Lead::ToTheLimit { secs, .. } => {
-                format!("{} now, and in {} as many as the limit allows", grouped(now), duration(rounded(secs)))
+                format!(
+                    "{} now, and as it grows now, in {} as many as the limit allows",
+                    grouped(now),
+                    duration(rounded(secs))
+                )
             }
             Lead::To(_) if level > now => {
                 format!("{} (at most {}) at the churn of now and the timeouts in force", grouped(level), grouped(most))
@@ -55,20 +61,33 @@ enum Lead {
     /// To a level: that of an endless table where it is the limit that stops it.
     To(Interval),
     /// To the limit, and how far it would go beyond is not known.
-    ToTheLimit { limit: u32, secs: f64 },
+    ToTheLimit {
+        limit: u32,
+        secs: f64,
+    },
     NotKnown,
 }
 
 fn lead(ns: &NamespaceSnapshot) -> Lead {
-    let Some(outlook) = churn(ns).map(|churn| churn.outlook) else { return Lead::NotKnown };
-    if let Outlook::LevelsOff { entries, .. } = outlook {
+    let outlook = churn(ns).map(|churn| churn.outlook);
+    if let Some(Outlook::LevelsOff { entries, .. }) = outlook {
         return Lead::To(entries);
     }
     if let Some(level) = flow(ns, &|_| true).and_then(|flow| flow.tends_to) {
         return Lead::To(level);
     }
-    match (outlook, ns.capacity.and_then(Capacity::limit)) {
-        (Outlook::FullIn { secs, .. }, Some(limit)) => Lead::ToTheLimit { limit, secs },
-        _ => Lead::NotKnown,
+    let Some(limit) = ns.capacity.and_then(Capacity::limit) else { return Lead::NotKnown };
+    match outlook {
+        Some(Outlook::FullIn { secs, .. }) => Lead::ToTheLimit { limit, secs },
+        _ => full_in(ns, limit).map_or(Lead::NotKnown, |secs| Lead::ToTheLimit { limit, secs }),
     }
+}
+
+/// When the limit is reached if the count goes on as it did while it was watched; `None` where that is not soon: for long
+/// nothing grows as it does now.
+fn full_in(ns: &NamespaceSnapshot, limit: u32) -> Option<f64> {
+    const SOON_SECS: f64 = 600.0;
+    let gained = unexplained_per_sec(ns)?;
+    let room = f64::from(limit.saturating_sub(ns.occupancy?.0));
+    Some(room / gained).filter(|secs| *secs > 0.0 && *secs <= SOON_SECS)
 }

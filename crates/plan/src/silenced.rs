@@ -1,6 +1,6 @@
 //! Flows that are silent for longer than a timeout would let them be.
 
-use plimsoll_model::{Drawn, Entry, NamespaceSnapshot, Protocol, ProtocolState, Range, Status, TcpState, Timeout};
+use plimsoll_model::{Entry, NamespaceSnapshot, Protocol, ProtocolState, Range, Status, TcpState, Timeout};
 use serde::Serialize;
 
 /// Flows among those that are there now which have been silent for longer than a new timeout. Such a flow loses its entry

@@ -105,6 +105,19 @@ pub(crate) fn auto(ns: &NamespaceSnapshot, role: Role, pressure: Pressure) -> Ti
     choice
 }
 
+/// Timeouts that end flows which live: raised to the rail that they are below.
+pub(crate) fn too_short(ns: &NamespaceSnapshot, role: Role) -> Vec<TimeoutChange> {
+    let raised = [TcpState::Established, TcpState::TimeWait].into_iter().filter_map(|state| {
+        let timeout = Timeout::Tcp(state);
+        let from = ns.timeouts.get_secs(timeout)?;
+        let rail = least_secs(timeout, ns, role).filter(|rail| from < rail.least_secs)?;
+        let why = format!("{} of {} ends flows that live: {}", name(timeout), duration(from.into()), rail.because);
+        let derivation = format!("the least that this host bears ({})", rail.source);
+        Some(change(timeout, from, rail.least_secs, why, derivation, ns, role))
+    });
+    raised.collect()
+}
+
 /// Entries that a timeout holds.
 struct Held {
     timeout: Timeout,
@@ -265,12 +278,9 @@ fn change(
     TimeoutChange { timeout, from_secs, to_secs, why, derivation, prices, silenced }
 }
 
-/// Whether any entry is held by a timeout, or comes to be.
-pub(crate) fn holds_any(timeout: Timeout, ns: &NamespaceSnapshot) -> bool {
-    present(ns).is_some_and(|present| {
-        present.entries.iter().any(|entry| holding(entry.entry) == Some(timeout))
-            || present.rates.iter().any(|rate| held_by(rate.series) == Some(timeout))
-    })
+/// Whether entries come that are held by a timeout from then on.
+pub(crate) fn comes_to(timeout: Timeout, ns: &NamespaceSnapshot) -> bool {
+    present(ns).is_some_and(|present| present.rates.iter().any(|rate| held_by(rate.series) == Some(timeout)))
 }
 
 /// As the kernel calls it, without what all have in common.

@@ -8,8 +8,8 @@ use std::num::NonZeroUsize;
 
 use plimsoll_diagnose::diagnose;
 use plimsoll_model::{
-    Buckets, Capacity, Edit, Entry, Layer4, Limits, NetworkSettings, Occupancy, Protocol, Relation, Snapshot, Status,
-    Sysctl, TcpState, Timeouts, Tuple,
+    Buckets, Capacity, Edit, Entry, FindingId, Layer4, Limits, NamedBy, NetworkSettings, Occupancy, Protocol, Relation,
+    Snapshot, Status, Sysctl, TcpState, Timeouts, Tuple,
 };
 use plimsoll_plan::{
     FOUNDING_SHARE, Going, Plan, Planned, Profile, Request, Risk, Role, Room, Situation, SizeDecision, TimeoutsBy,
@@ -397,4 +397,76 @@ fn hostile_tables_make_a_plan_too() {
     };
     let plan = auto(&table((0..3000).map(odd).chain((0..6000).map(stateless))));
     assert!(to(&plan, Sysctl::CAPACITY).is_some(), "{plan:#?}");
+}
+
+#[test]
+fn a_table_that_grows_for_unknown_reasons_needs_room_and_nothing_is_foretold_of_it() {
+    // Open connections tell not when they came.
+    let mut snapshot = table(established(4000, 431_999));
+    assert!(auto(&snapshot).changes.is_empty());
+    snapshot.namespaces[0].change = Some(plimsoll_model::Change { occupancy: 200, ..change(&[]) });
+    let plan = auto(&snapshot);
+    assert_eq!(plan.sizing.demands[0].demand.measured, u64::from(CAPACITY), "{:?}", plan.sizing.demands);
+    assert_eq!(to(&plan, Sysctl::CAPACITY), Some((2 * CAPACITY).next_power_of_two()));
+    assert!(plan.together.is_none() && plan.changes.iter().all(|change| change.forecast.is_none()), "{plan:#?}");
+    assert!(plan.notes.iter().any(|note| note.starts_with("nothing is predicted")), "{:?}", plan.notes);
+}
+
+#[test]
+fn what_was_found_and_no_change_is_for_is_told() {
+    let mut snapshot = table(closed(1000, 500));
+    snapshot.namespaces[0].change =
+        Some(change(&[(plimsoll_model::Counter::InsertFailed, 500), (plimsoll_model::Counter::Drop, 500)]));
+    let found: Vec<_> = diagnose(&snapshot).into_iter().filter(|of| of.id == FindingId::InsertClash).collect();
+    let [clash] = &found[..] else { panic!("{found:#?}") };
+    let plan = auto(&snapshot);
+    let told = plan.passed_over.iter().find(|passed| passed.what == clash.title);
+    assert!(told.is_some_and(|told| told.because.contains("plimsoll explain insert-clash")), "{:?}", plan.passed_over);
+}
+
+#[test]
+fn a_timeout_that_ends_flows_that_live_is_raised() {
+    let mut snapshot = table(closed(1000, 4));
+    let timeout = named(TIME_WAIT).timeout().unwrap();
+    snapshot.namespaces[0].timeouts = [(timeout, 5)].into_iter().collect();
+    let plan = auto(&snapshot);
+    assert_eq!(to(&plan, named(TIME_WAIT)), Some(15), "{plan:#?}");
+    assert_eq!(of(&plan, named(TIME_WAIT)).unwrap().risk, Risk::None);
+}
+
+#[test]
+fn a_change_of_a_namespace_is_undone_there() {
+    let mut snapshot = table(closed(9000, 3000));
+    snapshot.namespaces[0].namespace.named_by = NamedBy::Given;
+    snapshot.namespaces[0].namespace.name = plimsoll_model::Untrusted::from_escaped("web".to_string());
+    let plan = auto(&snapshot);
+    let undo = |sysctl| of(&plan, sysctl).unwrap().revert.clone();
+    assert!(undo(named(TIME_WAIT)).starts_with("ip netns exec web sysctl -w "), "{}", undo(named(TIME_WAIT)));
+    assert!(undo(Sysctl::CAPACITY).starts_with("sysctl -w "), "it is the host's");
+    snapshot.namespaces[0].namespace.name = plimsoll_model::Untrusted::from_escaped("a;b".to_string());
+    let plan = auto(&snapshot);
+    assert!(of(&plan, named(TIME_WAIT)).unwrap().revert.starts_with("in a;b: sysctl -w "));
+}
+
+#[test]
+fn what_silent_connections_give_is_in_no_prediction() {
+    let plan = planned(&table(established(5000, 300_000)), TimeoutsBy::Profile(Profile::Vpn));
+    let change = of(&plan, named(ESTABLISHED)).unwrap();
+    assert!(change.forecast.is_none() && change.silenced.is_some(), "{change:#?}");
+}
+
+#[test]
+fn a_profiles_limit_is_told_where_less_is_enough() {
+    let plan = planned(&table(closed(100, 50)), TimeoutsBy::Profile(Profile::Kubernetes));
+    assert!(plan.passed_over.iter().any(|passed| passed.what.contains("1,048,576")), "{:?}", plan.passed_over);
+}
+
+#[test]
+fn packets_that_another_namespace_loses_put_a_resize_off_too() {
+    let mut snapshot = table(closed(5500, 3000));
+    snapshot.limits.buckets = Some(Buckets(512));
+    snapshot.namespaces.push(namespace("other", Relation::Other, 10));
+    assert!(to(&auto(&snapshot), Sysctl::BUCKETS).is_some());
+    snapshot.namespaces[1].change = Some(change(&[(plimsoll_model::Counter::Drop, 5)]));
+    assert_eq!(to(&auto(&snapshot), Sysctl::BUCKETS), None);
 }

@@ -1,14 +1,14 @@
 //! What else whoever carries a plan out must know.
 
 use plimsoll_diagnose::words::{duration, grouped, rate, rounded};
-use plimsoll_model::{Edit, NamedBy, NamespaceSnapshot, Reach, Sysctl};
+use plimsoll_model::{Edit, FindingId, NamedBy, NamespaceSnapshot, Reach, Sysctl};
 
 use crate::growth::unexplained_per_sec;
 use crate::planning::named;
 use crate::{Planned, Situation};
 
 pub(crate) fn notes(situation: Situation<'_>, changes: &[Planned]) -> Vec<String> {
-    let Situation { snapshot, namespace, is_replicated, .. } = situation;
+    let Situation { snapshot, namespace, findings, is_replicated, .. } = situation;
     let sysctls: Vec<_> = changes
         .iter()
         .filter_map(|change| match &change.edit {
@@ -35,6 +35,13 @@ pub(crate) fn notes(situation: Situation<'_>, changes: &[Planned]) -> Vec<String
     }
     if snapshot.namespaces.iter().any(|ns| ns.occupancy.is_none()) {
         notes.push("not every namespace could be counted: what those hold is in no sum".to_string());
+    }
+    if let Some(finding) = findings.iter().find(|finding| finding.id == FindingId::CannotSee) {
+        let needs: Vec<_> = finding.remedies.iter().map(|remedy| remedy.action.trim_end_matches('.')).collect();
+        notes.push(format!(
+            "not all could be read, and the plan rests on the rest ({}); `plimsoll check` says what",
+            needs.join("; ")
+        ));
     }
     if !changes.is_empty() {
         notes.extend(not_foretold(namespace));

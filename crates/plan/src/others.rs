@@ -66,16 +66,16 @@ pub(crate) fn passed_over(ns: &NamespaceSnapshot, findings: &[Finding], changes:
 
 /// Whether none of the changes is for a finding, as far as its id tells.
 fn is_left(id: FindingId, changes: &[Planned]) -> bool {
-    let changed = |of: fn(Sysctl) -> bool| {
+    let sets = |of: fn(Sysctl) -> bool| {
         changes.iter().any(|change| matches!(change.edit, Edit::Sysctl { sysctl, .. } if of(sysctl)))
     };
     match id {
         // What lasts, and what others write, each change tells.
         FindingId::SettingsNotPersistent | FindingId::Drift => false,
-        FindingId::HashTooSmall | FindingId::ChainTooLong => !changed(|sysctl| sysctl == Sysctl::BUCKETS),
-        FindingId::SyncookiesOff => !changed(|sysctl| sysctl == Sysctl::SYNCOOKIES),
-        FindingId::InvalidPackets => !changed(|sysctl| sysctl == Sysctl::TCP_BE_LIBERAL),
-        FindingId::TimeoutRisky => !changed(|sysctl| sysctl.timeout().is_some()),
+        FindingId::HashTooSmall | FindingId::ChainTooLong => !sets(|sysctl| sysctl == Sysctl::BUCKETS),
+        FindingId::SyncookiesOff => !sets(|sysctl| sysctl == Sysctl::SYNCOOKIES),
+        FindingId::InvalidPackets => !sets(|sysctl| sysctl == Sysctl::TCP_BE_LIBERAL),
+        FindingId::TimeoutRisky => !sets(|sysctl| sysctl.timeout().is_some()),
         FindingId::TableFull
         | FindingId::TableFilling
         | FindingId::NamespaceFull

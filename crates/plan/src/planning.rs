@@ -155,10 +155,13 @@ fn size_change(snapshot: &Snapshot, sizing: &Sizing) -> Option<Planned> {
     let (from, most) = (sizing.capacity_now?, sizing.most_needed()?);
     let cost = match &sizing.budget {
         Some(budget) => format!(
-            "up to {} of memory when a table is full, {} more than now; each of {} may hold as many",
+            "up to {} of memory when a table is full, {} more than now{}",
             bytes(budget.bytes_of(u64::from(*to), 0)),
             bytes(budget.bytes_of(u64::from(to.saturating_sub(from)), 0)),
-            namespaces(sizing.demands.len())
+            match sizing.demands.len() {
+                0 | 1 => String::new(),
+                number => format!("; each of {number} namespaces may hold as many"),
+            }
         ),
         None => "memory".to_string(),
     };
@@ -320,11 +323,6 @@ fn worth(change: &Planned) -> f64 {
         Risk::Medium => 8.0,
     };
     room.max(silent) / over
-}
-
-/// A number of namespaces, in words.
-fn namespaces(number: usize) -> String {
-    if number == 1 { "one namespace".to_string() } else { format!("{number} namespaces") }
 }
 
 /// An edit, in few words.

@@ -60,8 +60,10 @@ pub(crate) fn of_profile(profile: Profile, ns: &NamespaceSnapshot, role: Role) -
         let rail = least_secs(*timeout, ns, role).filter(|rail| rail.least_secs > *asked && from > *asked);
         let (to, derivation) = match rail {
             Some(rail) if rail.least_secs >= from => {
-                let because =
-                    format!("{asked} s would be below {} s: {} ({})", rail.least_secs, rail.because, rail.source);
+                let because = format!(
+                    "it stays at {from} s, since none below {} s is proposed: {} ({})",
+                    rail.least_secs, rail.because, rail.source
+                );
                 choice.passed_over.push(PassedOver { what: format!("{name} = {asked} s"), because });
                 continue;
             }

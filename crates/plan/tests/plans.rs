@@ -269,6 +269,7 @@ fn half_open_connections_go_sooner_and_tcp_loose_stays() {
     assert!(to(&plan, named(SYN_SENT)).is_some_and(|secs| secs <= 60), "{plan:#?}");
     assert_eq!(to(&plan, Sysctl::SYNCOOKIES), Some(1), "{plan:#?}");
     assert!(plan.passed_over.iter().any(|passed| passed.what.contains("tcp_loose")), "{plan:#?}");
+    assert!(plan.notes.iter().any(|note| note.contains("filter before tracking")), "{:?}", plan.notes);
 }
 
 #[test]
@@ -469,4 +470,25 @@ fn packets_that_another_namespace_loses_put_a_resize_off_too() {
     assert!(to(&auto(&snapshot), Sysctl::BUCKETS).is_some());
     snapshot.namespaces[1].change = Some(change(&[(plimsoll_model::Counter::Drop, 5)]));
     assert_eq!(to(&auto(&snapshot), Sysctl::BUCKETS), None);
+}
+
+#[test]
+fn where_chains_refuse_entries_a_resize_does_not_wait() {
+    let mut snapshot = table(closed(5500, 3000));
+    snapshot.limits.buckets = Some(Buckets(512));
+    snapshot.namespaces[0].occupancy = Some(Occupancy(CAPACITY));
+    assert_eq!(to(&auto(&snapshot), Sysctl::BUCKETS), None);
+    snapshot.namespaces[0].change = Some(change(&[(plimsoll_model::Counter::ChainTooLong, 5)]));
+    assert!(to(&auto(&snapshot), Sysctl::BUCKETS).is_some());
+}
+
+#[test]
+fn all_namespaces_share_the_buckets() {
+    let mut snapshot = table(closed(1000, 500));
+    snapshot.limits.buckets = Some(Buckets(CAPACITY));
+    assert_eq!(to(&auto(&snapshot), Sysctl::BUCKETS), None);
+    let pods = (0..10).map(|number| namespace(&format!("pod-{number}"), Relation::Other, CAPACITY / 2));
+    snapshot.namespaces.extend(pods);
+    let plan = auto(&snapshot);
+    assert!(to(&plan, Sysctl::BUCKETS).is_some_and(|buckets| buckets > CAPACITY), "{:?}", plan.buckets);
 }

@@ -4,7 +4,9 @@ use std::num::NonZeroUsize;
 
 use plimsoll_diagnose::overwritten;
 use plimsoll_diagnose::words::{bytes, grouped};
-use plimsoll_model::{Edit, Finding, FindingId, NamespaceSnapshot, ServicePolicy, Snapshot, Sysctl, TcpState, Timeout};
+use plimsoll_model::{
+    Edit, Finding, FindingId, NamespaceSnapshot, Overwrite, ServicePolicy, Snapshot, Sysctl, TcpState, Timeout,
+};
 use plimsoll_twin::Capabilities;
 
 use crate::notes::notes;
@@ -51,18 +53,7 @@ pub fn plan(situation: Situation<'_>, request: Request) -> Plan {
     let role = Role::of(ns);
     let sizing = Sizing::of(snapshot, ns, request.growth, request.memory_share);
     let buckets = BucketChoice::of(snapshot, ns, &sizing);
-    let choice = match request.timeouts {
-        TimeoutsBy::Auto => {
-            let mut choice =
-                pressure(ns, &sizing).map(|pressure| timeouts::auto(ns, role, pressure)).unwrap_or_default();
-            if others::needs_care(ns, findings, FindingId::TimeoutRisky) {
-                choice.changes.extend(timeouts::too_short(ns, role));
-            }
-            choice
-        }
-        TimeoutsBy::Profile(profile) => timeouts::of_profile(profile, ns, role),
-        TimeoutsBy::Keep => TimeoutChoice::default(),
-    };
+    let choice = timeouts_for(situation, request.timeouts, role, &sizing);
     let TimeoutChoice { changes: timeouts, policies, mut passed_over } = choice;
     passed_over.extend(refused(&sizing));
     passed_over.extend(limit_of_profile(request.timeouts, &sizing));
@@ -75,18 +66,9 @@ pub fn plan(situation: Situation<'_>, request: Request) -> Plan {
 
     passed_over.extend(others::passed_over(ns, findings, &changes));
 
-    if let Some(lasting) = &snapshot.lasting {
-        for change in &mut changes {
-            change.overwritten = Some(if is_within(ns, &change.edit) {
-                // Files and programs set what is the host's: nobody who is known writes in another namespace.
-                Vec::new()
-            } else {
-                overwritten(&change.edit, &snapshot.writers, lasting)
-            });
-        }
-    }
     for change in &mut changes {
         change.revert = within(ns, &change.edit, &change.revert);
+        change.overwritten = overwritten_here(snapshot, ns, &change.edit);
     }
     let together = rehearse(situation, request, &mut changes);
     changes.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
@@ -102,6 +84,31 @@ pub fn plan(situation: Situation<'_>, request: Request) -> Plan {
         passed_over,
         notes,
     }
+}
+
+fn timeouts_for(situation: Situation<'_>, by: TimeoutsBy, role: Role, sizing: &Sizing) -> TimeoutChoice {
+    let Situation { namespace: ns, findings, .. } = situation;
+    match by {
+        TimeoutsBy::Auto => {
+            let mut choice =
+                pressure(ns, sizing).map(|pressure| timeouts::auto(ns, role, pressure)).unwrap_or_default();
+            if others::needs_care(ns, findings, FindingId::TimeoutRisky) {
+                choice.changes.extend(timeouts::too_short(ns, role));
+            }
+            choice
+        }
+        TimeoutsBy::Profile(profile) => timeouts::of_profile(profile, ns, role),
+        TimeoutsBy::Keep => TimeoutChoice::default(),
+    }
+}
+
+/// Who will not leave an edit so; `None` where that could not be read. Files and programs set what is the host's: nobody who is
+/// known writes in another namespace.
+fn overwritten_here(snapshot: &Snapshot, ns: &NamespaceSnapshot, edit: &Edit) -> Option<Vec<Overwrite>> {
+    if is_within(ns, edit) {
+        return Some(Vec::new());
+    }
+    snapshot.lasting.as_ref().map(|lasting| overwritten(edit, &snapshot.writers, lasting))
 }
 
 fn pressure(ns: &NamespaceSnapshot, sizing: &Sizing) -> Option<Pressure> {

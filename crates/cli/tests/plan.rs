@@ -136,10 +136,22 @@ fn what_is_wrong_is_named_with_what_to_do() {
 }
 
 #[test]
-fn without_rights_what_can_be_told_is_told() {
+fn without_rights_it_is_told_what_is_missing() {
+    let lab = LabNamespace::tracking().unwrap();
     let mut command = std::process::Command::new("setpriv");
-    command.args(["--reuid", "65534", "--clear-groups", PLIMSOLL, "plan", "--watch-for", "0"]);
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", PLIMSOLL, "plan", "--watch-for", "0"]);
+    command.args(["--netns", lab.name()]);
     let run = Run::of(command);
-    assert!(run.code == 0 || run.code == 3, "{run:?}");
-    assert!(run.code == 0 || !run.stderr.is_empty(), "{run:?}");
+    let shown = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(!shown.contains("Nothing to do") && shown.contains("not all could be read"), "{run:?}");
+    assert_eq!(run.code, 3, "{run:?}");
+}
+
+#[test]
+fn a_format_without_a_change_says_so_beside_it() {
+    let planned = planned(100, &["--format", "script"]);
+    assert!(
+        planned.code == 0 && planned.stdout.is_empty() && planned.stderr.contains("no change is proposed"),
+        "{planned:?}"
+    );
 }

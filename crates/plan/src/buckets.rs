@@ -2,7 +2,7 @@
 
 use plimsoll_diagnose::thresholds::{BUCKET_BYTES, FULL, LONG_CHAIN_NODES};
 use plimsoll_diagnose::words::{bytes, grouped, percent};
-use plimsoll_model::{Buckets, NamespaceSnapshot, Snapshot};
+use plimsoll_model::{Buckets, Counter, NamespaceSnapshot, Snapshot};
 use serde::Serialize;
 
 use crate::Sizing;
@@ -20,7 +20,7 @@ pub struct BucketChoice {
     pub because: String,
 }
 
-/// A number of buckets, with the table full.
+/// A number of buckets, with the table full, or with what all namespaces together need, if that is more.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BucketOption {
     /// How many.
@@ -48,24 +48,27 @@ impl BucketChoice {
     pub fn of(snapshot: &Snapshot, ns: &NamespaceSnapshot, sizing: &Sizing) -> Option<Self> {
         let now = snapshot.limits.buckets?.0.max(1);
         let capacity = sizing.capacity_then()?;
+        // One hash for all namespaces.
+        let together: u64 = sizing.demands.iter().map(|of| of.demand.with_growth).sum();
+        let entries = u32::try_from(together).unwrap_or(u32::MAX).max(capacity);
         let killable = ns.census.as_ref().map(|census| census.killable.share.value * f64::from(capacity));
         let option = |buckets: u32, known_as| {
-            let nodes = 2.0 * f64::from(capacity) / f64::from(buckets);
+            let nodes = 2.0 * f64::from(entries) / f64::from(buckets);
             BucketOption {
                 buckets,
                 known_as,
                 nodes_a_chain: nodes,
                 nodes_a_lookup: 1.0 + nodes / 2.0,
                 refused_when_full: killable.map(|killable| (-16.0 * killable / f64::from(buckets)).exp()),
-                chain_cap_bites: f64::from(capacity) > ENTRIES_AT_CHAIN_CAP * f64::from(buckets),
+                chain_cap_bites: f64::from(entries) > ENTRIES_AT_CHAIN_CAP * f64::from(buckets),
                 bytes: u64::from(buckets) * BUCKET_BYTES,
             }
         };
         let whole = |buckets: u32| Buckets::in_whole_pages(buckets.max(1)).map_or(buckets, |buckets| buckets.0);
-        let (classic, modern) = (whole(capacity / 4), whole(capacity));
+        let (classic, modern) = (whole(entries / 4), whole(entries));
         let mut options = vec![
-            option(classic, "the classic quarter of the limit"),
-            option(modern, "one for each entry, the default since 5.15"),
+            option(classic, "a quarter of the limit, the classic"),
+            option(modern, "one an entry, the default since 5.15"),
         ];
         if now != classic && now != modern {
             options.push(option(now, "those in force"));
@@ -76,7 +79,10 @@ impl BucketChoice {
             _ if !is_long => (now, stays(&option(now, ""))),
             Some(why) => (
                 now,
-                format!("chains would be long, but a resize rehashes everything: not while {why}; plan again later"),
+                format!(
+                    "chains would be long{}, but a resize rehashes everything: not while {why}; plan again later",
+                    if option(now, "").chain_cap_bites { ", and the kernel's cap of them refuses entries" } else { "" }
+                ),
             ),
             None => (classic, grows(&option(now, ""), &option(classic, ""), &option(modern, ""))),
         };
@@ -111,7 +117,13 @@ fn grows(now: &BucketOption, classic: &BucketOption, modern: &BucketOption) -> S
 
 /// Why now is no time for a resize.
 fn emergency(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<&'static str> {
-    let drops = ns.change.as_ref().and_then(|change| change.counters.full_table_drops());
+    // The one to plan for may have been read a second time, apart from the others.
+    let changes = || snapshot.namespaces.iter().chain([ns]).filter_map(|ns| ns.change.as_ref());
+    // Where it is the chains that refuse entries, nothing but a resize helps.
+    if changes().any(|change| change.counters.get(Counter::ChainTooLong).is_some_and(|refused| refused > 0)) {
+        return None;
+    }
+    let drops = changes().filter_map(|change| change.counters.full_table_drops()).max();
     let is_full = snapshot.namespaces.iter().filter_map(NamespaceSnapshot::utilization).any(|full| full >= FULL);
     match drops {
         Some(1..) => Some("packets are being dropped"),

@@ -6,7 +6,9 @@
 
 mod buckets;
 mod demand;
+mod growth;
 mod memory;
+mod notes;
 mod others;
 mod planned;
 mod planning;
@@ -14,6 +16,7 @@ mod profile;
 mod rails;
 mod rehearsal;
 mod relief;
+mod revert;
 mod silenced;
 mod size;
 mod timeouts;

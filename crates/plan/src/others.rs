@@ -2,9 +2,9 @@
 
 use plimsoll_diagnose::thresholds::EXPECTATIONS_SHORT;
 use plimsoll_diagnose::words::grouped;
-use plimsoll_model::{Finding, FindingId, NamespaceSnapshot, Severity, Snapshot, Sysctl};
+use plimsoll_model::{Edit, Finding, FindingId, NamespaceSnapshot, Severity, Snapshot, Sysctl};
 
-use crate::{PassedOver, Risk};
+use crate::{PassedOver, Planned, Risk};
 
 /// A setting that should be another.
 #[derive(Clone, Debug)]
@@ -19,12 +19,7 @@ pub(crate) struct OtherChange {
 }
 
 pub(crate) fn changes(snapshot: &Snapshot, ns: &NamespaceSnapshot, findings: &[Finding]) -> Vec<OtherChange> {
-    let here = |id: FindingId| {
-        let is_it = |finding: &&Finding| {
-            finding.id == id && finding.namespace.as_ref().is_none_or(|name| *name == ns.namespace.name)
-        };
-        findings.iter().find(is_it)
-    };
+    let here = |id: FindingId| findings.iter().find(|finding| finding.id == id && concerns(finding, ns));
     [
         syncookies(ns, here(FindingId::SyncookiesOff)),
         liberal(ns, here(FindingId::InvalidPackets)),
@@ -36,15 +31,66 @@ pub(crate) fn changes(snapshot: &Snapshot, ns: &NamespaceSnapshot, findings: &[F
     .collect()
 }
 
-/// What is often recommended and does harm here.
-pub(crate) fn passed_over(ns: &NamespaceSnapshot, findings: &[Finding]) -> Vec<PassedOver> {
+/// Whether a finding is of this namespace, or of the host.
+fn concerns(finding: &Finding, ns: &NamespaceSnapshot) -> bool {
+    finding.namespace.as_ref().is_none_or(|name| *name == ns.namespace.name)
+}
+
+/// Whether something was found here that is more than a note.
+pub(crate) fn needs_care(ns: &NamespaceSnapshot, findings: &[Finding], id: FindingId) -> bool {
+    findings.iter().any(|finding| finding.id == id && finding.severity >= Severity::Warning && concerns(finding, ns))
+}
+
+/// What is often recommended and does harm here, and what was found that no change here is for.
+pub(crate) fn passed_over(ns: &NamespaceSnapshot, findings: &[Finding], changes: &[Planned]) -> Vec<PassedOver> {
     let is_flooded = findings.iter().any(|finding| finding.id == FindingId::SynFlood);
     let loose = (is_flooded && ns.settings.tcp_loose == Some(true)).then(|| PassedOver {
         what: "nf_conntrack_tcp_loose = 0".to_string(),
         because: "without SYNPROXY it wins nothing against SYNs, and connections that lose their entry are not picked up again"
             .to_string(),
     });
-    loose.into_iter().collect()
+    let left = findings
+        .iter()
+        .filter(|finding| {
+            finding.severity >= Severity::Warning && concerns(finding, ns) && is_left(finding.id, changes)
+        })
+        .map(|finding| PassedOver {
+            what: finding.title.clone(),
+            because: format!(
+                "no change of a setting is proposed for it; `plimsoll explain {}` says what helps",
+                finding.id
+            ),
+        });
+    loose.into_iter().chain(left).collect()
+}
+
+/// Whether none of the changes is for a finding, as far as its id tells.
+fn is_left(id: FindingId, changes: &[Planned]) -> bool {
+    let sets = |of: fn(Sysctl) -> bool| {
+        changes.iter().any(|change| matches!(change.edit, Edit::Sysctl { sysctl, .. } if of(sysctl)))
+    };
+    match id {
+        // What lasts, and what others write, each change tells.
+        FindingId::SettingsNotPersistent | FindingId::Drift => false,
+        FindingId::HashTooSmall | FindingId::ChainTooLong => !sets(|sysctl| sysctl == Sysctl::BUCKETS),
+        FindingId::SyncookiesOff => !sets(|sysctl| sysctl == Sysctl::SYNCOOKIES),
+        FindingId::InvalidPackets => !sets(|sysctl| sysctl == Sysctl::TCP_BE_LIBERAL),
+        FindingId::TimeoutRisky => !sets(|sysctl| sysctl.timeout().is_some()),
+        FindingId::TableFull
+        | FindingId::TableFilling
+        | FindingId::NamespaceFull
+        | FindingId::ConnectionStorm
+        | FindingId::ReverseProxyChurn
+        | FindingId::NatOrServiceChurn
+        | FindingId::SynFlood
+        | FindingId::OutboundScan
+        | FindingId::UdpUnreplied
+        | FindingId::IdleEstablished
+        | FindingId::HalfClosedLeak
+        | FindingId::EarlyDrop
+        | FindingId::GcPressure => changes.is_empty(),
+        _ => true,
+    }
 }
 
 fn syncookies(ns: &NamespaceSnapshot, finding: Option<&Finding>) -> Option<OtherChange> {

@@ -5,12 +5,14 @@ use std::num::NonZeroUsize;
 use plimsoll_diagnose::overwritten;
 use plimsoll_diagnose::words::{bytes, grouped};
 use plimsoll_model::{
-    Edit, Finding, NamedBy, NamespaceSnapshot, Reach, ServicePolicy, Snapshot, Sysctl, TcpState, Timeout,
+    Edit, Finding, FindingId, NamespaceSnapshot, Overwrite, ServicePolicy, Snapshot, Sysctl, TcpState, Timeout,
 };
 use plimsoll_twin::Capabilities;
 
+use crate::notes::notes;
 use crate::others::{self, OtherChange};
-use crate::timeouts::{self, Pressure, TimeoutChange, TimeoutChoice, holds_any, name};
+use crate::revert::{is_within, within};
+use crate::timeouts::{self, Pressure, TimeoutChange, TimeoutChoice, comes_to, name};
 use crate::{
     BucketChoice, Forecast, PassedOver, Plan, Planned, Rehearsal, Risk, Role, SizeDecision, Sizing, TimeoutsBy,
 };
@@ -51,16 +53,10 @@ pub fn plan(situation: Situation<'_>, request: Request) -> Plan {
     let role = Role::of(ns);
     let sizing = Sizing::of(snapshot, ns, request.growth, request.memory_share);
     let buckets = BucketChoice::of(snapshot, ns, &sizing);
-    let choice = match request.timeouts {
-        TimeoutsBy::Auto => {
-            pressure(ns, &sizing).map(|pressure| timeouts::auto(ns, role, pressure)).unwrap_or_default()
-        }
-        TimeoutsBy::Profile(profile) => timeouts::of_profile(profile, ns, role),
-        TimeoutsBy::Keep => TimeoutChoice::default(),
-    };
+    let choice = timeouts_for(situation, request.timeouts, role, &sizing);
     let TimeoutChoice { changes: timeouts, policies, mut passed_over } = choice;
     passed_over.extend(refused(&sizing));
-    passed_over.extend(others::passed_over(ns, findings));
+    passed_over.extend(limit_of_profile(request.timeouts, &sizing));
 
     let mut changes: Vec<Planned> = size_change(snapshot, &sizing).into_iter().collect();
     changes.extend(buckets.as_ref().and_then(bucket_change));
@@ -68,10 +64,11 @@ pub fn plan(situation: Situation<'_>, request: Request) -> Plan {
     changes.extend(policies.into_iter().map(policy_change));
     changes.extend(others::changes(snapshot, ns, findings).into_iter().map(other_change));
 
-    if let Some(lasting) = &snapshot.lasting {
-        for change in &mut changes {
-            change.overwritten = Some(overwritten(&change.edit, &snapshot.writers, lasting));
-        }
+    passed_over.extend(others::passed_over(ns, findings, &changes));
+
+    for change in &mut changes {
+        change.revert = within(ns, &change.edit, &change.revert);
+        change.overwritten = overwritten_here(snapshot, ns, &change.edit);
     }
     let together = rehearse(situation, request, &mut changes);
     changes.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
@@ -87,6 +84,31 @@ pub fn plan(situation: Situation<'_>, request: Request) -> Plan {
         passed_over,
         notes,
     }
+}
+
+fn timeouts_for(situation: Situation<'_>, by: TimeoutsBy, role: Role, sizing: &Sizing) -> TimeoutChoice {
+    let Situation { namespace: ns, findings, .. } = situation;
+    match by {
+        TimeoutsBy::Auto => {
+            let mut choice =
+                pressure(ns, sizing).map(|pressure| timeouts::auto(ns, role, pressure)).unwrap_or_default();
+            if others::needs_care(ns, findings, FindingId::TimeoutRisky) {
+                choice.changes.extend(timeouts::too_short(ns, role));
+            }
+            choice
+        }
+        TimeoutsBy::Profile(profile) => timeouts::of_profile(profile, ns, role),
+        TimeoutsBy::Keep => TimeoutChoice::default(),
+    }
+}
+
+/// Who will not leave an edit so; `None` where that could not be read. Files and programs set what is the host's: nobody who is
+/// known writes in another namespace.
+fn overwritten_here(snapshot: &Snapshot, ns: &NamespaceSnapshot, edit: &Edit) -> Option<Vec<Overwrite>> {
+    if is_within(ns, edit) {
+        return Some(Vec::new());
+    }
+    snapshot.lasting.as_ref().map(|lasting| overwritten(edit, &snapshot.writers, lasting))
 }
 
 fn pressure(ns: &NamespaceSnapshot, sizing: &Sizing) -> Option<Pressure> {
@@ -105,6 +127,16 @@ fn refused(sizing: &Sizing) -> Option<PassedOver> {
         }
         SizeDecision::Enough { .. } | SizeDecision::Raise { .. } => None,
     }
+}
+
+/// A profile's limit is one for all hosts of its kind.
+fn limit_of_profile(by: TimeoutsBy, sizing: &Sizing) -> Option<PassedOver> {
+    let TimeoutsBy::Profile(profile) = by else { return None };
+    let (asked, then) = (profile.capacity()?, sizing.capacity_then()?);
+    (then < asked).then(|| PassedOver {
+        what: format!("nf_conntrack_max = {}, which the profile {profile} has", grouped(asked.into())),
+        because: format!("by what was measured here {} are enough, or all that memory bears", grouped(then.into())),
+    })
 }
 
 /// What a sysctl's change has by itself; the rest is for whom proposes it.
@@ -130,10 +162,13 @@ fn size_change(snapshot: &Snapshot, sizing: &Sizing) -> Option<Planned> {
     let (from, most) = (sizing.capacity_now?, sizing.most_needed()?);
     let cost = match &sizing.budget {
         Some(budget) => format!(
-            "up to {} of memory when a table is full, {} more than now; each of {} may hold as many",
+            "up to {} of memory when a table is full, {} more than now{}",
             bytes(budget.bytes_of(u64::from(*to), 0)),
             bytes(budget.bytes_of(u64::from(to.saturating_sub(from)), 0)),
-            namespaces(sizing.demands.len())
+            match sizing.demands.len() {
+                0 | 1 => String::new(),
+                number => format!("; each of {number} namespaces may hold as many"),
+            }
         ),
         None => "memory".to_string(),
     };
@@ -195,17 +230,28 @@ fn timeout_risk(of: &TimeoutChange) -> (Risk, String) {
         };
         return (Risk::Low, what.to_string());
     };
+    let harms =
+        [(silenced.picked_up, "are picked up again"), (silenced.reset, "are reset"), (silenced.black_holed, "stall")];
+    let met: Vec<_> = harms
+        .into_iter()
+        .filter(|(flows, _)| *flows > 0)
+        .map(|(flows, what)| format!("{what} (up to {})", grouped(flows)))
+        .collect();
     let (low, high) = (grouped(silenced.flows.low), grouped(silenced.flows.high));
-    let harmed = silenced.reset + silenced.black_holed;
+    if met.is_empty() {
+        let to = of.to_secs;
+        return (
+            Risk::Low,
+            format!("no entry that was read has been silent for longer than {to} s (at most {high} have)"),
+        );
+    }
     let text = format!(
         "{low} to {high} of the flows that are there have been silent for longer than {} s: at the next such silence, those \
-         that live are picked up again ({}), reset ({}) or stall ({})",
+         that live {}",
         of.to_secs,
-        grouped(silenced.picked_up),
-        grouped(silenced.reset),
-        grouped(silenced.black_holed)
+        met.join(" or ")
     );
-    (if harmed > 0 { Risk::Medium } else { Risk::Low }, text)
+    (if silenced.reset + silenced.black_holed > 0 { Risk::Medium } else { Risk::Low }, text)
 }
 
 fn policy_change((policy, why): (ServicePolicy, String)) -> Planned {
@@ -261,11 +307,12 @@ fn rehearse(situation: Situation<'_>, request: Request, changes: &mut [Planned])
     together
 }
 
-/// Whether the table would be another with it: a timeout that holds nothing changes nothing that can be foretold.
+/// Whether the table would be another with it, as far as can be foretold: a timeout to which nothing comes changes nothing, and
+/// entries that packets keep are taken to stay, whatever their timeout.
 fn matters(edit: &Edit, ns: &NamespaceSnapshot) -> bool {
     match edit {
         Edit::Sysctl { sysctl: Sysctl::CAPACITY | Sysctl::BUCKETS, .. } => true,
-        Edit::Sysctl { sysctl, .. } => sysctl.timeout().is_some_and(|timeout| holds_any(timeout, ns)),
+        Edit::Sysctl { sysctl, .. } => sysctl.timeout().is_some_and(|timeout| comes_to(timeout, ns)),
         Edit::Policy(_) => false,
     }
 }
@@ -283,48 +330,6 @@ fn worth(change: &Planned) -> f64 {
         Risk::Medium => 8.0,
     };
     room.max(silent) / over
-}
-
-fn notes(situation: Situation<'_>, changes: &[Planned]) -> Vec<String> {
-    let Situation { snapshot, namespace, is_replicated, .. } = situation;
-    let sysctls = || {
-        changes.iter().filter_map(|change| match &change.edit {
-            Edit::Sysctl { sysctl, .. } => Some(*sysctl),
-            Edit::Policy(_) => None,
-        })
-    };
-    let mut notes = Vec::new();
-    if namespace.namespace.named_by != NamedBy::Host && sysctls().any(|sysctl| sysctl.reach() == Reach::Host) {
-        notes.push("limits and buckets are one value for all namespaces, and are set in the host's own".to_string());
-    }
-    if sysctls().any(|sysctl| sysctl.timeout().is_some()) {
-        notes.push(format!(
-            "timeouts are set in {} alone: other namespaces, containers that are started later among them, have the kernel's own",
-            namespace.namespace.name
-        ));
-    }
-    if is_replicated == Some(true) {
-        notes.push(
-            "conntrackd replicates entries here: the peer needs the same capacity and timeouts, and what is deleted here is \
-             deleted there"
-                .to_string(),
-        );
-    }
-    if snapshot.namespaces.iter().any(|ns| ns.occupancy.is_none()) {
-        notes.push("not every namespace could be counted: what those hold is in no sum".to_string());
-    }
-    if let [one, _, ..] = changes {
-        notes.push(format!(
-            "each change helps by itself: begin with the first ({}), and look before the next",
-            named(&one.edit)
-        ));
-    }
-    notes
-}
-
-/// A number of namespaces, in words.
-fn namespaces(number: usize) -> String {
-    if number == 1 { "one namespace".to_string() } else { format!("{number} namespaces") }
 }
 
 /// An edit, in few words.

@@ -62,6 +62,9 @@ pub(crate) fn least_secs(timeout: Timeout, ns: &NamespaceSnapshot, role: Role) -
     rails(timeout, ns, role).into_iter().filter(|rail| rail.holds == Holds::Binding).max_by_key(|rail| rail.least_secs)
 }
 
+/// `TCP_KEEPALIVE_TIME` and `TCP_KEEPALIVE_INTVL` of `include/net/tcp.h`.
+const KEEPALIVE_NEEDS_SECS: u32 = 7200 + 75;
+
 fn own_rail(timeout: Timeout, ns: &NamespaceSnapshot) -> Option<Rail> {
     let binding = |least_secs, source, because| Some(Rail { least_secs, source, because, holds: Holds::Binding });
     match timeout {
@@ -71,13 +74,16 @@ fn own_rail(timeout: Timeout, ns: &NamespaceSnapshot) -> Option<Rail> {
             "late retransmissions on slow paths are answered with resets".to_string(),
         ),
         Timeout::Tcp(TcpState::Established) => {
-            let least = ns.settings.keepalive_needs_secs()?;
+            let (least, source) = match ns.settings.keepalive_needs_secs() {
+                Some(least) => (least, "this host's keepalive settings"),
+                None => (KEEPALIVE_NEEDS_SECS, "the kernel's own keepalive settings; this host's could not be read"),
+            };
             let because = format!(
                 "a connection that keeps itself alive is silent for up to {} (net.ipv4.tcp_keepalive_time and \
                  tcp_keepalive_intvl), and its entry would be gone before the probe",
                 duration(least.into())
             );
-            binding(least, "this host's keepalive settings", because)
+            binding(least, source, because)
         }
         _ => None,
     }

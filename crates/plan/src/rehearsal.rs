@@ -11,6 +11,7 @@ use plimsoll_simulate::{Harm, NotSimulated, Outcome, Reading, Setup, Workload, s
 use plimsoll_twin::{Capabilities, RemovedBy};
 use serde::Serialize;
 
+use crate::growth::unexplained_per_sec;
 use crate::workload::{held_by, scenario, standing};
 
 /// A rehearsal: the entries that were drawn, what comes to them, and the settings of now.
@@ -97,8 +98,11 @@ const LAG: Duration = Duration::from_mins(1);
 const TOLD: [Duration; 3] = [Duration::from_secs(30), Duration::from_mins(1), Duration::from_mins(2)];
 
 impl Rehearsal {
-    /// `None` where the namespace's entries were not read.
+    /// `None` where the namespace's entries were not read, and where the table gains more than they tell of.
     pub fn of(snapshot: &Snapshot, ns: &NamespaceSnapshot, capabilities: Capabilities, seed: u64) -> Option<Self> {
+        if unexplained_per_sec(ns).is_some() {
+            return None;
+        }
         let present = present(ns)?;
         let lasts = settles(ns, &present).clamp(LEAST, MOST);
         let per_drawn = present.per_drawn.value.max(1.0);

@@ -1,6 +1,8 @@
 //! Flows that are silent for longer than a timeout would let them be.
 
-use plimsoll_model::{Drawn, Entry, NamespaceSnapshot, Protocol, ProtocolState, Range, Status, TcpState, Timeout};
+use plimsoll_model::{
+    Entry, NamespaceSnapshot, NetworkSettings, Protocol, ProtocolState, Range, Status, TcpState, Timeout,
+};
 use serde::Serialize;
 
 /// Flows among those that are there now which have been silent for longer than a new timeout. Such a flow loses its entry
@@ -9,7 +11,7 @@ use serde::Serialize;
 pub struct Silenced {
     /// Flows, between those that have certainly been silent for so long and those that may have been.
     pub flows: Range,
-    /// Of the latter: their next packet begins an entry, and they go on.
+    /// Of the latter, as far as entries that were drawn are such: their next packet begins an entry, and they go on.
     pub picked_up: u64,
     /// Their next packet is answered with a reset: the translation is gone.
     pub reset: u64,
@@ -26,10 +28,10 @@ impl Silenced {
         let certainly = held.iter().filter(|drawn| drawn.idle.low_secs >= secs).count();
         let possibly: Vec<_> =
             held.into_iter().filter(|drawn| drawn.idle.high_secs.is_none_or(|high| high >= secs)).collect();
-        let is_loose = ns.settings.tcp_loose.unwrap_or(true);
-        let harmed = |harm| {
-            let of = |drawn: &&&Drawn| harm_to(&drawn.entry, is_loose) == harm;
-            census.count_drawn(possibly.iter().filter(of).count()).entries.high
+        // What no entry that was drawn would meet is not counted: the chance that others would is within `flows`.
+        let harmed = |harm| match possibly.iter().filter(|drawn| harm_to(&drawn.entry, &ns.settings) == harm).count() {
+            0 => 0,
+            number => census.count_drawn(number).entries.high,
         };
         Some(Self {
             flows: Range {
@@ -76,7 +78,8 @@ enum HarmTo {
 }
 
 /// What the loss of its entry does to a flow, whichever side sends first: the worse of both.
-fn harm_to(entry: &Entry, is_loose: bool) -> HarmTo {
+fn harm_to(entry: &Entry, settings: &NetworkSettings) -> HarmTo {
+    let is_loose = settings.tcp_loose.unwrap_or(true);
     let is_translated = entry.status.has(Status::SRC_NAT) || entry.status.has(Status::DST_NAT);
     match (entry.original.protocol, is_translated) {
         (Protocol::TCP, true) => HarmTo::Reset,

@@ -123,7 +123,9 @@ fn decide(
         if snapshot.namespaces.iter().all(|ns| ns.occupancy.is_some()) {
             return SizeDecision::Enough { because: "nothing is tracked here".to_string() };
         }
-        return SizeDecision::NotKnown { because: "no namespace's entries could be counted".to_string() };
+        return SizeDecision::NotKnown {
+            because: "no entry was counted, and not every namespace could be".to_string(),
+        };
     };
     let needed = most.demand.with_growth;
     if needed <= u64::from(limit) {

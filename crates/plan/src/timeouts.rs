@@ -60,8 +60,10 @@ pub(crate) fn of_profile(profile: Profile, ns: &NamespaceSnapshot, role: Role) -
         let rail = least_secs(*timeout, ns, role).filter(|rail| rail.least_secs > *asked && from > *asked);
         let (to, derivation) = match rail {
             Some(rail) if rail.least_secs >= from => {
-                let because =
-                    format!("{asked} s would be below {} s: {} ({})", rail.least_secs, rail.because, rail.source);
+                let because = format!(
+                    "it stays at {from} s, since none below {} s is proposed: {} ({})",
+                    rail.least_secs, rail.because, rail.source
+                );
                 choice.passed_over.push(PassedOver { what: format!("{name} = {asked} s"), because });
                 continue;
             }
@@ -103,6 +105,19 @@ pub(crate) fn auto(ns: &NamespaceSnapshot, role: Role, pressure: Pressure) -> Ti
         propose(&held, ns, role, pressure, &mut choice);
     }
     choice
+}
+
+/// Timeouts that end flows which live: raised to the rail that they are below.
+pub(crate) fn too_short(ns: &NamespaceSnapshot, role: Role) -> Vec<TimeoutChange> {
+    let raised = [TcpState::Established, TcpState::TimeWait].into_iter().filter_map(|state| {
+        let timeout = Timeout::Tcp(state);
+        let from = ns.timeouts.get_secs(timeout)?;
+        let rail = least_secs(timeout, ns, role).filter(|rail| from < rail.least_secs)?;
+        let why = format!("{} of {} ends flows that live: {}", name(timeout), duration(from.into()), rail.because);
+        let derivation = format!("the least that this host bears ({})", rail.source);
+        Some(change(timeout, from, rail.least_secs, why, derivation, ns, role))
+    });
+    raised.collect()
 }
 
 /// Entries that a timeout holds.
@@ -265,12 +280,9 @@ fn change(
     TimeoutChange { timeout, from_secs, to_secs, why, derivation, prices, silenced }
 }
 
-/// Whether any entry is held by a timeout, or comes to be.
-pub(crate) fn holds_any(timeout: Timeout, ns: &NamespaceSnapshot) -> bool {
-    present(ns).is_some_and(|present| {
-        present.entries.iter().any(|entry| holding(entry.entry) == Some(timeout))
-            || present.rates.iter().any(|rate| held_by(rate.series) == Some(timeout))
-    })
+/// Whether entries come that are held by a timeout from then on.
+pub(crate) fn comes_to(timeout: Timeout, ns: &NamespaceSnapshot) -> bool {
+    present(ns).is_some_and(|present| present.rates.iter().any(|rate| held_by(rate.series) == Some(timeout)))
 }
 
 /// As the kernel calls it, without what all have in common.

@@ -1,66 +1,18 @@
 //! Plans for hosts with one trouble each: what helps is proposed, in order, and what does harm is not.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
 
+mod common;
 #[path = "../../diagnose/tests/support/mod.rs"]
 mod support;
 
-use std::num::NonZeroUsize;
-
-use plimsoll_diagnose::diagnose;
+use common::{ESTABLISHED, SYN_SENT, TIME_WAIT, UDP, auto, named, of, planned, to};
 use plimsoll_model::{
     Buckets, Capacity, Edit, Entry, Layer4, Limits, NetworkSettings, Occupancy, Protocol, Relation, Snapshot, Status,
     Sysctl, TcpState, Timeouts, Tuple,
 };
-use plimsoll_plan::{
-    FOUNDING_SHARE, Going, Plan, Planned, Profile, Request, Risk, Role, Room, Situation, SizeDecision, TimeoutsBy,
-    plan, relief,
-};
-use plimsoll_twin::Capabilities;
+use plimsoll_plan::{FOUNDING_SHARE, Going, Profile, Risk, Role, Room, SizeDecision, TimeoutsBy, relief};
 use support::entries::{ASSURED, SERVER, closed, established, half_open, server, table, tcp, tuple};
 use support::{BUCKETS, CAPACITY, change, host, namespace};
-
-fn planned(snapshot: &Snapshot, timeouts: TimeoutsBy) -> Plan {
-    let findings = diagnose(snapshot);
-    let situation = Situation {
-        snapshot,
-        namespace: &snapshot.namespaces[0],
-        findings: &findings,
-        capabilities: Capabilities::LINUX_6_18,
-        is_replicated: None,
-    };
-    let request = Request {
-        growth: 2.0,
-        memory_share: FOUNDING_SHARE,
-        timeouts,
-        seed: 1,
-        threads: NonZeroUsize::new(2).unwrap(),
-    };
-    plan(situation, request)
-}
-
-fn auto(snapshot: &Snapshot) -> Plan {
-    planned(snapshot, TimeoutsBy::Auto)
-}
-
-fn named(name: &str) -> Sysctl {
-    name.parse().unwrap()
-}
-
-fn of(plan: &Plan, sysctl: Sysctl) -> Option<&Planned> {
-    plan.changes.iter().find(|change| matches!(change.edit, Edit::Sysctl { sysctl: of, .. } if of == sysctl))
-}
-
-fn to(plan: &Plan, sysctl: Sysctl) -> Option<u32> {
-    of(plan, sysctl).map(|change| match change.edit {
-        Edit::Sysctl { to, .. } => to,
-        Edit::Policy(_) => 0,
-    })
-}
-
-const TIME_WAIT: &str = "nf_conntrack_tcp_timeout_time_wait";
-const ESTABLISHED: &str = "nf_conntrack_tcp_timeout_established";
-const SYN_SENT: &str = "nf_conntrack_tcp_timeout_syn_sent";
-const UDP: &str = "nf_conntrack_udp_timeout";
 
 #[test]
 fn a_healthy_host_has_nothing_to_do() {
@@ -177,8 +129,14 @@ fn established_never_goes_below_what_keepalives_need() {
     assert!(change.derivation.contains("600 s") && change.derivation.contains("keepalive"), "{}", change.derivation);
     // Its price: RFC 5382 has 2 h 4 min, and this is no NAT.
     assert!(change.prices.iter().any(|price| price.source.contains("5382")), "{change:#?}");
-    // Without keepalives to be read there is no such rail.
+    // What was not read is taken to be the kernel's own, which is the same.
     snapshot.namespaces[0].settings = NetworkSettings::default();
+    let plan = planned(&snapshot, TimeoutsBy::Profile(Profile::ApiGateway));
+    assert_eq!(to(&plan, named(ESTABLISHED)), Some(7275));
+    assert!(of(&plan, named(ESTABLISHED)).unwrap().derivation.contains("could not be read"), "{plan:#?}");
+    // Whoever sends them each minute may forget sooner.
+    snapshot.namespaces[0].settings.keepalive_time_secs = Some(60);
+    snapshot.namespaces[0].settings.keepalive_interval_secs = Some(10);
     assert_eq!(to(&planned(&snapshot, TimeoutsBy::Profile(Profile::ApiGateway)), named(ESTABLISHED)), Some(600));
 }
 
@@ -249,6 +207,7 @@ fn half_open_connections_go_sooner_and_tcp_loose_stays() {
     assert!(to(&plan, named(SYN_SENT)).is_some_and(|secs| secs <= 60), "{plan:#?}");
     assert_eq!(to(&plan, Sysctl::SYNCOOKIES), Some(1), "{plan:#?}");
     assert!(plan.passed_over.iter().any(|passed| passed.what.contains("tcp_loose")), "{plan:#?}");
+    assert!(plan.notes.iter().any(|note| note.contains("filter before tracking")), "{:?}", plan.notes);
 }
 
 #[test]

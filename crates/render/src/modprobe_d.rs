@@ -1,6 +1,6 @@
 //! modprobe.d(5): the one option of the module that a plan may change is the size of its hash.
 
-use plimsoll_model::{ModuleState, OWN_SYSCTL_FILE, Sysctl, TableSize};
+use plimsoll_model::{ModuleState, Sysctl, TableSize};
 
 use crate::change::{Place, Reasoned, Target, settings, sysctl_line};
 use crate::quote::comment;
@@ -8,6 +8,9 @@ use crate::rendered::Rendered;
 use crate::sysctl_d::capacity_after;
 
 const PATH: &str = "/etc/modprobe.d/90-plimsoll.conf";
+
+/// Not the file that has all settings, which it would replace. That one is read later ('-' sorts before '.') and wins.
+const LIMIT_PATH: &str = "/etc/sysctl.d/90-plimsoll-limit.conf";
 
 pub(crate) fn render(changes: &[Reasoned], target: &Target) -> Rendered {
     let mut rendered = Rendered::default();
@@ -72,5 +75,5 @@ pub(crate) fn and_capacity(mut rendered: Rendered, changes: &[Reasoned], target:
         return rendered;
     };
     let why = "Read after the module is loaded, this puts the limit back that its hash size has changed.";
-    rendered.file(OWN_SYSCTL_FILE, comment("", why) + &sysctl_line(Sysctl::CAPACITY, capacity))
+    rendered.file(LIMIT_PATH, comment("", why) + &sysctl_line(Sysctl::CAPACITY, capacity))
 }

@@ -156,9 +156,21 @@ restore() {
     esac
 }
 
-# restore_capacity NAME FROM TO: never to less than 1.1 times the entries of this namespace.
+# The entries of the fullest namespace that has a process: the limit holds for each. Every line has a namespace's count first,
+# in hexadecimal.
+most_entries() {
+    most=$(value net/netfilter/nf_conntrack_count)
+    for stat in /proc/[0-9]*/net/stat/nf_conntrack; do
+        entries=$(sed -n '2{s/ .*//;p;q;}' "$stat" 2>/dev/null) || continue
+        entries=$((0x${entries:-0}))
+        [ "$entries" -le "$most" ] || most=$entries
+    done
+    echo "$most"
+}
+
+# restore_capacity NAME FROM TO: never to less than 1.1 times the entries of the fullest namespace.
 restore_capacity() {
-    entries=$(value net/netfilter/nf_conntrack_count)
+    entries=$(most_entries)
     if [ "$2" -lt $((entries * 11 / 10)) ]; then
         echo "$1 stays as it is: back at $2 it would refuse new flows, with $entries entries. Run this again later." >&2
         left=1

@@ -1,6 +1,6 @@
 //! sysctl.d(5).
 
-use plimsoll_model::{ModuleState, OWN_SYSCTL_FILE, Sysctl};
+use plimsoll_model::{ModuleState, OWN_SYSCTL_FILE, Reach, Sysctl};
 
 use crate::change::{Place, Reasoned, Setting, Target, settings};
 use crate::quote::comment;
@@ -30,6 +30,12 @@ pub(crate) fn of_files<'a>(changes: &'a [Reasoned], target: &Target, rendered: &
     let all = settings(changes);
     let Place::Other(name) = &target.place else { return all.collect() };
     for setting in all {
+        if setting.sysctl.reach() == Reach::Host {
+            let why =
+                "it holds for the whole host, and files set it there: plan for the host's own namespace (--netns host)";
+            rendered.leave_out(setting.sysctl, why);
+            continue;
+        }
         let why = format!(
             "files set it in the host's own namespace only, and {name} begins with what the kernel has compiled in; set it \
              where that namespace is made (docker run --sysctl, a pod's securityContext.sysctls)"

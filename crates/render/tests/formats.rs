@@ -145,7 +145,11 @@ fn a_hash_size_comes_with_a_limit() {
     let buckets = [setting(Sysctl::BUCKETS, 65_536, 262_144, "x")];
     let rendered = render(Format::ModprobeD, &buckets, &host());
     assert!(rendered.files[0].text.contains("2097152"), "eight times as much: {rendered}");
-    assert_eq!(rendered.files[1].path, Some(OWN_SYSCTL_FILE));
+    assert_eq!(
+        rendered.files[1].path,
+        Some("/etc/sysctl.d/90-plimsoll-limit.conf"),
+        "not the one that has all settings"
+    );
     assert!(rendered.files[1].text.ends_with("\nnet.netfilter.nf_conntrack_max = 262144\n"), "today's: {rendered}");
     let unread = Target { limits: Limits::default(), ..host() };
     assert_eq!(left_out(&render(Format::ModprobeD, &buckets, &unread)), ["net.netfilter.nf_conntrack_max"]);
@@ -160,6 +164,9 @@ fn another_namespace_is_reached_by_a_script_only() {
         let rendered = render(format, &namespaced(), &target);
         assert_eq!((&rendered.files[..], rendered.left_out.len()), (&[][..], namespaced().len()), "{format}");
     }
+    let files = render(Format::SysctlD, &plan(), &target).to_string();
+    let files = files.split_whitespace().collect::<Vec<_>>().join(" ").replace(" # ", " ");
+    assert!(files.contains("nf_conntrack_max: it holds for the whole host"), "{files}");
     let script = render(Format::Script, &plan(), &target);
     assert_eq!(left_out(&script), ["net.netfilter.nf_conntrack_buckets", "net.netfilter.nf_conntrack_max"]);
     assert!(script.to_string().contains("`ip netns exec blue sh FILE`"), "{script}");
@@ -282,5 +289,17 @@ fn boot_loaders_get_the_word_once() {
         assert_eq!(line.matches("nf_conntrack.hashsize=262144").count(), 1, "{line}");
         assert_eq!(line.lines().count(), 1, "{line}");
         std::fs::remove_file(&kernel).unwrap();
+    }
+}
+
+#[test]
+fn no_two_formats_write_different_things_to_one_file() {
+    let mut written = std::collections::BTreeMap::new();
+    for format in Format::ALL {
+        for file in render(*format, &plan(), &host()).files {
+            let Some(path) = file.path else { continue };
+            let other = written.insert(path, file.text.clone());
+            assert!(other.is_none_or(|other| other == file.text), "{format} replaces {path}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::simulate::Share;
 EXIT CODES
   0  a plan was made, or there is nothing to do
   1  with --check-drift: something drifted
-  3  something asked for is wrong, or the host could not be read
+  3  something asked for is wrong, or too little of the host could be read to tell
 
 Nothing on this host is changed.
 

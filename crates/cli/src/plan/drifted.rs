@@ -15,6 +15,11 @@ use crate::{apply, output};
 /// The exit code for drift.
 const DRIFTED: u8 = 1;
 
+const FILES_UNREAD: &str =
+    "What files set could not be read, or they are not this host's own: only what was applied was looked at.\n";
+const UNREAD: &str = "It could not be told: what files set could not be read, or they are not this host's own, and nothing was \
+                      applied, or its journal may not be read. Both take root, on the host itself.\n";
+
 #[derive(Serialize)]
 struct Document<'a> {
     schema: &'static str,
@@ -31,16 +36,19 @@ pub(super) fn run(arguments: &PlanArguments) -> anyhow::Result<ExitCode> {
             Document { schema: "plimsoll.drift/1", taken_at_unix_secs: snapshot.taken_at_unix_secs, drift: &drifted };
         format!("{}\n", serde_json::to_string_pretty(&document)?)
     } else {
-        let files = match snapshot.lasting {
-            Some(_) => "",
-            None => {
-                "What files set could not be read, or they are not this host's own: only what was applied was looked at.\n"
-            }
-        };
-        format!("{files}{}", drift_report(&drifted))
+        match (&snapshot.lasting, &applied, &drifted[..]) {
+            (Some(_), _, _) => drift_report(&drifted),
+            (None, None, _) => UNREAD.to_string(),
+            (None, Some(_), []) => format!("{FILES_UNREAD}What was applied is in force.\n"),
+            (None, Some(_), _) => format!("{FILES_UNREAD}{}", drift_report(&drifted)),
+        }
     };
     output::write(&written, arguments.color)?;
-    Ok(ExitCode::from(if drifted.is_empty() { 0 } else { DRIFTED }))
+    Ok(ExitCode::from(match (&snapshot.lasting, &applied) {
+        (None, None) => output::COULD_NOT_TELL,
+        _ if drifted.is_empty() => 0,
+        _ => DRIFTED,
+    }))
 }
 
 /// The settings alone: no entry is needed for it.

@@ -15,7 +15,7 @@ use plimsoll_diagnose::diagnose;
 use plimsoll_host::HostFs;
 use plimsoll_model::{NamespaceSnapshot, Snapshot};
 use plimsoll_observe::{Depth, Options, Target, observe};
-use plimsoll_plan::{Plan, Request, Situation};
+use plimsoll_plan::{Plan, Request, Situation, SizeDecision};
 use plimsoll_twin::{Capabilities, Version};
 
 pub(crate) use self::arguments::PlanArguments;
@@ -37,7 +37,16 @@ pub(crate) fn run(arguments: &PlanArguments) -> anyhow::Result<ExitCode> {
         None => text::render(&snapshot, &plan),
     };
     output::write(&written, arguments.color)?;
-    Ok(ExitCode::SUCCESS)
+    if plan.changes.is_empty() && (arguments.diff || arguments.format.is_some()) {
+        output::write_progress(
+            "plimsoll: no change is proposed; without --format or --diff the plan says why\n",
+            arguments.color,
+        );
+    }
+    Ok(ExitCode::from(match (&plan.sizing.decision, &plan.changes[..]) {
+        (SizeDecision::NotKnown { .. }, []) => output::COULD_NOT_TELL,
+        _ => 0,
+    }))
 }
 
 /// A plan, and what it was made from.

@@ -32,7 +32,7 @@ pub(super) fn render(snapshot: &Snapshot, plan: &Plan) -> String {
     if let (Some(forecast), [_, _, ..]) = (&plan.together, &plan.changes[..]) {
         text.push_str(&format!("\n{bold}All together{bold:#}\n{}", foretold(forecast)));
     }
-    if !plan.changes.is_empty() {
+    if !plan.changes.is_empty() || matches!(plan.sizing.decision, SizeDecision::Refused { .. }) {
         text.push_str(&sizes(&plan.sizing));
         text.push_str(&plan.buckets.as_ref().map_or(String::new(), buckets));
     }
@@ -42,16 +42,17 @@ pub(super) fn render(snapshot: &Snapshot, plan: &Plan) -> String {
             text.push_str(&paragraph("  - ", &format!("{}: {}", passed_over.what, passed_over.because)));
         }
     }
-    if !plan.notes.is_empty() {
+    let mut notes: Vec<_> = plan.notes.iter().map(String::as_str).collect();
+    if plan.role == Role::Nat && !plan.changes.is_empty() {
+        notes.push(
+            "addresses are translated here (or it could not be read that they are not): the minima of RFC 4787, 5382 and 5508 bind",
+        );
+    }
+    if !notes.is_empty() {
         text.push_str(&format!("\n{bold}To know{bold:#}\n"));
-        for note in &plan.notes {
+        for note in notes {
             text.push_str(&paragraph("  - ", note));
         }
-    }
-    if plan.role == Role::Nat && !plan.changes.is_empty() {
-        let what = "addresses are translated here (or it could not be read that they are not): the minima of RFC 4787, 5382 \
-                    and 5508 bind";
-        text.push_str(&paragraph("  - ", what));
     }
     text
 }
@@ -200,19 +201,19 @@ fn buckets(choice: &BucketChoice) -> String {
     let bold = Style::new().bold();
     let mut text = format!("\n{bold}Buckets{bold:#}\n");
     text.push_str(&paragraph("  - ", &format!("{} now: {}", grouped(choice.now.into()), choice.because)));
-    text.push_str("     buckets  nodes a chain  nodes a look-up  refused when full   memory\n");
+    text.push_str("      buckets  nodes: a chain  a look-up  refused when full   memory\n");
     for option in &choice.options {
         let mark = if option.buckets == choice.then { '*' } else { ' ' };
         text.push_str(&format!(
-            "  {mark} {:>8}  {:>13.1}  {:>15.1}  {:>17}  {:>7}  {}{}\n",
+            "  {mark} {:>9}  {:>13.1}  {:>9.1}  {:>17}  {:>7}\n",
             grouped(option.buckets.into()),
             option.nodes_a_chain,
             option.nodes_a_lookup,
             option.refused_when_full.map_or("not known".to_string(), percent),
-            bytes(option.bytes),
-            option.known_as,
-            if option.chain_cap_bites { "; the chain cap refuses entries" } else { "" }
+            bytes(option.bytes)
         ));
+        let capped = if option.chain_cap_bites { "; the chain cap refuses entries" } else { "" };
+        text.push_str(&format!("      ({}{capped})\n", option.known_as));
     }
     text
 }

@@ -58,7 +58,7 @@ pub fn plan(situation: Situation<'_>, request: Request) -> Plan {
     passed_over.extend(refused(&sizing));
     passed_over.extend(limit_of_profile(request.timeouts, &sizing));
 
-    let mut changes: Vec<Planned> = size_change(snapshot, &sizing).into_iter().collect();
+    let mut changes: Vec<Planned> = size_change(snapshot, &sizing, findings).into_iter().collect();
     changes.extend(buckets.as_ref().and_then(bucket_change));
     changes.extend(timeouts.into_iter().filter_map(timeout_change));
     changes.extend(policies.into_iter().map(policy_change));
@@ -71,7 +71,8 @@ pub fn plan(situation: Situation<'_>, request: Request) -> Plan {
         change.overwritten = overwritten_here(snapshot, ns, &change.edit);
     }
     let together = rehearse(situation, request, &mut changes);
-    changes.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
+    let lacking = sizing.lacking();
+    changes.sort_by(|a, b| worth(b, lacking).total_cmp(&worth(a, lacking)));
     let notes = notes(situation, &changes);
     Plan {
         namespace: ns.namespace.name.clone(),
@@ -157,7 +158,7 @@ fn sysctl_change(sysctl: Sysctl, from: u32, to: u32) -> Planned {
     }
 }
 
-fn size_change(snapshot: &Snapshot, sizing: &Sizing) -> Option<Planned> {
+fn size_change(snapshot: &Snapshot, sizing: &Sizing, findings: &[Finding]) -> Option<Planned> {
     let SizeDecision::Raise { to, because } = &sizing.decision else { return None };
     let (from, most) = (sizing.capacity_now?, sizing.most_needed()?);
     let cost = match &sizing.budget {
@@ -173,6 +174,12 @@ fn size_change(snapshot: &Snapshot, sizing: &Sizing) -> Option<Planned> {
         None => "memory".to_string(),
     };
     let change = sysctl_change(Sysctl::CAPACITY, from, *to);
+    let is_flood = findings.iter().any(|finding| finding.id == FindingId::SynFlood);
+    let (risk, risk_because) = if is_flood {
+        (Risk::Medium, "a flood fills whatever it is given: this wins time, and memory goes with it")
+    } else {
+        (Risk::None, "nothing that is there changes; memory is taken only as entries come")
+    };
     Some(Planned {
         why: format!(
             "{} needs room for {} entries, and the limit is {}",
@@ -182,7 +189,8 @@ fn size_change(snapshot: &Snapshot, sizing: &Sizing) -> Option<Planned> {
         ),
         derivation: because.clone(),
         cost,
-        risk_because: "nothing that is there changes; memory is taken only as entries come".to_string(),
+        risk,
+        risk_because: risk_because.to_string(),
         revert: format!("{}, but never below the entries that are there then, times 1.1", change.revert),
         ..change
     })
@@ -318,9 +326,10 @@ fn matters(edit: &Edit, ns: &NamespaceSnapshot) -> bool {
 }
 
 /// Room that a change makes, over its risk.
-fn worth(change: &Planned) -> f64 {
+fn worth(change: &Planned, lacking: u64) -> f64 {
     let room = match &change.edit {
-        Edit::Sysctl { sysctl: Sysctl::CAPACITY, from, to } => f64::from(to.saturating_sub(*from)),
+        // More room than is needed helps no more.
+        Edit::Sysctl { sysctl: Sysctl::CAPACITY, .. } => lacking as f64,
         _ => change.forecast.as_ref().and_then(Forecast::fewer_in_the_end).unwrap_or(0.0),
     };
     let silent = change.silenced.map_or(0.0, |silenced| silenced.flows.low as f64);

@@ -92,6 +92,12 @@ impl Sizing {
         self.demands.iter().max_by_key(|of| of.demand.with_growth)
     }
 
+    /// Entries for which there is no room under the limit in force.
+    pub(crate) fn lacking(&self) -> u64 {
+        let needed = self.most_needed().map_or(0, |of| of.demand.with_growth);
+        needed.saturating_sub(self.capacity_now.unwrap_or(0).into())
+    }
+
     /// The limit once the decision is carried out; `None` without one.
     pub fn capacity_then(&self) -> Option<u32> {
         match self.decision {

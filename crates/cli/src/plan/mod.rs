@@ -14,7 +14,7 @@ use anyhow::{Context, anyhow};
 use plimsoll_diagnose::diagnose;
 use plimsoll_host::HostFs;
 use plimsoll_model::{NamespaceSnapshot, Snapshot};
-use plimsoll_observe::{Depth, Options, Target, observe};
+use plimsoll_observe::{Depth, Options, Target, find, observe};
 use plimsoll_plan::{Plan, Request, Situation, SizeDecision};
 use plimsoll_twin::{Capabilities, Version};
 
@@ -83,6 +83,8 @@ pub(crate) fn made(arguments: &PlanArguments) -> anyhow::Result<Made> {
 
 /// All namespaces, since a limit holds for each; and the entries of the one that the plan is for, with its place among them.
 fn read(arguments: &PlanArguments) -> anyhow::Result<(Snapshot, usize)> {
+    // Whoever has named a wrong one is told before anything is watched.
+    find(&HostFs::new(), &arguments.netns)?;
     let depth = if arguments.exact { Depth::Exact } else { Depth::Precise };
     let all = Options {
         target: Target::All,

@@ -119,7 +119,7 @@ impl<'a> Journal<'a> {
         &self.application
     }
 
-    /// The same as `append` where what happened has to be known even though it cannot be written down.
+    /// The same as `append` where what happened has to be known even though it cannot, or need not, be written down.
     pub(crate) fn follow_unwritten(&mut self, event: Event) {
         // What it refuses it has refused to write as well.
         let _ = self.application.follow(&record(event));

@@ -59,7 +59,7 @@ fn sentence(folder: &StateDir, application: &Application) -> Result<Option<Strin
             format!("application {id} is confirmed, and its files are not written yet: `plimsoll confirm` writes them")
         }
         Phase::Undoing => {
-            let left = application.remaining().into_iter().map(|(_, result)| result.to_string()).collect::<Vec<_>>();
+            let left = application.remaining().into_iter().map(ToString::to_string).collect::<Vec<_>>();
             let left = if left.is_empty() { "begun and not ended".to_string() } else { left.join("; ") };
             format!("application {id} is not wholly undone{unguarded} ({left}): `plimsoll rollback {id}` tries again")
         }

@@ -44,7 +44,7 @@ fn recover_one(folder: &StateDir, root: &Root, id: u32, observer: Observer<'_>) 
     if let Some(error) = unwritten.into_iter().next() {
         return Err(error);
     }
-    let remaining = journal.application().remaining().into_iter().map(|(_, result)| result.to_string());
+    let remaining = journal.application().remaining().into_iter().map(ToString::to_string);
     let remaining: Vec<_> = remaining.collect();
     if remaining.is_empty() {
         return Ok(());

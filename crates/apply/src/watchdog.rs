@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use plimsoll_host::boottime_now;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal, setsid};
 
@@ -30,6 +31,8 @@ pub const COMMAND: &str = "watchdog";
 const GLANCE: Duration = Duration::from_millis(200);
 /// How long after an undo that was held, or failed, it is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long after the kernel's log was told of it, it is told again.
+const SHOUT_AGAIN: Duration = Duration::from_secs(600);
 
 /// How watchdogs are started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -261,7 +264,7 @@ impl Watchdog<'_> {
 
 /// Undoes, again and again until nothing is left that is ours.
 fn undo_until_done(folder: &StateDir, id: u32, because: &Because) -> Result<(), Error> {
-    let mut told = None;
+    let mut told: Option<Duration> = None;
     loop {
         let left = match once_more(folder, id, because) {
             Ok(None) => return Ok(()),
@@ -270,9 +273,10 @@ fn undo_until_done(folder: &StateDir, id: u32, because: &Because) -> Result<(), 
             Err(Error::Busy { .. }) => continue,
             Err(error) => error.to_string(),
         };
-        if told.as_ref() != Some(&left) {
+        // By the time and not by the words: those hold counts that change with every attempt.
+        if told.is_none_or(|told| boottime_now().saturating_sub(told) >= SHOUT_AGAIN) {
             shout(id, &left);
-            told = Some(left);
+            told = Some(boottime_now());
         }
         thread::sleep(RETRY);
     }
@@ -289,7 +293,7 @@ fn once_more(folder: &StateDir, id: u32, because: &Because) -> Result<Option<Str
     if done.phase == Phase::Ended {
         return Ok(None);
     }
-    let left: Vec<_> = done.remaining().into_iter().map(|(_, result)| result.to_string()).collect();
+    let left: Vec<_> = done.remaining().into_iter().map(ToString::to_string).collect();
     Ok(Some(left.join("; ")))
 }
 

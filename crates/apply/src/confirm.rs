@@ -63,16 +63,7 @@ pub fn confirm(
 ) -> Result<Confirmed, Error> {
     let folder = StateDir::open(state_dir)?.ok_or_else(|| nothing(None))?;
     let _lock = folder.lock(PATIENCE)?;
-    let (mut awaiting, mut last) = (None, None);
-    for id in folder.ids()? {
-        let application = journal::read(&folder, id)?;
-        if matches!(application.phase, Phase::Awaiting { .. } | Phase::Confirmed(Lasting::ToBeWritten)) {
-            awaiting = Some((id, application));
-        } else {
-            last = Some(application);
-        }
-    }
-    let (id, application) = awaiting.ok_or_else(|| nothing(last.as_ref()))?;
+    let (id, application) = awaiting(&folder)?;
     let mut journal = Journal::resume(&folder, id, observer)?;
     let mut confirmed =
         Confirmed { unproven: unproven(&application), application, superseded: Vec::new(), not_lasting: Vec::new() };
@@ -84,6 +75,20 @@ pub fn confirm(
     }
     confirmed.application = journal.application().clone();
     Ok(confirmed)
+}
+
+/// The last application that awaits a confirmation, or its files. Older ones are not read: nothing is begun while one awaits, and a
+/// journal that makes no sense is no reason to have another one undone.
+fn awaiting(folder: &StateDir) -> Result<(u32, Application), Error> {
+    let mut last = None;
+    for id in folder.ids()?.into_iter().rev() {
+        let application = journal::read(folder, id)?;
+        if matches!(application.phase, Phase::Awaiting { .. } | Phase::Confirmed(Lasting::ToBeWritten)) {
+            return Ok((id, application));
+        }
+        last = last.or(Some(application));
+    }
+    Err(nothing(last.as_ref()))
 }
 
 /// Why nothing is confirmed: the last application may have been undone before anybody came.

@@ -51,7 +51,7 @@ pub use guard::{LEAST, SURE, Signal, TOLERATED, Worse};
 pub use journal::{Journal, Moment, Observer};
 pub use lasting::POLICY_FILE;
 pub use live::{Live, value_in_force};
-pub use pending::{Pending, history, pending};
+pub use pending::{history, pending};
 pub use place::Place;
 pub use plan::{Change, MOST_CHANGES, NoPlan, Plan, SCHEMA as PLAN_SCHEMA};
 pub use policy::{Armed, PolicyName, TABLE, making, rearming};

@@ -21,6 +21,9 @@ pub const MOST_JOURNALS: usize = 200;
 /// How long another process, which holds the lock for the length of a few writes, is waited for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long somebody may be looking whether a watchdog lives.
+const A_LOOK: Duration = Duration::from_secs(1);
+
 /// The folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateDir {
@@ -73,14 +76,15 @@ impl StateDir {
         self.lock_file("lock", patience)
     }
 
-    /// What the watchdog of an application holds while it lives.
+    /// What the watchdog of an application holds while it lives. Whoever looks whether it does has it for a moment.
     pub(crate) fn watchdog_lock(&self, id: u32) -> Result<Lock, Error> {
-        self.lock_file(&watchdog_file(id), Duration::ZERO)
+        self.lock_file(&watchdog_file(id), A_LOOK)
     }
 
-    /// Whether the watchdog of an application lives.
+    /// Whether the watchdog of an application lives. It makes no file: who looks writes nothing.
     pub fn watchdog_lives(&self, id: u32) -> bool {
-        matches!(self.watchdog_lock(id), Err(Error::Busy { .. }))
+        let Ok(file) = File::open(self.path.join(watchdog_file(id))) else { return false };
+        matches!(flock(&file, FlockOperation::NonBlockingLockShared), Err(Errno::WOULDBLOCK))
     }
 
     fn lock_file(&self, name: &str, patience: Duration) -> Result<Lock, Error> {

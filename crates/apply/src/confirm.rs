@@ -1,6 +1,6 @@
 //! Keeping what was applied.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use plimsoll_model::Sysctl;
 
@@ -38,7 +38,9 @@ pub struct Confirmed {
     pub unproven: Vec<Unproven>,
     /// Settings that somebody else has changed since.
     pub superseded: Vec<Sysctl>,
-    /// Why files were not written, if they were not.
+    /// The files that were written.
+    pub written: Vec<PathBuf>,
+    /// Why others were not, if any were not.
     pub not_lasting: Vec<String>,
 }
 
@@ -65,13 +67,24 @@ pub fn confirm(
     let _lock = folder.lock(PATIENCE)?;
     let (id, application) = awaiting(&folder)?;
     let mut journal = Journal::resume(&folder, id, observer)?;
-    let mut confirmed =
-        Confirmed { unproven: unproven(&application), application, superseded: Vec::new(), not_lasting: Vec::new() };
+    let mut confirmed = Confirmed {
+        unproven: unproven(&application),
+        application,
+        superseded: Vec::new(),
+        written: Vec::new(),
+        not_lasting: Vec::new(),
+    };
     if let Phase::Awaiting { deadline_ms } = confirmed.application.phase {
         keep(&mut journal, &mut confirmed, deadline_ms, persistence, by)?;
     }
-    if let Persistence::Files(root) = persistence {
-        confirmed.not_lasting.extend(write_files(&mut journal, root)?);
+    match persistence {
+        Persistence::Files(root) => {
+            let files = write_files(&mut journal, root)?;
+            confirmed.written = files.written;
+            confirmed.not_lasting.extend(files.not_lasting);
+        }
+        // Neither now nor at the next attempt, if there were files to be written.
+        Persistence::RuntimeOnly => journal.append(Event::Persisted)?,
     }
     confirmed.application = journal.application().clone();
     Ok(confirmed)
@@ -143,11 +156,7 @@ fn keep(
     if !is_ahead(&begun, deadline_ms)? {
         return Err(late());
     }
-    journal.append(Event::Confirmed { by, files })?;
-    if *persistence == Persistence::RuntimeOnly {
-        journal.append(Event::Persisted)?;
-    }
-    Ok(())
+    journal.append(Event::Confirmed { by, files })
 }
 
 fn superseded(reverts: &[Revert], live: &Live) -> Result<Vec<Sysctl>, Error> {
@@ -167,21 +176,36 @@ fn superseded(reverts: &[Revert], live: &Live) -> Result<Vec<Sysctl>, Error> {
     Ok(others)
 }
 
-/// Writes the files of a confirmed application, as far as they are not written, and names those that somebody has changed
-/// meanwhile: they are left.
-pub(crate) fn write_files(journal: &mut Journal<'_>, root: &Root) -> Result<Vec<String>, Error> {
-    let mut left = Vec::new();
+/// Writes the files of a confirmed application, as far as they are not written, and says why some are not: somebody has changed
+/// one meanwhile, and it is left; or the system refuses, and the next attempt goes on.
+pub(crate) fn write_files(journal: &mut Journal<'_>, root: &Root) -> Result<Files, Error> {
+    let mut files = Files::default();
     if journal.application().phase != Phase::Confirmed(Lasting::ToBeWritten) {
-        return Ok(left);
+        return Ok(files);
     }
-    let edits: Vec<_> = journal.application().files.iter().map(|(edit, _)| edit.clone()).collect();
-    for edit in &edits {
-        if files::write(root, edit)? == Written::Theirs {
-            left.push(format!("somebody has changed {} meanwhile; it is left as it is", shown(&edit.path)));
+    let mut refused = Vec::new();
+    for (edit, _) in &journal.application().files {
+        match files::write(root, edit) {
+            Ok(Written::Done) => files.written.push(edit.path.clone()),
+            Ok(Written::Theirs) => files
+                .not_lasting
+                .push(format!("somebody has changed {} meanwhile; it is left as it is", shown(&edit.path))),
+            Err(error) => refused.push(format!("{error}; `plimsoll confirm` tries again")),
         }
     }
-    journal.append(Event::Persisted)?;
-    Ok(left)
+    if refused.is_empty() {
+        journal.append(Event::Persisted)?;
+    }
+    files.not_lasting.extend(refused);
+    Ok(files)
+}
+
+/// What came of writing files.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    written: Vec<PathBuf>,
+    /// Why others are not written.
+    not_lasting: Vec<String>,
 }
 
 /// What watching has not shown yet: harm of a timeout shows when flows that were silent for so long go on.

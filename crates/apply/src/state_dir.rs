@@ -39,8 +39,7 @@ pub struct Lock {
 impl StateDir {
     /// The folder, made if it is not there (0700).
     pub fn create(path: &Path) -> Result<Self, Error> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        made.map_err(Error::system("make the folder", path))?;
+        make_folder(path, DirBuilder::new().mode(0o700))?;
         Self::open(path)?.ok_or_else(|| Error::Unsafe { path: path.to_owned(), problem: "it has just vanished" })
     }
 
@@ -136,6 +135,23 @@ fn watchdog_file(id: u32) -> String {
 
 fn id_of(name: &str) -> Option<u32> {
     name.strip_suffix(".jsonl").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
+}
+
+/// Makes a folder, and those above it, if it is not there; and makes each of their names last.
+pub(crate) fn make_folder(path: &Path, builder: &DirBuilder) -> Result<(), Error> {
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let made = match builder.create(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && above != path => {
+            make_folder(above, builder)?;
+            builder.create(path)
+        }
+        at_once => at_once,
+    };
+    match made {
+        Ok(()) => sync_folder(above),
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) => Err(Error::system("make the folder", path)(error)),
+    }
 }
 
 /// Makes what was done in a folder last.

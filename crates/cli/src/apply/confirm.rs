@@ -34,8 +34,8 @@ fn document(confirmed: &Confirmed) -> Value {
 fn text(confirmed: &Confirmed, arguments: &ConfirmArguments) -> String {
     let application = &confirmed.application;
     let mut text = format!("Application {} stays.\n", application.begun.id);
-    for (file, _) in &application.files {
-        text += &format!("Written: {}\n", Untrusted::from(file.path.to_string_lossy().as_ref()));
+    for path in &confirmed.written {
+        text += &format!("Written: {}\n", Untrusted::from(path.to_string_lossy().as_ref()));
     }
     if arguments.no_persist {
         text += "No file was written (--no-persist): it lasts until the next reboot.\n";

@@ -16,6 +16,7 @@ use crate::live::Live;
 use crate::place::Place;
 use crate::plan::Change;
 use crate::policy::Armed;
+use crate::probe;
 use crate::record::{Because, Begun, Event, SCHEMA, Where};
 use crate::recovery::recover;
 use crate::revert::{Current, NotRevertible, Revert, in_force, reverts};
@@ -36,6 +37,16 @@ pub struct Manner {
     pub probe: Option<String>,
     /// Who asks for it.
     pub by: Author,
+}
+
+impl Manner {
+    /// How long so many changes take at most, if nothing hangs: twice the time of watching, and of the last run of the user's
+    /// check, which may end later.
+    fn longest(&self, changes: usize) -> Duration {
+        let last_run = if self.probe.is_some() && !self.soak.is_zero() { probe::LONGEST } else { Duration::ZERO };
+        let changes = u32::try_from(changes).unwrap_or(u32::MAX);
+        (self.soak + last_run).saturating_mul(changes).saturating_mul(2) + WRITES
+    }
 }
 
 /// What came of it.
@@ -156,8 +167,7 @@ fn baseline(watch: &Watch<'_>, manner: &Manner, stop: &dyn Fn() -> bool) -> Resu
 }
 
 fn begun(prepared: &Prepared, manner: &Manner, baseline: Option<crate::window::Window>) -> Result<Begun, Error> {
-    let soaks = manner.soak.saturating_mul(u32::try_from(prepared.changes.len()).unwrap_or(u32::MAX));
-    let last_deadline = soaks.saturating_mul(2) + WRITES;
+    let last_deadline = manner.longest(prepared.changes.len());
     Ok(Begun {
         schema: SCHEMA.to_string(),
         id: prepared.id,
@@ -239,8 +249,7 @@ impl Carrier<'_> {
 
     /// How long a policy matches that is made now: what is left to be watched, and the time to confirm.
     fn armed(&self) -> Duration {
-        let changes = u32::try_from(self.prepared.changes.len()).unwrap_or(u32::MAX);
-        self.manner.soak.saturating_mul(changes).saturating_mul(2) + WRITES + self.manner.confirm_within
+        self.manner.longest(self.prepared.changes.len()) + self.manner.confirm_within
     }
 
     fn soak(&self, journal: &mut Journal<'_>, change: usize) -> Result<(), Because> {

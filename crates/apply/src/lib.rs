@@ -53,7 +53,7 @@ pub use lasting::POLICY_FILE;
 pub use live::{Live, value_in_force};
 pub use pending::{history, pending};
 pub use place::Place;
-pub use plan::{Change, MOST_CHANGES, NoPlan, Plan, SCHEMA as PLAN_SCHEMA};
+pub use plan::{Change, LONGEST_POLICY_SECS, MOST_CHANGES, NoPlan, Plan, SCHEMA as PLAN_SCHEMA};
 pub use policy::{Armed, PolicyName, TABLE, making, rearming};
 pub use record::{Because, Begun, Event, FileEdit, NamespaceKind, Record, SCHEMA as JOURNAL_SCHEMA, Undone, Where};
 pub use revert::{Current, NotRevertible, Revert, in_force, reverts};

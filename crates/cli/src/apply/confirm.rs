@@ -6,10 +6,9 @@ use plimsoll_apply::{Author, Confirmed, Persistence, Root};
 use plimsoll_model::Untrusted;
 use serde_json::{Value, json};
 
-use super::UNDONE;
 use super::arguments::ConfirmArguments;
 use super::report::{application_as_json, render, unproven_in_words};
-use crate::output;
+use super::{UNDONE, tell};
 use crate::wrap::paragraph;
 
 /// Keeps the application that awaits it.
@@ -18,8 +17,8 @@ pub(crate) fn run(arguments: &ConfirmArguments) -> anyhow::Result<ExitCode> {
     let state_dir = arguments.common.state_dir();
     let confirmed = plimsoll_apply::confirm(&state_dir, &persistence, Author::of_this_process(), &|_, _| {})?;
     let written = if arguments.common.json { render(&document(&confirmed))? } else { text(&confirmed, arguments) };
-    output::write(&written, arguments.common.color)?;
-    Ok(ExitCode::from(if confirmed.not_lasting.is_empty() { 0 } else { UNDONE }))
+    let code = if confirmed.not_lasting.is_empty() { 0 } else { UNDONE };
+    Ok(tell(&written, arguments.common.color, code))
 }
 
 fn document(confirmed: &Confirmed) -> Value {

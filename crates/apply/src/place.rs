@@ -32,12 +32,13 @@ impl Place {
     }
 
     /// The first one that the kernel has, in which alone the host's limits can be set: the caller's own, if it is that, else
-    /// that of process 1.
-    pub(crate) fn initial() -> Result<Option<Self>, Error> {
-        Self::find(|found| match found.namespace.relation {
+    /// that of process 1. `None` where it is out of reach, as it is for root of a user namespace.
+    pub(crate) fn initial() -> Option<Self> {
+        let found = Self::find(|found| match found.namespace.relation {
             Relation::Own => kind_of_this_thread() == NamespaceKind::Host,
             Relation::Other => found.namespace.named_by == NamedBy::Host,
-        })
+        });
+        found.ok().flatten()
     }
 
     fn find(matches: impl Fn(&Found) -> bool) -> Result<Option<Self>, Error> {

@@ -71,7 +71,7 @@ impl Guardian {
     /// Starts a watchdog for an application, and waits until it watches.
     pub(crate) fn launch(&self, folder: &StateDir, id: u32) -> Result<(), Error> {
         // From the first namespace, where that is in reach: in another one its process would keep alive what is removed.
-        match Place::initial()? {
+        match Place::initial() {
             Some(initial) => initial.visit(|| self.launch_here(folder, id))?,
             None => self.launch_here(folder, id),
         }

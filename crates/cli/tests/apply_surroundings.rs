@@ -63,6 +63,21 @@ fn a_container_is_told_what_to_do_on_the_host() {
     assert!(scene.last().is_none());
 }
 
+#[test]
+fn root_of_a_user_namespace_changes_its_own_network_namespace() {
+    let scene = Scene::new();
+    let script = format!(
+        "ip link set lo up; {0} apply --soak 0 --set nf_conntrack_udp_timeout=20 && {0} rollback && \
+        cat /proc/sys/net/netfilter/nf_conntrack_udp_timeout",
+        support::PLIMSOLL
+    );
+    let mut command = Command::new("unshare");
+    command.args(["-Urn", "sh", "-c", &script]).env("PLIMSOLL_STATE_DIR", &scene.folder);
+    let run = Run::of(command);
+    assert!(run.code == 0 && run.stdout.contains("is in force") && run.stdout.contains(": restored"), "{run:?}");
+    assert!(run.stdout.ends_with("\n30\n"), "{run:?}");
+}
+
 /// There is no systemd here: what stands in for `systemd-run` keeps the command, and the test runs it in its place.
 #[test]
 fn where_there_is_systemd_a_timer_undoes_what_a_killed_watchdog_would_have() {

@@ -1,5 +1,6 @@
 //! Keeping what was applied.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use plimsoll_model::Sysctl;
@@ -13,7 +14,7 @@ use crate::ground::Footing;
 use crate::journal::{self, Journal, Observer, now_ms};
 use crate::lasting::lasting_files;
 use crate::live::Live;
-use crate::policy::Armed;
+use crate::policy::{Armed, PolicyName};
 use crate::record::Event;
 use crate::recovery::is_ahead;
 use crate::revert::Revert;
@@ -36,12 +37,21 @@ pub struct Confirmed {
     pub application: Application,
     /// What watching has not shown yet.
     pub unproven: Vec<Unproven>,
-    /// Settings that somebody else has changed since.
-    pub superseded: Vec<Sysctl>,
+    /// What somebody else has changed since.
+    pub superseded: Superseded,
     /// The files that were written.
     pub written: Vec<PathBuf>,
     /// Why others were not, if any were not.
     pub not_lasting: Vec<String>,
+}
+
+/// What somebody else has changed since it was applied: it is left as it is, and is in no file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Superseded {
+    /// Settings that have another value.
+    pub sysctls: Vec<Sysctl>,
+    /// Policies that were removed, as a firewall does that loads all its rules anew.
+    pub policies: Vec<PolicyName>,
 }
 
 /// A timeout whose harm shows only later.
@@ -70,7 +80,7 @@ pub fn confirm(
     let mut confirmed = Confirmed {
         unproven: unproven(&application),
         application,
-        superseded: Vec::new(),
+        superseded: Superseded::default(),
         written: Vec::new(),
         not_lasting: Vec::new(),
     };
@@ -148,8 +158,11 @@ fn keep(
     };
     // First what would stop matching by itself. Killed after it, the application is unconfirmed still, and undone.
     for revert in &begun.reverts {
-        if let Revert::Policy(name) = revert {
-            live.rearm(name, Armed::ForGood)?;
+        match revert {
+            Revert::Policy(name) if !confirmed.superseded.policies.contains(name) => {
+                live.rearm(name, Armed::ForGood)?
+            }
+            Revert::Policy(_) | Revert::Sysctl { .. } => {}
         }
     }
     // Time has passed; a deadline is one.
@@ -159,18 +172,22 @@ fn keep(
     journal.append(Event::Confirmed { by, files })
 }
 
-fn superseded(reverts: &[Revert], live: &Live) -> Result<Vec<Sysctl>, Error> {
+fn superseded(reverts: &[Revert], live: &Live) -> Result<Superseded, Error> {
+    let mut others = Superseded::default();
     // Of several edits of one sysctl only the last is in force.
-    let mut last = std::collections::BTreeMap::new();
+    let mut last = BTreeMap::new();
     for revert in reverts {
-        if let Revert::Sysctl { sysctl, ours, .. } = revert {
-            last.insert(*sysctl, *ours);
+        match revert {
+            Revert::Sysctl { sysctl, ours, .. } => {
+                last.insert(*sysctl, *ours);
+            }
+            Revert::Policy(name) if live.policies()?.contains(name) => {}
+            Revert::Policy(name) => others.policies.push(name.clone()),
         }
     }
-    let mut others = Vec::new();
     for (sysctl, ours) in last {
         if live.read(sysctl)? != ours {
-            others.push(sysctl);
+            others.sysctls.push(sysctl);
         }
     }
     Ok(others)

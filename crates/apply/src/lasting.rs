@@ -9,6 +9,7 @@ use plimsoll_model::{Edit, Limits, ModuleState, OWN_SYSCTL_FILE, Reach, Sysctl};
 use plimsoll_render::{Place, Target};
 
 use crate::Error;
+use crate::confirm::Superseded;
 use crate::files::{self, Content, NewFile, Root};
 use crate::policy::{Armed, PolicyName, making};
 use crate::record::{Begun, FileEdit, NamespaceKind};
@@ -24,7 +25,7 @@ pub(crate) struct LastingFiles {
 }
 
 /// The files for an application, but for what somebody else has changed since.
-pub(crate) fn lasting_files(root: &Root, begun: &Begun, superseded: &[Sysctl]) -> LastingFiles {
+pub(crate) fn lasting_files(root: &Root, begun: &Begun, superseded: &Superseded) -> LastingFiles {
     let mut lasting = LastingFiles::default();
     if let Err(error) = HostFs::new().files_are_the_hosts() {
         lasting.not_lasting.push(error.to_string());
@@ -39,10 +40,10 @@ pub(crate) fn lasting_files(root: &Root, begun: &Begun, superseded: &[Sysctl]) -
             begun.namespace.name.escape_default()
         ));
     }
-    let settings = sysctls(root, &of_files, superseded);
+    let settings = sysctls(root, &of_files, &superseded.sysctls);
     // Files of settings that are read before the module is there set nothing.
     let in_time = if matches!(settings, Ok(Some(_))) { read_in_time() } else { Vec::new() };
-    let all = [settings, policies(root, &of_files, begun.id)]
+    let all = [settings, policies(root, &of_files, begun.id, &superseded.policies)]
         .into_iter()
         .chain(in_time.into_iter().map(|file| Ok(Some(file))));
     for file in all {
@@ -103,11 +104,13 @@ fn setting(line: &str) -> Option<(Sysctl, u32)> {
     Some((name.trim().parse().ok()?, value.trim().parse().ok()?))
 }
 
-fn policies(root: &Root, edits: &[&Edit], id: u32) -> Result<Option<NewFile>, Error> {
+fn policies(root: &Root, edits: &[&Edit], id: u32, superseded: &[PolicyName]) -> Result<Option<NewFile>, Error> {
     let mut made = String::new();
     for edit in edits {
-        if let Edit::Policy(policy) = edit {
-            made += &making(policy, &PolicyName::of(policy, id), Armed::ForGood);
+        let Edit::Policy(policy) = edit else { continue };
+        let name = PolicyName::of(policy, id);
+        if !superseded.contains(&name) {
+            made += &making(policy, &name, Armed::ForGood);
         }
     }
     if made.is_empty() {

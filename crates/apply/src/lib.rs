@@ -44,7 +44,7 @@ pub use application::{Application, Lasting, Phase, Progress};
 pub use applied::{applied, armed_with};
 pub use apply::{Applied, Manner, Prepared, apply, unread};
 pub use author::Author;
-pub use confirm::{Confirmed, Persistence, Unproven, confirm, unproven};
+pub use confirm::{Confirmed, Persistence, Superseded, Unproven, confirm, unproven};
 pub use error::Error;
 pub use files::{Content, NewFile, Root, Written, content, edit, restore, write};
 pub use guard::{LEAST, SURE, Signal, TOLERATED, Worse};

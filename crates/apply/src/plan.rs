@@ -36,7 +36,7 @@ pub struct Change {
 pub enum NoPlan {
     /// It is not JSON, or lacks something.
     #[error("it is no plan: {0}")]
-    Malformed(#[from] serde_json::Error),
+    Malformed(String),
     /// It is something else.
     #[error("its schema is \"{}\"; this version of Plimsoll carries out {SCHEMA}", .0.escape_default())]
     Schema(String),
@@ -64,6 +64,13 @@ pub enum NoPlan {
 /// The longest timeout of a policy, in seconds. The kernel multiplies it by HZ without looking (`tcp_timeout_nlattr_to_obj`), and
 /// takes half of 32 bits of ticks for the past: with 1000 ticks a second, more than this would expire at once.
 pub const LONGEST_POLICY_SECS: u32 = 2_147_483;
+
+impl From<serde_json::Error> for NoPlan {
+    /// In words alone: as a source beside them it would be told twice.
+    fn from(error: serde_json::Error) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}
 
 impl Plan {
     /// Some changes for a namespace.

@@ -24,7 +24,8 @@ pub(crate) fn run(arguments: &ConfirmArguments) -> anyhow::Result<ExitCode> {
 fn document(confirmed: &Confirmed) -> Value {
     let mut document = application_as_json(&confirmed.application);
     document["schema"] = "plimsoll.confirm/1".into();
-    document["superseded"] = json!(confirmed.superseded);
+    document["superseded"] = json!(confirmed.superseded.sysctls);
+    document["removed"] = json!(confirmed.superseded.policies.iter().map(ToString::to_string).collect::<Vec<_>>());
     document["not_lasting"] =
         json!(confirmed.not_lasting.iter().map(|why| Untrusted::from(why.as_str())).collect::<Vec<_>>());
     document
@@ -42,8 +43,14 @@ fn text(confirmed: &Confirmed, arguments: &ConfirmArguments) -> String {
     for why in &confirmed.not_lasting {
         text += &paragraph("", &format!("It lasts until the next reboot only: {}", Untrusted::from(why.as_str())));
     }
-    for sysctl in &confirmed.superseded {
+    for sysctl in &confirmed.superseded.sysctls {
         text += &format!("Somebody else has changed {sysctl} since; that is left as it is, and is in no file.\n");
+    }
+    for policy in &confirmed.superseded.policies {
+        text += &paragraph(
+            "",
+            &format!("Somebody else has removed the policy {policy} since; it is not made again, and is in no file."),
+        );
     }
     text + &unproven_in_words(&confirmed.unproven)
 }

@@ -203,15 +203,13 @@ impl Carrier<'_> {
             journal.append(Event::Scheduled { refused: asked.err().map(|error| error.to_string()) }).map_err(failed)?;
         }
         for (change, planned) in self.prepared.changes.iter().enumerate() {
-            // Whoever ended it: nothing is written that nobody would undo.
-            if !self.folder.watchdog_lives(id) {
-                self.guardian.launch(self.folder, id).map_err(failed)?;
-            }
+            self.see_to_the_watchdog(id)?;
             journal.append(Event::Writing { change }).map_err(failed)?;
             self.write(change, &planned.edit).map_err(failed)?;
             journal.append(Event::Written { change }).map_err(failed)?;
             self.soak(journal, change)?;
         }
+        self.see_to_the_watchdog(id)?;
         let deadline_ms = now_ms() + millis(self.manner.confirm_within);
         for revert in &self.prepared.reverts {
             if let Revert::Policy(name) = revert {
@@ -219,6 +217,11 @@ impl Carrier<'_> {
             }
         }
         journal.append(Event::Applied { deadline_ms }).map_err(failed)
+    }
+
+    /// Whoever ended it: nothing is written, or left in force, that nobody would undo.
+    fn see_to_the_watchdog(&self, id: u32) -> Result<(), Because> {
+        if self.folder.watchdog_lives(id) { Ok(()) } else { self.guardian.launch(self.folder, id).map_err(failed) }
     }
 
     fn write(&self, change: usize, edit: &Edit) -> Result<(), Error> {

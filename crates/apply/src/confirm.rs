@@ -132,8 +132,8 @@ fn keep(
     let begun = confirmed.application.begun.clone();
     let late = || {
         Error::Refused(format!(
-            "too late: application {} was to be confirmed earlier, and is undone; `plimsoll rollback {}` does so at once if its \
-             watchdog does not live",
+            "too late: application {} was to be confirmed earlier, and its watchdog undoes it; `plimsoll rollback {}` does so if that \
+             does not live",
             begun.id, begun.id
         ))
     };

@@ -9,9 +9,11 @@ use plimsoll_model::{Edit, Sysctl};
 use crate::Error;
 use crate::application::Application;
 use crate::author::Author;
+use crate::confirm::Superseded;
 use crate::files::Root;
 use crate::guard::Signal;
 use crate::journal::{Journal, Observer, now_ms};
+use crate::lasting::{LastingFiles, ToLast, lasting_files};
 use crate::live::Live;
 use crate::place::Place;
 use crate::plan::Change;
@@ -98,6 +100,12 @@ impl Prepared {
     pub fn next_id(folder: Option<&StateDir>) -> Result<u32, Error> {
         let last = folder.map(StateDir::ids).transpose()?.and_then(|ids| ids.last().copied());
         last.unwrap_or(0).checked_add(1).ok_or_else(|| Error::Refused("there are too many journals".to_string()))
+    }
+
+    /// What a confirmation would do to files.
+    pub fn lasting(&self, root: &Root) -> LastingFiles {
+        let Self { id, namespace, changes, .. } = self;
+        lasting_files(root, &ToLast { id: *id, namespace, changes, superseded: &Superseded::default() })
     }
 
     /// The namespace's name.

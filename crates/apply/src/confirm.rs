@@ -12,7 +12,7 @@ use crate::error::shown;
 use crate::files::{self, Root, Written};
 use crate::ground::Footing;
 use crate::journal::{self, Journal, Observer, now_ms};
-use crate::lasting::lasting_files;
+use crate::lasting::{ToLast, lasting_files};
 use crate::live::Live;
 use crate::policy::{Armed, PolicyName};
 use crate::record::Event;
@@ -151,7 +151,8 @@ fn keep(
     let files = match persistence {
         Persistence::RuntimeOnly => Vec::new(),
         Persistence::Files(root) => {
-            let lasting = lasting_files(root, &begun, &confirmed.superseded);
+            let (id, namespace, changes) = (begun.id, &begun.namespace, &begun.changes);
+            let lasting = lasting_files(root, &ToLast { id, namespace, changes, superseded: &confirmed.superseded });
             confirmed.not_lasting.extend(lasting.not_lasting);
             lasting.edits
         }
@@ -160,7 +161,7 @@ fn keep(
     for revert in &begun.reverts {
         match revert {
             Revert::Policy(name) if !confirmed.superseded.policies.contains(name) => {
-                live.rearm(name, Armed::ForGood)?
+                live.rearm(name, Armed::ForGood)?;
             }
             Revert::Policy(_) | Revert::Sysctl { .. } => {}
         }

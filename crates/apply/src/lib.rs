@@ -49,7 +49,7 @@ pub use error::Error;
 pub use files::{Content, NewFile, Root, Written, content, edit, restore, write};
 pub use guard::{LEAST, SURE, Signal, TOLERATED, Worse};
 pub use journal::{Journal, Moment, Observer};
-pub use lasting::POLICY_FILE;
+pub use lasting::{LastingFiles, POLICY_FILE};
 pub use live::{Live, value_in_force};
 pub use pending::{history, pending};
 pub use place::Place;

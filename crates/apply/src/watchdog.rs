@@ -32,7 +32,7 @@ const GLANCE: Duration = Duration::from_millis(200);
 /// How long after an undo that was held, or failed, it is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 /// How long after the kernel's log was told of it, it is told again.
-const SHOUT_AGAIN: Duration = Duration::from_secs(600);
+const SHOUT_AGAIN: Duration = Duration::from_mins(10);
 
 /// How watchdogs are started.
 #[derive(Clone, Debug, PartialEq, Eq)]

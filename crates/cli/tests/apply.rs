@@ -162,6 +162,7 @@ fn a_dry_run_prints_every_write_and_writes_nothing() {
     let run = scene.plimsoll(&apply(&scene, &["--set", "nf_conntrack_udp_timeout=20", "--dry-run"]));
     assert_eq!((run.code, scene.sysctl(UDP), scene.folder.exists()), (0, 30, false), "{run:?}");
     assert!(run.stdout.contains("nf_conntrack_udp_timeout = 30, if it is still 20"), "{run:?}");
+    assert!(run.stdout.contains("Not all of it would last"), "no file is for a namespace of its own: {run:?}");
     let plan = write_plan(&scene, POLICY);
     let run = scene.plimsoll(&["apply", &plan, "--netns", scene.lab.name(), "--dry-run"]);
     assert_eq!(run.code, 0, "{run:?}");

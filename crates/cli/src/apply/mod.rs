@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use plimsoll_apply::watchdog::{Guardian, Timer};
-use plimsoll_apply::{Applied, Author, Manner, Place, Prepared, StateDir};
+use plimsoll_apply::{Applied, Author, Manner, Place, Prepared, Root, StateDir};
 
 pub(crate) use self::arguments::state_dir;
 pub(crate) use self::arguments::{
@@ -69,6 +69,7 @@ fn rehearse(arguments: &ApplyArguments, input: &Input) -> anyhow::Result<Outcome
     } else {
         Outcome::Planned {
             namespace: prepared.namespace().to_string(),
+            lasting: prepared.lasting(&Root::default()),
             changes: prepared.changes,
             reverts: prepared.reverts,
         }

@@ -89,7 +89,8 @@ impl StateDir {
     fn lock_file(&self, name: &str, patience: Duration) -> Result<Lock, Error> {
         let path = self.path.join(name);
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let file = file.map_err(Error::system("open", &path))?;
+        // On a disk that the kernel has made read-only, after an error, undoing goes on: who began made the file.
+        let file = read_only_otherwise(file, &path).map_err(Error::system("open", &path))?;
         let until = Instant::now() + patience;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -126,6 +127,14 @@ impl StateDir {
         let _ = fs::remove_file(self.path.join(watchdog_file(id)));
         let path = self.journal(id);
         fs::remove_file(&path).map_err(Error::system("remove", &path))
+    }
+}
+
+/// A file opened for reading alone, where its file system is read-only.
+pub(crate) fn read_only_otherwise(opened: io::Result<File>, path: &Path) -> io::Result<File> {
+    match opened {
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => File::open(path).map_err(|_| error),
+        opened => opened,
     }
 }
 

@@ -193,14 +193,19 @@ struct Watchdog<'a> {
 impl Watchdog<'_> {
     /// Why it is to be undone; `None` when it is confirmed, or undone by somebody else.
     fn until_undone(&self) -> Option<Because> {
+        let mut told = Told::default();
         loop {
             if (self.stop)() {
                 return Some(Because::Interrupted);
             }
-            // A journal that cannot be read now is read again: it is written by one process at a time, line by line.
-            let Ok(application) = journal::read(self.folder, self.id) else {
-                thread::sleep(GLANCE);
-                continue;
+            let application = match journal::read(self.folder, self.id) {
+                Ok(application) => application,
+                // It is read again: somebody may put it back. Meanwhile nobody can confirm, and nobody undoes.
+                Err(error) => {
+                    told.shout(self.id, &error.to_string());
+                    thread::sleep(GLANCE);
+                    continue;
+                }
             };
             match application.phase {
                 Phase::Ended | Phase::Confirmed(_) => return None,
@@ -264,7 +269,7 @@ impl Watchdog<'_> {
 
 /// Undoes, again and again until nothing is left that is ours.
 fn undo_until_done(folder: &StateDir, id: u32, because: &Because) -> Result<(), Error> {
-    let mut told: Option<Duration> = None;
+    let mut told = Told::default();
     loop {
         let left = match once_more(folder, id, because) {
             Ok(None) => return Ok(()),
@@ -273,11 +278,7 @@ fn undo_until_done(folder: &StateDir, id: u32, because: &Because) -> Result<(), 
             Err(Error::Busy { .. }) => continue,
             Err(error) => error.to_string(),
         };
-        // By the time and not by the words: those hold counts that change with every attempt.
-        if told.is_none_or(|told| boottime_now().saturating_sub(told) >= SHOUT_AGAIN) {
-            shout(id, &left);
-            told = Some(boottime_now());
-        }
+        told.shout(id, &left);
         thread::sleep(RETRY);
     }
 }
@@ -297,9 +298,19 @@ fn once_more(folder: &StateDir, id: u32, because: &Because) -> Result<Option<Str
     Ok(Some(left.join("; ")))
 }
 
-/// Says in the kernel's log, which everybody keeps, what is not undone: there is no terminal.
-fn shout(id: u32, left: &str) {
-    // <4> is a warning. The kernel cuts lines at about a thousand bytes; who may not write there is not heard.
-    let line = format!("<4>plimsoll: application {id} is not wholly undone, and tried again: {left}\n");
-    let _ = OpenOptions::new().write(true).open("/dev/kmsg").and_then(|mut log| log.write_all(line.as_bytes()));
+/// When the kernel's log, which everybody keeps, was told what is not undone: there is no terminal.
+#[derive(Default)]
+struct Told(Option<Duration>);
+
+impl Told {
+    /// Tells it, unless it was told a while ago: by the time and not by the words, which hold counts that change with every attempt.
+    fn shout(&mut self, id: u32, left: &str) {
+        if self.0.is_some_and(|told| boottime_now().saturating_sub(told) < SHOUT_AGAIN) {
+            return;
+        }
+        self.0 = Some(boottime_now());
+        // <4> is a warning. The kernel cuts lines at about a thousand bytes; who may not write there is not heard.
+        let line = format!("<4>plimsoll: application {id} is not wholly undone, and tried again: {left}\n");
+        let _ = OpenOptions::new().write(true).open("/dev/kmsg").and_then(|mut log| log.write_all(line.as_bytes()));
+    }
 }

@@ -143,13 +143,14 @@ impl Application {
         open.map(|(file, _)| file.clone()).collect()
     }
 
-    /// What is left to be done, if it was tried in vain.
-    pub fn remaining(&self) -> Vec<(usize, &Undone)> {
-        let tried = self.changes.iter().enumerate().filter_map(|(change, progress)| match progress {
-            Progress::Undone(result) if !result.is_final() => Some((change, result)),
+    /// What of its changes and files is left to be undone, if that was tried in vain.
+    pub fn remaining(&self) -> Vec<&Undone> {
+        let changes = self.changes.iter().filter_map(|progress| match progress {
+            Progress::Undone(result) => Some(result),
             _ => None,
         });
-        tried.collect()
+        let files = self.files.iter().filter_map(|(_, result)| result.as_ref());
+        changes.chain(files).filter(|result| !result.is_final()).collect()
     }
 
     /// What the last attempt to undo it left of it, in a word for `history`.

@@ -9,13 +9,16 @@ use plimsoll_model::{Edit, Sysctl};
 use crate::Error;
 use crate::application::Application;
 use crate::author::Author;
+use crate::confirm::Superseded;
 use crate::files::Root;
 use crate::guard::Signal;
 use crate::journal::{Journal, Observer, now_ms};
+use crate::lasting::{LastingFiles, ToLast, lasting_files};
 use crate::live::Live;
 use crate::place::Place;
 use crate::plan::Change;
 use crate::policy::Armed;
+use crate::probe;
 use crate::record::{Because, Begun, Event, SCHEMA, Where};
 use crate::recovery::recover;
 use crate::revert::{Current, NotRevertible, Revert, in_force, reverts};
@@ -36,6 +39,16 @@ pub struct Manner {
     pub probe: Option<String>,
     /// Who asks for it.
     pub by: Author,
+}
+
+impl Manner {
+    /// How long so many changes take at most, if nothing hangs: twice the time of watching, and of the last run of the user's
+    /// check, which may end later.
+    fn longest(&self, changes: usize) -> Duration {
+        let last_run = if self.probe.is_some() && !self.soak.is_zero() { probe::LONGEST } else { Duration::ZERO };
+        let changes = u32::try_from(changes).unwrap_or(u32::MAX);
+        (self.soak + last_run).saturating_mul(changes).saturating_mul(2) + WRITES
+    }
 }
 
 /// What came of it.
@@ -73,7 +86,7 @@ impl Prepared {
     /// Checks a plan against what is in force, and writes nothing. Changes that change nothing are left out.
     pub fn new(changes: Vec<Change>, place: Place, id: u32) -> Result<Self, Error> {
         let namespace = place.at().clone();
-        let live = Live::at(place)?;
+        let live = Live::at(place);
         let changes: Vec<_> = changes.into_iter().filter(|change| !changes_nothing(&change.edit)).collect();
         for change in &changes {
             live.may_edit(&change.edit, id)?;
@@ -87,6 +100,12 @@ impl Prepared {
     pub fn next_id(folder: Option<&StateDir>) -> Result<u32, Error> {
         let last = folder.map(StateDir::ids).transpose()?.and_then(|ids| ids.last().copied());
         last.unwrap_or(0).checked_add(1).ok_or_else(|| Error::Refused("there are too many journals".to_string()))
+    }
+
+    /// What a confirmation would do to files.
+    pub fn lasting(&self, root: &Root) -> LastingFiles {
+        let Self { id, namespace, changes, .. } = self;
+        lasting_files(root, &ToLast { id: *id, namespace, changes, superseded: &Superseded::default() })
     }
 
     /// The namespace's name.
@@ -156,8 +175,7 @@ fn baseline(watch: &Watch<'_>, manner: &Manner, stop: &dyn Fn() -> bool) -> Resu
 }
 
 fn begun(prepared: &Prepared, manner: &Manner, baseline: Option<crate::window::Window>) -> Result<Begun, Error> {
-    let soaks = manner.soak.saturating_mul(u32::try_from(prepared.changes.len()).unwrap_or(u32::MAX));
-    let last_deadline = soaks.saturating_mul(2) + WRITES;
+    let last_deadline = manner.longest(prepared.changes.len());
     Ok(Begun {
         schema: SCHEMA.to_string(),
         id: prepared.id,
@@ -193,15 +211,13 @@ impl Carrier<'_> {
             journal.append(Event::Scheduled { refused: asked.err().map(|error| error.to_string()) }).map_err(failed)?;
         }
         for (change, planned) in self.prepared.changes.iter().enumerate() {
-            // Whoever ended it: nothing is written that nobody would undo.
-            if !self.folder.watchdog_lives(id) {
-                self.guardian.launch(self.folder, id).map_err(failed)?;
-            }
+            self.see_to_the_watchdog(id)?;
             journal.append(Event::Writing { change }).map_err(failed)?;
             self.write(change, &planned.edit).map_err(failed)?;
             journal.append(Event::Written { change }).map_err(failed)?;
             self.soak(journal, change)?;
         }
+        self.see_to_the_watchdog(id)?;
         let deadline_ms = now_ms() + millis(self.manner.confirm_within);
         for revert in &self.prepared.reverts {
             if let Revert::Policy(name) = revert {
@@ -209,6 +225,11 @@ impl Carrier<'_> {
             }
         }
         journal.append(Event::Applied { deadline_ms }).map_err(failed)
+    }
+
+    /// Whoever ended it: nothing is written, or left in force, that nobody would undo.
+    fn see_to_the_watchdog(&self, id: u32) -> Result<(), Because> {
+        if self.folder.watchdog_lives(id) { Ok(()) } else { self.guardian.launch(self.folder, id).map_err(failed) }
     }
 
     fn write(&self, change: usize, edit: &Edit) -> Result<(), Error> {
@@ -239,8 +260,7 @@ impl Carrier<'_> {
 
     /// How long a policy matches that is made now: what is left to be watched, and the time to confirm.
     fn armed(&self) -> Duration {
-        let changes = u32::try_from(self.prepared.changes.len()).unwrap_or(u32::MAX);
-        self.manner.soak.saturating_mul(changes).saturating_mul(2) + WRITES + self.manner.confirm_within
+        self.manner.longest(self.prepared.changes.len()) + self.manner.confirm_within
     }
 
     fn soak(&self, journal: &mut Journal<'_>, change: usize) -> Result<(), Because> {

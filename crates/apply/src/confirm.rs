@@ -1,6 +1,7 @@
 //! Keeping what was applied.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use plimsoll_model::Sysctl;
 
@@ -11,9 +12,9 @@ use crate::error::shown;
 use crate::files::{self, Root, Written};
 use crate::ground::Footing;
 use crate::journal::{self, Journal, Observer, now_ms};
-use crate::lasting::lasting_files;
+use crate::lasting::{ToLast, lasting_files};
 use crate::live::Live;
-use crate::policy::Armed;
+use crate::policy::{Armed, PolicyName};
 use crate::record::Event;
 use crate::recovery::is_ahead;
 use crate::revert::Revert;
@@ -36,10 +37,21 @@ pub struct Confirmed {
     pub application: Application,
     /// What watching has not shown yet.
     pub unproven: Vec<Unproven>,
-    /// Settings that somebody else has changed since.
-    pub superseded: Vec<Sysctl>,
-    /// Why files were not written, if they were not.
+    /// What somebody else has changed since.
+    pub superseded: Superseded,
+    /// The files that were written.
+    pub written: Vec<PathBuf>,
+    /// Why others were not, if any were not.
     pub not_lasting: Vec<String>,
+}
+
+/// What somebody else has changed since it was applied: it is left as it is, and is in no file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Superseded {
+    /// Settings that have another value.
+    pub sysctls: Vec<Sysctl>,
+    /// Policies that were removed, as a firewall does that loads all its rules anew.
+    pub policies: Vec<PolicyName>,
 }
 
 /// A timeout whose harm shows only later.
@@ -63,27 +75,43 @@ pub fn confirm(
 ) -> Result<Confirmed, Error> {
     let folder = StateDir::open(state_dir)?.ok_or_else(|| nothing(None))?;
     let _lock = folder.lock(PATIENCE)?;
-    let (mut awaiting, mut last) = (None, None);
-    for id in folder.ids()? {
-        let application = journal::read(&folder, id)?;
-        if matches!(application.phase, Phase::Awaiting { .. } | Phase::Confirmed(Lasting::ToBeWritten)) {
-            awaiting = Some((id, application));
-        } else {
-            last = Some(application);
-        }
-    }
-    let (id, application) = awaiting.ok_or_else(|| nothing(last.as_ref()))?;
+    let (id, application) = awaiting(&folder)?;
     let mut journal = Journal::resume(&folder, id, observer)?;
-    let mut confirmed =
-        Confirmed { unproven: unproven(&application), application, superseded: Vec::new(), not_lasting: Vec::new() };
+    let mut confirmed = Confirmed {
+        unproven: unproven(&application),
+        application,
+        superseded: Superseded::default(),
+        written: Vec::new(),
+        not_lasting: Vec::new(),
+    };
     if let Phase::Awaiting { deadline_ms } = confirmed.application.phase {
         keep(&mut journal, &mut confirmed, deadline_ms, persistence, by)?;
     }
-    if let Persistence::Files(root) = persistence {
-        confirmed.not_lasting.extend(write_files(&mut journal, root)?);
+    match persistence {
+        Persistence::Files(root) => {
+            let files = write_files(&mut journal, root)?;
+            confirmed.written = files.written;
+            confirmed.not_lasting.extend(files.not_lasting);
+        }
+        // Neither now nor at the next attempt, if there were files to be written.
+        Persistence::RuntimeOnly => journal.append(Event::Persisted)?,
     }
     confirmed.application = journal.application().clone();
     Ok(confirmed)
+}
+
+/// The last application that awaits a confirmation, or its files. Older ones are not read: nothing is begun while one awaits, and a
+/// journal that makes no sense is no reason to have another one undone.
+fn awaiting(folder: &StateDir) -> Result<(u32, Application), Error> {
+    let mut last = None;
+    for id in folder.ids()?.into_iter().rev() {
+        let application = journal::read(folder, id)?;
+        if matches!(application.phase, Phase::Awaiting { .. } | Phase::Confirmed(Lasting::ToBeWritten)) {
+            return Ok((id, application));
+        }
+        last = last.or(Some(application));
+    }
+    Err(nothing(last.as_ref()))
 }
 
 /// Why nothing is confirmed: the last application may have been undone before anybody came.
@@ -104,8 +132,8 @@ fn keep(
     let begun = confirmed.application.begun.clone();
     let late = || {
         Error::Refused(format!(
-            "too late: application {} was to be confirmed earlier, and is undone; `plimsoll rollback {}` does so at once if its \
-             watchdog does not live",
+            "too late: application {} was to be confirmed earlier, and its watchdog undoes it; `plimsoll rollback {}` does so if that \
+             does not live",
             begun.id, begun.id
         ))
     };
@@ -123,60 +151,79 @@ fn keep(
     let files = match persistence {
         Persistence::RuntimeOnly => Vec::new(),
         Persistence::Files(root) => {
-            let lasting = lasting_files(root, &begun, &confirmed.superseded);
+            let (id, namespace, changes) = (begun.id, &begun.namespace, &begun.changes);
+            let lasting = lasting_files(root, &ToLast { id, namespace, changes, superseded: &confirmed.superseded });
             confirmed.not_lasting.extend(lasting.not_lasting);
             lasting.edits
         }
     };
     // First what would stop matching by itself. Killed after it, the application is unconfirmed still, and undone.
     for revert in &begun.reverts {
-        if let Revert::Policy(name) = revert {
-            live.rearm(name, Armed::ForGood)?;
+        match revert {
+            Revert::Policy(name) if !confirmed.superseded.policies.contains(name) => {
+                live.rearm(name, Armed::ForGood)?;
+            }
+            Revert::Policy(_) | Revert::Sysctl { .. } => {}
         }
     }
     // Time has passed; a deadline is one.
     if !is_ahead(&begun, deadline_ms)? {
         return Err(late());
     }
-    journal.append(Event::Confirmed { by, files })?;
-    if *persistence == Persistence::RuntimeOnly {
-        journal.append(Event::Persisted)?;
-    }
-    Ok(())
+    journal.append(Event::Confirmed { by, files })
 }
 
-fn superseded(reverts: &[Revert], live: &Live) -> Result<Vec<Sysctl>, Error> {
+fn superseded(reverts: &[Revert], live: &Live) -> Result<Superseded, Error> {
+    let mut others = Superseded::default();
     // Of several edits of one sysctl only the last is in force.
-    let mut last = std::collections::BTreeMap::new();
+    let mut last = BTreeMap::new();
     for revert in reverts {
-        if let Revert::Sysctl { sysctl, ours, .. } = revert {
-            last.insert(*sysctl, *ours);
+        match revert {
+            Revert::Sysctl { sysctl, ours, .. } => {
+                last.insert(*sysctl, *ours);
+            }
+            Revert::Policy(name) if live.policies()?.contains(name) => {}
+            Revert::Policy(name) => others.policies.push(name.clone()),
         }
     }
-    let mut others = Vec::new();
     for (sysctl, ours) in last {
         if live.read(sysctl)? != ours {
-            others.push(sysctl);
+            others.sysctls.push(sysctl);
         }
     }
     Ok(others)
 }
 
-/// Writes the files of a confirmed application, as far as they are not written, and names those that somebody has changed
-/// meanwhile: they are left.
-pub(crate) fn write_files(journal: &mut Journal<'_>, root: &Root) -> Result<Vec<String>, Error> {
-    let mut left = Vec::new();
+/// Writes the files of a confirmed application, as far as they are not written, and says why some are not: somebody has changed
+/// one meanwhile, and it is left; or the system refuses, and the next attempt goes on.
+pub(crate) fn write_files(journal: &mut Journal<'_>, root: &Root) -> Result<Files, Error> {
+    let mut files = Files::default();
     if journal.application().phase != Phase::Confirmed(Lasting::ToBeWritten) {
-        return Ok(left);
+        return Ok(files);
     }
-    let edits: Vec<_> = journal.application().files.iter().map(|(edit, _)| edit.clone()).collect();
-    for edit in &edits {
-        if files::write(root, edit)? == Written::Theirs {
-            left.push(format!("somebody has changed {} meanwhile; it is left as it is", shown(&edit.path)));
+    let mut refused = Vec::new();
+    for (edit, _) in &journal.application().files {
+        match files::write(root, edit) {
+            Ok(Written::Done) => files.written.push(edit.path.clone()),
+            Ok(Written::Theirs) => files
+                .not_lasting
+                .push(format!("somebody has changed {} meanwhile; it is left as it is", shown(&edit.path))),
+            Err(error) => refused.push(format!("{error}; `plimsoll confirm` tries again")),
         }
     }
-    journal.append(Event::Persisted)?;
-    Ok(left)
+    if refused.is_empty() {
+        journal.append(Event::Persisted)?;
+    }
+    files.not_lasting.extend(refused);
+    Ok(files)
+}
+
+/// What came of writing files.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    written: Vec<PathBuf>,
+    /// Why others are not written.
+    not_lasting: Vec<String>,
 }
 
 /// What watching has not shown yet: harm of a timeout shows when flows that were silent for so long go on.

@@ -1,13 +1,13 @@
 //! Files that make settings last: written whole or not at all, and never over what somebody else has written.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
 use crate::record::{FileEdit, Undone};
-use crate::state_dir::sync_folder;
+use crate::state_dir::{make_folder, sync_folder};
 
 /// The folder that paths of files begin at: `/`, or another one for tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,7 +151,7 @@ fn checksum(text: &str) -> u64 {
 /// Puts a whole file in the place of another, so that whoever reads it, after a crash too, finds one or the other.
 fn replace(path: &Path, text: &str) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder).map_err(Error::system("make the folder", folder))?;
+    make_folder(folder, &DirBuilder::new())?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // Neither sysctl.d nor nft's wildcards take a name that begins with a dot.
     let temporary = folder.join(format!(".{name}.plimsoll-new"));

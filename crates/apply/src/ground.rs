@@ -19,8 +19,8 @@ impl Footing {
             return Ok(Self(None));
         }
         let live = match Place::of(&begun.namespace)? {
-            Some(place) => Live::at(place)?,
-            None => Live::of_the_host()?,
+            Some(place) => Live::at(place),
+            None => Live::of_the_host(),
         };
         Ok(Self(Some(live)))
     }

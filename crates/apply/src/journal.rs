@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use crate::Error;
 use crate::application::Application;
 use crate::record::{Begun, Event, Record};
-use crate::state_dir::{StateDir, sync_folder};
+use crate::state_dir::{StateDir, read_only_otherwise, sync_folder};
 
 /// Room that is reserved for what has still to be written, so that a disk that fills up meanwhile stops no undo.
 const RESERVED_BYTES: u64 = 64 << 10;
@@ -85,7 +85,8 @@ impl<'a> Journal<'a> {
         let path = folder.journal(id);
         let (application, whole) = parse(&path, &content(&path)?)?;
         let open = || -> io::Result<File> {
-            let file = OpenOptions::new().append(true).open(&path)?;
+            // What cannot be written can be undone all the same, and is told as not written down.
+            let file = read_only_otherwise(OpenOptions::new().append(true).open(&path), &path)?;
             // Half a record announces what was never begun.
             if file.metadata()?.len() > whole {
                 file.set_len(whole)?;
@@ -119,7 +120,7 @@ impl<'a> Journal<'a> {
         &self.application
     }
 
-    /// The same as `append` where what happened has to be known even though it cannot be written down.
+    /// The same as `append` where what happened has to be known even though it cannot, or need not, be written down.
     pub(crate) fn follow_unwritten(&mut self, event: Event) {
         // What it refuses it has refused to write as well.
         let _ = self.application.follow(&record(event));

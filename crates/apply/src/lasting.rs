@@ -5,44 +5,58 @@ use std::fmt::Write;
 use std::path::Path;
 
 use plimsoll_host::HostFs;
-use plimsoll_model::{Edit, Limits, ModuleState, OWN_SYSCTL_FILE, Reach, Sysctl};
+use plimsoll_model::{Edit, Limits, ModuleState, OWN_SYSCTL_FILE, Reach, Sysctl, Untrusted};
 use plimsoll_render::{Place, Target};
 
 use crate::Error;
+use crate::confirm::Superseded;
 use crate::files::{self, Content, NewFile, Root};
+use crate::plan::Change;
 use crate::policy::{Armed, PolicyName, making};
-use crate::record::{Begun, FileEdit, NamespaceKind};
+use crate::record::{FileEdit, NamespaceKind, Where};
 
 /// Policies of single services. `include "/etc/plimsoll/policies.nft"` in nftables' own file loads them at boot.
 pub const POLICY_FILE: &str = "/etc/plimsoll/policies.nft";
 
 /// What has to be done to files so that an application lasts, and why some of it will not.
 #[derive(Debug, Default)]
-pub(crate) struct LastingFiles {
-    pub(crate) edits: Vec<FileEdit>,
-    pub(crate) not_lasting: Vec<String>,
+pub struct LastingFiles {
+    /// What a confirmation does to files.
+    pub edits: Vec<FileEdit>,
+    /// Why some of it will not last.
+    pub not_lasting: Vec<String>,
 }
 
-/// The files for an application, but for what somebody else has changed since.
-pub(crate) fn lasting_files(root: &Root, begun: &Begun, superseded: &[Sysctl]) -> LastingFiles {
+/// What is to last.
+pub(crate) struct ToLast<'a> {
+    pub(crate) id: u32,
+    pub(crate) namespace: &'a Where,
+    pub(crate) changes: &'a [Change],
+    /// What somebody else has changed since.
+    pub(crate) superseded: &'a Superseded,
+}
+
+/// The files for an application.
+pub(crate) fn lasting_files(root: &Root, to_last: &ToLast<'_>) -> LastingFiles {
+    let ToLast { id, namespace, changes, superseded } = to_last;
     let mut lasting = LastingFiles::default();
     if let Err(error) = HostFs::new().files_are_the_hosts() {
         lasting.not_lasting.push(error.to_string());
         return lasting;
     }
     let (of_files, others): (Vec<&Edit>, Vec<&Edit>) =
-        begun.changes.iter().map(|change| &change.edit).partition(|edit| is_of_files(edit, begun.namespace.kind));
+        changes.iter().map(|change| &change.edit).partition(|edit| is_of_files(edit, namespace.kind));
     if !others.is_empty() {
         lasting.not_lasting.push(format!(
             "files under /etc are for the host's own network namespace, and what is set in {} is gone with it; whoever makes it has \
              to set this too",
-            begun.namespace.name.escape_default()
+            Untrusted::from_escaped(namespace.name.clone())
         ));
     }
-    let settings = sysctls(root, &of_files, superseded);
+    let settings = sysctls(root, &of_files, &superseded.sysctls);
     // Files of settings that are read before the module is there set nothing.
     let in_time = if matches!(settings, Ok(Some(_))) { read_in_time() } else { Vec::new() };
-    let all = [settings, policies(root, &of_files, begun.id)]
+    let all = [settings, policies(root, &of_files, *id, &superseded.policies)]
         .into_iter()
         .chain(in_time.into_iter().map(|file| Ok(Some(file))));
     for file in all {
@@ -103,11 +117,13 @@ fn setting(line: &str) -> Option<(Sysctl, u32)> {
     Some((name.trim().parse().ok()?, value.trim().parse().ok()?))
 }
 
-fn policies(root: &Root, edits: &[&Edit], id: u32) -> Result<Option<NewFile>, Error> {
+fn policies(root: &Root, edits: &[&Edit], id: u32, superseded: &[PolicyName]) -> Result<Option<NewFile>, Error> {
     let mut made = String::new();
     for edit in edits {
-        if let Edit::Policy(policy) = edit {
-            made += &making(policy, &PolicyName::of(policy, id), Armed::ForGood);
+        let Edit::Policy(policy) = edit else { continue };
+        let name = PolicyName::of(policy, id);
+        if !superseded.contains(&name) {
+            made += &making(policy, &name, Armed::ForGood);
         }
     }
     if made.is_empty() {

@@ -25,13 +25,13 @@ pub struct Live {
 
 impl Live {
     /// Those of a namespace, and the host's.
-    pub fn at(place: Place) -> Result<Self, Error> {
-        Ok(Self { initial: Place::initial()?, place: Some(place) })
+    pub fn at(place: Place) -> Self {
+        Self { initial: Place::initial(), place: Some(place) }
     }
 
     /// The host's alone: the namespace is no more.
-    pub(crate) fn of_the_host() -> Result<Self, Error> {
-        Ok(Self { initial: Place::initial()?, place: None })
+    pub(crate) fn of_the_host() -> Self {
+        Self { initial: Place::initial(), place: None }
     }
 
     /// The namespace.

@@ -8,26 +8,19 @@ use crate::journal::{self, now_ms};
 use crate::recovery::is_ahead;
 use crate::state_dir::StateDir;
 
-/// An application that is not at rest.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Pending {
-    /// The application.
-    pub application: Application,
-    /// What is to be known of it, in a sentence.
-    pub sentence: String,
-}
-
-/// All applications that are not at rest. It reads, and writes nothing.
-pub fn pending(state_dir: &Path) -> Result<Vec<Pending>, Error> {
+/// What is to be known of each application that is not at rest, or of which that cannot be told: a sentence each. It reads, and writes
+/// nothing.
+pub fn pending(state_dir: &Path) -> Result<Vec<String>, Error> {
     let Some(folder) = StateDir::open(state_dir)? else { return Ok(Vec::new()) };
-    let mut pending = Vec::new();
+    let mut sentences = Vec::new();
     for id in folder.ids()? {
-        let application = journal::read(&folder, id)?;
-        if let Some(sentence) = sentence(&folder, &application)? {
-            pending.push(Pending { application, sentence });
+        match journal::read(&folder, id) {
+            Ok(application) => sentences.extend(sentence(&folder, &application)?),
+            // The others are told of all the same.
+            Err(error) => sentences.push(format!("whether application {id} is pending is not known: {error}")),
         }
     }
-    Ok(pending)
+    Ok(sentences)
 }
 
 /// All applications, the oldest first. It reads, and writes nothing.
@@ -59,7 +52,7 @@ fn sentence(folder: &StateDir, application: &Application) -> Result<Option<Strin
             format!("application {id} is confirmed, and its files are not written yet: `plimsoll confirm` writes them")
         }
         Phase::Undoing => {
-            let left = application.remaining().into_iter().map(|(_, result)| result.to_string()).collect::<Vec<_>>();
+            let left = application.remaining().into_iter().map(ToString::to_string).collect::<Vec<_>>();
             let left = if left.is_empty() { "begun and not ended".to_string() } else { left.join("; ") };
             format!("application {id} is not wholly undone{unguarded} ({left}): `plimsoll rollback {id}` tries again")
         }

@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use plimsoll_host::{Discovery, Found, HostFs, NetFiles, allow_many_open_files, in_namespace};
+use plimsoll_host::{Discovery, Found, HostFs, NetFiles, allow_many_open_files};
 use plimsoll_model::{NamedBy, Occupancy, Reading as Looked, Relation, Sysctl, Untrusted};
+use plimsoll_observe::Unvisited;
 
 use crate::Error;
 use crate::record::{NamespaceKind, Where};
@@ -32,12 +33,13 @@ impl Place {
     }
 
     /// The first one that the kernel has, in which alone the host's limits can be set: the caller's own, if it is that, else
-    /// that of process 1.
-    pub(crate) fn initial() -> Result<Option<Self>, Error> {
-        Self::find(|found| match found.namespace.relation {
+    /// that of process 1. `None` where it is out of reach, as it is for root of a user namespace.
+    pub(crate) fn initial() -> Option<Self> {
+        let found = Self::find(|found| match found.namespace.relation {
             Relation::Own => kind_of_this_thread() == NamespaceKind::Host,
             Relation::Other => found.namespace.named_by == NamedBy::Host,
-        })
+        });
+        found.ok().flatten()
     }
 
     fn find(matches: impl Fn(&Found) -> bool) -> Result<Option<Self>, Error> {
@@ -66,11 +68,10 @@ impl Place {
 }
 
 fn visit<T: Send>(found: &Found, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
-    match (found.namespace.relation, &found.file) {
-        (Relation::Own, _) => Ok(work()),
-        (Relation::Other, Some(file)) => Ok(in_namespace(file, work)?),
-        (Relation::Other, None) => Err(Error::NoNamespace { name: found.namespace.name.clone() }),
-    }
+    plimsoll_observe::Place::of(found).visit(work).map_err(|unvisited| match unvisited {
+        Unvisited::Refused(error) => Error::Host(error),
+        Unvisited::NotOpened => Error::NoNamespace { name: found.namespace.name.clone() },
+    })
 }
 
 /// Only the first namespace shows the limits as writable (`nf_conntrack_standalone_init_sysctl`: 0444 in all others).

@@ -36,7 +36,7 @@ pub struct Change {
 pub enum NoPlan {
     /// It is not JSON, or lacks something.
     #[error("it is no plan: {0}")]
-    Malformed(#[from] serde_json::Error),
+    Malformed(String),
     /// It is something else.
     #[error("its schema is \"{}\"; this version of Plimsoll carries out {SCHEMA}", .0.escape_default())]
     Schema(String),
@@ -51,6 +51,25 @@ pub enum NoPlan {
         /// What was to be set.
         sysctl: Sysctl,
     },
+    /// A policy that the kernel would take, and make something else of.
+    #[error("a policy for {service} is not made: {problem}")]
+    Senseless {
+        /// The service, as `tcp/443`.
+        service: String,
+        /// Why not.
+        problem: String,
+    },
+}
+
+/// The longest timeout of a policy, in seconds. The kernel multiplies it by HZ without looking (`tcp_timeout_nlattr_to_obj`), and
+/// takes half of 32 bits of ticks for the past: with 1000 ticks a second, more than this would expire at once.
+pub const LONGEST_POLICY_SECS: u32 = 2_147_483;
+
+impl From<serde_json::Error> for NoPlan {
+    /// In words alone: as a source beside them it would be told twice.
+    fn from(error: serde_json::Error) -> Self {
+        Self::Malformed(error.to_string())
+    }
 }
 
 impl Plan {
@@ -80,18 +99,34 @@ impl Plan {
         for change in &self.changes {
             if let Edit::Policy(policy) = &change.edit {
                 refuse_foreign(policy)?;
+                refuse_senseless(policy)?;
             }
         }
         Ok(self)
     }
 }
 
+fn refuse_senseless(policy: &ServicePolicy) -> Result<(), NoPlan> {
+    let out_of_range = policy.timeouts.iter().find(|timeout| !(1..=LONGEST_POLICY_SECS).contains(&timeout.secs));
+    let problem = if policy.port == 0 {
+        "no service has port 0".to_string()
+    } else if policy.timeouts.is_empty() {
+        "it has no timeouts".to_string()
+    } else if let Some(timeout) = out_of_range {
+        format!("{} cannot be {} s; 1 to {LONGEST_POLICY_SECS} can be", timeout.sysctl, timeout.secs)
+    } else {
+        return Ok(());
+    };
+    Err(NoPlan::Senseless { service: service(policy), problem })
+}
+
+fn service(policy: &ServicePolicy) -> String {
+    format!("{}/{}", policy.protocol.name(), policy.port)
+}
+
 fn refuse_foreign(policy: &ServicePolicy) -> Result<(), NoPlan> {
     let foreign = policy.timeouts.iter().find(|timeout| crate::policy::name_in_nft(policy.protocol, timeout).is_none());
-    foreign.map_or(Ok(()), |timeout| {
-        let service = format!("{}/{}", policy.protocol.name(), policy.port);
-        Err(NoPlan::Foreign { service, sysctl: timeout.sysctl })
-    })
+    foreign.map_or(Ok(()), |timeout| Err(NoPlan::Foreign { service: service(policy), sysctl: timeout.sysctl }))
 }
 
 #[cfg(test)]
@@ -111,5 +146,25 @@ mod tests {
             "timeouts":[{"sysctl":"net.netfilter.nf_conntrack_tcp_timeout_close","secs":1}]}}]}"#;
         assert!(matches!(Plan::from_json(foreign), Err(NoPlan::Foreign { .. })));
         assert!(matches!(Plan::from_json("["), Err(NoPlan::Malformed(_))));
+    }
+
+    #[test]
+    fn a_policy_that_the_kernel_would_make_something_else_of_is_refused() {
+        let policy = |port: u16, timeouts: &str| {
+            let text = format!(
+                r#"{{"schema":"plimsoll.plan/1","changes":[{{"edit":{{"kind":"policy","protocol":"tcp","port":{port},
+                "timeouts":[{timeouts}]}}}}]}}"#
+            );
+            Plan::from_json(&text)
+        };
+        let of =
+            |secs: u32| format!(r#"{{"sysctl":"net.netfilter.nf_conntrack_tcp_timeout_established","secs":{secs}}}"#);
+        for secs in [1, LONGEST_POLICY_SECS] {
+            policy(443, &of(secs)).unwrap();
+        }
+        let senseless = [(0, of(60)), (443, String::new()), (443, of(0)), (443, of(LONGEST_POLICY_SECS + 1))];
+        for (port, timeouts) in senseless {
+            assert!(matches!(policy(port, &timeouts), Err(NoPlan::Senseless { .. })), "{port} {timeouts}");
+        }
     }
 }

@@ -6,10 +6,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 /// What takes longer has failed.
-const LONGEST: Duration = Duration::from_secs(10);
+pub(crate) const LONGEST: Duration = Duration::from_secs(10);
 
 /// How a run went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,19 +35,58 @@ fn start(command: &str) -> io::Result<Child> {
     shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
 }
 
-/// Waits for its end; `None` if it was ended for taking too long.
+/// Waits for its end; `None` if it was ended for taking too long. What it has started ends with it: once a second, it would add up.
 fn wait(mut child: Child) -> io::Result<Option<ExitStatus>> {
+    let group = Pid::from_child(&child);
     let until = Instant::now() + LONGEST;
-    while Instant::now() < until {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+    // It is left to be reaped, so that its number, which is its group's, is nobody else's when the group is ended.
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let has_ended = loop {
+        if waitid(WaitId::Pid(group), look)?.is_some() {
+            break true;
+        }
+        if Instant::now() >= until {
+            break false;
         }
         thread::sleep(Duration::from_millis(10));
+    };
+    // Nobody may be left in it.
+    let _ = kill_process_group(group, Signal::KILL);
+    let status = child.wait()?;
+    Ok(has_ended.then_some(status))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by it")]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn it_passes_or_fails_as_the_command_does() {
+        assert_eq!(run("exit 0"), Answer::Passed);
+        assert_eq!(run("yes | head -c 10000000"), Answer::Passed, "what it writes goes nowhere");
+        for command in ["exit 3", "kill -9 $$", "no-such-program"] {
+            assert_eq!(run(command), Answer::Failed, "{command}");
+        }
     }
-    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        // It may have ended just now.
-        let _ = kill_process_group(group, Signal::KILL);
+
+    #[test]
+    fn what_it_has_started_ends_with_it() {
+        let path = std::env::temp_dir().join(format!("plimsoll-probe-{}", std::process::id()));
+        assert_eq!(run(&format!("sleep 1000 & echo $! >{}", path.display())), Answer::Passed);
+        let started = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let until = Instant::now() + Duration::from_mins(1);
+        // A process that was killed may wait for its parent to take notice of it.
+        let lives = || {
+            let status = fs::read_to_string(format!("/proc/{}/stat", started.trim()));
+            status.is_ok_and(|status| !status.contains(") Z "))
+        };
+        while lives() {
+            assert!(Instant::now() < until, "{started} lives");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
-    child.wait()?;
-    Ok(None)
 }

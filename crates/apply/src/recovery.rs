@@ -25,7 +25,7 @@ fn recover_one(folder: &StateDir, root: &Root, id: u32, observer: Observer<'_>) 
     let because = match application.phase {
         Phase::Ended | Phase::Confirmed(Lasting::Written) => return Ok(()),
         Phase::Confirmed(Lasting::ToBeWritten) => {
-            // What is somebody else's by now is left, and is no reason to do nothing more.
+            // What is somebody else's by now, or cannot be written, is no reason to do nothing more.
             return write_files(&mut Journal::resume(folder, id, observer)?, root).map(drop);
         }
         Phase::Awaiting { deadline_ms } if is_ahead(&application.begun, deadline_ms)? => {
@@ -44,7 +44,7 @@ fn recover_one(folder: &StateDir, root: &Root, id: u32, observer: Observer<'_>) 
     if let Some(error) = unwritten.into_iter().next() {
         return Err(error);
     }
-    let remaining = journal.application().remaining().into_iter().map(|(_, result)| result.to_string());
+    let remaining = journal.application().remaining().into_iter().map(ToString::to_string);
     let remaining: Vec<_> = remaining.collect();
     if remaining.is_empty() {
         return Ok(());

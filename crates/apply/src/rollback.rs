@@ -66,29 +66,23 @@ pub(crate) fn undo_application(
     })
 }
 
+/// The applications to undo, the last first. No journal is read that does not matter: one that makes no sense keeps nobody from
+/// undoing another.
 fn chosen(folder: &StateDir, which: Which) -> Result<Vec<u32>, Error> {
     let mut ids = folder.ids()?;
     ids.reverse();
-    let mut open = Vec::new();
-    for id in ids {
-        let phase = journal::read(folder, id)?.phase;
-        let is_chosen = match which {
-            Which::Last => open.is_empty(),
-            Which::Since(first) => id >= first,
-            Which::IfUnconfirmed(only) => id == only && !matches!(phase, Phase::Confirmed(_)),
-        };
-        if is_chosen && phase != Phase::Ended {
-            open.push(id);
+    let is_open = |id: &u32| journal::read(folder, *id).map(|of| (of.phase != Phase::Ended).then_some(*id));
+    match which {
+        Which::Last => ids.iter().find_map(|id| is_open(id).transpose()).transpose().map(Vec::from_iter),
+        Which::Since(first) if !ids.contains(&first) => Err(Error::Refused(format!(
+            "there is no application {first}; `plimsoll history` lists those that there are"
+        ))),
+        Which::Since(first) => ids.iter().filter(|id| **id >= first).filter_map(|id| is_open(id).transpose()).collect(),
+        Which::IfUnconfirmed(id) => {
+            let phase = journal::read(folder, id)?.phase;
+            Ok(if matches!(phase, Phase::Confirmed(_) | Phase::Ended) { Vec::new() } else { vec![id] })
         }
     }
-    if let Which::Since(first) = which
-        && !folder.ids()?.contains(&first)
-    {
-        return Err(Error::Refused(format!(
-            "there is no application {first}; `plimsoll history` lists those that there are"
-        )));
-    }
-    Ok(open)
 }
 
 /// Waits until an application is confirmed, undone, or past its deadline.

@@ -21,6 +21,9 @@ pub const MOST_JOURNALS: usize = 200;
 /// How long another process, which holds the lock for the length of a few writes, is waited for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long somebody may be looking whether a watchdog lives.
+const A_LOOK: Duration = Duration::from_secs(1);
+
 /// The folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateDir {
@@ -36,8 +39,7 @@ pub struct Lock {
 impl StateDir {
     /// The folder, made if it is not there (0700).
     pub fn create(path: &Path) -> Result<Self, Error> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        made.map_err(Error::system("make the folder", path))?;
+        make_folder(path, DirBuilder::new().mode(0o700))?;
         Self::open(path)?.ok_or_else(|| Error::Unsafe { path: path.to_owned(), problem: "it has just vanished" })
     }
 
@@ -73,20 +75,22 @@ impl StateDir {
         self.lock_file("lock", patience)
     }
 
-    /// What the watchdog of an application holds while it lives.
+    /// What the watchdog of an application holds while it lives. Whoever looks whether it does has it for a moment.
     pub(crate) fn watchdog_lock(&self, id: u32) -> Result<Lock, Error> {
-        self.lock_file(&watchdog_file(id), Duration::ZERO)
+        self.lock_file(&watchdog_file(id), A_LOOK)
     }
 
-    /// Whether the watchdog of an application lives.
+    /// Whether the watchdog of an application lives. It makes no file: who looks writes nothing.
     pub fn watchdog_lives(&self, id: u32) -> bool {
-        matches!(self.watchdog_lock(id), Err(Error::Busy { .. }))
+        let Ok(file) = File::open(self.path.join(watchdog_file(id))) else { return false };
+        matches!(flock(&file, FlockOperation::NonBlockingLockShared), Err(Errno::WOULDBLOCK))
     }
 
     fn lock_file(&self, name: &str, patience: Duration) -> Result<Lock, Error> {
         let path = self.path.join(name);
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let file = file.map_err(Error::system("open", &path))?;
+        // On a disk that the kernel has made read-only, after an error, undoing goes on: who began made the file.
+        let file = read_only_otherwise(file, &path).map_err(Error::system("open", &path))?;
         let until = Instant::now() + patience;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -126,12 +130,37 @@ impl StateDir {
     }
 }
 
+/// A file opened for reading alone, where its file system is read-only.
+pub(crate) fn read_only_otherwise(opened: io::Result<File>, path: &Path) -> io::Result<File> {
+    match opened {
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => File::open(path).map_err(|_| error),
+        opened => opened,
+    }
+}
+
 fn watchdog_file(id: u32) -> String {
     format!("{id:06}.watchdog")
 }
 
 fn id_of(name: &str) -> Option<u32> {
     name.strip_suffix(".jsonl").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
+}
+
+/// Makes a folder, and those above it, if it is not there; and makes each of their names last.
+pub(crate) fn make_folder(path: &Path, builder: &DirBuilder) -> Result<(), Error> {
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let made = match builder.create(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && above != path => {
+            make_folder(above, builder)?;
+            builder.create(path)
+        }
+        at_once => at_once,
+    };
+    match made {
+        Ok(()) => sync_folder(above),
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) => Err(Error::system("make the folder", path)(error)),
+    }
 }
 
 /// Makes what was done in a folder last.

@@ -43,15 +43,29 @@ pub fn undo(journal: &mut Journal<'_>, ground: &Ground<'_>, root: &Root, because
             Ground::There(settings) => undo_one(&revert, *settings),
             Ground::Gone => Undone::Gone,
         };
-        // Tried again and again while it is held: the journal tells it once.
-        if journal.application().changes.get(change) != Some(&Progress::Undone(result.clone())) {
-            note(journal, Event::Undone { change, result });
+        let event = Event::Undone { change, result };
+        if is_told(journal.application(), &event) {
+            journal.follow_unwritten(event);
+        } else {
+            note(journal, event);
         }
     }
     if is_done(journal.application()) {
         note(journal, Event::Ended);
     }
     unwritten
+}
+
+/// Whether the journal tells it already. What is held, or fails, is tried again every few seconds, perhaps for days, and its
+/// reason holds a count that changes: to tell each would make the journal longer than any that is read.
+fn is_told(application: &Application, event: &Event) -> bool {
+    let Event::Undone { change, result } = event else { return false };
+    match (application.changes.get(*change), result) {
+        (Some(Progress::Undone(Undone::Held { .. })), Undone::Held { .. })
+        | (Some(Progress::Undone(Undone::Failed { .. })), Undone::Failed { .. }) => true,
+        (Some(Progress::Undone(told)), result) => told == result,
+        _ => false,
+    }
 }
 
 fn is_done(application: &Application) -> bool {

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use plimsoll_host::boottime_now;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal, setsid};
 
@@ -30,6 +31,8 @@ pub const COMMAND: &str = "watchdog";
 const GLANCE: Duration = Duration::from_millis(200);
 /// How long after an undo that was held, or failed, it is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long after the kernel's log was told of it, it is told again.
+const SHOUT_AGAIN: Duration = Duration::from_mins(10);
 
 /// How watchdogs are started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +71,7 @@ impl Guardian {
     /// Starts a watchdog for an application, and waits until it watches.
     pub(crate) fn launch(&self, folder: &StateDir, id: u32) -> Result<(), Error> {
         // From the first namespace, where that is in reach: in another one its process would keep alive what is removed.
-        match Place::initial()? {
+        match Place::initial() {
             Some(initial) => initial.visit(|| self.launch_here(folder, id))?,
             None => self.launch_here(folder, id),
         }
@@ -190,14 +193,19 @@ struct Watchdog<'a> {
 impl Watchdog<'_> {
     /// Why it is to be undone; `None` when it is confirmed, or undone by somebody else.
     fn until_undone(&self) -> Option<Because> {
+        let mut told = Told::default();
         loop {
             if (self.stop)() {
                 return Some(Because::Interrupted);
             }
-            // A journal that cannot be read now is read again: it is written by one process at a time, line by line.
-            let Ok(application) = journal::read(self.folder, self.id) else {
-                thread::sleep(GLANCE);
-                continue;
+            let application = match journal::read(self.folder, self.id) {
+                Ok(application) => application,
+                // It is read again: somebody may put it back. Meanwhile nobody can confirm, and nobody undoes.
+                Err(error) => {
+                    told.shout(self.id, &error.to_string());
+                    thread::sleep(GLANCE);
+                    continue;
+                }
             };
             match application.phase {
                 Phase::Ended | Phase::Confirmed(_) => return None,
@@ -261,7 +269,7 @@ impl Watchdog<'_> {
 
 /// Undoes, again and again until nothing is left that is ours.
 fn undo_until_done(folder: &StateDir, id: u32, because: &Because) -> Result<(), Error> {
-    let mut told = None;
+    let mut told = Told::default();
     loop {
         let left = match once_more(folder, id, because) {
             Ok(None) => return Ok(()),
@@ -270,10 +278,7 @@ fn undo_until_done(folder: &StateDir, id: u32, because: &Because) -> Result<(), 
             Err(Error::Busy { .. }) => continue,
             Err(error) => error.to_string(),
         };
-        if told.as_ref() != Some(&left) {
-            shout(id, &left);
-            told = Some(left);
-        }
+        told.shout(id, &left);
         thread::sleep(RETRY);
     }
 }
@@ -289,13 +294,23 @@ fn once_more(folder: &StateDir, id: u32, because: &Because) -> Result<Option<Str
     if done.phase == Phase::Ended {
         return Ok(None);
     }
-    let left: Vec<_> = done.remaining().into_iter().map(|(_, result)| result.to_string()).collect();
+    let left: Vec<_> = done.remaining().into_iter().map(ToString::to_string).collect();
     Ok(Some(left.join("; ")))
 }
 
-/// Says in the kernel's log, which everybody keeps, what is not undone: there is no terminal.
-fn shout(id: u32, left: &str) {
-    // <4> is a warning. The kernel cuts lines at about a thousand bytes; who may not write there is not heard.
-    let line = format!("<4>plimsoll: application {id} is not wholly undone, and tried again: {left}\n");
-    let _ = OpenOptions::new().write(true).open("/dev/kmsg").and_then(|mut log| log.write_all(line.as_bytes()));
+/// When the kernel's log, which everybody keeps, was told what is not undone: there is no terminal.
+#[derive(Default)]
+struct Told(Option<Duration>);
+
+impl Told {
+    /// Tells it, unless it was told a while ago: by the time and not by the words, which hold counts that change with every attempt.
+    fn shout(&mut self, id: u32, left: &str) {
+        if self.0.is_some_and(|told| boottime_now().saturating_sub(told) < SHOUT_AGAIN) {
+            return;
+        }
+        self.0 = Some(boottime_now());
+        // <4> is a warning. The kernel cuts lines at about a thousand bytes; who may not write there is not heard.
+        let line = format!("<4>plimsoll: application {id} is not wholly undone, and tried again: {left}\n");
+        let _ = OpenOptions::new().write(true).open("/dev/kmsg").and_then(|mut log| log.write_all(line.as_bytes()));
+    }
 }

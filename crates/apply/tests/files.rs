@@ -5,9 +5,54 @@ mod support;
 
 use std::fs;
 
-use plimsoll_apply::{NewFile, Root, Undone, Written, edit, restore, write};
+use plimsoll_apply::{
+    Author, Confirmed, Event, Lasting, NewFile, Persistence, Phase, Root, StateDir, Undone, Written, confirm, edit,
+    restore, write,
+};
+use plimsoll_model::Sysctl;
 
-use support::Folder;
+use support::{Fake, Folder, NOBODY, applied};
+
+/// A confirmed application of which a file cannot be written, since a file is in the place of its folder.
+fn confirmed_and_not_written(folder: &Folder, root: &Root) -> StateDir {
+    let (state, fake) = (folder.state(), Fake::default());
+    fake.set(Sysctl::TCP_LOOSE, 1);
+    let mut journal = applied(&state, &fake, 1, &[(Sysctl::TCP_LOOSE, 0)]);
+    let file = NewFile { path: "/etc/sysctl.d/90-plimsoll.conf".into(), contents: "a = 1\n".to_string() };
+    let files = vec![edit(root, &file).unwrap()];
+    journal.append(Event::Confirmed { by: Author::default(), files }).unwrap();
+    fs::create_dir_all(folder.0.join("etc")).unwrap();
+    fs::write(folder.0.join("etc/sysctl.d"), "").unwrap();
+    state
+}
+
+fn confirm_again(state: &StateDir, persistence: &Persistence) -> Confirmed {
+    confirm(state.path(), persistence, Author::default(), &NOBODY).unwrap()
+}
+
+#[test]
+fn what_cannot_be_written_is_confirmed_all_the_same_and_written_later() {
+    let folder = Folder::new("later");
+    let root = Root::at(&folder.0);
+    let state = confirmed_and_not_written(&folder, &root);
+    let files = Persistence::Files(root);
+    let refused = confirm_again(&state, &files);
+    assert!(refused.not_lasting[0].contains("tries again"), "{:?}", refused.not_lasting);
+    assert_eq!(refused.application.phase, Phase::Confirmed(Lasting::ToBeWritten));
+    fs::remove_file(folder.0.join("etc/sysctl.d")).unwrap();
+    let written = confirm_again(&state, &files);
+    assert_eq!((written.not_lasting.len(), written.application.phase), (0, Phase::Confirmed(Lasting::Written)));
+    assert!(folder.0.join("etc/sysctl.d/90-plimsoll.conf").is_file());
+}
+
+#[test]
+fn who_wants_no_files_any_more_is_not_asked_again() {
+    let folder = Folder::new("no-more");
+    let state = confirmed_and_not_written(&folder, &Root::at(&folder.0));
+    let confirmed = confirm_again(&state, &Persistence::RuntimeOnly);
+    assert_eq!(confirmed.application.phase, Phase::Confirmed(Lasting::Written));
+    assert!(confirm(state.path(), &Persistence::RuntimeOnly, Author::default(), &NOBODY).is_err());
+}
 
 #[test]
 fn files_are_restored_unless_somebody_has_changed_them() {

@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 use plimsoll_apply::{Phase, Progress};
 
 use support::Run;
-use support::applying::{POLICY, Scene, TIME_WAIT, UDP, apply, watchdogs, write_plan};
+use support::applying::{POLICY, Scene, TIME_WAIT, UDP, apply, kill_watchdogs, watchdogs, write_plan};
 
 #[test]
 fn what_nobody_confirms_is_undone_by_a_process_that_needs_no_other() {
     let scene = Scene::new();
-    let arguments = apply(&scene, &["--set", "nf_conntrack_udp_timeout=20", "--confirm-within", "2s", "--json"]);
+    let arguments = apply(&scene, &["--set", "nf_conntrack_udp_timeout=20", "--confirm-within", "10s", "--json"]);
     let run = scene.plimsoll(&arguments);
     assert_eq!((run.code, scene.sysctl(UDP)), (0, 20), "{run:?}");
     assert_eq!(run.json()["outcome"], "awaiting_confirmation");
@@ -162,6 +162,7 @@ fn a_dry_run_prints_every_write_and_writes_nothing() {
     let run = scene.plimsoll(&apply(&scene, &["--set", "nf_conntrack_udp_timeout=20", "--dry-run"]));
     assert_eq!((run.code, scene.sysctl(UDP), scene.folder.exists()), (0, 30, false), "{run:?}");
     assert!(run.stdout.contains("nf_conntrack_udp_timeout = 30, if it is still 20"), "{run:?}");
+    assert!(run.stdout.contains("Not all of it would last"), "no file is for a namespace of its own: {run:?}");
     let plan = write_plan(&scene, POLICY);
     let run = scene.plimsoll(&["apply", &plan, "--netns", scene.lab.name(), "--dry-run"]);
     assert_eq!(run.code, 0, "{run:?}");
@@ -202,7 +203,7 @@ fn ctrl_c_undoes_what_was_begun() {
     let scene = Scene::new();
     let name = scene.lab.name();
     let mut command =
-        scene.command(&["apply", "--netns", name, "--soak", "1s", "--set", "nf_conntrack_udp_timeout=20"]);
+        scene.command(&["apply", "--netns", name, "--soak", "3s", "--set", "nf_conntrack_udp_timeout=20"]);
     command.args(["--set", "nf_conntrack_tcp_timeout_time_wait=60"]).stderr(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
@@ -212,6 +213,22 @@ fn ctrl_c_undoes_what_was_begun() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!((scene.sysctl(UDP), scene.sysctl(TIME_WAIT)), (30, 120));
+}
+
+#[test]
+fn a_watchdog_that_is_killed_while_the_last_change_is_watched_is_replaced() {
+    let scene = Scene::new();
+    let name = scene.lab.name();
+    let set = "nf_conntrack_udp_timeout=20";
+    let mut command =
+        scene.command(&["apply", "--netns", name, "--soak", "3s", "--confirm-within", "1s", "--set", set]);
+    let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    told.find(|line| line.contains("Change 1 of 1")).expect("the change");
+    kill_watchdogs(&scene.folder);
+    assert!(child.wait().unwrap().success());
+    scene.await_rest();
+    assert_eq!(scene.sysctl(UDP), 30);
 }
 
 /// Connections come and go all the while; once the second change is in force the server resets them.

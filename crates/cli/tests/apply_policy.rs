@@ -6,14 +6,14 @@ mod support;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::applying::{POLICY, Scene, kill_watchdogs, write_plan};
+use support::applying::{POLICY, Scene, UDP, kill_watchdogs, write_plan};
 
 #[test]
 fn a_policy_stops_matching_though_every_process_is_killed() {
     let scene = Scene::new();
     let plan = write_plan(&scene, POLICY);
     let name = scene.lab.name();
-    let run = scene.plimsoll(&["apply", &plan, "--netns", name, "--soak", "0", "--confirm-within", "2s"]);
+    let run = scene.plimsoll(&["apply", &plan, "--netns", name, "--soak", "0", "--confirm-within", "8s"]);
     assert_eq!(run.code, 0, "{run:?}");
     assert!(remaining(&scene, 9999) > 200 && remaining(&scene, 9998) <= 30, "the service's flows alone");
     kill_watchdogs(&scene.folder);
@@ -47,6 +47,25 @@ fn a_policy_that_is_confirmed_matches_for_good_and_others_are_left() {
     assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
     let left = scene.lab.run(&["nft", "list", "table", "inet", "plimsoll"]).unwrap();
     assert!(left.contains("chain theirs") && !left.contains("9999"), "{left}");
+}
+
+/// As a firewall does that loads all its rules anew.
+#[test]
+fn a_policy_that_somebody_has_removed_keeps_nothing_else_from_being_confirmed() {
+    let scene = Scene::new();
+    let both = POLICY.replacen(
+        "\"changes\":[",
+        "\"changes\":[{\"edit\":{\"kind\":\"sysctl\",\"sysctl\":\"net.netfilter.nf_conntrack_udp_timeout\",\"from\":30,\"to\":20}},",
+        1,
+    );
+    let plan = write_plan(&scene, &both);
+    assert_eq!(scene.plimsoll(&["apply", &plan, "--netns", scene.lab.name(), "--soak", "0"]).code, 0);
+    scene.lab.nft("delete table inet plimsoll\n").unwrap();
+    let confirmed = scene.plimsoll(&["confirm", "--no-persist"]);
+    assert!(confirmed.code == 0 && confirmed.stdout.contains("removed the policy udp_9999_1"), "{confirmed:?}");
+    assert_eq!(scene.sysctl(UDP), 20);
+    assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
+    assert_eq!(scene.sysctl(UDP), 30);
 }
 
 /// Seconds that the entry of a packet to a port has left.

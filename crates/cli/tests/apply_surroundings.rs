@@ -40,6 +40,22 @@ fn nothing_is_begun_on_a_full_disk_and_one_that_fills_up_later_stops_nothing() {
     assert_eq!(scene.sysctl(UDP), 30);
 }
 
+/// As after an error, where a file system is mounted with `errors=remount-ro`.
+#[test]
+fn what_cannot_be_written_down_any_more_is_undone_all_the_same() {
+    let scene = Scene::new();
+    assert_eq!(scene.plimsoll(&apply(&scene, &["--set", "nf_conntrack_udp_timeout=20"])).code, 0);
+    let script = r#"
+        mount --bind "$PLIMSOLL_STATE_DIR" "$PLIMSOLL_STATE_DIR"
+        mount -o remount,bind,ro "$PLIMSOLL_STATE_DIR"
+        plimsoll rollback
+    "#;
+    let run = in_mounts_of_its_own(&scene, script, "");
+    assert!(run.code == 0 && run.stdout.contains("restored"), "{run:?}");
+    assert!(run.stdout.contains("could not be written"), "{run:?}");
+    assert_eq!(scene.sysctl(UDP), 30);
+}
+
 #[test]
 fn a_container_is_told_what_to_do_on_the_host() {
     let scene = Scene::new();
@@ -61,6 +77,21 @@ fn a_container_is_told_what_to_do_on_the_host() {
     let run = Run::of(command);
     assert!(run.code == 3 && run.stderr.contains("only the host's own can set"), "{run:?}");
     assert!(scene.last().is_none());
+}
+
+#[test]
+fn root_of_a_user_namespace_changes_its_own_network_namespace() {
+    let scene = Scene::new();
+    let script = format!(
+        "ip link set lo up; {0} apply --soak 0 --set nf_conntrack_udp_timeout=20 && {0} rollback && \
+        cat /proc/sys/net/netfilter/nf_conntrack_udp_timeout",
+        support::PLIMSOLL
+    );
+    let mut command = Command::new("unshare");
+    command.args(["-Urn", "sh", "-c", &script]).env("PLIMSOLL_STATE_DIR", &scene.folder);
+    let run = Run::of(command);
+    assert!(run.code == 0 && run.stdout.contains("is in force") && run.stdout.contains(": restored"), "{run:?}");
+    assert!(run.stdout.ends_with("\n30\n"), "{run:?}");
 }
 
 /// There is no systemd here: what stands in for `systemd-run` keeps the command, and the test runs it in its place.

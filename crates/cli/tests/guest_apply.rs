@@ -35,7 +35,7 @@ fn limits_are_applied_undone_by_the_deadline_and_held_above_the_entries() {
         r"
         set_max 4000
         set_buckets 1024
-        step applied apply --confirm-within 3s --json \
+        step applied apply --confirm-within 10s --json \
             --set net.netfilter.nf_conntrack_max=20000 --set net.netfilter.nf_conntrack_buckets=4000
         step max value max
         step buckets value buckets
@@ -44,7 +44,7 @@ fn limits_are_applied_undone_by_the_deadline_and_held_above_the_entries() {
         step undone plimsoll history
 
         # More entries come than the old limit lets in.
-        step again apply --confirm-within 5s --set nf_conntrack_max=20000
+        step again apply --confirm-within 20s --set nf_conntrack_max=20000
         send-udp 127.0.0.1 1 8000
         until plimsoll history | grep HELD; do sleep 0.1; done
         step held value max

@@ -11,7 +11,7 @@ use crate::wire::{Fault, Messages, NLMSG_DONE};
 /// `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW`: what the kernel calls an entry of a dump.
 pub(crate) const CT_NEW: u16 = 0x0100;
 /// `IPCTNL_MSG_CT_GET`.
-const CT_GET: u16 = 0x0101;
+pub(crate) const CT_GET: u16 = 0x0101;
 
 /// A dump under way, of IPv4 and IPv6 entries alike, in the kernel's order: bucket by bucket.
 ///

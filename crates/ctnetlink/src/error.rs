@@ -20,6 +20,8 @@ pub enum Request {
     Create,
     /// That entries be changed or deleted.
     Change,
+    /// Single entries.
+    Look,
     /// Limits of Open vSwitch's zones.
     ZoneLimits,
 }
@@ -34,6 +36,7 @@ impl fmt::Display for Request {
             Self::Hooks => "list netfilter hooks",
             Self::Create => "create conntrack entries",
             Self::Change => "change or delete conntrack entries",
+            Self::Look => "look at a conntrack entry",
             Self::ZoneLimits => "talk to Open vSwitch about its conntrack zones' limits",
         })
     }

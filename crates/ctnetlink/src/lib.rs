@@ -37,6 +37,7 @@ mod dump;
 mod entry;
 mod error;
 mod hooks;
+mod look;
 mod message;
 mod policies;
 mod socket;
@@ -51,6 +52,7 @@ pub use dump::{Batch, Batches, Dump, Entries, RawDump};
 pub use entry::{DumpedEntry, EntryKey};
 pub use error::{AttributePath, Error, ParseError, Problem, Request};
 pub use hooks::conntrack_is_hooked;
+pub use look::Looker;
 pub use plimsoll_model::{
     Counter, CounterReading, Entry, Extension, Extensions, Layer4, NewEntry, Protocol, ProtocolState, SctpState, Side,
     Status, TcpState, Tuple, Unknowns, Zone, ZoneLimit,

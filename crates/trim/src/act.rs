@@ -3,20 +3,24 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use plimsoll_ctnetlink::{Change, Changer, EntryKey, Refusal, table_statistics};
+use plimsoll_ctnetlink::{Change, Changer, DumpedEntry, EntryKey, Looker, Refusal, table_statistics};
 use plimsoll_host::monotonic_now;
 use plimsoll_model::{Occupancy, StateKey};
 
 use crate::limits::{Ended, Limits};
 use crate::pace::{Pace, sleep_until};
 use crate::rule::{Certainty, GRACE_SECS, Judgement, Manner};
-use crate::second_look::{SECOND_LOOK_AFTER, Sighting};
+use crate::second_look::{SECOND_LOOK_AFTER, Sighting, Window};
 use crate::tally::{Tally, key};
-use crate::walk::Walk;
+use crate::walk::{Walk, unix_nanos};
 use crate::{Error, Trimming};
 
 /// Entries that are kept in mind for a second look: about 25 MiB. Of more, the rest waits for another run.
 const MOST_AMBIGUOUS: usize = 1 << 18;
+
+/// What was read longer ago is looked at once more before it is changed: where entries are changed slowly (`--rate`), or the
+/// process was stopped meanwhile, a packet may have come, and the entry that it armed would be cut to ten seconds.
+const FRESH: Duration = Duration::from_millis(250);
 
 /// After so many batches the kernel's count is read again, where the act ends by it.
 const BATCHES_A_COUNT: u32 = 16;
@@ -79,10 +83,34 @@ struct Act<'a> {
     trimming: &'a Trimming,
     limits: &'a Limits<'a>,
     changer: Changer,
+    looker: Looker,
     pace: Pace,
     /// How many more may go, by the last count.
     room: Room,
     acted: Acted,
+}
+
+/// A stale entry.
+#[derive(Clone, Copy, Debug)]
+struct Stale {
+    key: EntryKey,
+    state: StateKey,
+    certainty: Certainty,
+    /// When it was read, at the earliest.
+    read_from: Duration,
+    /// When it expires, as it was read.
+    seen: Sighting,
+    /// The same, as it was read the first time.
+    first: Sighting,
+}
+
+impl Stale {
+    fn of(dumped: &DumpedEntry<'_>, judgement: Judgement, read: Window) -> Option<Self> {
+        let Judgement::Stale(certainty) = judgement else { return None };
+        let seen = Sighting::of(dumped.entry.remaining_secs?, read);
+        let (key, state) = (dumped.key(), key(&dumped.entry));
+        Some(Self { key, state, certainty, read_from: read.from, seen, first: seen })
+    }
 }
 
 /// How many entries may go before few enough are left.
@@ -99,6 +127,7 @@ impl<'a> Act<'a> {
             trimming,
             limits,
             changer: Changer::open()?,
+            looker: Looker::open()?,
             pace: Pace::of(limits.entries_per_sec),
             room: Room { left: u64::MAX, batches: 0 },
             acted: Acted {
@@ -121,29 +150,24 @@ impl<'a> Act<'a> {
     /// Changes what is certain, and returns what is not.
     fn first_walk(&mut self) -> Result<Ambiguous, Error> {
         let mut ambiguous = Ambiguous::new();
-        let mut certain = Vec::new();
+        let mut stale = Vec::new();
         let mut walk = Walk::begin()?;
         while self.goes_on() {
-            certain.clear();
+            stale.clear();
             let Self { trimming, acted, .. } = self;
             let more = walk.next_batch(|dumped, moment| {
-                let entry = &dumped.entry;
-                let judgement = trimming.rule.judge(entry, moment.unix_nanos);
-                acted.tally.count(entry, judgement);
-                match judgement {
-                    Judgement::Left(_) => {}
-                    Judgement::Stale(Certainty::Certain) => certain.push((dumped.key(), key(entry))),
-                    Judgement::Stale(Certainty::Ambiguous) if ambiguous.len() < MOST_AMBIGUOUS => {
-                        let remaining_secs = entry.remaining_secs.unwrap_or(0);
-                        ambiguous.insert(dumped.key(), Sighting::of(remaining_secs, moment.window));
-                    }
-                    Judgement::Stale(Certainty::Ambiguous) => acted.not_looked_at += 1,
-                }
+                let judgement = trimming.rule.judge(&dumped.entry, moment.unix_nanos);
+                acted.tally.count(&dumped.entry, judgement);
+                stale.extend(Stale::of(dumped, judgement, moment.window));
             })?;
             if !more {
                 break;
             }
-            self.change(&certain)?;
+            self.look_again(&mut stale)?;
+            for one in stale.extract_if(.., |one| one.certainty == Certainty::Ambiguous) {
+                self.keep_in_mind(&mut ambiguous, &one);
+            }
+            self.change(&stale)?;
         }
         Ok(ambiguous)
     }
@@ -156,14 +180,11 @@ impl<'a> Act<'a> {
             silent.clear();
             let Self { trimming, acted, .. } = self;
             let more = walk.next_batch(|dumped, moment| {
-                let entry = &dumped.entry;
                 let Some(first) = ambiguous.remove(&dumped.key()) else { return };
-                let is_stale = matches!(trimming.rule.judge(entry, moment.unix_nanos), Judgement::Stale(_));
-                let second = entry.remaining_secs.map(|secs| Sighting::of(secs, moment.window));
-                if is_stale && second.is_some_and(|second| first.is_same_arming(second)) {
-                    silent.push((dumped.key(), key(entry)));
-                } else {
-                    acted.alive += 1;
+                let judgement = trimming.rule.judge(&dumped.entry, moment.unix_nanos);
+                match Stale::of(dumped, judgement, moment.window) {
+                    Some(stale) if first.is_same_arming(stale.seen) => silent.push(Stale { first, ..stale }),
+                    _ => acted.alive += 1,
                 }
             })?;
             if !more {
@@ -171,9 +192,39 @@ impl<'a> Act<'a> {
                 self.acted.alive += ambiguous.len() as u64;
                 return Ok(());
             }
+            self.look_again(&mut silent)?;
             self.change(&silent)?;
         }
         self.acted.not_looked_at += ambiguous.len() as u64;
+        Ok(())
+    }
+
+    /// Keeps an ambiguous entry for a second look, if there is room.
+    fn keep_in_mind(&mut self, ambiguous: &mut Ambiguous, stale: &Stale) {
+        if ambiguous.len() < MOST_AMBIGUOUS {
+            ambiguous.insert(stale.key, stale.seen);
+        } else {
+            self.acted.not_looked_at += 1;
+        }
+    }
+
+    /// Looks once more at entries that were read too long ago, each by itself, and keeps those that have seen no packet since.
+    fn look_again(&mut self, stale: &mut Vec<Stale>) -> Result<(), Error> {
+        if stale.first().is_none_or(|first| monotonic_now().saturating_sub(first.read_from) <= FRESH) {
+            return Ok(());
+        }
+        for before in std::mem::take(stale) {
+            let from = monotonic_now();
+            let Some(now) = self.looker.look(&before.key)? else {
+                self.acted.gone += 1;
+                continue;
+            };
+            let judgement = self.trimming.rule.judge(&now.entry, unix_nanos());
+            match Stale::of(&now, judgement, Window { from, to: monotonic_now() }) {
+                Some(now) if before.first.is_same_arming(now.seen) => stale.push(Stale { first: before.first, ..now }),
+                _ => self.acted.alive += 1,
+            }
+        }
         Ok(())
     }
 
@@ -185,7 +236,7 @@ impl<'a> Act<'a> {
         ended.is_none()
     }
 
-    fn change(&mut self, stale: &[(EntryKey, StateKey)]) -> Result<(), Error> {
+    fn change(&mut self, stale: &[Stale]) -> Result<(), Error> {
         let most = usize::try_from(self.room.left).unwrap_or(usize::MAX);
         let stale = stale.get(..most).unwrap_or(stale);
         if stale.is_empty() {
@@ -196,15 +247,15 @@ impl<'a> Act<'a> {
             Manner::Delete => Change::Delete,
         };
         self.pace.changes(stale.len());
-        let keys: Vec<EntryKey> = stale.iter().map(|(key, _)| *key).collect();
+        let keys: Vec<EntryKey> = stale.iter().map(|one| one.key).collect();
         let refused = self.changer.make(change, &keys)?;
         self.acted.last_change = Some(monotonic_now());
         let acted = &mut self.acted;
-        for (_, state) in stale {
-            *acted.changed.entry(*state).or_default() += 1;
+        for one in stale {
+            *acted.changed.entry(one.state).or_default() += 1;
         }
         for refused in &refused {
-            if let Some(count) = stale.get(refused.index).and_then(|(_, state)| acted.changed.get_mut(state)) {
+            if let Some(count) = stale.get(refused.index).and_then(|one| acted.changed.get_mut(&one.state)) {
                 *count -= 1;
             }
             match refused.why {

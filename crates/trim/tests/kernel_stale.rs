@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use plimsoll_ctnetlink::{Change, Changer, Dump, EntryKey, NewEntry, Unknowns, table_statistics};
+use plimsoll_ctnetlink::{Change, Changer, Dump, Entry, EntryKey, NewEntry, Unknowns, table_statistics};
 use plimsoll_host::monotonic_now;
 use plimsoll_lab::{Kind, LabNamespace, entries};
 use plimsoll_model::{Layer4, Occupancy, Policies, Protocol, Status, TcpState, Timeout, Timeouts, Tuple, Zone};
@@ -93,6 +93,19 @@ fn waiting(count: u32) -> LabNamespace {
     let made = entries(Kind::AssuredTcp(TcpState::TimeWait), 0, count);
     namespace.fill(made.map(|entry| NewEntry { timeout_secs: 60, ..entry })).unwrap();
     namespace
+}
+
+/// What names those entries that a condition takes.
+fn keys(namespace: &LabNamespace, takes: impl Fn(&Entry) -> bool + Sync) -> Vec<EntryKey> {
+    let read = || {
+        let (mut all, mut unknowns, mut dump) = (Vec::new(), Unknowns::default(), Dump::start().unwrap());
+        while let Some(batch) = dump.next_batch().unwrap() {
+            let dumped = batch.entries(&mut unknowns).map(|dumped| dumped.unwrap());
+            all.extend(dumped.filter(|dumped| takes(&dumped.entry)).map(|dumped| dumped.key()));
+        }
+        all
+    };
+    namespace.enter(read).unwrap()
 }
 
 fn act_within(namespace: &LabNamespace, manner: Manner, limits: &Limits<'_>) -> Acted {
@@ -203,19 +216,38 @@ fn it_stops_when_told_to_and_when_its_time_is_up() {
     assert!((1..500).contains(&acted.changed()), "{acted:#?}");
 }
 
+/// Where entries are changed slowly, a batch has been read long before it is its turn. What a packet has armed meanwhile stays.
+#[test]
+fn what_was_armed_since_it_was_read_stays() {
+    let namespace = waiting(1000);
+    let stop = AtomicBool::new(false);
+    let is_short = |entry: &Entry| entry.remaining_secs.is_none_or(|secs| secs <= GRACE_SECS);
+    let (acted, armed) = thread::scope(|scope| {
+        let namespace = &namespace;
+        let other = scope.spawn(move || {
+            while !table(namespace).values().any(is_short) {
+                thread::yield_now();
+            }
+            // The first batch is changed; all the others see a packet now.
+            let others = keys(namespace, |entry| !is_short(entry));
+            let arm = || Changer::open().unwrap().make(Change::Expire { after_secs: 120 }, &others).unwrap();
+            assert_eq!(namespace.enter(arm).unwrap(), []);
+            others.len()
+        });
+        let rate = std::num::NonZeroU32::new(5);
+        let acted = act_within(namespace, Manner::Expire, &Limits { entries_per_sec: rate, ..Limits::none(&stop) });
+        (acted, other.join().unwrap())
+    });
+    assert!(armed > 0, "the first batch was all of them");
+    assert_eq!(acted.changed() + armed as u64, 1000, "{acted:#?}");
+    assert_eq!(table(&namespace).values().filter(|entry| !is_short(entry)).count(), armed);
+}
+
 /// Somebody else deletes the same entries meanwhile.
 #[test]
 fn what_others_delete_meanwhile_is_counted_as_gone() {
     let namespace = waiting(20_000);
-    let keys: Vec<EntryKey> = namespace
-        .enter(|| {
-            let (mut all, mut unknowns, mut dump) = (Vec::new(), Unknowns::default(), Dump::start().unwrap());
-            while let Some(batch) = dump.next_batch().unwrap() {
-                all.extend(batch.entries(&mut unknowns).map(|dumped| dumped.unwrap().key()));
-            }
-            all
-        })
-        .unwrap();
+    let keys = keys(&namespace, |_| true);
     let stop = AtomicBool::new(false);
     // The other begins at the end of the table, and they meet.
     let begun = AtomicBool::new(false);

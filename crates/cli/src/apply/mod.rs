@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use plimsoll_apply::watchdog::{Guardian, Timer};
-use plimsoll_apply::{Applied, Author, Manner, Place, Prepared, StateDir};
+use plimsoll_apply::{Applied, Author, Manner, Place, Prepared, Root, StateDir};
 
 pub(crate) use self::arguments::state_dir;
 pub(crate) use self::arguments::{
@@ -29,6 +29,7 @@ pub(crate) use self::watchdog::run as watchdog;
 
 use self::input::Input;
 use self::report::{Document, Outcome};
+use crate::arguments::Color;
 use crate::output;
 use crate::stop::stop_on_signals;
 
@@ -48,8 +49,15 @@ pub(crate) fn run(arguments: &ApplyArguments) -> anyhow::Result<ExitCode> {
     };
     let written =
         if arguments.common.json { Document::of(&outcome).render()? } else { report::text(&outcome, arguments) };
-    output::write(&written, arguments.common.color)?;
-    Ok(ExitCode::from(code))
+    Ok(tell(&written, arguments.common.color, code))
+}
+
+/// Writes what came of it. Done is done: the exit code tells it even where it cannot be written.
+fn tell(written: &str, color: Color, code: u8) -> ExitCode {
+    if let Err(error) = output::write(written, color) {
+        output::write_progress(&format!("plimsoll: {error:#}\n"), color);
+    }
+    ExitCode::from(code)
 }
 
 /// What would be written; nothing is.
@@ -61,6 +69,7 @@ fn rehearse(arguments: &ApplyArguments, input: &Input) -> anyhow::Result<Outcome
     } else {
         Outcome::Planned {
             namespace: prepared.namespace().to_string(),
+            lasting: prepared.lasting(&Root::default()),
             changes: prepared.changes,
             reverts: prepared.reverts,
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
-use plimsoll_model::{Namespace, Sysctl, Timeout};
+use plimsoll_model::{Namespace, Sysctl, Timeout, Untrusted};
 
 use super::arguments::state_dir;
 use crate::arguments::Color;
@@ -28,7 +28,7 @@ pub(crate) fn what_was_applied() -> Option<Vec<(Sysctl, u32)>> {
 pub(crate) fn say_what_is_pending(color: Color) {
     let say = |text: &str| output::write_progress(&format!("plimsoll: {text}\n"), color);
     match plimsoll_apply::pending(&state_dir()) {
-        Ok(pending) => pending.iter().for_each(|one| say(&one.sentence)),
+        Ok(pending) => pending.into_iter().for_each(|one| say(Untrusted::from_escaped(one).as_str())),
         Err(error) => say(&format!("whether a change awaits its confirmation is not known: {error}")),
     }
 }

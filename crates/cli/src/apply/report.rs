@@ -1,6 +1,8 @@
 //! What came of it: in words, and as a document.
 
-use plimsoll_apply::{Application, Because, Change, Phase, Progress, Revert, Unproven, unproven, unread};
+use std::path::Path;
+
+use plimsoll_apply::{Application, Because, Change, LastingFiles, Phase, Progress, Revert, Unproven, unproven, unread};
 use plimsoll_model::{Edit, Untrusted};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -12,7 +14,7 @@ use crate::wrap::paragraph;
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// What would be written.
-    Planned { namespace: String, changes: Vec<Change>, reverts: Vec<Revert> },
+    Planned { namespace: String, changes: Vec<Change>, reverts: Vec<Revert>, lasting: LastingFiles },
     /// All is so already.
     NothingToDo,
     /// All is in force.
@@ -29,13 +31,18 @@ impl Document {
     pub(super) fn of(outcome: &Outcome) -> Self {
         const SCHEMA: &str = "plimsoll.apply/1";
         Self(match outcome {
-            Outcome::Planned { namespace, changes, reverts } => {
+            Outcome::Planned { namespace, changes, reverts, lasting } => {
                 let changes: Vec<_> = changes
                     .iter()
                     .zip(reverts)
                     .map(|(change, revert)| change_as_json(change, revert, "planned"))
                     .collect();
-                json!({ "schema": SCHEMA, "outcome": "planned", "namespace": namespace, "changes": changes })
+                let files: Vec<_> =
+                    lasting.edits.iter().map(|file| json!({ "path": shown(&file.path), "undone": null })).collect();
+                json!({
+                    "schema": SCHEMA, "outcome": "planned", "namespace": namespace, "changes": changes, "files": files,
+                    "not_lasting": lasting.not_lasting,
+                })
             }
             Outcome::NothingToDo => json!({ "schema": SCHEMA, "outcome": "nothing_to_do", "changes": [] }),
             Outcome::Awaiting(application) => {
@@ -74,9 +81,7 @@ pub(super) fn application_as_json(application: &Application) -> Value {
         .zip(&application.changes)
         .map(|((change, revert), progress)| change_as_json(change, revert, state(progress)))
         .collect();
-    let files = application.files.iter().map(
-        |(file, undone)| json!({ "path": Untrusted::from(file.path.to_string_lossy().as_ref()), "undone": undone }),
-    );
+    let files = application.files.iter().map(|(file, undone)| json!({ "path": shown(&file.path), "undone": undone }));
     json!({
         "application": begun.id,
         "outcome": outcome(application),
@@ -131,7 +136,9 @@ fn state(progress: &Progress) -> &'static str {
 pub(super) fn text(outcome: &Outcome, arguments: &ApplyArguments) -> String {
     match outcome {
         Outcome::NothingToDo => "Nothing to do: all of it is so already.\n".to_string(),
-        Outcome::Planned { namespace, changes, reverts } => planned(namespace, changes, reverts, arguments),
+        Outcome::Planned { namespace, changes, reverts, lasting } => {
+            planned(namespace, changes, reverts, arguments) + &kept(lasting)
+        }
         Outcome::Awaiting(application) => awaiting(application),
         Outcome::Undone { because, application, unwritten } => undone(because, application, unwritten),
     }
@@ -155,6 +162,24 @@ fn planned(namespace: &str, changes: &[Change], reverts: &[Revert], arguments: &
         if soak > 0.0 { format!("Watched for {soak} s before the first and after each. ") } else { String::new() };
     let within = arguments.confirm_within.as_secs_f64();
     text + &paragraph("", &format!("{watched}All is undone after {within} s unless `plimsoll confirm` keeps it."))
+}
+
+/// What a confirmation would write.
+fn kept(lasting: &LastingFiles) -> String {
+    let files = lasting
+        .edits
+        .iter()
+        .map(|file| format!("`plimsoll confirm` then writes {}:\n{}", shown(&file.path), indented(&file.after)));
+    let not = lasting.not_lasting.iter().map(|why| paragraph("", &format!("Not all of it would last: {why}")));
+    files.chain(not).collect()
+}
+
+fn indented(text: &str) -> String {
+    text.lines().fold(String::new(), |all, line| all + "  " + Untrusted::from(line).as_str() + "\n")
+}
+
+fn shown(path: &Path) -> Untrusted {
+    Untrusted::from(path.to_string_lossy().as_ref())
 }
 
 fn awaiting(application: &Application) -> String {
@@ -219,7 +244,7 @@ pub(super) fn results(application: &Application) -> String {
     }
     for (file, result) in &application.files {
         if let Some(result) = result {
-            let path = Untrusted::from(file.path.to_string_lossy().as_ref());
+            let path = shown(&file.path);
             text += &format!("  {path}: {}\n", Untrusted::from(result.to_string().as_str()));
         }
     }

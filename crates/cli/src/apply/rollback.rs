@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::arguments::RollbackArguments;
 use super::report::{application_as_json, render, results, unwritten_in_words};
-use super::{REMAINS, UNDONE, guardian};
+use super::{REMAINS, UNDONE, guardian, tell};
 use crate::output;
 
 /// Undoes, and says what came of it.
@@ -20,7 +20,11 @@ pub(crate) fn run(arguments: &RollbackArguments) -> anyhow::Result<ExitCode> {
     let state_dir = arguments.common.state_dir();
     let rolled_back = plimsoll_apply::rollback(&state_dir, &Root::default(), which, &|_, _| {})?;
     for left in rolled_back.iter().filter(|one| remains(&one.application)) {
-        guardian()?.go_on(&state_dir, left.application.begun.id)?;
+        // What is undone is told all the same.
+        if let Err(error) = guardian().and_then(|guardian| Ok(guardian.go_on(&state_dir, left.application.begun.id)?)) {
+            let unguarded = format!("plimsoll: nobody goes on trying, but for the next `plimsoll apply`: {error:#}\n");
+            output::write_progress(&unguarded, arguments.common.color);
+        }
     }
     let written = if arguments.common.json {
         let applications: Vec<_> = rolled_back.iter().map(document).collect();
@@ -28,8 +32,7 @@ pub(crate) fn run(arguments: &RollbackArguments) -> anyhow::Result<ExitCode> {
     } else {
         text(&rolled_back)
     };
-    output::write(&written, arguments.common.color)?;
-    Ok(ExitCode::from(code(&rolled_back)))
+    Ok(tell(&written, arguments.common.color, code(&rolled_back)))
 }
 
 fn document(one: &RolledBack) -> serde_json::Value {

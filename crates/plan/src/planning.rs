@@ -178,7 +178,11 @@ fn size_change(snapshot: &Snapshot, sizing: &Sizing, findings: &[Finding]) -> Op
     let (risk, risk_because) = if is_flood {
         (Risk::Medium, "a flood fills whatever it is given: this wins time, and memory goes with it")
     } else {
-        (Risk::None, "nothing that is there changes; memory is taken only as entries come")
+        (
+            Risk::None,
+            "nothing that is there changes, and memory is taken only as entries come; back it must not go below 1.1 times the entries \
+         of then",
+        )
     };
     Some(Planned {
         why: format!(
@@ -191,7 +195,6 @@ fn size_change(snapshot: &Snapshot, sizing: &Sizing, findings: &[Finding]) -> Op
         cost,
         risk,
         risk_because: risk_because.to_string(),
-        revert: format!("{}, but never below the entries that are there then, times 1.1", change.revert),
         ..change
     })
     .filter(|_| snapshot.limits.capacity.is_some())

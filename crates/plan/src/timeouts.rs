@@ -4,7 +4,7 @@ use plimsoll_churn::{Present, present};
 use plimsoll_diagnose::thresholds::NAMED;
 use plimsoll_diagnose::words::{duration, grouped, percent, rate, rounded};
 use plimsoll_model::{
-    NamespaceSnapshot, PolicyProtocol, PolicyTimeout, Protocol, ServicePolicy, Sysctl, TcpState, Timeout,
+    NamespaceSnapshot, Policies, PolicyProtocol, PolicyTimeout, Protocol, ServicePolicy, Sysctl, TcpState, Timeout,
 };
 
 use crate::profile::Profile;
@@ -242,6 +242,10 @@ fn policy(held: &Held, ns: &NamespaceSnapshot, role: Role) -> Option<(ServicePol
     /// The founding guide's for DNS.
     const SHORT_SECS: u32 = 10;
     if held.timeout != Timeout::Udp || role != Role::Nat || held.secs <= SHORT_SECS {
+        return None;
+    }
+    // Which ports policies that are there are for, no reading tells: this may be one of them.
+    if ns.policies != Policies::None {
         return None;
     }
     let of_udp = |protocol| protocol == Protocol::UDP;

@@ -188,6 +188,10 @@ fn a_nat_keeps_udp_for_two_minutes_and_only_a_well_known_port_gets_less() {
     });
     let policy = policy.unwrap();
     assert_eq!((policy.port, policy.timeouts[0].secs), (53, 10));
+    // Where there are policies already, this may be one of them.
+    let mut governed = table(asked(9500, 53));
+    governed.namespaces[0].policies = plimsoll_model::Policies::Some(1);
+    assert!(auto(&governed).changes.iter().all(|change| matches!(change.edit, Edit::Sysctl { .. })));
     // No such port, no policy.
     let plan = auto(&table(asked(9500, 5353)));
     assert!(plan.changes.iter().all(|change| matches!(change.edit, Edit::Sysctl { .. })), "{plan:#?}");

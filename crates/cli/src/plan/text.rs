@@ -79,7 +79,8 @@ fn changed(number: usize, change: &Planned) -> String {
     if change.overwritten.is_none() {
         text.push_str(&paragraph("   - ", "who else sets it is not known: this host's files could not be read"));
     }
-    text.push_str(&paragraph("   - ", &format!("undo: {}", change.revert)));
+    // A command is not broken.
+    text.push_str(&format!("   - undo: {}\n", change.revert));
     text
 }
 

@@ -76,7 +76,13 @@ impl Sizing {
         let capacity_now = snapshot.limits.capacity.map(|capacity| capacity.0);
         let budget = Budget::of(snapshot, ns, memory_share);
         let buckets = snapshot.limits.buckets.map_or(0, |buckets| u64::from(buckets.0));
-        let decision = decide(snapshot, &demands, capacity_now, budget.as_ref(), buckets);
+        let decision = match decide(snapshot, &demands, capacity_now, budget.as_ref(), buckets) {
+            // That others have room enough says nothing of this one.
+            SizeDecision::Enough { .. } if ns.occupancy.is_none() => {
+                SizeDecision::NotKnown { because: format!("the entries of {} could not be counted", ns.namespace.name) }
+            }
+            decision => decision,
+        };
         let capacity = match decision {
             SizeDecision::Raise { to, .. } => Some(to),
             _ => capacity_now,

@@ -302,6 +302,15 @@ fn an_emergency_clears_no_connection_that_may_carry_data_at_once() {
 }
 
 #[test]
+fn that_others_have_room_says_nothing_of_a_namespace_that_was_not_counted() {
+    let mut snapshot = host();
+    snapshot.namespaces[0].occupancy = None;
+    snapshot.namespaces.push(namespace("other", Relation::Other, 25));
+    let SizeDecision::NotKnown { because } = auto(&snapshot).sizing.decision else { panic!() };
+    assert_eq!(because, "the entries of host could not be counted");
+}
+
+#[test]
 fn the_same_snapshot_gives_the_same_plan_and_its_edits_are_read_back() {
     let snapshot = table(closed(9000, 3000));
     let texts = [auto(&snapshot), auto(&snapshot)].map(|plan| serde_json::to_string(&plan).unwrap());

@@ -105,6 +105,10 @@ fn what_is_left_is_told_from_what_lives_from_any_pid_namespace() {
     let (mut killed, mut alive) = (Playing::begin("proxy-with-keepalive"), Playing::begin("idle"));
     killed.signal("-KILL");
     sweep(in_another_pid_namespace());
+    // Whoever sees no process but its own ends none: this test ends those that it left.
+    let (run, _) = killed.namespace.rsplit_once('-').unwrap();
+    let ended = Command::new("pkill").args(["-f", &format!("nginx .*/run/plimsoll-lab/{run}-")]).status().unwrap();
+    assert!(ended.success(), "two servers");
     assert!(is_there(&alive.namespace), "it is played");
     assert!(!is_there(&killed.namespace), "nobody has it");
     assert!(files_of(&killed.namespace).iter().all(|file| !file.exists()));

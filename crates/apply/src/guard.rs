@@ -234,7 +234,6 @@ impl fmt::Display for Worse {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by it")]
 mod tests {
     use super::*;
 

@@ -125,12 +125,12 @@ fn service(policy: &ServicePolicy) -> String {
 }
 
 fn refuse_foreign(policy: &ServicePolicy) -> Result<(), NoPlan> {
-    let foreign = policy.timeouts.iter().find(|timeout| crate::policy::name_in_nft(policy.protocol, timeout).is_none());
+    let foreign =
+        policy.timeouts.iter().find(|timeout| plimsoll_render::name_in_nft(policy.protocol, timeout.sysctl).is_none());
     foreign.map_or(Ok(()), |timeout| Err(NoPlan::Foreign { service: service(policy), sysctl: timeout.sysctl }))
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by it")]
 mod tests {
     use super::*;
 

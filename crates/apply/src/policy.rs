@@ -7,7 +7,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use plimsoll_model::{PolicyProtocol, PolicyTimeout, ServicePolicy, TcpState, Timeout};
+use plimsoll_model::{PolicyProtocol, ServicePolicy};
+use plimsoll_render::name_in_nft;
 use serde::{Deserialize, Serialize};
 
 /// The table that holds all of Plimsoll's policies.
@@ -69,7 +70,7 @@ pub fn making(policy: &ServicePolicy, name: &PolicyName, armed: Armed) -> String
     let timeouts: Vec<_> = policy
         .timeouts
         .iter()
-        .filter_map(|timeout| Some(format!("{}: {}", name_in_nft(policy.protocol, timeout)?, timeout.secs)))
+        .filter_map(|timeout| Some(format!("{}: {}", name_in_nft(policy.protocol, timeout.sysctl)?, timeout.secs)))
         .collect();
     let values = if timeouts.is_empty() { String::new() } else { format!(" policy = {{ {} }};", timeouts.join(", ")) };
     let rule =
@@ -121,32 +122,7 @@ fn element(protocol: &str, armed: Armed) -> String {
     }
 }
 
-/// What nft calls a timeout (`timeout_protocol` in nftables' `src/rule.c`); `None` where a policy of the protocol has none
-/// such.
-pub(crate) fn name_in_nft(protocol: PolicyProtocol, timeout: &PolicyTimeout) -> Option<&'static str> {
-    let name = match (protocol, timeout.timeout()?) {
-        (PolicyProtocol::Tcp, Timeout::Tcp(state)) => match state {
-            TcpState::SynSent => "syn_sent",
-            TcpState::SynRecv => "syn_recv",
-            TcpState::Established => "established",
-            TcpState::FinWait => "fin_wait",
-            TcpState::CloseWait => "close_wait",
-            TcpState::LastAck => "last_ack",
-            TcpState::TimeWait => "time_wait",
-            TcpState::Close => "close",
-            _ => return None,
-        },
-        (PolicyProtocol::Tcp, Timeout::TcpMaxRetrans) => "retrans",
-        (PolicyProtocol::Tcp, Timeout::TcpUnacknowledged) => "unack",
-        (PolicyProtocol::Udp, Timeout::Udp) => "unreplied",
-        (PolicyProtocol::Udp, Timeout::UdpStream) => "replied",
-        _ => return None,
-    };
-    Some(name)
-}
-
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by it")]
 mod tests {
     use super::*;
 

@@ -48,6 +48,7 @@ fn wait(mut child: Child) -> io::Result<Option<ExitStatus>> {
         if Instant::now() >= until {
             break false;
         }
+        // waitid(2) takes no time limit.
         thread::sleep(Duration::from_millis(10));
     };
     // Nobody may be left in it.
@@ -57,7 +58,6 @@ fn wait(mut child: Child) -> io::Result<Option<ExitStatus>> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by it")]
 mod tests {
     use std::fs;
 

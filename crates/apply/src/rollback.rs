@@ -98,6 +98,7 @@ fn await_deadline(folder: &StateDir, id: u32) -> Result<(), Error> {
         if !is_ahead(&application.begun, deadline_ms)? {
             return Ok(());
         }
+        // Meanwhile it may be confirmed, or undone: that is looked at again.
         thread::sleep(Duration::from_millis(deadline_ms.saturating_sub(now_ms())).min(LONGEST));
     }
 }

@@ -45,6 +45,7 @@ impl Watch<'_> {
                 if stop() {
                     return Ok(Watched::Stopped);
                 }
+                // The time itself is what is waited for; in short steps, so that a stop is heeded.
                 thread::sleep(GLANCE.min(next.saturating_duration_since(Instant::now())));
             }
             if let Some(command) = self.probe {

@@ -95,6 +95,7 @@ impl StateDir {
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Lock { _file: file }),
+                // flock(2) takes no time limit.
                 Err(Errno::WOULDBLOCK) if Instant::now() < until => thread::sleep(Duration::from_millis(20)),
                 Err(Errno::WOULDBLOCK) => return Err(Error::Busy { path }),
                 Err(errno) => return Err(Error::system("lock", &path)(errno.into())),

@@ -247,6 +247,7 @@ impl Watchdog<'_> {
         // Found anew each time: what is held open meanwhile cannot be removed.
         let footing = begun.baseline.as_ref().and_then(|_| Footing::of(begun).ok());
         let (Some(baseline), Some(live)) = (&begun.baseline, footing.as_ref().and_then(Footing::live)) else {
+            // Nothing can be watched; the journal is looked at again, and the deadline comes.
             thread::sleep(GLANCE.min(left));
             return None;
         };
@@ -279,6 +280,7 @@ fn undo_until_done(folder: &StateDir, id: u32, because: &Because) -> Result<(), 
             Err(error) => error.to_string(),
         };
         told.shout(id, &left);
+        // What holds it (entries above the old limit, a disk that is full) tells nobody when it is over.
         thread::sleep(RETRY);
     }
 }

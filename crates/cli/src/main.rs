@@ -13,6 +13,7 @@ mod nearest;
 mod output;
 mod plan;
 mod relieve;
+mod setting;
 mod simulate;
 mod stop;
 mod trim;

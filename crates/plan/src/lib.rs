@@ -5,6 +5,7 @@
 //! comes ([`Rehearsal`]). What the entries cannot tell (how long flows are silent that will send again) is bounded by their idle ages.
 
 mod buckets;
+mod changes;
 mod demand;
 mod growth;
 mod memory;

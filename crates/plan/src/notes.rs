@@ -3,9 +3,8 @@
 use plimsoll_diagnose::words::{duration, grouped, rate, rounded};
 use plimsoll_model::{Edit, FindingId, NamedBy, NamespaceSnapshot, Reach, Sysctl};
 
+use crate::changes::named;
 use crate::growth::unexplained_per_sec;
-use crate::others;
-use crate::planning::named;
 use crate::{Planned, Situation};
 
 pub(crate) fn notes(situation: Situation<'_>, changes: &[Planned]) -> Vec<String> {
@@ -49,13 +48,6 @@ pub(crate) fn notes(situation: Situation<'_>, changes: &[Planned]) -> Vec<String
     }
     if let [one, _, ..] = changes {
         notes.push(format!("one at a time: begin with the first ({}), and look before the next", named(&one.edit)));
-    }
-    if sysctls.contains(&Sysctl::CAPACITY) && others::needs_care(namespace, findings, FindingId::SynFlood) {
-        notes.push(
-            "half-open connections of a flood fill whatever room there is: what keeps them out is a filter before tracking, and \
-             room is for the other flows until then"
-                .to_string(),
-        );
     }
     if sysctls.contains(&Sysctl::BUCKETS) && sysctls.contains(&Sysctl::CAPACITY) {
         notes.push("more buckets are for the new limit: at the old one they only weaken early_drop".to_string());

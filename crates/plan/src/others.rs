@@ -43,7 +43,7 @@ pub(crate) fn needs_care(ns: &NamespaceSnapshot, findings: &[Finding], id: Findi
 
 /// What is often recommended and does harm here, and what was found that no change here is for.
 pub(crate) fn passed_over(ns: &NamespaceSnapshot, findings: &[Finding], changes: &[Planned]) -> Vec<PassedOver> {
-    let is_flooded = findings.iter().any(|finding| finding.id == FindingId::SynFlood);
+    let is_flooded = findings.iter().any(|finding| finding.id == FindingId::SynFlood && concerns(finding, ns));
     let loose = (is_flooded && ns.settings.tcp_loose == Some(true)).then(|| PassedOver {
         what: "nf_conntrack_tcp_loose = 0".to_string(),
         because: "without SYNPROXY it wins nothing against SYNs, and connections that lose their entry are not picked up again"

@@ -3,16 +3,15 @@
 use std::num::NonZeroUsize;
 
 use plimsoll_diagnose::overwritten;
-use plimsoll_diagnose::words::{bytes, grouped};
-use plimsoll_model::{
-    Edit, Finding, FindingId, NamespaceSnapshot, Overwrite, ServicePolicy, Snapshot, Sysctl, TcpState, Timeout,
-};
+use plimsoll_diagnose::words::grouped;
+use plimsoll_model::{Edit, Finding, FindingId, NamespaceSnapshot, Overwrite, Snapshot, Sysctl};
 use plimsoll_twin::Capabilities;
 
+use crate::changes::{bucket_change, other_change, policy_change, size_change, timeout_change};
 use crate::notes::notes;
-use crate::others::{self, OtherChange};
+use crate::others;
 use crate::revert::{is_within, within};
-use crate::timeouts::{self, Pressure, TimeoutChange, TimeoutChoice, comes_to, name};
+use crate::timeouts::{self, Pressure, TimeoutChoice, comes_to};
 use crate::{
     BucketChoice, Forecast, PassedOver, Plan, Planned, Rehearsal, Risk, Role, SizeDecision, Sizing, TimeoutsBy,
 };
@@ -58,7 +57,7 @@ pub fn plan(situation: Situation<'_>, request: Request) -> Plan {
     passed_over.extend(refused(&sizing));
     passed_over.extend(limit_of_profile(request.timeouts, &sizing));
 
-    let mut changes: Vec<Planned> = size_change(snapshot, &sizing, findings).into_iter().collect();
+    let mut changes: Vec<Planned> = size_change(&sizing, findings).into_iter().collect();
     changes.extend(buckets.as_ref().and_then(bucket_change));
     changes.extend(timeouts.into_iter().filter_map(timeout_change));
     changes.extend(policies.into_iter().map(policy_change));
@@ -140,160 +139,6 @@ fn limit_of_profile(by: TimeoutsBy, sizing: &Sizing) -> Option<PassedOver> {
     })
 }
 
-/// What a sysctl's change has by itself; the rest is for whom proposes it.
-fn sysctl_change(sysctl: Sysctl, from: u32, to: u32) -> Planned {
-    Planned {
-        edit: Edit::Sysctl { sysctl, from, to },
-        why: String::new(),
-        derivation: String::new(),
-        forecast: None,
-        silenced: None,
-        takes_effect: "at once",
-        cost: "none".to_string(),
-        risk: Risk::None,
-        risk_because: String::new(),
-        prices: Vec::new(),
-        overwritten: None,
-        revert: format!("sysctl -w {sysctl}={from}"),
-    }
-}
-
-fn size_change(snapshot: &Snapshot, sizing: &Sizing, findings: &[Finding]) -> Option<Planned> {
-    let SizeDecision::Raise { to, because } = &sizing.decision else { return None };
-    let (from, most) = (sizing.capacity_now?, sizing.most_needed()?);
-    let cost = match &sizing.budget {
-        Some(budget) => format!(
-            "up to {} of memory when a table is full, {} more than now{}",
-            bytes(budget.bytes_of(u64::from(*to), 0)),
-            bytes(budget.bytes_of(u64::from(to.saturating_sub(from)), 0)),
-            match sizing.demands.len() {
-                0 | 1 => String::new(),
-                number => format!("; each of {number} namespaces may hold as many"),
-            }
-        ),
-        None => "memory".to_string(),
-    };
-    let change = sysctl_change(Sysctl::CAPACITY, from, *to);
-    let is_flood = findings.iter().any(|finding| finding.id == FindingId::SynFlood);
-    let (risk, risk_because) = if is_flood {
-        (Risk::Medium, "a flood fills whatever it is given: this wins time, and memory goes with it")
-    } else {
-        (
-            Risk::None,
-            "nothing that is there changes, and memory is taken only as entries come; back it must not go below 1.1 times the entries \
-         of then",
-        )
-    };
-    Some(Planned {
-        why: format!(
-            "{} needs room for {} entries, and the limit is {}",
-            most.namespace,
-            grouped(most.demand.with_growth),
-            grouped(from.into())
-        ),
-        derivation: because.clone(),
-        cost,
-        risk,
-        risk_because: risk_because.to_string(),
-        ..change
-    })
-    .filter(|_| snapshot.limits.capacity.is_some())
-}
-
-fn bucket_change(choice: &BucketChoice) -> Option<Planned> {
-    (choice.then != choice.now).then(|| Planned {
-        why: "hash chains would be long in a full table".to_string(),
-        derivation: choice.because.clone(),
-        takes_effect: "at once, for all entries: the table is rehashed",
-        cost: format!("{} of memory in one piece", bytes(u64::from(choice.then) * 8)),
-        risk: Risk::Low,
-        risk_because: "while the table is rehashed, packets wait".to_string(),
-        ..sysctl_change(Sysctl::BUCKETS, choice.now, choice.then)
-    })
-}
-
-fn timeout_change(of: TimeoutChange) -> Option<Planned> {
-    let sysctl = Sysctl::of_timeout(of.timeout)?;
-    let is_lower = of.to_secs < of.from_secs;
-    let (risk, risk_because) = timeout_risk(&of);
-    Some(Planned {
-        why: of.why,
-        derivation: of.derivation,
-        silenced: of.silenced,
-        takes_effect: "for each entry with its next packet: entries that are there keep the time that they have left \
-                       (`plimsoll trim` brings them under it)",
-        cost: if is_lower { "none: entries go sooner" } else { "memory: entries stay for longer" }.to_string(),
-        risk,
-        risk_because,
-        prices: of.prices,
-        ..sysctl_change(sysctl, of.from_secs, of.to_secs)
-    })
-}
-
-fn timeout_risk(of: &TimeoutChange) -> (Risk, String) {
-    if of.to_secs >= of.from_secs {
-        return (Risk::None, "flows may be silent for longer".to_string());
-    }
-    let Some(silenced) = of.silenced else {
-        let what = match of.timeout {
-            Timeout::Tcp(TcpState::SynSent | TcpState::SynRecv) => "a handshake that takes longer finds no entry",
-            _ => "a retransmission that comes so late after the close finds no entry",
-        };
-        return (Risk::Low, what.to_string());
-    };
-    let harms =
-        [(silenced.picked_up, "are picked up again"), (silenced.reset, "are reset"), (silenced.black_holed, "stall")];
-    let met: Vec<_> = harms
-        .into_iter()
-        .filter(|(flows, _)| *flows > 0)
-        .map(|(flows, what)| format!("{what} (up to {})", grouped(flows)))
-        .collect();
-    let (low, high) = (grouped(silenced.flows.low), grouped(silenced.flows.high));
-    if met.is_empty() {
-        let to = of.to_secs;
-        return (
-            Risk::Low,
-            format!("no entry that was read has been silent for longer than {to} s (at most {high} have)"),
-        );
-    }
-    let text = format!(
-        "{low} to {high} of the flows that are there have been silent for longer than {} s: at the next such silence, those \
-         that live {}",
-        of.to_secs,
-        met.join(" or ")
-    );
-    (if silenced.reset + silenced.black_holed > 0 { Risk::Medium } else { Risk::Low }, text)
-}
-
-fn policy_change((policy, why): (ServicePolicy, String)) -> Planned {
-    let timeouts: Vec<_> = policy.timeouts.iter().map(|of| format!("{} {} s", of.sysctl.name(), of.secs)).collect();
-    Planned {
-        why,
-        derivation: format!("for {} port {}: {}", policy.protocol.name(), policy.port, timeouts.join(", ")),
-        edit: Edit::Policy(policy),
-        forecast: None,
-        silenced: None,
-        takes_effect: "for flows that begin afterwards",
-        cost: "128 bytes more for each of its entries, and a rule that every new flow passes".to_string(),
-        risk: Risk::Low,
-        risk_because: "answers of this service that come later find no translation".to_string(),
-        prices: Vec::new(),
-        overwritten: None,
-        revert: "nft delete table inet plimsoll".to_string(),
-    }
-}
-
-fn other_change(of: OtherChange) -> Planned {
-    Planned {
-        why: of.why,
-        cost: of.cost.to_string(),
-        risk: of.risk,
-        risk_because: of.risk_because.to_string(),
-        derivation: "a switch, or twice what it was".to_string(),
-        ..sysctl_change(of.sysctl, of.from, of.to)
-    }
-}
-
 /// Rehearses each change that matters by itself, and all of them together.
 fn rehearse(situation: Situation<'_>, request: Request, changes: &mut [Planned]) -> Option<Forecast> {
     let Situation { snapshot, namespace, capabilities, .. } = situation;
@@ -342,12 +187,4 @@ fn worth(change: &Planned, lacking: u64) -> f64 {
         Risk::Medium => 8.0,
     };
     room.max(silent) / over
-}
-
-/// An edit, in few words.
-pub(crate) fn named(edit: &Edit) -> String {
-    match edit {
-        Edit::Sysctl { sysctl, .. } => sysctl.timeout().map_or(sysctl.name(), name).to_string(),
-        Edit::Policy(policy) => format!("timeouts for {} port {}", policy.protocol.name(), policy.port),
-    }
 }

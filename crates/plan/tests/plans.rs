@@ -6,9 +6,10 @@ mod common;
 mod support;
 
 use common::{ESTABLISHED, SYN_SENT, TIME_WAIT, UDP, auto, named, of, planned, to};
+use plimsoll_diagnose::diagnose;
 use plimsoll_model::{
-    Buckets, Capacity, Edit, Entry, Layer4, Limits, NetworkSettings, Occupancy, Protocol, Relation, Snapshot, Status,
-    Sysctl, TcpState, Timeouts, Tuple,
+    Buckets, Capacity, Edit, Entry, FindingId, Layer4, Limits, NetworkSettings, Occupancy, Protocol, Relation,
+    Snapshot, Status, Sysctl, TcpState, Timeouts, Tuple,
 };
 use plimsoll_plan::{FOUNDING_SHARE, Going, Profile, Risk, Role, Room, SizeDecision, TimeoutsBy, relief};
 use support::entries::{ASSURED, SERVER, closed, established, half_open, server, table, tcp, tuple};
@@ -211,7 +212,17 @@ fn half_open_connections_go_sooner_and_tcp_loose_stays() {
     assert!(to(&plan, named(SYN_SENT)).is_some_and(|secs| secs <= 60), "{plan:#?}");
     assert_eq!(to(&plan, Sysctl::SYNCOOKIES), Some(1), "{plan:#?}");
     assert!(plan.passed_over.iter().any(|passed| passed.what.contains("tcp_loose")), "{plan:#?}");
-    assert!(plan.notes.iter().any(|note| note.contains("filter before tracking")), "{:?}", plan.notes);
+    // Room is what a flood fills: said where it is proposed, and no first thing to do.
+    let room = of(&plan, Sysctl::CAPACITY).unwrap();
+    assert!(room.risk == Risk::Medium && room.risk_because.contains("filter before tracking"), "{room:?}");
+    assert!(!matches!(plan.changes[0].edit, Edit::Sysctl { sysctl: Sysctl::CAPACITY, .. }), "{plan:#?}");
+    // A flood elsewhere says nothing of this namespace's room.
+    snapshot = table(closed(9000, 3000));
+    let mut other = table(half_open(3000, |number| number, server)).namespaces.remove(0);
+    other.namespace = namespace("other", Relation::Other, 0).namespace;
+    snapshot.namespaces.push(other);
+    assert!(diagnose(&snapshot).iter().any(|finding| finding.id == FindingId::SynFlood), "{snapshot:#?}");
+    assert_eq!(of(&auto(&snapshot), Sysctl::CAPACITY).unwrap().risk, Risk::None);
 }
 
 #[test]

@@ -11,7 +11,6 @@ use crate::sysctl_d::of_files;
 pub(crate) fn render(changes: &[Reasoned], target: &Target) -> Rendered {
     let mut rendered = Rendered::default();
     let settings = of_files(changes, target, &mut rendered);
-    rendered.leave_out_policies(changes);
     if settings.is_empty() {
         return rendered;
     }

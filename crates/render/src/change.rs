@@ -102,6 +102,11 @@ pub(crate) fn timeouts(policy: &ServicePolicy, dialect: Dialect) -> (Vec<(&'stat
     (known, unknown)
 }
 
+/// What nft calls a timeout of a policy; `None` where a policy of the protocol has none such.
+pub fn name_in_nft(protocol: PolicyProtocol, sysctl: Sysctl) -> Option<&'static str> {
+    word(protocol, sysctl, Dialect::Nft)
+}
+
 /// `timeout_state_to_name` of nft's `src/datatype.c` and nfct's `src/nfct-extensions/timeout.c` are named as the sysctls are, but for
 /// these.
 fn word(protocol: PolicyProtocol, sysctl: Sysctl, dialect: Dialect) -> Option<&'static str> {

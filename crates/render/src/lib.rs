@@ -22,7 +22,7 @@ mod sysctl_d;
 mod tuned;
 mod udev;
 
-pub use change::{Place, Reasoned, Target};
+pub use change::{Place, Reasoned, Target, name_in_nft};
 pub use diff::{diff, today};
 pub use format::{Format, NoSuchFormat, in_time, lasting, render};
 pub use nft::TABLE;

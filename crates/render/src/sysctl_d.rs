@@ -9,7 +9,6 @@ use crate::rendered::Rendered;
 pub(crate) fn render(changes: &[Reasoned], target: &Target) -> Rendered {
     let mut rendered = Rendered::default();
     let settings = of_files(changes, target, &mut rendered);
-    rendered.leave_out_policies(changes);
     if settings.is_empty() {
         return rendered;
     }
@@ -25,8 +24,9 @@ pub(crate) fn render(changes: &[Reasoned], target: &Target) -> Rendered {
     rendered.file(OWN_SYSCTL_FILE, text)
 }
 
-/// The settings that files can make: those of the namespace that the host boots with. Others are left out.
+/// The settings that files can make: those of the namespace that the host boots with. Others are left out, and policies.
 pub(crate) fn of_files<'a>(changes: &'a [Reasoned], target: &Target, rendered: &mut Rendered) -> Vec<Setting<'a>> {
+    rendered.leave_out_policies(changes);
     let all = settings(changes);
     let Place::Other(name) = &target.place else { return all.collect() };
     for setting in all {

@@ -11,7 +11,6 @@ const PATH: &str = "/etc/tuned/plimsoll/tuned.conf";
 pub(crate) fn render(changes: &[Reasoned], target: &Target) -> Rendered {
     let mut rendered = Rendered::default();
     let settings = of_files(changes, target, &mut rendered);
-    rendered.leave_out_policies(changes);
     if settings.is_empty() {
         return rendered;
     }

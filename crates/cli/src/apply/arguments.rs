@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use clap::Args;
 use plimsoll_apply::STATE_DIR;
-use plimsoll_model::{Sysctl, Untrusted};
+use plimsoll_model::Sysctl;
 
 use crate::arguments::{Color, seconds};
-use crate::nearest::nearest;
+use crate::setting::{name_and_value, sysctl_named, whole_number};
 
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
@@ -171,14 +171,9 @@ impl FromStr for Setting {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, value) = text.split_once('=').ok_or("must be a sysctl and its value: KEY=N")?;
-        let (name, value) = (name.trim(), value.trim());
-        let sysctl = name.parse().map_err(|error| {
-            let near = nearest(name, Sysctl::all().map(|known| known.to_string())).unwrap_or_default();
-            format!("\"{}\": {error}; the nearest is {near}", Untrusted::from(name))
-        })?;
-        let wrong = |_| format!("\"{}\" is no value for {sysctl}: write a whole number", Untrusted::from(value));
-        Ok(Self { sysctl, value: value.parse().map_err(wrong)? })
+        let (name, value) = name_and_value(text, "a sysctl and its value: KEY=N")?;
+        let sysctl = sysctl_named(name, "no sysctl of this name decides what tracking does:", |_| true)?;
+        Ok(Self { sysctl, value: whole_number(sysctl, value)? })
     }
 }
 

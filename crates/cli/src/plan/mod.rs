@@ -84,7 +84,7 @@ pub(crate) fn made(arguments: &PlanArguments) -> anyhow::Result<Made> {
 /// All namespaces, since a limit holds for each; and the entries of the one that the plan is for, with its place among them.
 fn read(arguments: &PlanArguments) -> anyhow::Result<(Snapshot, usize)> {
     // Whoever has named a wrong one is told before anything is watched.
-    find(&HostFs::new(), &arguments.netns)?;
+    let wanted = find(&HostFs::new(), &arguments.netns)?.namespace.name;
     let depth = if arguments.exact { Depth::Exact } else { Depth::Precise };
     let all = Options {
         target: Target::All,
@@ -94,18 +94,20 @@ fn read(arguments: &PlanArguments) -> anyhow::Result<(Snapshot, usize)> {
     };
     // A plan has one answer: what a sample tells before the whole table is read is not shown.
     let mut snapshot = observe(&all, &mut |_| {}).context("reading this host")?;
-    let one = Options { target: Target::Named(arguments.netns.clone()), interval: std::time::Duration::ZERO, ..all };
-    let mut named = observe(&one, &mut |_| {}).context("reading the namespace to plan for")?;
-    let wanted =
-        named.namespaces.pop().ok_or_else(|| anyhow!("there is no network namespace {:?}", arguments.netns))?;
-    let is_it = |ns: &NamespaceSnapshot| ns.namespace.name == wanted.namespace.name;
-    if let Some((place, there)) = snapshot.namespaces.iter_mut().enumerate().find(|(_, ns)| is_it(ns)) {
-        // What changed meanwhile is only in the first reading; all else may be only in the second.
-        *there =
-            NamespaceSnapshot { change: there.change.take(), census: there.census.take().or(wanted.census), ..wanted };
+    let is_it = |ns: &NamespaceSnapshot| ns.namespace.name == wanted;
+    // Where there is much to see its entries were read with the rest.
+    if let Some(place) = snapshot.namespaces.iter().position(|ns| is_it(ns) && ns.census.is_some()) {
         return Ok((snapshot, place));
     }
-    snapshot.namespaces.push(wanted);
+    let one = Options { target: Target::Named(arguments.netns.clone()), interval: std::time::Duration::ZERO, ..all };
+    let mut named = observe(&one, &mut |_| {}).context("reading the namespace to plan for")?;
+    let read = named.namespaces.pop().ok_or_else(|| anyhow!("there is no network namespace {:?}", arguments.netns))?;
+    if let Some((place, there)) = snapshot.namespaces.iter_mut().enumerate().find(|(_, ns)| is_it(ns)) {
+        // What changed meanwhile is only in the first reading.
+        *there = NamespaceSnapshot { change: there.change.take(), ..read };
+        return Ok((snapshot, place));
+    }
+    snapshot.namespaces.push(read);
     let place = snapshot.namespaces.len() - 1;
     Ok((snapshot, place))
 }

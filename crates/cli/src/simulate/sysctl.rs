@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use plimsoll_model::{self as model, Untrusted};
+use plimsoll_model as model;
 use plimsoll_simulate::{NotSet, Setup};
 
-use crate::nearest::nearest;
+use crate::setting::{name_and_value, sysctl_named, whole_number};
 
 /// The name of a sysctl that a simulation knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,12 +59,7 @@ impl FromStr for Sysctl {
 
     /// The full name, or it without `net.netfilter.`.
     fn from_str(text: &str) -> Result<Self, String> {
-        text.parse().ok().and_then(Self::simulated).ok_or_else(|| {
-            let full =
-                if text.starts_with("nf_conntrack_") { format!("net.netfilter.{text}") } else { text.to_string() };
-            let near = nearest(&full, Self::all().map(Self::full)).unwrap_or_default();
-            format!("a simulation knows no sysctl \"{}\"; the nearest is {near}", Untrusted::from(text))
-        })
+        sysctl_named(text, "a simulation knows no sysctl", |known| Self::simulated(known).is_some()).map(Self)
     }
 }
 
@@ -79,9 +74,9 @@ impl FromStr for Assignment {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, value) = text.split_once('=').ok_or("must be a sysctl and its value: KEY=N")?;
-        let sysctl: Sysctl = name.trim().parse()?;
-        Ok(Self { value: value_of(&sysctl, value)?, sysctl })
+        let (name, value) = name_and_value(text, "a sysctl and its value: KEY=N")?;
+        let sysctl: Sysctl = name.parse()?;
+        Ok(Self { value: whole_number(sysctl.known(), value)?, sysctl })
     }
 }
 
@@ -96,19 +91,15 @@ impl FromStr for Swept {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, values) = text.split_once('=').ok_or("must be a sysctl and several values: KEY=A,B,C")?;
-        let sysctl: Sysctl = name.trim().parse()?;
-        let values = values.split(',').map(|value| value_of(&sysctl, value)).collect::<Result<Vec<_>, _>>()?;
+        let (name, values) = name_and_value(text, "a sysctl and several values: KEY=A,B,C")?;
+        let sysctl: Sysctl = name.parse()?;
+        let values =
+            values.split(',').map(|value| whole_number(sysctl.known(), value)).collect::<Result<Vec<_>, _>>()?;
         if values.iter().collect::<BTreeSet<_>>().len() < values.len() {
             return Err(format!("names a value of {sysctl} twice"));
         }
         Ok(Self { sysctl, values })
     }
-}
-
-fn value_of(sysctl: &Sysctl, text: &str) -> Result<u32, String> {
-    let text = text.trim();
-    text.parse().map_err(|_| format!("\"{}\" is no value for {sysctl}: write a whole number", Untrusted::from(text)))
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use std::str::FromStr;
 
-use plimsoll_model::{Protocol, Sysctl, Timeout, Untrusted};
+use plimsoll_model::{Protocol, Sysctl, Timeout};
 use plimsoll_trim::{Network, StateName};
 
 use crate::nearest::nearest;
+use crate::setting::{name_and_value, sysctl_named};
 
 /// A timeout and its value: `KEY=SECS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,22 +27,13 @@ impl FromStr for TimeoutSetting {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, secs) = text.split_once('=').ok_or("must be a timeout's sysctl and its value: KEY=SECS")?;
-        let name = name.trim();
-        let known = name.parse::<Sysctl>().ok().and_then(|sysctl| Some((sysctl, sysctl.timeout()?)));
-        let (sysctl, timeout) = known.ok_or_else(|| no_timeout(name))?;
-        match secs.trim().parse() {
-            Ok(secs) if secs > 0 => Ok(Self { sysctl, timeout, secs }),
+        let (name, secs) = name_and_value(text, "a timeout's sysctl and its value: KEY=SECS")?;
+        let sysctl = sysctl_named(name, "there is no timeout", |sysctl| sysctl.timeout().is_some())?;
+        match (sysctl.timeout(), secs.parse()) {
+            (Some(timeout), Ok(secs)) if secs > 0 => Ok(Self { sysctl, timeout, secs }),
             _ => Err(format!("{sysctl} must be a whole number of seconds above 0")),
         }
     }
-}
-
-fn no_timeout(name: &str) -> String {
-    let full = if name.starts_with("nf_conntrack_") { format!("net.netfilter.{name}") } else { name.to_string() };
-    let timeouts = Timeout::all_with_sysctl().filter_map(Sysctl::of_timeout).map(|sysctl| sysctl.to_string());
-    let near = nearest(&full, timeouts).unwrap_or_default();
-    format!("there is no timeout \"{}\"; the nearest is {near}", Untrusted::from(name))
 }
 
 /// A state by the kernel's name.

@@ -22,6 +22,7 @@ pub(crate) mod cta {
     pub(crate) const TIMESTAMP: u16 = 20;
     pub(crate) const LABELS: u16 = 22;
     pub(crate) const SYNPROXY: u16 = 24;
+    pub(crate) const TIMESTAMP_EVENT: u16 = 27;
 }
 
 /// `CTA_TUPLE_*`.
@@ -71,7 +72,11 @@ pub(crate) const HELP_NAME: u16 = 1;
 /// `CTA_COUNTERS_*`.
 pub(crate) mod cta_counters {
     pub(crate) const PACKETS: u16 = 1;
+    pub(crate) const BYTES: u16 = 2;
 }
 
-/// `CTA_TIMESTAMP_START`.
-pub(crate) const TIMESTAMP_START: u16 = 1;
+/// `CTA_TIMESTAMP_*`.
+pub(crate) mod cta_timestamp {
+    pub(crate) const START: u16 = 1;
+    pub(crate) const STOP: u16 = 2;
+}

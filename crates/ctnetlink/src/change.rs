@@ -17,7 +17,7 @@ use crate::tuple::{family, write_tuple};
 use crate::wire::{Fault, Message, Messages, NLMSG_ERROR};
 
 /// `IPCTNL_MSG_CT_DELETE`.
-const CT_DELETE: u16 = 0x0102;
+pub(crate) const CT_DELETE: u16 = 0x0102;
 
 /// Requests in one datagram: enough to hide the cost of a call, few enough that refusals of all of them fit the stock
 /// receive buffer of 212,992 bytes (each is a socket buffer of its own, about a kilobyte).

@@ -10,11 +10,10 @@ use plimsoll_model::{
     Zone,
 };
 
-use crate::attributes::{
-    HELP_NAME, TCP_CLOSE_INIT, TIMESTAMP_START, cta, cta_counters, cta_ip, cta_proto, cta_protoinfo, cta_tuple,
-};
+use crate::attributes::{HELP_NAME, TCP_CLOSE_INIT, cta, cta_ip, cta_proto, cta_protoinfo, cta_tuple};
 use crate::error::{ParseError, Problem};
-use crate::wire::{Attribute, Fault, Message};
+use crate::traffic::{Timestamps, Traffic};
+use crate::wire::{Attribute, Fault, Message, nested, plain, word};
 
 /// An entry, and what of it stays in the receive buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +26,15 @@ pub struct DumpedEntry<'a> {
     pub labels: Option<&'a [u8]>,
     /// The zone of the original direction: 0 where the entry's zone holds for replies only.
     pub original_zone: Zone,
+    /// What the side that opened the flow has sent (`nf_conntrack_acct`).
+    pub original_traffic: Option<Traffic>,
+    /// What came back.
+    pub reply_traffic: Option<Traffic>,
+    /// When it ended, in nanoseconds since 1970 (`nf_conntrack_timestamp`); only a `DESTROY` event tells that.
+    pub stopped_unix_nanos: Option<NonZeroU64>,
+    /// When what an event tells came about, in nanoseconds since 1970 (`nf_conntrack_timestamp`, kernels from 6.14 on); a
+    /// dump tells no event.
+    pub event_unix_nanos: Option<NonZeroU64>,
 }
 
 impl DumpedEntry<'_> {
@@ -48,7 +56,7 @@ pub struct EntryKey {
     pub original_zone: Zone,
 }
 
-/// Parses a message of a dump.
+/// Parses a message of a dump, or of an event, which is laid out alike.
 #[inline]
 pub(crate) fn parse<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Result<DumpedEntry<'a>, ParseError> {
     parse_attributes(message, unknowns).map_err(|fault| message.error(fault))
@@ -65,8 +73,10 @@ fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
     let mut closed_first = None;
     let mut remaining_secs = None;
     let mut mark = 0;
-    let mut started_unix_nanos = 0;
-    let mut packets = 0_u64;
+    let mut timestamps = Timestamps::default();
+    let mut event_unix_nanos = None;
+    let mut original_traffic = None;
+    let mut reply_traffic = None;
     let mut extensions = Extensions::default();
     let mut helper = None;
     let mut labels = None;
@@ -99,14 +109,15 @@ fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
                 extensions.insert(Extension::Labels);
             }
             cta::COUNTERS_ORIG => {
-                packets = packets.saturating_add(nested_be64(&attribute, cta_counters::PACKETS)?);
+                original_traffic = Traffic::parse(&attribute)?;
                 extensions.insert(Extension::Accounting);
             }
-            cta::COUNTERS_REPLY => packets = packets.saturating_add(nested_be64(&attribute, cta_counters::PACKETS)?),
+            cta::COUNTERS_REPLY => reply_traffic = Traffic::parse(&attribute)?,
             cta::TIMESTAMP => {
-                started_unix_nanos = nested_be64(&attribute, TIMESTAMP_START)?;
+                timestamps = Timestamps::parse(&attribute)?;
                 extensions.insert(Extension::Timestamp);
             }
+            cta::TIMESTAMP_EVENT => event_unix_nanos = NonZeroU64::new(attribute.be64()?),
             cta::SEQ_ADJ_ORIG => extensions.insert(Extension::SequenceAdjustment),
             cta::SYNPROXY => extensions.insert(Extension::Synproxy),
             cta::USE | cta::TUPLE_MASTER | cta::SEQ_ADJ_REPLY | cta::SECMARK | cta::SECCTX => {}
@@ -134,6 +145,8 @@ fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
     }
     let zone = reply_zone.or(original_zone).unwrap_or_default();
     let original_zone = original_zone.unwrap_or_default();
+    let packets = |traffic: Option<Traffic>| traffic.map_or(0, |traffic| traffic.packets);
+    let packets = packets(original_traffic).saturating_add(packets(reply_traffic));
     let entry = Entry {
         id,
         original,
@@ -144,18 +157,20 @@ fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
         closed_first,
         remaining_secs,
         mark,
-        started_unix_nanos: NonZeroU64::new(started_unix_nanos),
+        started_unix_nanos: timestamps.started,
         packets: NonZeroU64::new(packets),
         extensions,
     };
-    Ok(DumpedEntry { entry, helper, labels, original_zone })
-}
-
-/// A number inside an attribute; 0 where it is not there.
-fn nested_be64(outer: &Attribute<'_>, kind: u16) -> Result<u64, Fault> {
-    let mut attributes = outer.nested();
-    let number = attributes.by_ref().find(|attribute| attribute.kind == kind).map(|attribute| attribute.be64());
-    attributes.end().and(number.unwrap_or(Ok(0))).map_err(|fault| fault.inside(outer.kind))
+    Ok(DumpedEntry {
+        entry,
+        helper,
+        labels,
+        original_zone,
+        original_traffic,
+        reply_traffic,
+        stopped_unix_nanos: timestamps.stopped,
+        event_unix_nanos,
+    })
 }
 
 #[cold]
@@ -208,22 +223,6 @@ fn usual_ports(bytes: &[u8], source: IpAddr, destination: IpAddr) -> Option<Tupl
     let port = |at: usize| u16::from_be_bytes([ports[at], ports[at + 1]]);
     let layer4 = Layer4::Ports { source: port(16), destination: port(24) };
     laid_out.then_some(Tuple { source, destination, protocol: Protocol(ports[8]), layer4 })
-}
-
-#[inline]
-fn word<const N: usize>(bytes: &[u8; N], at: usize) -> [u8; 4] {
-    [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]
-}
-
-/// An attribute's header.
-const fn plain(length: u16, kind: u16) -> [u8; 4] {
-    let ([l0, l1], [k0, k1]) = (length.to_ne_bytes(), kind.to_ne_bytes());
-    [l0, l1, k0, k1]
-}
-
-/// A nested attribute's header (`NLA_F_NESTED`).
-const fn nested(length: u16, kind: u16) -> [u8; 4] {
-    plain(length, kind | 0x8000)
 }
 
 #[inline(never)]

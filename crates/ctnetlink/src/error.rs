@@ -24,6 +24,8 @@ pub enum Request {
     Look,
     /// Limits of Open vSwitch's zones.
     ZoneLimits,
+    /// Events of entries.
+    Events,
 }
 
 impl fmt::Display for Request {
@@ -38,6 +40,7 @@ impl fmt::Display for Request {
             Self::Change => "change or delete conntrack entries",
             Self::Look => "look at a conntrack entry",
             Self::ZoneLimits => "talk to Open vSwitch about its conntrack zones' limits",
+            Self::Events => "listen to conntrack events",
         })
     }
 }
@@ -52,6 +55,34 @@ pub enum Error {
         /// What it was for.
         request: Request,
         /// The system's answer.
+        answer: io::Error,
+    },
+    /// The groups that messages are sent to could not be joined.
+    #[error("cannot {request}: joining their groups, which takes CAP_NET_ADMIN: {answer}")]
+    Subscribe {
+        /// What was asked.
+        request: Request,
+        /// The system's answer.
+        answer: io::Error,
+    },
+    /// An option of the socket could not be set or read.
+    #[error("cannot {request}: the socket's option {option}: {answer}")]
+    Option {
+        /// What was asked.
+        request: Request,
+        /// The option's name.
+        option: &'static str,
+        /// The system's answer.
+        answer: io::Error,
+    },
+    /// A file could not be read.
+    #[error("cannot {request}: reading {path}: {answer}")]
+    File {
+        /// What was asked.
+        request: Request,
+        /// Which.
+        path: &'static str,
+        /// The system's answer, or what is wrong with the file.
         answer: io::Error,
     },
     /// The request could not be sent.
@@ -116,6 +147,9 @@ impl Error {
     fn answer(&self) -> Option<&io::Error> {
         match self {
             Self::Socket { answer, .. }
+            | Self::Subscribe { answer, .. }
+            | Self::Option { answer, .. }
+            | Self::File { answer, .. }
             | Self::Send { answer, .. }
             | Self::Receive { answer, .. }
             | Self::Refused { answer, .. } => Some(answer),

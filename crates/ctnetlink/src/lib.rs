@@ -33,15 +33,20 @@
 mod attributes;
 mod change;
 mod create;
+mod drops;
 mod dump;
 mod entry;
 mod error;
+mod events;
 mod hooks;
+mod listener;
 mod look;
 mod message;
 mod policies;
+mod sampling;
 mod socket;
 mod statistics;
+mod traffic;
 mod tuple;
 mod wire;
 mod zones;
@@ -51,19 +56,24 @@ pub use create::create;
 pub use dump::{Batch, Batches, Dump, Entries, RawDump};
 pub use entry::{DumpedEntry, EntryKey};
 pub use error::{AttributePath, Error, ParseError, Problem, Request};
+pub use events::{Event, EventBatch, EventKind, Events};
 pub use hooks::conntrack_is_hooked;
+pub use listener::{Listener, Received};
 pub use look::Looker;
 pub use plimsoll_model::{
     Counter, CounterReading, Entry, Extension, Extensions, Layer4, NewEntry, Protocol, ProtocolState, SctpState, Side,
     Status, TcpState, Tuple, Unknowns, Zone, ZoneLimit,
 };
 pub use policies::{PolicyKeeper, timeout_policies};
+pub use sampling::SampleShare;
 pub use statistics::{TableStatistics, cpu_statistics, table_statistics};
+pub use traffic::Traffic;
 pub use zones::zone_limits;
 
 /// Parsers of single datagrams, for fuzzing and for captured dumps.
 pub mod parse {
     pub use crate::dump::parse_datagram;
+    pub use crate::events::parse_events;
     pub use crate::statistics::{parse_cpu_statistics, parse_table_statistics};
     pub use crate::zones::parse_zone_limits;
 }

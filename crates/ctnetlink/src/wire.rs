@@ -51,6 +51,25 @@ impl<'a> Message<'a> {
         if self.kind == kind { Ok(()) } else { Err(Fault::at(self.payload, Problem::Unexpected)) }
     }
 
+    /// `nlmsg_flags`.
+    #[inline]
+    pub(crate) fn flags(&self) -> u16 {
+        self.header().map_or(0, |[_, _, _, _, _, _, low, high, ..]| u16::from_ne_bytes([*low, *high]))
+    }
+
+    /// `nlmsg_pid`.
+    #[inline]
+    pub(crate) fn port(&self) -> u32 {
+        self.header().map_or(0, |[.., p0, p1, p2, p3]| u32::from_ne_bytes([*p0, *p1, *p2, *p3]))
+    }
+
+    /// The header, looked for only by those who want more of it than the type: a dump's entries do not.
+    #[inline]
+    fn header(&self) -> Option<&'a [u8; MESSAGE_HEADER_BYTES]> {
+        let behind = self.payload.as_ptr().addr() - self.datagram.as_ptr().addr();
+        self.datagram.get(..behind)?.last_chunk()
+    }
+
     /// The attributes of a message of nfnetlink, behind its fixed header.
     #[inline]
     pub(crate) fn attributes(&self) -> Result<Attributes<'a>, Fault> {
@@ -246,6 +265,23 @@ impl<'a> Iterator for Attributes<'a> {
         self.rest = bytes.get(aligned(length)..).unwrap_or_default();
         Some(Attribute { kind: u16::from_ne_bytes([k0, k1]) & ATTRIBUTE_TYPE_MASK, value })
     }
+}
+
+/// Four bytes, to be compared with a header.
+#[inline]
+pub(crate) fn word<const N: usize>(bytes: &[u8; N], at: usize) -> [u8; 4] {
+    [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]
+}
+
+/// An attribute's header, as the kernel lays it out.
+pub(crate) const fn plain(length: u16, kind: u16) -> [u8; 4] {
+    let ([l0, l1], [k0, k1]) = (length.to_ne_bytes(), kind.to_ne_bytes());
+    [l0, l1, k0, k1]
+}
+
+/// A nested attribute's header (`NLA_F_NESTED`).
+pub(crate) const fn nested(length: u16, kind: u16) -> [u8; 4] {
+    plain(length, kind | 0x8000)
 }
 
 #[cold]

@@ -49,7 +49,27 @@ impl Armings {
 
     /// As [`Armings::in_force`], with further values in seconds that were in force earlier.
     pub fn over_time(in_force: &Timeouts, earlier: &[(Timeout, u32)], policies: Policies, uptime_secs: u32) -> Self {
-        let history = History { in_force, by_default: Timeouts::compiled_defaults(), earlier };
+        Self::of(History { in_force, by_default: Timeouts::compiled_defaults(), earlier }, policies, uptime_secs)
+    }
+
+    /// As [`Armings::over_time`], where it is known that no others were in force, not even those that are compiled in.
+    pub fn of_these(in_force: &Timeouts, earlier: &[(Timeout, u32)], policies: Policies, uptime_secs: u32) -> Self {
+        Self::of(History { in_force, by_default: Timeouts::default(), earlier }, policies, uptime_secs)
+    }
+
+    /// With how many seconds the kernel may have armed an entry, each value once or more often; nothing where something
+    /// other than the tracker's timeouts may have armed it.
+    pub fn armed_secs(&self, entry: &Entry) -> impl Iterator<Item = u32> {
+        let none_is_known = self.armed_by_others(entry);
+        self.candidates(entry).filter(move |_| !none_is_known)
+    }
+
+    /// How long the host has been up: nothing is idle for longer.
+    pub const fn uptime_secs(&self) -> u32 {
+        self.uptime_secs
+    }
+
+    fn of(history: History<'_>, policies: Policies, uptime_secs: u32) -> Self {
         let mut values = Vec::new();
         let mut lay = |of: Option<Vec<u32>>| {
             let start = length(&values);

@@ -1,0 +1,347 @@
+//! Entries that are looked at again and again.
+//!
+//! A dump always begins at the same buckets, so its beginning shows the same entries each time: a cohort, and, since the
+//! hash's key is random, a uniform sample of the table. Between two looks an entry's expiry either stays where it was, and no
+//! packet came; or it has moved, and one did. The time of the last packet follows from the expiry and from the timeout with
+//! which it was armed.
+
+use std::collections::HashMap;
+use std::collections::hash_map;
+use std::time::Duration;
+
+use plimsoll_census::Armings;
+use plimsoll_model::{Entry, Layer4, Status, Tuple, Zone};
+use plimsoll_recording::{
+    Began, End, FlowKey, GapEnd, IdleGap, Life, Row, Sight, State, Step, Translation, UnixMicros, Volume,
+};
+
+use crate::keys::KeyState;
+use crate::window::Window;
+
+/// A last packet that is not known to this is not known: what it would say of a silence's age is worth nothing.
+const KNOWN_TO: Duration = Duration::from_secs(2);
+
+/// Of a life, no more steps are kept than this: a flow that goes round in circles would fill the memory.
+const MOST_STEPS: usize = 64;
+
+/// The entries, as of the last look.
+#[derive(Debug)]
+pub(crate) struct Cohort {
+    members: HashMap<FlowKey, Member, KeyState>,
+    most: usize,
+    look: u32,
+    unseen: usize,
+    seen: usize,
+    /// Silences whose beginning could not be told.
+    pub(crate) undated: u64,
+}
+
+/// Who tells of an entry's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ToldBy {
+    /// The looks.
+    Looks,
+    /// Its events, or nobody.
+    Others,
+}
+
+/// An entry, as a look shows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sighting<'a> {
+    pub(crate) key: FlowKey,
+    pub(crate) entry: &'a Entry,
+    pub(crate) volume: Option<Volume>,
+    /// When it was read.
+    pub(crate) read: Window,
+}
+
+#[derive(Debug)]
+struct Member {
+    original: Tuple,
+    reply: Tuple,
+    zone: Zone,
+    status: Status,
+    volume: Option<Volume>,
+    began: Began,
+    steps: Vec<Step>,
+    told_by: ToldBy,
+    weight: f64,
+    /// The look that saw it last.
+    look: u32,
+    read: Window,
+    /// As the last look showed it.
+    expires: Option<Window>,
+    silence: Option<Silence>,
+}
+
+/// A silence that goes on.
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    /// The last packet.
+    began: Window,
+    /// The first look that showed it.
+    first: Window,
+    /// When the entry expires if no packet comes, by all looks since.
+    expires: Window,
+    state: State,
+    armed_secs: u32,
+}
+
+/// Whether what a look shows fits what the looks before it have shown, without a packet in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fits {
+    Yes,
+    No,
+}
+
+impl Silence {
+    /// Takes note of a further look.
+    fn allow_for(&mut self, expires: Window) -> Fits {
+        let Some(by_all) = self.expires.and(expires) else { return Fits::No };
+        self.expires = by_all;
+        // Seconds are whole: a packet within about one of the last one moves the expiry by so little that it is not seen. It may
+        // have come by what this look shows.
+        if self.armed_secs > 0 {
+            let latest = expires.minus(Duration::from_secs(self.armed_secs.into())).to;
+            self.began.to = self.began.to.max(latest);
+        }
+        Fits::Yes
+    }
+}
+
+impl Cohort {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { members: HashMap::default(), most, look: 0, unseen: 0, seen: 0, undated: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    pub(crate) fn begin_look(&mut self) {
+        self.look += 1;
+        self.unseen = self.members.len();
+        self.seen = 0;
+    }
+
+    /// Whether the look has shown enough: as many entries as are followed, and those that were followed already, or half as
+    /// many more than that in vain.
+    pub(crate) fn has_seen_enough(&self) -> bool {
+        self.seen >= self.most && (self.unseen == 0 || self.seen >= self.most + self.most / 2)
+    }
+
+    /// Notes what a look shows of an entry; rows for what came to an end go to `rows`. A new member's life is told by
+    /// whoever `told_by` says.
+    pub(crate) fn see(
+        &mut self,
+        sighting: Sighting<'_>,
+        armings: &Armings,
+        told_by: impl FnOnce() -> ToldBy,
+        rows: &mut Vec<Row>,
+    ) {
+        self.seen += 1;
+        let is_within = self.seen <= self.most;
+        match self.members.entry(sighting.key) {
+            hash_map::Entry::Occupied(mut there) => {
+                let member = there.get_mut();
+                if member.look == self.look {
+                    return;
+                }
+                self.unseen -= 1;
+                member.look = self.look;
+                self.undated += u64::from(member.see_again(sighting, armings, rows) == Dating::Failed);
+            }
+            hash_map::Entry::Vacant(place) if is_within => {
+                let member = Member::new(sighting, armings, told_by(), self.look);
+                self.undated += u64::from(member.silence.is_none() && member.expires.is_some());
+                place.insert(member);
+            }
+            hash_map::Entry::Vacant(_) => {}
+        }
+    }
+
+    /// Ends a look that showed so many of the table's entries: members that it did not show are gone, or out of reach.
+    pub(crate) fn end_look(&mut self, occupancy: Option<u32>, rows: &mut Vec<Row>) {
+        let weight = match occupancy {
+            Some(occupancy) if self.seen > 0 => (f64::from(occupancy) / self.seen as f64).max(1.0),
+            _ => 1.0,
+        };
+        let look = self.look;
+        self.members.retain(|key, member| {
+            if member.weight == 0.0 {
+                member.weight = weight;
+            }
+            if member.look == look {
+                return true;
+            }
+            member.vanish(*key, rows);
+            false
+        });
+    }
+
+    /// Breaks off: nothing more will be seen of these entries.
+    pub(crate) fn break_off(&mut self, rows: &mut Vec<Row>) {
+        for (key, mut member) in self.members.drain() {
+            if member.weight == 0.0 {
+                member.weight = 1.0;
+            }
+            member.end_silence(key, GapEnd::StillSilent, member.read.from, None, rows);
+            member.end_life(key, End::Open, rows);
+        }
+    }
+}
+
+/// Whether it could be told when an entry saw its last packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dating {
+    Done,
+    Failed,
+}
+
+impl Member {
+    fn new(sighting: Sighting<'_>, armings: &Armings, told_by: ToldBy, look: u32) -> Self {
+        let Sighting { entry, volume, read, .. } = sighting;
+        let state = State::of(entry);
+        let expires = entry.remaining_secs.map(|secs| Window::of_expiry(secs, read));
+        let silence = expires.and_then(|expires| {
+            // Any packet before this moment may have been the last one.
+            let (began, armed_secs) = armed(entry, expires, None, read, armings)?;
+            (began.width() <= KNOWN_TO).then_some(Silence { began, first: read, expires, state, armed_secs })
+        });
+        Self {
+            original: entry.original,
+            reply: entry.reply,
+            zone: entry.zone,
+            status: entry.status,
+            volume,
+            began: Began::Before(read.to),
+            steps: vec![Step { at: read.to, state }],
+            told_by,
+            weight: 0.0,
+            look,
+            read,
+            expires,
+            silence,
+        }
+    }
+
+    fn see_again(&mut self, sighting: Sighting<'_>, armings: &Armings, rows: &mut Vec<Row>) -> Dating {
+        let Sighting { key, entry, volume, read } = sighting;
+        let state = State::of(entry);
+        let before = std::mem::replace(&mut self.read, read);
+        let expires = entry.remaining_secs.map(|secs| Window::of_expiry(secs, read));
+        let has_changed = self.steps.last().is_some_and(|step| step.state != state);
+        if has_changed && self.steps.len() < MOST_STEPS {
+            self.steps.push(Step { at: read.to, state });
+        }
+        let was = std::mem::replace(&mut self.expires, expires);
+        let quiet_until = match (was, expires, &mut self.silence) {
+            // It was seen to move, or to be another state's.
+            (Some(was), Some(is), _) if has_changed || was.and(is).is_none() => Some(before.from),
+            (None, Some(_), _) => Some(before.from),
+            (_, Some(is), Some(silence)) => match silence.allow_for(is) {
+                Fits::Yes => None,
+                // It has moved a little at a time, so that no two looks show it.
+                Fits::No => Some(silence.first.from),
+            },
+            _ => None,
+        };
+        let mut dating = Dating::Done;
+        if let (Some(quiet_until), Some(expires)) = (quiet_until, expires) {
+            let between = Window { from: quiet_until, to: read.to };
+            let dated = armed(entry, expires, Some(between), read, armings);
+            // What armed it is not known where a policy or a helper did; but that it was, and between which looks, is.
+            let (began, armed_secs) = dated.unwrap_or((between, 0));
+            self.end_silence(key, GapEnd::Packet, quiet_until, Some(began.to), rows);
+            self.silence = Some(Silence { began, first: read, expires, state, armed_secs });
+            if dated.is_none() {
+                dating = Dating::Failed;
+            }
+        }
+        self.status = entry.status;
+        self.volume = volume;
+        dating
+    }
+
+    fn vanish(&mut self, key: FlowKey, rows: &mut Vec<Row>) {
+        let is_due = self.expires.is_some_and(|expires| expires.from <= self.read.to.plus(Duration::from_secs(1)));
+        let gap = if is_due { GapEnd::Expired } else { GapEnd::OutOfSight };
+        self.end_silence(key, gap, self.read.from, None, rows);
+        self.end_life(key, End::Unseen, rows);
+    }
+
+    /// Writes the silence that went on, if one did: it was seen to last until `last`, and a packet came by `next`.
+    fn end_silence(
+        &mut self,
+        key: FlowKey,
+        end: GapEnd,
+        last: UnixMicros,
+        next: Option<UnixMicros>,
+        rows: &mut Vec<Row>,
+    ) {
+        let Some(silence) = self.silence.take() else { return };
+        let Some(held_by) = silence.state.held_by(self.original.protocol) else { return };
+        let since = |at: UnixMicros| at.since(silence.began.to);
+        let seen_from = since(silence.first.from);
+        rows.push(Row::Gap(IdleGap {
+            key,
+            client: self.original.source,
+            server: self.original.destination,
+            protocol: self.original.protocol,
+            port: match self.original.layer4 {
+                Layer4::Ports { destination, .. } => Some(destination),
+                Layer4::Icmp { .. } | Layer4::None => None,
+            },
+            translation: Translation::of(self.status),
+            held_by,
+            armed_secs: silence.armed_secs,
+            began_at: silence.began.middle(),
+            seen_from,
+            longer_than: since(last).max(seen_from),
+            at_most: next.map(|next| next.since(silence.began.from)),
+            end,
+            weight: self.weight.max(1.0),
+        }));
+    }
+
+    fn end_life(&mut self, key: FlowKey, end: End, rows: &mut Vec<Row>) {
+        if self.told_by != ToldBy::Looks {
+            return;
+        }
+        rows.push(Row::Life(Life {
+            key,
+            original: self.original,
+            reply: self.reply,
+            zone: self.zone,
+            began: self.began,
+            steps: std::mem::take(&mut self.steps),
+            ended_at: self.read.to,
+            end,
+            status: self.status,
+            volume: self.volume,
+            weight: self.weight.max(1.0),
+            sight: Sight::Looks,
+        }));
+    }
+}
+
+/// When an entry was armed last, and with how many seconds: by every timeout that may have done it, of those that fit. Where
+/// the entry was seen before, it was armed after that.
+fn armed(
+    entry: &Entry,
+    expires: Window,
+    between: Option<Window>,
+    read: Window,
+    armings: &Armings,
+) -> Option<(Window, u32)> {
+    let up_since = read.from.minus(Duration::from_secs(armings.uptime_secs().into()));
+    let possible = between.unwrap_or(Window { from: up_since, to: read.to });
+    let fitting = armings.armed_secs(entry).filter_map(|secs| {
+        let began = expires.minus(Duration::from_secs(secs.into()));
+        Some((began.and(possible)?, secs))
+    });
+    fitting.fold(None, |so_far, (began, secs)| match so_far {
+        None => Some((began, secs)),
+        Some((other, others)) => Some((began.hull(other), secs.max(others))),
+    })
+}

@@ -1,0 +1,487 @@
+//! The recorder: one thread that takes events, looks at entries, and reads numbers, each in its turn.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use plimsoll_ctnetlink::{Event, EventKind, Listener, Received, SampleShare};
+use plimsoll_host::{HostFs, monotonic_now};
+use plimsoll_model::{Answer, Sysctl, Unknowns, Untrusted};
+use plimsoll_observe::may_ask_conntrack;
+use plimsoll_recording::{Addresses, Change, ChangeKind, Origin, Row, Sources, TableReading, UnixMicros};
+
+use crate::clock::Clock;
+use crate::cohort::{Cohort, Sighting, ToldBy};
+use crate::governor::{Governor, Load};
+use crate::hide::Hider;
+use crate::keys::Keys;
+use crate::lives::{Lives, RemovedBy, Room, Told};
+use crate::look::{self, Look};
+use crate::table::{Numbers, Table};
+use crate::traffic::volume;
+use crate::{Error, Sink, Wishes};
+
+/// Whether to stop is asked so often, at least.
+const ASKED_EVERY: Duration = Duration::from_millis(250);
+/// The load is judged so often.
+const JUDGED_EVERY: Duration = Duration::from_secs(1);
+/// Whether the table is nearly full is asked so often while entries are removed before their time.
+const ROOM_KNOWN_FOR: Duration = Duration::from_millis(200);
+/// After a loss the table is searched as soon as nothing more has been lost for so long.
+const CALM_BEFORE_SEARCH: Duration = Duration::from_secs(1);
+
+/// How far a recording has come.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// How long it has lasted.
+    pub lasted: Duration,
+    /// Entries that the kernel counts.
+    pub occupancy: Option<u32>,
+    /// What has been written and received.
+    pub recorded: Recorded,
+    /// Flows that are followed by their events.
+    pub followed: u64,
+    /// Entries that are looked at.
+    pub looked_at: u64,
+    /// One of so many entries is followed.
+    pub one_in: u32,
+}
+
+/// What was recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Lives.
+    pub lives: u64,
+    /// Silences.
+    pub gaps: u64,
+    /// Events received.
+    pub events: u64,
+    /// How often the kernel said that events were lost.
+    pub losses: u64,
+    /// Events that the kernel says it dropped, where it says so.
+    pub dropped: Option<u64>,
+    /// Events of flows that began unseen.
+    pub unknown: u64,
+    /// Looks.
+    pub looks: u64,
+    /// Silences whose beginning could not be told.
+    pub undated: u64,
+}
+
+/// Why it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// It lasted for as long as was asked for.
+    TimeIsUp,
+    /// It was told to.
+    Told,
+    /// The network namespace is gone: nobody else is in it any more.
+    NamespaceGone,
+}
+
+/// What a recording says of itself.
+pub fn origin(host: &HostFs, namespace: &Untrusted, wishes: &Wishes) -> Origin {
+    let machine = host.host().read;
+    let text = |text: Option<Untrusted>| text.map(|text| text.as_str().trim_end().to_string());
+    let is_hidden = wishes.addresses == Addresses::Hidden;
+    Origin {
+        written_by: concat!("plimsoll ", env!("CARGO_PKG_VERSION")).to_string(),
+        kernel: text(machine.kernel).unwrap_or_default(),
+        host: text(machine.name).filter(|_| !is_hidden),
+        namespace: namespace.as_str().to_string(),
+        began_at: Clock::begin().now(),
+        sources: wishes.sources,
+        addresses: wishes.addresses,
+    }
+}
+
+/// Records the calling thread's network namespace until the time is up or `stop` is raised. `is_there` says whether the
+/// namespace still is; the observer is told every second how far it has come.
+pub fn record<S: Sink>(
+    wishes: &Wishes,
+    sink: &mut S,
+    stop: &AtomicBool,
+    is_there: &dyn Fn() -> bool,
+    observer: &mut dyn FnMut(&Progress),
+) -> Result<(Recorded, Stopped), Error<S::Error>> {
+    let mut recorder = Recorder::begin(wishes, sink)?;
+    let stopped = loop {
+        if stop.load(Ordering::Relaxed) {
+            break Stopped::Told;
+        }
+        if wishes.lasts.is_some_and(|lasts| recorder.lasted() >= lasts) {
+            break Stopped::TimeIsUp;
+        }
+        if recorder.is_to_read() {
+            recorder.read()?;
+            if !is_there() {
+                break Stopped::NamespaceGone;
+            }
+        }
+        if recorder.is_to_judge() {
+            recorder.judge()?;
+            observer(&recorder.progress());
+        }
+        recorder.look_on()?;
+        recorder.search_on()?;
+        recorder.listen()?;
+        recorder.keep()?;
+    };
+    recorder.end(stopped)
+}
+
+struct Recorder<'a, S> {
+    wishes: &'a Wishes,
+    sink: &'a mut S,
+    clock: Clock,
+    began: Duration,
+    listener: Option<Listener>,
+    lives: Lives,
+    cohort: Cohort,
+    keys: Keys,
+    hider: Option<Hider>,
+    table: Table,
+    numbers: Numbers,
+    room_known_at: Option<Duration>,
+    governor: Governor,
+    look: Option<Look>,
+    next_look: Duration,
+    is_first_look: bool,
+    search: Option<Look>,
+    /// When events were lost last, and are not yet searched for.
+    lost_at: Option<Duration>,
+    next_reading: Duration,
+    judged: Judged,
+    rows: Vec<Row>,
+    recorded: Recorded,
+    unknowns: Unknowns,
+}
+
+/// What there was when the load was last judged.
+#[derive(Clone, Copy, Debug)]
+struct Judged {
+    at: Duration,
+    events: u64,
+    losses: u64,
+}
+
+impl<'a, S: Sink> Recorder<'a, S> {
+    fn begin(wishes: &'a Wishes, sink: &'a mut S) -> Result<Self, Error<S::Error>> {
+        let host = HostFs::new();
+        match may_ask_conntrack(&host) {
+            Answer::Yes => {}
+            Answer::No { needs } => return Err(Error::NotAsked { needs }),
+            Answer::Inconclusive { because } => {
+                let needs =
+                    format!("nf_conntrack_netlink, of which it could not be told whether it is loaded ({because})");
+                return Err(Error::NotAsked { needs });
+            }
+        }
+        let clock = Clock::begin();
+        let mut rows = Vec::new();
+        let at = clock.now();
+        rows.push(Row::Change(change(at, ChangeKind::Began, "recording", None, None)));
+        let table = Table::begin(host, wishes.history, at, &mut rows);
+        let listener = match wishes.sources {
+            Sources::Looks => None,
+            Sources::EventsAndLooks if table.setting(Sysctl::EVENTS) == Some(0) => return Err(Error::EventsOff),
+            Sources::EventsAndLooks => Some(Listener::subscribe(wishes.buffer_bytes)?),
+        };
+        let began = monotonic_now();
+        Ok(Self {
+            wishes,
+            sink,
+            began,
+            listener,
+            lives: Lives::default(),
+            cohort: Cohort::new(wishes.looked_at),
+            keys: Keys::new(wishes.key_secret),
+            hider: (wishes.addresses == Addresses::Hidden).then(|| Hider::new(wishes.secret)),
+            table,
+            numbers: Numbers::default(),
+            room_known_at: None,
+            governor: Governor::new(wishes.bounds),
+            look: None,
+            next_look: began,
+            is_first_look: true,
+            search: None,
+            lost_at: None,
+            next_reading: began,
+            judged: Judged { at: began, events: 0, losses: 0 },
+            rows,
+            recorded: Recorded::default(),
+            unknowns: Unknowns::default(),
+            clock,
+        })
+    }
+
+    fn lasted(&self) -> Duration {
+        monotonic_now().saturating_sub(self.began)
+    }
+
+    fn is_to_read(&self) -> bool {
+        monotonic_now() >= self.next_reading
+    }
+
+    /// Reads the table's numbers and settings.
+    fn read(&mut self) -> Result<(), Error<S::Error>> {
+        self.next_reading = monotonic_now() + self.wishes.read_every;
+        let at = self.clock.now();
+        if let Some(micros) = self.clock.step_micros() {
+            let by = format!("{:.3} s", micros as f64 / 1e6);
+            self.rows.push(Row::Change(change(at, ChangeKind::ClockStepped, "wall clock, by", None, Some(by))));
+        }
+        self.table.read_settings(at, &mut self.rows);
+        let numbers = self.table.numbers();
+        if let (Some(was), Some(is)) = (self.numbers.buckets, numbers.buckets)
+            && was != is
+        {
+            self.begin_cohort_anew(at, was.0, is.0);
+        }
+        self.numbers = numbers;
+        self.recorded.dropped = self.listener.as_ref().and_then(|listener| listener.dropped().ok().flatten());
+        self.rows.push(Row::Reading(TableReading {
+            at,
+            occupancy: self.numbers.occupancy,
+            capacity: self.numbers.capacity,
+            buckets: self.numbers.buckets,
+            counters: self.numbers.totals(),
+            events: self.recorded.events,
+            losses: self.recorded.losses,
+            dropped_events: self.recorded.dropped,
+            share: self.governor.share().fraction(),
+            followed: self.lives.len() as u64,
+            looked_at: self.cohort.len() as u64,
+        }));
+        let more = self.sink.pass_time(at).map_err(Error::Kept)?;
+        self.rows.extend(more);
+        Ok(())
+    }
+
+    /// The hash has other buckets: its beginning shows other entries.
+    fn begin_cohort_anew(&mut self, at: UnixMicros, was: u32, is: u32) {
+        self.look = None;
+        self.cohort.break_off(&mut self.rows);
+        let (was, is) = (was.to_string(), is.to_string());
+        self.rows.push(Row::Change(change(at, ChangeKind::Resized, Sysctl::BUCKETS.name(), Some(was), Some(is))));
+    }
+
+    fn is_to_judge(&self) -> bool {
+        monotonic_now() >= self.judged.at + JUDGED_EVERY
+    }
+
+    /// Judges whether all of this can be borne.
+    fn judge(&mut self) -> Result<(), Error<S::Error>> {
+        let now = monotonic_now();
+        let over = now.saturating_sub(self.judged.at).as_secs_f64();
+        let load = Load {
+            events_per_sec: (self.recorded.events - self.judged.events) as f64 / over.max(0.001),
+            followed: self.lives.len(),
+            losses: self.recorded.losses - self.judged.losses,
+        };
+        self.judged = Judged { at: now, events: self.recorded.events, losses: self.recorded.losses };
+        let before = self.governor.share();
+        let Some(listener) = &self.listener else { return Ok(()) };
+        let Some(share) = self.governor.judge(now, load) else { return Ok(()) };
+        listener.sample(share)?;
+        let forgotten = if share.one_in() > before.one_in() { self.lives.follow_only(share) } else { 0 };
+        let text = |share: SampleShare| Some(format!("1/{}", share.one_in()));
+        let what = format!("entries followed; {forgotten} that were are not any more");
+        self.rows.push(Row::Change(change(self.clock.now(), ChangeKind::Share, &what, text(before), text(share))));
+        Ok(())
+    }
+
+    fn progress(&self) -> Progress {
+        Progress {
+            lasted: self.lasted(),
+            occupancy: self.numbers.occupancy.map(|occupancy| occupancy.0),
+            recorded: Recorded { unknown: self.lives.unknown, undated: self.cohort.undated, ..self.recorded },
+            followed: self.lives.len() as u64,
+            looked_at: self.cohort.len() as u64,
+            one_in: self.governor.share().one_in(),
+        }
+    }
+
+    /// Takes a look's next entries, if one is under way or due.
+    fn look_on(&mut self) -> Result<(), Error<S::Error>> {
+        let mut look = match self.look.take() {
+            Some(look) => look,
+            None if monotonic_now() >= self.next_look => {
+                self.next_look = monotonic_now() + self.wishes.look_every;
+                self.cohort.begin_look();
+                Look::begin(&self.clock)?
+            }
+            None => return Ok(()),
+        };
+        let (cohort, table, keys, rows, lives) =
+            (&mut self.cohort, &self.table, &self.keys, &mut self.rows, &self.lives);
+        let told_by = match (self.wishes.sources, self.is_first_look) {
+            (Sources::Looks, _) | (Sources::EventsAndLooks, true) => ToldBy::Looks,
+            (Sources::EventsAndLooks, false) => ToldBy::Others,
+        };
+        let progress = look.go_on(&self.clock, &mut self.unknowns, |dumped, read| {
+            let entry = &dumped.entry;
+            let key = keys.of(entry.id, &entry.original);
+            // What began since is told by its events.
+            let told_by = || if lives.follows(key) { ToldBy::Others } else { told_by };
+            cohort.see(Sighting { key, entry, volume: volume(dumped), read }, table.armings(), told_by, rows);
+        })?;
+        if progress == look::Progress::GoesOn && !self.cohort.has_seen_enough() {
+            self.look = Some(look);
+            return Ok(());
+        }
+        self.recorded.looks += 1;
+        self.is_first_look = false;
+        let occupancy = match progress {
+            // All of them are in it.
+            look::Progress::AtTheEnd => None,
+            look::Progress::GoesOn => self.numbers.occupancy.map(|occupancy| occupancy.0),
+        };
+        self.cohort.end_look(occupancy, &mut self.rows);
+        Ok(())
+    }
+
+    /// Takes a search's next entries, if one is under way or due.
+    fn search_on(&mut self) -> Result<(), Error<S::Error>> {
+        let mut search = match (self.search.take(), self.lost_at) {
+            (Some(search), _) => search,
+            (None, Some(lost_at)) if monotonic_now() >= lost_at + CALM_BEFORE_SEARCH => {
+                self.lives.begin_search();
+                self.lost_at = None;
+                Look::begin(&self.clock)?
+            }
+            (None, _) => return Ok(()),
+        };
+        let (keys, lives) = (&self.keys, &mut self.lives);
+        let progress = search.go_on(&self.clock, &mut self.unknowns, |dumped, read| {
+            let entry = &dumped.entry;
+            let key = keys.of(entry.id, &entry.original);
+            lives.find(&Told { key, entry, zone: entry.zone, volume: None, at: read.to });
+        })?;
+        if progress == look::Progress::GoesOn {
+            self.search = Some(search);
+            return Ok(());
+        }
+        let (at, began) = (self.clock.now(), search.began());
+        let mut gone = 0_u64;
+        let rows = &mut self.rows;
+        self.lives.end_search(began, at, |life| {
+            gone += 1;
+            rows.push(Row::Life(life));
+        });
+        let what = format!("flows that were followed are gone unseen: {gone}");
+        self.rows.push(Row::Change(change(at, ChangeKind::Resynchronised, &what, None, None)));
+        Ok(())
+    }
+
+    /// Takes what events there are, or waits for some.
+    fn listen(&mut self) -> Result<(), Error<S::Error>> {
+        let now = monotonic_now();
+        let is_busy = self.look.is_some() || self.search.is_some();
+        let next = self.next_look.min(self.next_reading).min(self.judged.at + JUDGED_EVERY);
+        let wait = if is_busy { Duration::ZERO } else { next.saturating_sub(now).min(ASKED_EVERY) };
+        let Some(listener) = &mut self.listener else {
+            std::thread::sleep(wait);
+            return Ok(());
+        };
+        let batch = match listener.receive(wait)? {
+            Received::Nothing => return Ok(()),
+            Received::Lost => {
+                self.lose();
+                return Ok(());
+            }
+            Received::Events(batch) => batch,
+        };
+        let at = self.clock.now();
+        let share = self.governor.share();
+        let (lives, rows, keys) = (&mut self.lives, &mut self.rows, &self.keys);
+        let mut room = RoomNow { table: &self.table, numbers: &mut self.numbers, known_at: &mut self.room_known_at };
+        for event in batch.events(&mut self.unknowns) {
+            let Event { kind, entry: dumped, asked_by } = event.map_err(plimsoll_ctnetlink::Error::from)?;
+            self.recorded.events += 1;
+            let entry = &dumped.entry;
+            // It was in the buffer before the share was made smaller.
+            if !share.keeps(entry.id) {
+                continue;
+            }
+            let key = keys.of(entry.id, &entry.original);
+            let told = |volume| Told { key, entry, zone: entry.zone, volume, at };
+            match kind {
+                EventKind::New => lives.begin(&told(None), share),
+                EventKind::Update => lives.go_on(&told(None)),
+                EventKind::Destroy => {
+                    let by = if asked_by.is_some() { RemovedBy::Request } else { RemovedBy::Kernel };
+                    let room = if entry.remaining_secs.is_some() { room.now() } else { Room::Plenty };
+                    rows.extend(lives.end(&told(volume(&dumped)), by, room).map(Row::Life));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Events were lost.
+    fn lose(&mut self) {
+        self.recorded.losses += 1;
+        self.lives.lose();
+        let at = self.clock.now();
+        // A search that is under way may have passed what was lost since.
+        self.search = None;
+        if self.lost_at.is_none() {
+            self.rows.push(Row::Change(change(at, ChangeKind::EventsLost, "events", None, None)));
+        }
+        self.lost_at = Some(monotonic_now());
+    }
+
+    /// Hands on the rows that there are.
+    fn keep(&mut self) -> Result<(), Error<S::Error>> {
+        for mut row in self.rows.drain(..) {
+            match &row {
+                Row::Life(_) => self.recorded.lives += 1,
+                Row::Gap(_) => self.recorded.gaps += 1,
+                Row::Reading(_) | Row::Change(_) => {}
+            }
+            if let Some(hider) = &mut self.hider {
+                hider.hide(&mut row);
+            }
+            self.sink.keep(&row).map_err(Error::Kept)?;
+        }
+        Ok(())
+    }
+
+    fn end(mut self, stopped: Stopped) -> Result<(Recorded, Stopped), Error<S::Error>> {
+        self.read()?;
+        let at = self.clock.now();
+        self.cohort.break_off(&mut self.rows);
+        let rows = &mut self.rows;
+        self.lives.break_off(at, |life| rows.push(Row::Life(life)));
+        let why = match stopped {
+            Stopped::TimeIsUp => "its time is up",
+            Stopped::Told => "it was told to stop",
+            Stopped::NamespaceGone => "the network namespace is gone",
+        };
+        self.rows.push(Row::Change(change(at, ChangeKind::Ended, why, None, None)));
+        self.keep()?;
+        Ok((self.progress().recorded, stopped))
+    }
+}
+
+/// Whether the kernel may be making room, asked anew now and then.
+struct RoomNow<'a> {
+    table: &'a Table,
+    numbers: &'a mut Numbers,
+    known_at: &'a mut Option<Duration>,
+}
+
+impl RoomNow<'_> {
+    fn now(&mut self) -> Room {
+        let now = monotonic_now();
+        if self.known_at.is_none_or(|at| now.saturating_sub(at) > ROOM_KNOWN_FOR) {
+            *self.known_at = Some(now);
+            self.numbers.occupancy = self.table.occupancy().or(self.numbers.occupancy);
+        }
+        if self.numbers.is_nearly_full() { Room::Short } else { Room::Plenty }
+    }
+}
+
+fn change(at: UnixMicros, kind: ChangeKind, what: &str, from: Option<String>, to: Option<String>) -> Change {
+    Change { at, kind, what: what.to_string(), from, to }
+}

@@ -8,6 +8,7 @@ mod buckets;
 mod changes;
 mod demand;
 mod growth;
+mod measured;
 mod memory;
 mod notes;
 mod others;
@@ -25,6 +26,10 @@ mod workload;
 
 pub use buckets::{BucketChoice, BucketOption};
 pub use demand::Demand;
+pub use measured::{
+    Guard, MeasureRequest, Measured, MeasuredPolicy, MeasuredService, MeasuredTimeout, Rails, Recommended, Replayed,
+    ServiceKind, ServiceValue, Silences, SurvivalPoint, Value, measure,
+};
 pub use memory::{Budget, FOUNDING_SHARE};
 pub use planned::{PassedOver, Plan, Planned, Risk, TimeoutsBy};
 pub use planning::{Request, Situation, plan};

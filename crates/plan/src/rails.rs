@@ -2,7 +2,7 @@
 
 use plimsoll_diagnose::thresholds::{NAT_ESTABLISHED_SECS, SHORT_TIME_WAIT_SECS};
 use plimsoll_diagnose::words::duration;
-use plimsoll_model::{NamespaceSnapshot, TcpState, Timeout};
+use plimsoll_model::{NamespaceSnapshot, NetworkSettings, TcpState, Timeout};
 use serde::Serialize;
 
 /// What the host is to the flows that it tracks.
@@ -49,8 +49,8 @@ pub enum Holds {
 }
 
 /// The rails of a timeout on this host, the binding ones first.
-pub fn rails(timeout: Timeout, ns: &NamespaceSnapshot, role: Role) -> Vec<Rail> {
-    let own = own_rail(timeout, ns);
+pub fn rails(timeout: Timeout, settings: &NetworkSettings, role: Role) -> Vec<Rail> {
+    let own = own_rail(timeout, settings);
     let standard = standard_rail(timeout, role);
     let mut rails: Vec<_> = own.into_iter().chain(standard).collect();
     rails.sort_by_key(|rail| rail.holds == Holds::Price);
@@ -58,14 +58,17 @@ pub fn rails(timeout: Timeout, ns: &NamespaceSnapshot, role: Role) -> Vec<Rail> 
 }
 
 /// The least that may be proposed: the highest binding rail.
-pub(crate) fn least_secs(timeout: Timeout, ns: &NamespaceSnapshot, role: Role) -> Option<Rail> {
-    rails(timeout, ns, role).into_iter().filter(|rail| rail.holds == Holds::Binding).max_by_key(|rail| rail.least_secs)
+pub(crate) fn least_secs(timeout: Timeout, settings: &NetworkSettings, role: Role) -> Option<Rail> {
+    rails(timeout, settings, role)
+        .into_iter()
+        .filter(|rail| rail.holds == Holds::Binding)
+        .max_by_key(|rail| rail.least_secs)
 }
 
 /// `TCP_KEEPALIVE_TIME` and `TCP_KEEPALIVE_INTVL` of `include/net/tcp.h`.
 const KEEPALIVE_NEEDS_SECS: u32 = 7200 + 75;
 
-fn own_rail(timeout: Timeout, ns: &NamespaceSnapshot) -> Option<Rail> {
+fn own_rail(timeout: Timeout, settings: &NetworkSettings) -> Option<Rail> {
     let binding = |least_secs, source, because| Some(Rail { least_secs, source, because, holds: Holds::Binding });
     match timeout {
         Timeout::Tcp(TcpState::TimeWait) => binding(
@@ -74,7 +77,7 @@ fn own_rail(timeout: Timeout, ns: &NamespaceSnapshot) -> Option<Rail> {
             "late retransmissions on slow paths are answered with resets".to_string(),
         ),
         Timeout::Tcp(TcpState::Established) => {
-            let (least, source) = match ns.settings.keepalive_needs_secs() {
+            let (least, source) = match settings.keepalive_needs_secs() {
                 Some(least) => (least, "this host's keepalive settings"),
                 None => (KEEPALIVE_NEEDS_SECS, "the kernel's own keepalive settings; this host's could not be read"),
             };

@@ -1,8 +1,7 @@
 //! Flows that are silent for longer than a timeout would let them be.
 
-use plimsoll_model::{
-    Entry, NamespaceSnapshot, NetworkSettings, Protocol, ProtocolState, Range, Status, TcpState, Timeout,
-};
+use plimsoll_model::{Entry, NamespaceSnapshot, NetworkSettings, Protocol, Range, Status, TcpState, Timeout};
+use plimsoll_recording::State;
 use serde::Serialize;
 
 /// Flows among those that are there now which have been silent for longer than a new timeout. Such a flow loses its entry
@@ -47,19 +46,7 @@ impl Silenced {
 
 /// The timeout that an entry's state has by itself.
 pub(crate) fn holding(entry: &Entry) -> Option<Timeout> {
-    let is_stream = entry.status.has(Status::ASSURED);
-    Some(match (entry.state, entry.original.protocol) {
-        (ProtocolState::Tcp(state), _) => Timeout::Tcp(state),
-        (ProtocolState::Sctp(state), _) => Timeout::Sctp(state),
-        (_, Protocol::UDP | Protocol::UDPLITE) if is_stream => Timeout::UdpStream,
-        (_, Protocol::UDP | Protocol::UDPLITE) => Timeout::Udp,
-        (_, Protocol::GRE) if is_stream => Timeout::GreStream,
-        (_, Protocol::GRE) => Timeout::Gre,
-        (_, Protocol::ICMP) => Timeout::Icmp,
-        (_, Protocol::ICMPV6) => Timeout::Icmpv6,
-        (_, Protocol::TCP | Protocol::SCTP | Protocol::DCCP) => return None,
-        _ => Timeout::Generic,
-    })
+    State::of(entry).held_by(entry.original.protocol)
 }
 
 /// Whether a flow that is held by it may have something to say after a silence.

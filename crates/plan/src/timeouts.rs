@@ -57,7 +57,7 @@ pub(crate) fn of_profile(profile: Profile, ns: &NamespaceSnapshot, role: Role) -
     for (timeout, asked) in profile.timeouts() {
         let Some(from) = ns.timeouts.get_secs(*timeout) else { continue };
         let name = name(*timeout);
-        let rail = least_secs(*timeout, ns, role).filter(|rail| rail.least_secs > *asked && from > *asked);
+        let rail = least_secs(*timeout, &ns.settings, role).filter(|rail| rail.least_secs > *asked && from > *asked);
         let (to, derivation) = match rail {
             Some(rail) if rail.least_secs >= from => {
                 let because = format!(
@@ -112,7 +112,7 @@ pub(crate) fn too_short(ns: &NamespaceSnapshot, role: Role) -> Vec<TimeoutChange
     let raised = [TcpState::Established, TcpState::TimeWait].into_iter().filter_map(|state| {
         let timeout = Timeout::Tcp(state);
         let from = ns.timeouts.get_secs(timeout)?;
-        let rail = least_secs(timeout, ns, role).filter(|rail| from < rail.least_secs)?;
+        let rail = least_secs(timeout, &ns.settings, role).filter(|rail| from < rail.least_secs)?;
         let why = format!("{} of {} ends flows that live: {}", name(timeout), duration(from.into()), rail.because);
         let derivation = format!("the least that this host bears ({})", rail.source);
         Some(change(timeout, from, rail.least_secs, why, derivation, ns, role))
@@ -187,7 +187,7 @@ const fn ladder(timeout: Timeout) -> &'static [u32] {
 
 fn propose(held: &Held, ns: &NamespaceSnapshot, role: Role, pressure: Pressure, choice: &mut TimeoutChoice) {
     let name = name(held.timeout);
-    let rail = least_secs(held.timeout, ns, role);
+    let rail = least_secs(held.timeout, &ns.settings, role);
     let least = rail.as_ref().map_or(0, |rail| rail.least_secs);
     let on_ladder = ladder(held.timeout).iter().copied().map(|secs| secs.max(least)).filter(|secs| *secs < held.secs);
     let gentle: Vec<(u32, f64)> = on_ladder.map(|secs| (secs, left(held, secs, ns))).collect();
@@ -279,7 +279,7 @@ fn change(
     role: Role,
 ) -> TimeoutChange {
     let is_below = |rail: &Rail| rail.holds == Holds::Price && to_secs < rail.least_secs;
-    let prices = rails(timeout, ns, role).into_iter().filter(is_below).collect();
+    let prices = rails(timeout, &ns.settings, role).into_iter().filter(is_below).collect();
     let silenced = if to_secs < from_secs { Silenced::by(timeout, to_secs, ns) } else { None };
     TimeoutChange { timeout, from_secs, to_secs, why, derivation, prices, silenced }
 }

@@ -10,6 +10,7 @@ use plimsoll_scenario::Size;
 
 use crate::apply::{ApplyArguments, ConfirmArguments, HistoryArguments, RollbackArguments, WatchdogArguments};
 use crate::plan::PlanArguments;
+use crate::record::RecordArguments;
 use crate::relieve::RelieveArguments;
 use crate::simulate::{Assignment, Kernel, Lifetime, Mix, Ram, Share, Swept};
 use crate::trim::TrimArguments;
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Lab(LabCommand),
     /// Say what to change, in which order, why, and what it would do
     Plan(PlanArguments),
+    /// Record the lives of flows and their silences, for timeouts that follow from them
+    Record(Box<RecordArguments>),
     /// Relieve a table that is full, at once: save what is seen, raise the limit, trim what nobody will miss
     Relieve(RelieveArguments),
     /// Say what a table would do under a workload and settings: how full, when, what it would lose
@@ -363,13 +366,24 @@ pub(crate) enum Color {
 
 /// A number of seconds, with a fraction and a unit if need be (`30`, `30s`, `2m`, `1h`, `1d`); at most a day.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    const MOST: f64 = 86_400.0;
-    const UNITS: [(char, f64); 4] = [('s', 1.0), ('m', 60.0), ('h', 3600.0), ('d', MOST)];
+    span(text, DAY)
+}
+
+/// As [`seconds`], but not none, and up to a year.
+pub(crate) fn days(text: &str) -> Result<Duration, String> {
+    span(text, 366.0 * DAY).and_then(not_none)
+}
+
+/// Seconds.
+const DAY: f64 = 86_400.0;
+
+fn span(text: &str, most: f64) -> Result<Duration, String> {
+    const UNITS: [(char, f64); 4] = [('s', 1.0), ('m', 60.0), ('h', 3600.0), ('d', DAY)];
     let unit = UNITS.iter().find_map(|(unit, secs)| Some((text.strip_suffix(*unit)?, *secs)));
     let (number, unit_secs) = unit.unwrap_or((text, 1.0));
     match number.parse::<f64>().map(|number| number * unit_secs) {
-        Ok(secs) if (0.0..=MOST).contains(&secs) => Ok(Duration::from_secs_f64(secs)),
-        Ok(_) => Err(format!("must be between 0 and {MOST} seconds")),
+        Ok(secs) if (0.0..=most).contains(&secs) => Ok(Duration::from_secs_f64(secs)),
+        Ok(_) => Err(format!("must be between 0 and {most} seconds")),
         Err(_) => Err("must be a number of seconds, or one with a unit: 30s, 2m, 1h, 1d".to_string()),
     }
 }
@@ -380,8 +394,12 @@ fn profile() -> impl TypedValueParser<Value = Profile> {
 }
 
 /// As [`seconds`], but not none.
-fn some_seconds(text: &str) -> Result<Duration, String> {
-    seconds(text).and_then(|span| if span.is_zero() { Err("must be above 0".to_string()) } else { Ok(span) })
+pub(crate) fn some_seconds(text: &str) -> Result<Duration, String> {
+    seconds(text).and_then(not_none)
+}
+
+fn not_none(span: Duration) -> Result<Duration, String> {
+    if span.is_zero() { Err("must be above 0".to_string()) } else { Ok(span) }
 }
 
 /// A rate that a scenario can have.

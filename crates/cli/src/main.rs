@@ -12,6 +12,7 @@ mod library;
 mod nearest;
 mod output;
 mod plan;
+mod record;
 mod relieve;
 mod setting;
 mod simulate;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Some(Command::Explain(explain)) => explain::run(explain).map(|()| ExitCode::SUCCESS),
         Some(Command::Lab(command)) => lab::run(command),
         Some(Command::Plan(plan)) => plan::run(plan),
+        Some(Command::Record(record)) => record::run(record),
         Some(Command::Relieve(relieve)) => relieve::run(relieve),
         Some(Command::Simulate(simulate)) => simulate::run(simulate),
         Some(Command::Trim(trim)) => trim::run(trim),

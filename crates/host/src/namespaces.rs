@@ -88,6 +88,18 @@ impl HostFs {
         Discovery { found, unseen }
     }
 
+    /// Whether a namespace that was found is still there but for who keeps it open: by the process that was seen in it, by the
+    /// file that it was given a name by, or, where neither is left, by looking for it again.
+    pub fn is_still_there(&self, found: &Found) -> bool {
+        let Found { namespace, process, .. } = found;
+        let Some(inode) = namespace.inode else { return true };
+        let is_it = |path: &str| self.metadata(path).is_ok_and(|file| file.ino() == inode.0);
+        namespace.relation == Relation::Own
+            || process.is_some_and(|pid| is_it(&format!("/proc/{pid}/ns/net")))
+            || is_it(&format!("/run/netns/{}", namespace.name.as_str()))
+            || self.namespaces().found.iter().any(|other| other.namespace.inode == Some(inode))
+    }
+
     /// What a namespace is known by; `None` if all that told of it has ended since.
     fn identify(&self, candidate: Candidate, process_1: Process1, unseen: &mut Vec<Unseen>) -> Option<Described> {
         let owner = self.owner(&candidate, unseen);

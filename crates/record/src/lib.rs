@@ -29,6 +29,6 @@ mod wishes;
 pub use error::Error;
 pub use governor::Bounds;
 pub use recorder::{Progress, Recorded, Stopped, origin, record};
-pub use sink::Sink;
+pub use sink::{Filed, Sink};
 pub use table::History;
 pub use wishes::Wishes;

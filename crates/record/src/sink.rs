@@ -1,6 +1,7 @@
 //! Where rows go.
 
-use plimsoll_recording::{Row, UnixMicros};
+use plimsoll_archive::{Event, Writer};
+use plimsoll_recording::{Change, ChangeKind, Row, UnixMicros};
 
 /// Where rows go.
 pub trait Sink {
@@ -14,6 +15,7 @@ pub trait Sink {
     fn pass_time(&mut self, now: UnixMicros) -> Result<Vec<Row>, Self::Error>;
 }
 
+/// In memory.
 impl Sink for Vec<Row> {
     type Error = std::convert::Infallible;
 
@@ -24,5 +26,63 @@ impl Sink for Vec<Row> {
 
     fn pass_time(&mut self, _: UnixMicros) -> Result<Vec<Row>, Self::Error> {
         Ok(Vec::new())
+    }
+}
+
+/// In files; what becomes of them is noted in the recording itself.
+#[derive(Debug)]
+pub struct Filed {
+    writer: Writer,
+    removed_segments: u64,
+    removed_bytes: u64,
+    /// Bytes of all that was closed.
+    closed_bytes: u64,
+}
+
+impl Filed {
+    /// Into these files.
+    pub fn new(writer: Writer) -> Self {
+        Self { writer, removed_segments: 0, removed_bytes: 0, closed_bytes: 0 }
+    }
+
+    /// Closes the last file, and says how many bytes were written.
+    pub fn finish(mut self, now: UnixMicros) -> Result<u64, plimsoll_archive::Error> {
+        let events = std::mem::take(&mut self.closed_bytes);
+        let closed = |event: &Event| if let Event::Closed { bytes, .. } = event { *bytes } else { 0 };
+        Ok(events + self.writer.finish(now)?.iter().map(closed).sum::<u64>())
+    }
+
+    fn note(&mut self, events: &[Event]) {
+        for event in events {
+            match event {
+                Event::Closed { bytes, .. } => self.closed_bytes += bytes,
+                Event::Removed { bytes, .. } => {
+                    self.removed_segments += 1;
+                    self.removed_bytes += bytes;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Sink for Filed {
+    type Error = plimsoll_archive::Error;
+
+    fn keep(&mut self, row: &Row) -> Result<(), Self::Error> {
+        let events = self.writer.write(row)?;
+        self.note(&events);
+        Ok(())
+    }
+
+    fn pass_time(&mut self, now: UnixMicros) -> Result<Vec<Row>, Self::Error> {
+        let events = self.writer.tick(now)?;
+        self.note(&events);
+        if self.removed_segments == 0 {
+            return Ok(Vec::new());
+        }
+        let what = format!("{} segments, {} bytes", self.removed_segments, self.removed_bytes);
+        (self.removed_segments, self.removed_bytes) = (0, 0);
+        Ok(vec![Row::Change(Change { at: now, kind: ChangeKind::SegmentsRemoved, what, from: None, to: None })])
     }
 }

@@ -16,7 +16,7 @@ use crate::events::EventBatch;
 use crate::sampling::SampleShare;
 
 /// Room for a datagram.
-const ROOM_BYTES: usize = 4096;
+const ROOM_BYTES: usize = 2048;
 
 /// `NFNLGRP_CONNTRACK_NEW`, `_UPDATE` and `_DESTROY` are groups 1 to 3.
 const GROUPS: u32 = 0b111;
@@ -50,7 +50,7 @@ enum Arrival {
 
 impl Listener {
     /// Datagrams received at once, at most.
-    pub const BATCH: usize = 64;
+    pub const BATCH: usize = 32;
 
     /// Subscribes to the events of the calling thread's network namespace.
     ///

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use plimsoll_ctnetlink::parse::{parse_cpu_statistics, parse_datagram, parse_table_statistics, parse_zone_limits};
-use plimsoll_ctnetlink::{Entry, ParseError, Problem, ProtocolState, Unknowns};
+use plimsoll_ctnetlink::parse::{
+    parse_cpu_statistics, parse_datagram, parse_events, parse_table_statistics, parse_zone_limits,
+};
+use plimsoll_ctnetlink::{Entry, EventKind, ParseError, Problem, ProtocolState, Unknowns};
 use proptest::prelude::*;
 
 #[path = "common/dumps.rs"]
@@ -12,10 +14,11 @@ mod dumps;
 #[path = "common/messages.rs"]
 mod messages;
 
-use dumps::{MIXED, ODD, datagrams};
+use dumps::{EVENTS, MIXED, ODD, datagrams};
 use messages::{Attribute, Message, Place, Value, places};
 
 const CT_NEW: u16 = 0x0100;
+const CT_DELETE: u16 = 0x0102;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 
@@ -30,7 +33,8 @@ fn parse(datagram: &[u8]) -> (Vec<Result<Entry, ParseError>>, Unknowns) {
             }
             dumped.map(|dumped| dumped.entry)
         })
-        .collect();
+        .collect::<Vec<_>>();
+    parse_as_events(datagram, &parsed);
     let others = [
         parse_table_statistics(datagram).err(),
         parse_cpu_statistics(datagram).err(),
@@ -40,6 +44,26 @@ fn parse(datagram: &[u8]) -> (Vec<Result<Entry, ParseError>>, Unknowns) {
         assert!(problem.offset <= datagram.len(), "{problem}");
     }
     (parsed, unknowns)
+}
+
+/// The same bytes, taken for events: whatever is an entry of a dump is an event too.
+fn parse_as_events(datagram: &[u8], dumped: &[Result<Entry, ParseError>]) {
+    let mut unknowns = Unknowns::default();
+    let events: Vec<_> = parse_events(datagram, &mut unknowns).collect();
+    for problem in events.iter().filter_map(|event| event.as_ref().err()) {
+        assert!(problem.offset <= datagram.len(), "{problem}");
+    }
+    // A dump ends at its end.
+    let has_no_end = events.len() == dumped.len();
+    for (event, dumped) in events.iter().zip(dumped) {
+        match (event, dumped) {
+            (Ok(event), Ok(dumped)) => assert_eq!(event.entry.entry, *dumped),
+            (Ok(event), Err(_)) => assert_eq!(event.kind, EventKind::Destroy),
+            // Of the type that ends an entry a dump says no more than that it is none.
+            (Err(problem), Err(other)) if has_no_end && problem.message_type != CT_DELETE => assert_eq!(problem, other),
+            (Err(_), _) => {}
+        }
+    }
 }
 
 /// The outcome of a datagram of one message.
@@ -130,7 +154,7 @@ fn no_byte_changed_to_any_other_does_harm() {
 /// Whether the parser looks inside: it passes over bytes, windows and the like, and of a TCP flow that is closing it
 /// wants to know who closed first.
 fn is_looked_into(path: &[u16], is_closing: bool) -> bool {
-    matches!(path, [_] | [1 | 2, ..] | [4, _] | [4, _, 1] | [5 | 9 | 10 | 20, 1])
+    matches!(path, [_] | [1 | 2, ..] | [4, _] | [4, _, 1] | [5, 1] | [9 | 10 | 20, _])
         || (is_closing && matches!(path, [4, 1, _]))
 }
 
@@ -187,7 +211,7 @@ fn every_wrong_length_of_a_message_is_told_and_nothing_follows() {
 fn due_bytes(path: &[u16], is_closing: bool) -> Option<usize> {
     Some(match path {
         [4, 1, 4 | 5] if is_closing => 2,
-        [9 | 10 | 20, 1] => 8,
+        [9 | 10 | 20, 1 | 2] => 8,
         [1 | 2, 1, 1 | 2] | [3 | 7 | 8 | 12] => 4,
         [1 | 2, 1, 3 | 4] => 16,
         [1 | 2, 2, 1 | 5 | 6 | 8 | 9] | [4, _, 1] => 1,
@@ -344,6 +368,40 @@ fn the_end_in_the_middle_ends_and_an_error_in_the_middle_is_one() {
     }
 }
 
+#[test]
+fn an_event_is_told_by_its_type_and_flags() {
+    let kinds = |datagram: &[u8]| -> Vec<_> {
+        parse_events(datagram, &mut Unknowns::default()).map(|event| event.map(|event| event.kind)).collect()
+    };
+    let mut datagram = datagrams(EVENTS)[0].to_vec();
+    assert_eq!(kinds(&datagram), [Ok(EventKind::New)]);
+    // One of NLM_F_CREATE and NLM_F_EXCL is not both; what else is set says nothing.
+    for (flags, kind) in [(0x200_u16, EventKind::Update), (0x400, EventKind::Update), (0x0fff, EventKind::New)] {
+        datagram[6..8].copy_from_slice(&flags.to_ne_bytes());
+        assert_eq!(kinds(&datagram), [Ok(kind)]);
+    }
+    for kind in [NLMSG_ERROR, NLMSG_DONE, 0x0101, 0x0103, 0x0200] {
+        datagram[4..6].copy_from_slice(&kind.to_ne_bytes());
+        let [Err(error)] = kinds(&datagram)[..] else { panic!("an error") };
+        assert_eq!((error.message_type, error.offset, error.problem), (kind, 16, Problem::Unexpected));
+    }
+}
+
+#[test]
+fn no_byte_of_an_event_changed_to_any_other_does_harm() {
+    for datagram in datagrams(EVENTS) {
+        let mut datagram = datagram.to_vec();
+        for at in 0..datagram.len() {
+            let was = datagram[at];
+            for byte in [0, 1, was ^ 1, was ^ 0x80, 0x7f, u8::MAX] {
+                datagram[at] = byte;
+                parse(&datagram);
+            }
+            datagram[at] = was;
+        }
+    }
+}
+
 /// A change of some bytes of a datagram.
 #[derive(Clone, Debug)]
 enum Change {
@@ -391,7 +449,7 @@ proptest! {
 
     #[test]
     fn any_changes_of_a_dump_are_parsed_without_harm(
-        message in prop::sample::select(samples()),
+        message in prop::sample::select([samples(), datagrams(EVENTS).into_iter().flat_map(Message::read).collect()].concat()),
         changes in prop::collection::vec(change(), 1..8),
     ) {
         let mut datagram = [message.write(), message.write()].concat();

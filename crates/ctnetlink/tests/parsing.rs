@@ -11,6 +11,7 @@ use plimsoll_ctnetlink::{
 use plimsoll_lab::{Kind, entries};
 
 #[path = "common/dumps.rs"]
+#[allow(dead_code, reason = "events are in events.rs")]
 mod dumps;
 #[path = "common/listing.rs"]
 mod listing;

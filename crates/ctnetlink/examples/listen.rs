@@ -33,13 +33,14 @@ struct Setup {
     pause: Duration,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Heard {
-    granted_bytes: usize,
+    buffer_bytes: usize,
     datagrams: usize,
-    datagram_bytes: usize,
     batches: u32,
-    kinds: [u64; 3],
+    new: u64,
+    update: u64,
+    destroy: u64,
     losses: u32,
     dropped: Option<u64>,
 }
@@ -109,12 +110,14 @@ fn listen_and_tell(setup: &Setup) -> Result<(), String> {
     let from = cpu_micros();
     let heard = listen(setup).map_err(|error| error.to_string())?;
     let micros = cpu_micros() - from;
-    println!("{heard:?}");
+    let Heard { buffer_bytes, datagrams, batches, new, update, destroy, losses, dropped } = heard;
+    println!("listener: {datagrams} datagrams, {new} new, {update} update, {destroy} destroy");
+    println!("listener: {losses} losses, {dropped:?} dropped, with a buffer of {buffer_bytes} bytes");
     println!(
         "listener: {:.3} s of CPU time, {:.3} µs a datagram, {:.1} datagrams a batch",
         micros as f64 / 1e6,
-        micros as f64 / heard.datagrams as f64,
-        heard.datagrams as f64 / f64::from(heard.batches)
+        micros as f64 / datagrams as f64,
+        datagrams as f64 / f64::from(batches)
     );
     Ok(())
 }
@@ -124,7 +127,7 @@ fn listen(setup: &Setup) -> Result<Heard, plimsoll_ctnetlink::Error> {
     if setup.share != SampleShare::ALL {
         listener.sample(setup.share)?;
     }
-    let mut heard = Heard { granted_bytes: listener.buffer_bytes(), ..Heard::default() };
+    let mut heard = Heard { buffer_bytes: listener.buffer_bytes(), ..Heard::default() };
     let mut unknowns = Unknowns::default();
     let end = Instant::now() + Duration::from_secs(setup.secs) + Duration::from_millis(500);
     loop {
@@ -138,17 +141,13 @@ fn listen(setup: &Setup) -> Result<Heard, plimsoll_ctnetlink::Error> {
                 heard.datagrams += batch.datagram_count();
                 if setup.mode == Mode::Parse {
                     for event in batch.events(&mut unknowns) {
-                        let event = black_box(event?);
-                        heard.kinds[match event.kind {
-                            EventKind::New => 0,
-                            EventKind::Update => 1,
-                            EventKind::Destroy => 2,
-                        }] += 1;
+                        match black_box(event?).kind {
+                            EventKind::New => heard.new += 1,
+                            EventKind::Update => heard.update += 1,
+                            EventKind::Destroy => heard.destroy += 1,
+                        }
                     }
-                } else if heard.batches.is_multiple_of(16) {
-                    black_box(batch);
                 }
-                heard.datagram_bytes = batch.datagrams().last().map_or(0, <[u8]>::len);
                 if !setup.pause.is_zero() && batch.datagram_count() < Listener::BATCH {
                     thread::sleep(setup.pause);
                 }

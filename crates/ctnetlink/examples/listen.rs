@@ -89,7 +89,7 @@ fn send(setup: &Setup) -> Result<(u64, i64), String> {
     'all: loop {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(told)?;
         for port in 1024..=u16::MAX {
-            while sent > u64::from(setup.flows_per_sec) * begin.elapsed().as_micros() as u64 / 1_000_000 {
+            while sent as f64 > f64::from(setup.flows_per_sec) * begin.elapsed().as_secs_f64() {
                 thread::sleep(Duration::from_micros(200));
             }
             if begin.elapsed().as_secs() >= setup.secs {

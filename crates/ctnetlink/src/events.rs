@@ -1,4 +1,29 @@
-//! Events: what the kernel tells of entries while it makes, changes and removes them (`ctnetlink_conntrack_event`).
+//! Events: what the kernel tells of entries while it makes, changes and removes them.
+//!
+//! What `ctnetlink_conntrack_event` tells, as seen on 6.18:
+//!
+//! | | `New` | `Update` | `Destroy` |
+//! |---|---|---|---|
+//! | tuples, zone, id, status | yes | yes | yes, with `DYING` |
+//! | state of the protocol | yes | where it is what changed, or a process did it | yes |
+//! | who closed first | | with the state | no |
+//! | time left | yes | yes | only where some was left |
+//! | mark, labels | where set | where set or changed | mark |
+//! | packets and bytes, start, stop | no | no | yes, where they are kept |
+//! | time of the event | since 6.14, where times are kept | the same | the same |
+//!
+//! A TCP connection that is opened and closed in order makes seven events: `New`, an `Update` for each of `SYN_RECV`,
+//! `ESTABLISHED`, `FIN_WAIT`, `LAST_ACK` and `TIME_WAIT`, and `Destroy`. A UDP flow with a reply makes three, one without two.
+//!
+//! **An entry that expired shows no time left; one that was ended before its time does** (`ctnetlink_dump_timeout`): deleted by
+//! a process, dropped early, refused by a RST. What is left of a refused connection is the SYN's time: the RST ends it
+//! before it would be armed anew. Between the stop and the event of an expired entry lies the time for which it was dead in the
+//! table before anybody freed it.
+//!
+//! **An id comes again**: it is a keyed hash of the entry's address, its tuple and the like, so the next entry of the same flow
+//! has the same one where it gets the same slab object. A life ends with `Destroy`, whatever comes after it.
+//!
+//! A datagram holds one event, of 130 to 310 bytes.
 
 use std::num::NonZeroU32;
 
@@ -30,7 +55,8 @@ pub struct Event<'a> {
     /// The entry, as far as the kernel tells it of this kind.
     pub entry: DumpedEntry<'a>,
     /// The netlink port of the process that asked for it over ctnetlink (`conntrack -D`); `None` where packets or time
-    /// brought it about. A process's first netlink socket has its pid for a port, further ones any number.
+    /// brought it about. Only a process's first netlink socket has its pid for a port (`netlink_autobind`), further ones any
+    /// number: of `conntrack -D` it is not the pid.
     pub asked_by: Option<NonZeroU32>,
 }
 

@@ -1,4 +1,20 @@
 //! A socket that the kernel sends events to.
+//!
+//! **Subscribing changes what is listened to.** As long as anybody on the host listens, in whatever namespace, each new entry is
+//! made with room for its events (`nf_conntrack_events` at 2, the default; `nf_ct_ecache_ext_add`). Of entries that were made
+//! while nobody listened nothing is ever told, their end neither.
+//!
+//! **Each event takes 1,280 bytes of the receive buffer**, whatever its size: 1,024 for the message and the rest for
+//! `struct sk_buff`. A buffer of 16 MiB holds 13,107 events.
+//!
+//! **What is lost is lost in a row.** From the first event that does not fit on the kernel drops all of them, though there were
+//! room again, until the queue was emptied (`netlink_overrun`, `netlink_rcv_wake`). It says so once for each row, before the
+//! events that came before it: [`Received::Lost`]. [`Listener::dropped`] counts them.
+//!
+//! **Rest between batches.** A receiver that waits for each event anew is woken for every other one. At 30,000 new flows a
+//! second it took 2.5 µs an event that way, and 0.6 to 0.9 when it slept 1 to 5 ms after each batch that was not full. Receiving one
+//! event a call costs 2.8 µs, batches of 8 to 64 all 0.5 to 0.6, of 256 a third more: they no longer fit the caches. Parsing is
+//! about 0.05 µs of it (`examples/listen.rs`).
 
 use std::array;
 use std::io::{self, IoSliceMut};
@@ -15,7 +31,7 @@ use crate::error::{Error, Request};
 use crate::events::EventBatch;
 use crate::sampling::SampleShare;
 
-/// Room for a datagram.
+/// Room for a datagram: several times what an event takes. One that is longer is an error of its own.
 const ROOM_BYTES: usize = 2048;
 
 /// `NFNLGRP_CONNTRACK_NEW`, `_UPDATE` and `_DESTROY` are groups 1 to 3.
@@ -80,14 +96,16 @@ impl Listener {
         Ok(Self { fd, buffer_bytes: granted, rooms, lengths })
     }
 
-    /// The receive buffer that was granted, as the kernel accounts it: twice what was asked for, and an event takes more of
-    /// it than its own size.
+    /// The receive buffer that was granted, as the kernel accounts it: twice what was asked for (`__sock_set_rcvbuf`).
     pub const fn buffer_bytes(&self) -> usize {
         self.buffer_bytes
     }
 
     /// Keeps the events of a share of the entries from now on, in the kernel, in place of the share before. Those that are
     /// in the receive buffer already are not chosen anew: [`SampleShare::keeps`] does so.
+    ///
+    /// The kernel writes each message before it is chosen (`do_one_broadcast`): a share spares time and buffer of the receiver,
+    /// not time of the packets.
     pub fn sample(&self, share: SampleShare) -> Result<(), Error> {
         SockRef::from(&self.fd).attach_filter(&share.program()).map_err(|answer| Error::Option {
             request: Request::Events,

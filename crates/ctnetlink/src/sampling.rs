@@ -97,8 +97,46 @@ const RETURN: u16 = 0x06;
 const FIND_ATTRIBUTE: u32 = (-0x1000_i32 + 12).cast_unsigned();
 
 const ID: u32 = cta::ID as u32;
+#[expect(clippy::cast_possible_truncation, reason = "headers of a few bytes")]
 const ATTRIBUTES_AT: u32 = (MESSAGE_HEADER_BYTES + FIXED_HEADER_BYTES) as u32;
+#[expect(clippy::cast_possible_truncation, reason = "a header of a few bytes")]
 const ID_VALUE_AT: u32 = ATTRIBUTE_HEADER_BYTES as u32;
 /// How much of a message is kept.
 const KEEP: u32 = u32::MAX;
 const DROP: u32 = 0;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by it")]
+    use super::*;
+
+    const EDGES: [u32; 8] = [0, 1, 0xffff, 0x10000, 0x7fff_ffff, 0x8000_0000, 0xffff_0000, u32::MAX];
+
+    fn all() -> impl Iterator<Item = SampleShare> {
+        (0..=16).map(|times| SampleShare::halved(times).unwrap())
+    }
+
+    #[test]
+    fn an_id_is_kept_below_its_share_of_all_ids() {
+        for share in all() {
+            let below = (1_u64 << 32) / u64::from(share.one_in());
+            for id in EDGES.into_iter().chain([below - 1, below].into_iter().filter_map(|id| u32::try_from(id).ok())) {
+                assert_eq!(share.keeps(id), u64::from(id) < below, "{id} of {share:?}");
+            }
+            assert!((share.fraction() * f64::from(share.one_in()) - 1.0).abs() < f64::EPSILON);
+        }
+    }
+
+    #[test]
+    fn a_smaller_share_is_part_of_a_larger_one() {
+        for share in all() {
+            for id in EDGES {
+                assert!(share.keeps(id) || !share.half().keeps(id));
+                assert!(share.double().keeps(id) || !share.keeps(id));
+            }
+        }
+        assert_eq!((SampleShare::ALL.double(), SampleShare::LEAST.half()), (SampleShare::ALL, SampleShare::LEAST));
+        assert_eq!(SampleShare::ALL.half().double(), SampleShare::ALL);
+        assert_eq!((SampleShare::halved(16), SampleShare::halved(17)), (Some(SampleShare::LEAST), None));
+    }
+}

@@ -154,7 +154,7 @@ fn no_byte_changed_to_any_other_does_harm() {
 /// Whether the parser looks inside: it passes over bytes, windows and the like, and of a TCP flow that is closing it
 /// wants to know who closed first.
 fn is_looked_into(path: &[u16], is_closing: bool) -> bool {
-    matches!(path, [_] | [1 | 2, ..] | [4, _] | [4, _, 1] | [5, 1] | [9 | 10 | 20, _])
+    matches!(path, [_] | [1 | 2, ..] | [4 | 9 | 10 | 20, _] | [4, _, 1] | [5, 1])
         || (is_closing && matches!(path, [4, 1, _]))
 }
 

@@ -85,6 +85,7 @@ mod outcome;
 mod played;
 mod reading;
 mod recorded;
+mod replay;
 mod rules;
 mod run;
 mod setup;
@@ -95,8 +96,9 @@ mod workload;
 
 pub use choice::{Bargain, Bounds, Fault, cheapest};
 pub use kills::{FalseKills, Harm};
-pub use outcome::{Chains, Completeness, Drops, Outcome, Peak};
+pub use outcome::{Chains, Completeness, Drops, FlowsOf, MeanOccupancy, Outcome, Peak};
 pub use reading::Reading;
+pub use replay::{Called, NotPlayed, NotReplayed, Replay, ReplayOptions};
 pub use run::{NotSimulated, Progress, run};
 pub use setup::{NotSet, Setup};
 pub use sweep::sweep;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use plimsoll_model::Capacity;
 use plimsoll_twin::{Counters, DropReason, Memory, Removals};
 
-use crate::{FalseKills, Reading};
+use crate::{Called, FalseKills, Reading};
 
 /// What a table did under a workload.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,29 @@ pub struct Outcome {
     pub chains: Chains,
     /// Entries that were gone before their flow's next packet.
     pub false_kills: FalseKills,
+    /// The flows of a replay by what they called, in the order of [`Replay::called`](crate::Replay::called); empty for other
+    /// workloads.
+    pub called: Vec<FlowsOf>,
+}
+
+/// The flows that call one port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowsOf {
+    /// What they call.
+    pub called: Called,
+    /// Flows that came, or stood at the begin.
+    pub flows: u64,
+    /// Those of their entries that were gone before their next packet.
+    pub false_kills: FalseKills,
+}
+
+/// How many entries there were on the average of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MeanOccupancy {
+    /// Entries that the kernel counts.
+    pub counted: f64,
+    /// Those of them that had not expired.
+    pub live: f64,
 }
 
 /// How far a simulation came.
@@ -102,6 +125,21 @@ impl Outcome {
     /// The share of flows that were hit by false kills.
     pub fn false_kill_rate(&self) -> f64 {
         if self.flows == 0 { 0.0 } else { self.false_kills.flows_hit as f64 / self.flows as f64 }
+    }
+
+    /// The average over time, by the readings of the series. Two settings have theirs at the same times wherever they get as many
+    /// packets: what one saves is known better than how much either takes.
+    pub fn mean_occupancy(&self) -> MeanOccupancy {
+        let mean = |of: fn(&Reading) -> u32| {
+            let (mut area, mut secs) = (0.0, 0.0);
+            for (before, after) in self.series.iter().zip(self.series.iter().skip(1)) {
+                let lasts = after.at.saturating_sub(before.at).as_secs_f64();
+                area += lasts * (f64::from(of(before)) + f64::from(of(after))) / 2.0;
+                secs += lasts;
+            }
+            if secs > 0.0 { area / secs } else { self.series.last().map_or(0.0, |only| f64::from(of(only))) }
+        };
+        MeanOccupancy { counted: mean(|reading| reading.occupancy), live: mean(|reading| reading.live) }
     }
 
     /// The highest count over the limit; `None` without a limit.

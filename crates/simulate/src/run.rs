@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plimsoll_scenario::{Size, TooManyEntries};
 
-use crate::{Outcome, Setup, Workload, played, recorded};
+use crate::{Outcome, Setup, Workload, played, recorded, replay};
 
 /// How far a simulation has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,5 +43,6 @@ pub fn run(
             played::play(standing, scenario, seed, Size::default(), setup, observer)
         }
         Workload::Recorded(mut datagrams) => Ok(recorded::play(&mut *datagrams, setup, observer)),
+        Workload::Replayed(replay) => Ok(replay::play(replay, setup, observer)),
     }
 }

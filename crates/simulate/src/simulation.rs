@@ -4,14 +4,14 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use plimsoll_model::NewEntry;
+use plimsoll_model::{NewEntry, Zone};
 use plimsoll_twin::packet::Packet;
-use plimsoll_twin::{DropReason, EntryId, Memory, NamespaceId, Rules, Settings, Twin, Verdict};
+use plimsoll_twin::{DropReason, EntryId, Memory, NamespaceId, Place, Rules, Settings, Twin, Verdict};
 
 use crate::outcome::{Chains, Completeness, Drops, Outcome, Peak};
 use crate::reading::{Reading, Series};
 use crate::watch::{Role, Tuples, Watch, harm};
-use crate::{FalseKills, Progress, Setup};
+use crate::{FalseKills, Harm, Progress, Setup};
 use plimsoll_scenario::Side;
 
 /// Between two readings the observer is told after so many packets: some tens of milliseconds.
@@ -81,16 +81,28 @@ impl<'o> Simulation<'o> {
 
     /// Makes an entry that is there from the begin; says whether to go on.
     pub(crate) fn stand(&mut self, new: &NewEntry) -> ControlFlow<()> {
-        self.standing += 1;
-        match self.twin.insert(Duration::ZERO, self.namespace, new) {
-            Ok(_) => self.measure(Duration::ZERO),
-            Err(_) => self.standing_not_made += 1,
-        }
+        self.stand_from(Duration::ZERO, new);
+        self.tell_of_standing()
+    }
+
+    /// Tells now and then how many are there; says whether to go on.
+    pub(crate) fn tell_of_standing(&mut self) -> ControlFlow<()> {
         if self.standing.is_multiple_of(ENTRIES_BETWEEN) {
             self.tell(Duration::ZERO)
         } else {
             ControlFlow::Continue(())
         }
+    }
+
+    /// Makes an entry without a packet; `None` if there is no room for it.
+    pub(crate) fn stand_from(&mut self, at: Duration, new: &NewEntry) -> Option<EntryId> {
+        self.standing += 1;
+        let made = self.twin.insert(at, self.namespace, new).ok();
+        match made {
+            Some(_) => self.measure(at),
+            None => self.standing_not_made += 1,
+        }
+        made
     }
 
     /// Lets time pass up to a packet's; says whether to go on, and if not, how far it came.
@@ -109,8 +121,13 @@ impl<'o> Simulation<'o> {
 
     /// A packet comes.
     pub(crate) fn pass(&mut self, at: Duration, packet: &Packet<'_>, rules: &mut impl Rules) -> Verdict {
+        self.pass_in(Zone::default(), at, packet, rules)
+    }
+
+    /// A packet comes in a zone.
+    pub(crate) fn pass_in(&mut self, zone: Zone, at: Duration, packet: &Packet<'_>, rules: &mut impl Rules) -> Verdict {
         self.packets += 1;
-        let verdict = self.twin.pass(at, self.namespace.into(), packet, rules);
+        let verdict = self.twin.pass(at, self.place(zone), packet, rules);
         match verdict {
             Verdict::Invalid => self.invalid += 1,
             Verdict::Dropped(reason) => {
@@ -135,20 +152,38 @@ impl<'o> Simulation<'o> {
         tuples: impl FnOnce() -> Tuples,
         rules: &mut impl Rules,
     ) -> Verdict {
+        self.pass_watched_in(Zone::default(), at, packet, from, watch, tuples, rules).0
+    }
+
+    /// The same in a zone; says what harm was done, too.
+    #[expect(clippy::too_many_arguments, reason = "the packet, whose it is, and what is known of them")]
+    pub(crate) fn pass_watched_in(
+        &mut self,
+        zone: Zone,
+        at: Duration,
+        packet: &Packet<'_>,
+        from: Side,
+        watch: &mut Watch,
+        tuples: impl FnOnce() -> Tuples,
+        rules: &mut impl Rules,
+    ) -> (Verdict, Option<Harm>) {
         // What gc does before the packet is done before it is asked.
         self.twin.advance(at);
-        let is_killed = watch.entry.is_some_and(|entry| !self.twin.is_alive(at, entry));
+        let is_killed = watch.is_missing || watch.entry.is_some_and(|entry| !self.twin.is_alive(at, entry));
         let role = watch.role(packet);
         if is_killed {
             watch.entry = None;
+            watch.is_missing = false;
         }
-        let verdict = self.pass(at, packet, rules);
+        let verdict = self.pass_in(zone, at, packet, rules);
+        let mut harm_done = None;
         if is_killed && role == Role::Carries {
             let now = match verdict {
                 Verdict::Passed { entry, .. } => self.tuples(at, entry),
                 _ => None,
             };
             let harm = harm(&tuples(), now.as_ref(), from);
+            harm_done = Some(harm);
             self.false_kills.count(harm);
             self.false_kills.flows_hit += u64::from(!watch.was_hit);
             watch.note(packet, from, &verdict);
@@ -156,7 +191,12 @@ impl<'o> Simulation<'o> {
         } else {
             watch.note(packet, from, &verdict);
         }
-        verdict
+        (verdict, harm_done)
+    }
+
+    /// Where packets of a zone come.
+    pub(crate) const fn place(&self, zone: Zone) -> Place {
+        Place { namespace: self.namespace, zone }
     }
 
     /// Both tuples of an entry.
@@ -188,6 +228,7 @@ impl<'o> Simulation<'o> {
             memory_peak: self.memory_peak,
             chains: self.chains,
             false_kills: self.false_kills,
+            called: Vec::new(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Whether a flow's entry is still there when its next packet comes.
 
-use plimsoll_model::{Protocol, Tuple};
+use plimsoll_model::{Protocol, TcpState, Tuple};
+use plimsoll_recording::State;
 use plimsoll_scenario::Side;
 use plimsoll_twin::packet::{Content, Packet, Segment, flags};
 use plimsoll_twin::{EntryId, Verdict, inverted};
@@ -12,6 +13,8 @@ use crate::Harm;
 pub(crate) struct Watch {
     /// Its entry, as far as is known.
     pub(crate) entry: Option<EntryId>,
+    /// It would have had one, had it not been gone before the begin.
+    pub(crate) is_missing: bool,
     life: Life,
     pub(crate) was_hit: bool,
 }
@@ -47,7 +50,17 @@ pub(crate) struct Tuples {
 impl Watch {
     /// A flow that begins with this entry.
     pub(crate) const fn new(entry: Option<EntryId>) -> Self {
-        Self { entry, life: Life::Open, was_hit: false }
+        Self { entry, is_missing: false, life: Life::Open, was_hit: false }
+    }
+
+    /// A flow that is in this state already. Who has closed first is not known: it is taken to be the client.
+    pub(crate) const fn standing(state: State, entry: Option<EntryId>) -> Self {
+        let life = match state {
+            State::Tcp(TcpState::FinWait | TcpState::CloseWait) => Life::HalfClosed(Side::Client),
+            State::Tcp(TcpState::LastAck | TcpState::TimeWait | TcpState::Close) => Life::Over,
+            _ => Life::Open,
+        };
+        Self { entry, is_missing: entry.is_none(), life, was_hit: false }
     }
 
     /// Whether nobody misses its entry any more.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use plimsoll_model::NewEntry;
 use plimsoll_scenario::{Scenario, Size};
 
+use crate::Replay;
+
 /// Where packets come from.
 pub enum Workload<'a> {
     /// A scenario, played as the lab plays it: the same packets at the same times.
@@ -26,8 +28,10 @@ pub enum Workload<'a> {
         /// What its flows are drawn from.
         seed: u64,
     },
-    /// What somebody recorded.
+    /// Packets that somebody recorded.
     Recorded(Box<dyn Datagrams + 'a>),
+    /// The flows of a recording.
+    Replayed(&'a Replay),
 }
 
 impl fmt::Debug for Workload<'_> {
@@ -40,6 +44,7 @@ impl fmt::Debug for Workload<'_> {
                 write!(f, "Continued {{ {} entries, {}, seed {seed} }}", standing.len(), scenario.name)
             }
             Self::Recorded(_) => f.write_str("Recorded"),
+            Self::Replayed(replay) => write!(f, "Replayed {{ {} flows }}", replay.flows()),
         }
     }
 }

@@ -12,6 +12,7 @@ mod library;
 mod nearest;
 mod output;
 mod plan;
+mod recording;
 mod record;
 mod relieve;
 mod setting;

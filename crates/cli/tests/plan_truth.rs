@@ -97,6 +97,7 @@ impl Foretold {
             findings: &[],
             capabilities: Capabilities::LINUX_6_18,
             is_replicated: None,
+            measured: None,
         };
         let request = Request {
             growth: 1.0,

@@ -36,6 +36,8 @@ pub enum TimeoutsBy {
     Auto,
     /// The founding guide's, for a kind of host.
     Profile(Profile),
+    /// A recording's: see [`crate::Situation::measured`].
+    Recording,
     /// They stay as they are.
     Keep,
 }

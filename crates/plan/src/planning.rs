@@ -8,12 +8,13 @@ use plimsoll_model::{Edit, Finding, FindingId, NamespaceSnapshot, Overwrite, Sna
 use plimsoll_twin::Capabilities;
 
 use crate::changes::{bucket_change, other_change, policy_change, size_change, timeout_change};
+use crate::measured::of_recording;
 use crate::notes::notes;
 use crate::others;
 use crate::revert::{is_within, within};
 use crate::timeouts::{self, Pressure, TimeoutChoice, comes_to};
 use crate::{
-    BucketChoice, Forecast, PassedOver, Plan, Planned, Rehearsal, Risk, Role, SizeDecision, Sizing, TimeoutsBy,
+    BucketChoice, Forecast, Measured, PassedOver, Plan, Planned, Rehearsal, Risk, Role, SizeDecision, Sizing, TimeoutsBy,
 };
 
 /// What a plan starts from.
@@ -29,6 +30,8 @@ pub struct Situation<'a> {
     pub capabilities: Capabilities,
     /// Whether entries are replicated to another host (conntrackd).
     pub is_replicated: Option<bool>,
+    /// What a recording says of timeouts, for [`TimeoutsBy::Recording`].
+    pub measured: Option<&'a Measured>,
 }
 
 /// What is asked of a plan.
@@ -98,6 +101,9 @@ fn timeouts_for(situation: Situation<'_>, by: TimeoutsBy, role: Role, sizing: &S
             choice
         }
         TimeoutsBy::Profile(profile) => timeouts::of_profile(profile, ns, role),
+        TimeoutsBy::Recording => {
+            situation.measured.map(|measured| of_recording(measured, ns, role)).unwrap_or_default()
+        }
         TimeoutsBy::Keep => TimeoutChoice::default(),
     }
 }

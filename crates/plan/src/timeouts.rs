@@ -269,7 +269,7 @@ fn policy(held: &Held, ns: &NamespaceSnapshot, role: Role) -> Option<(ServicePol
     Some((ServicePolicy { protocol: PolicyProtocol::Udp, port, timeouts }, why))
 }
 
-fn change(
+pub(crate) fn change(
     timeout: Timeout,
     from_secs: u32,
     to_secs: u32,

@@ -1,10 +1,11 @@
 //! What may be asked of `plimsoll plan`.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Command, FromArgMatches};
-use plimsoll_plan::{NoSuchProfile, TimeoutsBy};
+use plimsoll_plan::{NoSuchProfile, Share as Rate, TimeoutsBy};
 use plimsoll_render::Format;
 
 use crate::arguments::{Color, seconds};
@@ -24,6 +25,7 @@ EXAMPLES
   plimsoll plan                               what this host needs, in which order, and what each change does
   plimsoll plan --watch-for 30s               the same, with a better idea of where the table leads
   plimsoll plan --netns web --timeouts http-proxy
+  plimsoll plan --from web.rec                timeouts that follow from this host's own flows (docs/timeouts.md)
   plimsoll plan --growth 3 --memory-share 20%
   plimsoll plan --json > plan.json            for `plimsoll apply plan.json`
   plimsoll plan --diff
@@ -47,6 +49,18 @@ pub(crate) struct PlanArguments {
     /// dns, kubernetes)
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub(crate) timeouts: Timeouts,
+
+    /// Timeouts from a recording of this host's own flows (`plimsoll record`): what each value would save and kill
+    #[arg(long, value_name = "RECORDING", conflicts_with = "timeouts", help_heading = "Measured timeouts")]
+    pub(crate) from: Option<PathBuf>,
+
+    /// With --from: false kills that are borne, per flow that ever idles beyond the guard rail, of each service: `0.01%`
+    #[arg(long, value_name = "SHARE", default_value = "0.01%", value_parser = rate, requires = "from", help_heading = "Measured timeouts")]
+    pub(crate) max_false_kill_rate: Rate,
+
+    /// With --from: recommend values below the guard rails too, if the recording bears them out
+    #[arg(long, requires = "from", help_heading = "Measured timeouts")]
+    pub(crate) below_rails: bool,
 
     /// Have the kernel behave as `plimsoll lab conform --json` measured it, not as its version lets guess
     #[arg(long, value_name = "FILE.json")]
@@ -110,6 +124,12 @@ impl FromStr for Timeouts {
             ),
         }))
     }
+}
+
+/// A share that is neither none nor all.
+fn rate(text: &str) -> Result<Rate, String> {
+    let Share(share) = text.parse()?;
+    Rate::new(share).map_err(|_| "must be above 0 and below 1, as 0.01% or 0.0001".to_string())
 }
 
 fn growth(text: &str) -> Result<f64, String> {

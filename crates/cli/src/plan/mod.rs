@@ -69,6 +69,7 @@ pub(crate) fn made(arguments: &PlanArguments) -> anyhow::Result<Made> {
         findings: &findings,
         capabilities: capabilities(&snapshot, arguments.conform.as_deref())?,
         is_replicated: HostFs::new().is_replicated().ok(),
+        measured: None,
     };
     let request = Request {
         growth: arguments.growth,

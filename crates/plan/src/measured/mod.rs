@@ -7,20 +7,23 @@
 
 mod candidates;
 mod judged;
+mod planned;
 mod recommended;
+mod replayed;
 mod silences;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use plimsoll_model::{NetworkSettings, Sysctl, Timeout};
+use plimsoll_model::{NetworkSettings, Timeout};
 use plimsoll_recording::UnixMicros;
 use plimsoll_survival::{Share, flows_without_harm_for};
 use serde::{Serialize, Serializer};
 
 pub use candidates::{Guard, Rails};
 pub use judged::{MeasuredService, ServiceValue, SurvivalPoint};
+pub(crate) use planned::of_recording;
 pub use recommended::{MeasuredPolicy, Recommended};
+pub use replayed::{Compared, Replayed, recorded_setup};
 pub use silences::{ServiceKind, Silences};
 
 use self::candidates::candidates;
@@ -62,6 +65,8 @@ pub struct Measured {
     pub flows_that_suffice: u64,
     /// Each timeout that held any.
     pub timeouts: Vec<MeasuredTimeout>,
+    /// Whole sets of timeouts side by side, where the recording was replayed: the one in force first.
+    pub compared: Vec<Compared>,
 }
 
 /// What a recording says of a timeout.
@@ -103,17 +108,6 @@ pub struct Value {
     pub replayed: Option<Replayed>,
 }
 
-/// What came of a value when the recording was replayed through the twin.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Replayed {
-    /// Entries that the kernel counts, on the average.
-    pub mean_entries: f64,
-    /// Entries fewer than under the value in force.
-    pub fewer_entries: f64,
-    /// False kills by what they do, beyond those under the value in force.
-    pub false_kills: crate::FalseKillsByHarm,
-}
-
 /// Measures what a recording says of timeouts.
 pub fn measure(silences: &Silences, request: MeasureRequest<'_>) -> Measured {
     let span = silences.span().unwrap_or_default();
@@ -128,6 +122,7 @@ pub fn measure(silences: &Silences, request: MeasureRequest<'_>) -> Measured {
         most_false_kills: request.most_false_kills.get(),
         flows_that_suffice,
         timeouts: silences.timeouts().into_iter().filter_map(of).collect(),
+        compared: Vec::new(),
     }
 }
 
@@ -187,22 +182,6 @@ fn value(secs: u32, place: usize, services: &[MeasuredService]) -> Value {
         long_flows: fitted().map(|(_, kills)| kills.long_flows).sum(),
         saved_entries: of_all().map(|(_, value)| value.saved_entries).sum(),
         replayed: None,
-    }
-}
-
-impl Measured {
-    /// Every value that was judged, to be replayed.
-    pub fn to_replay(&self) -> Vec<(Sysctl, u32)> {
-        let of = |timeout: &MeasuredTimeout| {
-            let sysctl = Sysctl::of_timeout(timeout.timeout)?;
-            Some(timeout.values.iter().map(move |value| (sysctl, value.secs)).collect::<Vec<_>>())
-        };
-        self.timeouts.iter().filter_map(of).flatten().collect()
-    }
-
-    /// How long it lasted.
-    pub fn lasted(&self) -> Duration {
-        Duration::from_secs_f64(self.lasted_secs.max(0.0))
     }
 }
 

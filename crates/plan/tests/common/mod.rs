@@ -16,6 +16,7 @@ pub(crate) fn planned(snapshot: &Snapshot, timeouts: TimeoutsBy) -> Plan {
         findings: &findings,
         capabilities: Capabilities::LINUX_6_18,
         is_replicated: None,
+        measured: None,
     };
     let request = Request {
         growth: 2.0,

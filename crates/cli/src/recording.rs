@@ -1,0 +1,73 @@
+//! A recording that is read.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use plimsoll_archive::{Archive, Rows};
+use plimsoll_model::{Timeout, Timeouts, Untrusted};
+use plimsoll_plan::Silences;
+use plimsoll_recording::Origin;
+use plimsoll_simulate::{Replay, ReplayOptions};
+
+/// A recording, as its files tell it.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    pub(crate) archive: Archive,
+    pub(crate) name: Untrusted,
+}
+
+impl Recording {
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        let archive = Archive::open(path)?;
+        Ok(Self { archive, name: Untrusted::from(path.to_string_lossy().as_ref()) })
+    }
+
+    /// Where its first file comes from.
+    pub(crate) fn origin(&self) -> anyhow::Result<&Origin> {
+        self.archive.origins().first().ok_or_else(|| {
+            anyhow!("{} holds no file that was closed: a recorder closes its first one after --segment-every", self.name)
+        })
+    }
+
+    /// Its silences and settings.
+    pub(crate) fn silences(&self) -> anyhow::Result<Silences> {
+        let mut silences = Silences::new();
+        for change in self.archive.changes()? {
+            silences.note(&change?);
+        }
+        for gap in self.archive.gaps()? {
+            silences.add(&gap?);
+        }
+        Ok(silences)
+    }
+
+    /// Its flows, ready to be played.
+    pub(crate) fn replay(&self, silences: &Silences, most_flows: u64, seed: u64) -> anyhow::Result<Replay> {
+        let in_force: Timeouts = Timeout::all_with_sysctl()
+            .filter_map(|timeout| Some((timeout, silences.in_force_secs(timeout)?)))
+            .collect();
+        let failure = RefCell::new(None);
+        let replay = Replay::of(
+            until_failure(self.archive.lives()?, &failure),
+            until_failure(self.archive.gaps()?, &failure),
+            until_failure(self.archive.readings()?, &failure),
+            &ReplayOptions { seed, most_flows, in_force },
+        );
+        if let Some(error) = failure.into_inner() {
+            return Err(error.into());
+        }
+        replay.with_context(|| format!("replaying {}", self.name))
+    }
+}
+
+/// Rows up to the first that cannot be read; why it cannot is kept.
+fn until_failure<'a, T>(
+    rows: Rows<T>,
+    failure: &'a RefCell<Option<plimsoll_archive::Error>>,
+) -> impl Iterator<Item = T> + use<'a, T>
+where
+    Rows<T>: Iterator<Item = Result<T, plimsoll_archive::Error>> + 'a,
+{
+    rows.map_while(|row| row.map_err(|error| failure.replace(Some(error))).ok())
+}

@@ -9,6 +9,7 @@ mod explain;
 mod files;
 mod lab;
 mod library;
+mod measured;
 mod nearest;
 mod output;
 mod plan;

@@ -1,14 +1,20 @@
 //! A recording that is read.
 
 use std::cell::RefCell;
+use std::num::NonZeroUsize;
 use std::path::Path;
+use std::thread;
 
 use anyhow::{Context, anyhow};
 use plimsoll_archive::{Archive, Rows};
 use plimsoll_model::{Timeout, Timeouts, Untrusted};
-use plimsoll_plan::Silences;
+use plimsoll_plan::{MeasureRequest, Measured, Silences, measure, recorded_setup};
 use plimsoll_recording::Origin;
 use plimsoll_simulate::{Replay, ReplayOptions};
+use plimsoll_twin::Capabilities;
+
+/// Flows that are replayed for each value that is judged, at most: there are many.
+const REPLAYED_FLOWS: u64 = 100_000;
 
 /// A recording, as its files tell it.
 #[derive(Debug)]
@@ -40,6 +46,17 @@ impl Recording {
             silences.add(&gap?);
         }
         Ok(silences)
+    }
+
+    /// What it says of timeouts, replayed through a twin that behaves as this kernel does.
+    pub(crate) fn measured(&self, request: MeasureRequest<'_>, capabilities: Capabilities) -> anyhow::Result<Measured> {
+        let silences = self.silences()?;
+        let mut measured = measure(&silences, request);
+        let replay = self.replay(&silences, REPLAYED_FLOWS, request.seed)?;
+        let setup = recorded_setup(&silences, capabilities, request.seed);
+        let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        measured.replay(&replay, &setup, threads).with_context(|| format!("replaying {}", self.name))?;
+        Ok(measured)
     }
 
     /// Its flows, ready to be played.

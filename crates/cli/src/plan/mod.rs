@@ -7,6 +7,7 @@ mod rendered;
 mod text;
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 
@@ -15,26 +16,30 @@ use plimsoll_diagnose::diagnose;
 use plimsoll_host::HostFs;
 use plimsoll_model::{NamespaceSnapshot, Snapshot};
 use plimsoll_observe::{Depth, Options, Target, find, observe};
-use plimsoll_plan::{Plan, Request, Situation, SizeDecision};
+use plimsoll_plan::{MeasureRequest, Measured, Plan, Rails, Request, Situation, SizeDecision, TimeoutsBy};
 use plimsoll_twin::{Capabilities, Version};
 
 pub(crate) use self::arguments::PlanArguments;
 
+use crate::measured::{self, Detail};
 use crate::output;
-use crate::simulate::Measured;
+use crate::recording::Recording;
 
 /// Plans, and writes the plan.
 pub(crate) fn run(arguments: &PlanArguments) -> anyhow::Result<ExitCode> {
     if arguments.check_drift {
         return drifted::run(arguments);
     }
-    let Made { snapshot, place, plan } = made(arguments)?;
+    let Made { snapshot, place, plan, measured } = made(arguments)?;
     let ns = snapshot.namespaces.get(place).context("the namespace is among those that were read")?;
     let written = match arguments.format {
-        _ if arguments.json => json::render(&snapshot, &plan)?,
+        _ if arguments.json => json::render(&snapshot, &plan, measured.as_ref())?,
         _ if arguments.diff => rendered::as_diff(&snapshot, ns, &plan),
         Some(format) => rendered::formatted(format, &snapshot, ns, &plan),
-        None => text::render(&snapshot, &plan),
+        None => {
+            let measured = measured.as_ref().map(|measured| measured::text(measured, Detail::Chosen)).unwrap_or_default();
+            format!("{}{measured}", text::render(&snapshot, &plan))
+        }
     };
     output::write(&written, arguments.color)?;
     if plan.changes.is_empty() && (arguments.diff || arguments.format.is_some()) {
@@ -56,6 +61,8 @@ pub(crate) struct Made {
     /// The place of the namespace that it is for.
     place: usize,
     pub(crate) plan: Plan,
+    /// What a recording says of timeouts, if there is one.
+    measured: Option<Measured>,
 }
 
 /// Reads the host and plans.
@@ -63,23 +70,45 @@ pub(crate) fn made(arguments: &PlanArguments) -> anyhow::Result<Made> {
     let (snapshot, place) = read(arguments)?;
     let namespace = snapshot.namespaces.get(place).context("the namespace is among those that were read")?;
     let findings = diagnose(&snapshot);
+    let capabilities = capabilities(&snapshot, arguments.conform.as_deref())?;
+    let measured = match &arguments.from {
+        Some(path) => Some(measured(path, namespace, capabilities, arguments)?),
+        None => None,
+    };
     let situation = Situation {
         snapshot: &snapshot,
         namespace,
         findings: &findings,
-        capabilities: capabilities(&snapshot, arguments.conform.as_deref())?,
+        capabilities,
         is_replicated: HostFs::new().is_replicated().ok(),
-        measured: None,
+        measured: measured.as_ref(),
     };
     let request = Request {
         growth: arguments.growth,
         memory_share: arguments.memory_share.0,
-        timeouts: arguments.timeouts.0,
+        timeouts: if measured.is_some() { TimeoutsBy::Recording } else { arguments.timeouts.0 },
         seed: arguments.seed,
         threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
     };
     let plan = plimsoll_plan::plan(situation, request);
-    Ok(Made { snapshot, place, plan })
+    Ok(Made { snapshot, place, plan, measured })
+}
+
+/// What a recording says of timeouts for this host.
+fn measured(
+    path: &Path,
+    namespace: &NamespaceSnapshot,
+    capabilities: Capabilities,
+    arguments: &PlanArguments,
+) -> anyhow::Result<Measured> {
+    let rails = if arguments.below_rails { Rails::AreCrossed } else { Rails::Hold };
+    let request = MeasureRequest {
+        most_false_kills: arguments.max_false_kill_rate,
+        rails,
+        settings: &namespace.settings,
+        seed: arguments.seed,
+    };
+    Recording::open(path)?.measured(request, capabilities)
 }
 
 /// All namespaces, since a limit holds for each; and the entries of the one that the plan is for, with its place among them.
@@ -115,7 +144,7 @@ fn read(arguments: &PlanArguments) -> anyhow::Result<(Snapshot, usize)> {
 
 fn capabilities(snapshot: &Snapshot, conform: Option<&str>) -> anyhow::Result<Capabilities> {
     if let Some(file) = conform {
-        return Ok(Measured::read(file)?.capabilities);
+        return Ok(crate::simulate::Measured::read(file)?.capabilities);
     }
     let release = snapshot.host.kernel.as_ref().and_then(|kernel| Version::of_release(kernel.as_str().trim()));
     Ok(release.map_or(Capabilities::LINUX_6_18, Capabilities::guess))

@@ -16,14 +16,14 @@ use plimsoll_lab::LabNamespace;
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
-const RULES: &str = r#"table inet events {
+const RULES: &str = r"table inet events {
     chain in { type filter hook input priority 0; ct state invalid counter; }
     chain destination {
         type nat hook output priority -100;
         ip daddr 198.51.100.80 tcp dport 80 dnat ip to 127.0.0.1:8080
     }
 }
-"#;
+";
 
 /// Time enough for what is tested, and little enough for expiry to be awaited.
 const SHORT: [&str; 4] = ["udp_timeout", "udp_timeout_stream", "tcp_timeout_time_wait", "tcp_timeout_close"];

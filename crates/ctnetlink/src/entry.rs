@@ -63,6 +63,7 @@ pub(crate) fn parse<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
 }
 
 #[inline]
+#[expect(clippy::too_many_lines, reason = "one loop over what the kernel sends, and what comes of it")]
 fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Result<DumpedEntry<'a>, Fault> {
     let mut original = None;
     let mut reply = None;
@@ -127,7 +128,13 @@ fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
     attributes.end()?;
 
     let (Some(original), Some(reply), Some(status), Some(id)) = (original, reply, status, id) else {
-        return Err(missing(message, original, reply, status));
+        let kind = match (original, reply, status) {
+            (None, ..) => cta::TUPLE_ORIG,
+            (_, None, _) => cta::TUPLE_REPLY,
+            (.., None) => cta::STATUS,
+            _ => cta::ID,
+        };
+        return Err(Fault::at(message.payload, Problem::Missing { kind }));
     };
     // A zone that holds for one direction only stands in that direction's tuple.
     let (mut original_zone, mut reply_zone) = (zone, zone);
@@ -165,22 +172,6 @@ fn parse_attributes<'a>(message: &Message<'a>, unknowns: &mut Unknowns) -> Resul
         stopped_unix_nanos: timestamps.stopped,
         event_unix_nanos,
     })
-}
-
-#[cold]
-fn missing(
-    message: &Message<'_>,
-    original: Option<Attribute<'_>>,
-    reply: Option<Attribute<'_>>,
-    status: Option<Status>,
-) -> Fault {
-    let kind = match (original, reply, status) {
-        (None, ..) => cta::TUPLE_ORIG,
-        (_, None, _) => cta::TUPLE_REPLY,
-        (.., None) => cta::STATUS,
-        _ => cta::ID,
-    };
-    Fault::at(message.payload, Problem::Missing { kind })
 }
 
 #[cold]

@@ -28,6 +28,7 @@ struct Heard {
     state: ProtocolState,
     status: Status,
     remaining_secs: Option<u32>,
+    mark: u32,
     is_asked_for: bool,
 }
 
@@ -48,6 +49,7 @@ fn hear(listener: &mut Listener, is_enough: impl Fn(&[Heard]) -> bool) -> Vec<He
                     state: entry.state,
                     status: entry.status,
                     remaining_secs: entry.remaining_secs,
+                    mark: entry.mark,
                     is_asked_for: event.asked_by.is_some(),
                 }
             })),
@@ -151,11 +153,17 @@ fn an_update_tells_the_state_where_that_changed_or_a_process_asked() {
         let changed = Changer::open().unwrap().make(Change::Expire { after_secs: 1000 }, &keys()).unwrap();
         assert_eq!(changed, []);
         heard.extend(hear(&mut listener, |heard| heard.len() == 1));
+        delete_all();
+        heard.extend(hear(&mut listener, |heard| heard.len() == 1));
         heard
     });
-    let told: Vec<_> = heard.unwrap().iter().map(|heard| (heard.kind, heard.state, heard.is_asked_for)).collect();
+    let heard = heard.unwrap();
+    assert!(heard.iter().all(|heard| heard.mark == 7), "the mark is told with each: {heard:?}");
+    let told: Vec<_> = heard.iter().map(|heard| (heard.kind, heard.state, heard.is_asked_for)).collect();
     let established = ProtocolState::Tcp(TcpState::Established);
-    assert_eq!(told, [(EventKind::Update, ProtocolState::None, false), (EventKind::Update, established, true)]);
+    let update = |state, is_asked_for| (EventKind::Update, state, is_asked_for);
+    let destroyed = (EventKind::Destroy, established, true);
+    assert_eq!(told, [update(ProtocolState::None, false), update(established, true), destroyed]);
 }
 
 /// What is left of its time tells an entry that was ended from one that expired (`ctnetlink_dump_timeout`).

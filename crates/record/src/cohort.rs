@@ -10,7 +10,7 @@ use std::collections::hash_map;
 use std::time::Duration;
 
 use plimsoll_census::Armings;
-use plimsoll_model::{Entry, Layer4, Status, Tuple, Zone};
+use plimsoll_model::{Entry, Layer4, Status, TcpState, Tuple, Zone};
 use plimsoll_recording::{
     Began, End, FlowKey, GapEnd, IdleGap, Life, Row, Sight, State, Step, Translation, UnixMicros, Volume,
 };
@@ -148,6 +148,12 @@ impl Cohort {
                     return;
                 }
                 self.unseen -= 1;
+                if member.has_begun_anew(sighting.entry) {
+                    // The kernel gives the next entry of the same flow the same id where it gets the same place in memory.
+                    member.vanish(sighting.key, rows);
+                    *member = Member::new(sighting, armings, told_by(), self.look);
+                    return;
+                }
                 member.look = self.look;
                 self.undated += u64::from(member.see_again(sighting, armings, rows) == Dating::Failed);
             }
@@ -223,6 +229,18 @@ impl Member {
             expires,
             silence,
         }
+    }
+
+    /// Whether a SYN has begun another connection in place of one that was over.
+    fn has_begun_anew(&self, entry: &Entry) -> bool {
+        let rank = |state: State| match state {
+            State::Tcp(TcpState::SynSent | TcpState::SynSent2) => 0,
+            State::Tcp(TcpState::SynRecv) => 1,
+            State::Tcp(TcpState::Established) => 2,
+            State::Tcp(_) => 3,
+            _ => 0,
+        };
+        self.steps.last().is_some_and(|last| rank(State::of(entry)) < rank(last.state))
     }
 
     fn see_again(&mut self, sighting: Sighting<'_>, armings: &Armings, rows: &mut Vec<Row>) -> Dating {

@@ -67,7 +67,8 @@ fn of_timeout(timeout: &MeasuredTimeout, detail: Detail) -> String {
     );
     let shown: Vec<_> = timeout.values.iter().filter(|value| is_shown(value, timeout, detail)).collect();
     let mut columns = Columns::new(shown.len());
-    let mut column = |head: &str, cell: &dyn Fn(&Value) -> String| columns.push(head, shown.iter().map(|value| cell(value)));
+    let mut column =
+        |head: &str, cell: &dyn Fn(&Value) -> String| columns.push(head, shown.iter().map(|value| cell(value)));
     column("at", &|value| {
         let mark = if Some(value.secs) == timeout.recommended.secs { "* " } else { "" };
         format!("{mark}{}", duration(value.secs.into()))
@@ -80,9 +81,13 @@ fn of_timeout(timeout: &MeasuredTimeout, detail: Detail) -> String {
     column("replayed: entries", &|value| {
         value.replayed.map_or("-".to_string(), |replayed| grouped(rounded(replayed.mean_entries)))
     });
-    column("picked up", &|value| value.replayed.map_or("-".to_string(), |replayed| grouped(replayed.false_kills.picked_up)));
+    column("picked up", &|value| {
+        value.replayed.map_or("-".to_string(), |replayed| grouped(replayed.false_kills.picked_up))
+    });
     column("reset", &|value| value.replayed.map_or("-".to_string(), |replayed| grouped(replayed.false_kills.reset)));
-    column("stalled", &|value| value.replayed.map_or("-".to_string(), |replayed| grouped(replayed.false_kills.black_holed)));
+    column("stalled", &|value| {
+        value.replayed.map_or("-".to_string(), |replayed| grouped(replayed.false_kills.black_holed))
+    });
     for line in columns.lines() {
         text.push_str(&format!("  {line}\n"));
     }
@@ -116,7 +121,8 @@ fn is_shown(value: &Value, timeout: &MeasuredTimeout, detail: Detail) -> bool {
 
 fn by_service(services: &[MeasuredService]) -> String {
     let mut columns = Columns::new(services.len());
-    let mut column = |head: &str, cell: &dyn Fn(&MeasuredService) -> String| columns.push(head, services.iter().map(cell));
+    let mut column =
+        |head: &str, cell: &dyn Fn(&MeasuredService) -> String| columns.push(head, services.iter().map(cell));
     column("service", &|service| service.service.to_string());
     column("silences", &|service| grouped(service.silences as u64));
     column("flows", &|service| grouped(service.flows as u64));

@@ -32,7 +32,10 @@ impl Recording {
     /// Where its first file comes from.
     pub(crate) fn origin(&self) -> anyhow::Result<&Origin> {
         self.archive.origins().first().ok_or_else(|| {
-            anyhow!("{} holds no file that was closed: a recorder closes its first one after --segment-every", self.name)
+            anyhow!(
+                "{} holds no file that was closed: a recorder closes its first one after --segment-every",
+                self.name
+            )
         })
     }
 

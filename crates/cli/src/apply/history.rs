@@ -7,8 +7,8 @@ use plimsoll_model::Untrusted;
 use serde_json::json;
 
 use super::arguments::HistoryArguments;
-use super::date::utc;
 use super::report::{application_as_json, edit_in_words, render, results};
+use crate::date::utc;
 use crate::output;
 
 /// Lists the applications.

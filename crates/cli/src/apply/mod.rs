@@ -2,7 +2,6 @@
 
 mod arguments;
 mod confirm;
-mod date;
 mod history;
 mod input;
 mod pending;

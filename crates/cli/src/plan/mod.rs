@@ -37,7 +37,8 @@ pub(crate) fn run(arguments: &PlanArguments) -> anyhow::Result<ExitCode> {
         _ if arguments.diff => rendered::as_diff(&snapshot, ns, &plan),
         Some(format) => rendered::formatted(format, &snapshot, ns, &plan),
         None => {
-            let measured = measured.as_ref().map(|measured| measured::text(measured, Detail::Chosen)).unwrap_or_default();
+            let measured =
+                measured.as_ref().map(|measured| measured::text(measured, Detail::Chosen)).unwrap_or_default();
             format!("{}{measured}", text::render(&snapshot, &plan))
         }
     };

@@ -32,7 +32,8 @@ EXAMPLES
   plimsoll record --to gateway.rec --anonymize --max-disk 500M
   plimsoll record show web.rec
   plimsoll plan --from web.rec
-")]
+"
+)]
 pub(crate) struct RecordArguments {
     #[command(subcommand)]
     pub(super) command: Option<RecordCommand>,

@@ -3,6 +3,7 @@
 mod arguments;
 mod progress;
 mod report;
+mod show;
 
 use std::fs;
 use std::path::Path;
@@ -32,7 +33,7 @@ const BYTES_OF_EVENTS: u64 = 128;
 /// Records, or says what a recording holds.
 pub(crate) fn run(arguments: &RecordArguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
-        Some(RecordCommand::Show(_)) => bail!("not yet"),
+        Some(RecordCommand::Show(show)) => show::run(show),
         None => make(&arguments.recording),
     }
 }
@@ -50,7 +51,10 @@ fn make(arguments: &RecordingArguments) -> anyhow::Result<ExitCode> {
     let origin = origin(&host, &found.namespace.name, &wishes);
     let (writer, leftovers) = Writer::begin(to, &origin, limits)?;
     if !arguments.quiet {
-        output::write_progress(&introduction(arguments, &host, &found.namespace.name, to, leftovers.len()), arguments.color);
+        output::write_progress(
+            &introduction(arguments, &host, &found.namespace.name, to, leftovers.len()),
+            arguments.color,
+        );
     }
     let stop = stop_on_signals()?;
     let mut sink = Filed::new(writer);
@@ -59,7 +63,9 @@ fn make(arguments: &RecordingArguments) -> anyhow::Result<ExitCode> {
     let place = Place::of(&found);
     let recorded = place
         .visit(|| record(&wishes, &mut sink, &stop, &is_there, &mut |progress| display.show(progress)))
-        .with_context(|| format!("entering the network namespace {}, which takes {}", found.namespace.name, Unvisited::NEEDS));
+        .with_context(|| {
+            format!("entering the network namespace {}, which takes {}", found.namespace.name, Unvisited::NEEDS)
+        });
     display.clear();
     let (recorded, stopped) = match recorded.and_then(|ended| ended.map_err(anyhow::Error::new)) {
         Ok(ended) => ended,
@@ -113,7 +119,10 @@ fn of_file(path: &Path) -> anyhow::Result<(u64, u64)> {
     let name = Untrusted::from(path.to_string_lossy().as_ref());
     let content = fs::read(path).with_context(|| format!("reading {name}"))?;
     halves(&content).ok_or_else(|| {
-        anyhow!("{name} has {} bytes, and a key has 16 at least: `head -c 16 /dev/urandom > FILE` makes one", content.len())
+        anyhow!(
+            "{name} has {} bytes, and a key has 16 at least: `head -c 16 /dev/urandom > FILE` makes one",
+            content.len()
+        )
     })
 }
 
@@ -123,7 +132,13 @@ fn halves(bytes: &[u8]) -> Option<(u64, u64)> {
 }
 
 /// What it is going to do, and what that does to the host.
-fn introduction(arguments: &RecordingArguments, host: &HostFs, namespace: &Untrusted, to: &Path, leftovers: usize) -> String {
+fn introduction(
+    arguments: &RecordingArguments,
+    host: &HostFs,
+    namespace: &Untrusted,
+    to: &Path,
+    leftovers: usize,
+) -> String {
     let lasts = match arguments.duration {
         Some(duration) => plimsoll_diagnose::words::duration(duration.as_secs()),
         None => "until Ctrl-C".to_string(),

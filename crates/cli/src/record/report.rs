@@ -92,7 +92,9 @@ impl Report<'_> {
             ));
         }
         let name = self.name();
-        text.push_str(&format!("`plimsoll record show {name}` says what is in it, `plimsoll plan --from {name}` what follows.\n"));
+        text.push_str(&format!(
+            "`plimsoll record show {name}` says what is in it, `plimsoll plan --from {name}` what follows.\n"
+        ));
         text
     }
 

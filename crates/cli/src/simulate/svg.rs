@@ -5,6 +5,7 @@ use plimsoll_simulate::{Outcome, Reading};
 
 use super::picture::Picture;
 use super::report::{Extent, Report, Run, time};
+use crate::svg::{COLOURS, cut, escaped, style, text};
 
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 90.0;
@@ -12,18 +13,6 @@ const RIGHT: f64 = 24.0;
 const TOP: f64 = 84.0;
 const PLOT_HEIGHT: f64 = 320.0;
 const LINE_HEIGHT: f64 = 20.0;
-/// Letters of a title that fit.
-const MOST_LETTERS: usize = 100;
-
-/// Colours that colour-blind people can tell apart (Okabe and Ito), on light and on dark.
-const COLOURS: [(&str, &str); 6] = [
-    ("#0072b2", "#56b4e9"),
-    ("#d55e00", "#ff8f3f"),
-    ("#009e73", "#2fd0a3"),
-    ("#b0558c", "#e59cc6"),
-    ("#8a6d00", "#f0e442"),
-    ("#555555", "#bbbbbb"),
-];
 /// From the seventh setting on, curves are broken differently.
 const DASHES: [&str; 4] = ["", "8 3", "3 3", "10 3 2 3"];
 
@@ -146,66 +135,4 @@ fn curve_style(number: usize) -> String {
     let dash = DASHES.get(number / COLOURS.len() % DASHES.len()).copied().unwrap_or_default();
     let dash = if dash.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{dash}\"") };
     format!("class=\"curve c{}\"{dash}", number % COLOURS.len())
-}
-
-fn style() -> String {
-    let colours = |of: fn(&(&'static str, &'static str)) -> &'static str| -> String {
-        let classes = COLOURS.iter().enumerate();
-        classes.map(|(number, pair)| [".c", &number.to_string(), "{stroke:", of(pair), "}"].concat()).collect()
-    };
-    format!(
-        "<style>\n\
-         svg{{color:#222;font:13px system-ui,sans-serif}}\n\
-         text{{fill:currentColor}}.title{{font-size:14px;font-weight:600}}.note{{font-size:12px;opacity:.75}}\n\
-         .end{{text-anchor:end}}.middle{{text-anchor:middle}}\n\
-         path,polyline{{fill:none;stroke:currentColor}}.grid{{opacity:.18}}\n\
-         .limit{{stroke-width:1.5;stroke-dasharray:6 4;opacity:.8}}\n\
-         .curve{{stroke-width:2}}.live{{stroke-width:1.5;stroke-dasharray:3 3;opacity:.8}}\n\
-         {}\n@media (prefers-color-scheme:dark){{svg{{color:#ddd}}{}}}\n</style>\n",
-        colours(|(light, _)| light),
-        colours(|(_, dark)| dark)
-    )
-}
-
-fn text(x: f64, y: f64, class: &str, words: &str) -> String {
-    format!("<text x=\"{x:.1}\" y=\"{y:.1}\" class=\"{class}\">{}</text>\n", escaped(words))
-}
-
-fn cut(words: &str) -> String {
-    if words.chars().count() <= MOST_LETTERS {
-        return words.to_string();
-    }
-    words.chars().take(MOST_LETTERS - 1).chain(['…']).collect()
-}
-
-/// For XML, which some characters cannot stand in at all.
-fn escaped(words: &str) -> String {
-    let mut text = String::with_capacity(words.len());
-    for c in words.chars() {
-        match c {
-            '&' => text.push_str("&amp;"),
-            '<' => text.push_str("&lt;"),
-            '>' => text.push_str("&gt;"),
-            '"' => text.push_str("&quot;"),
-            '\'' => text.push_str("&#39;"),
-            '\u{fffe}' | '\u{ffff}' => text.push('\u{fffd}'),
-            c if c.is_control() => text.push('\u{fffd}'),
-            c => text.push(c),
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_from_outside_ends_a_text() {
-        assert_eq!(
-            escaped("</text><script>\"'&\u{1b}\u{ffff}"),
-            "&lt;/text&gt;&lt;script&gt;&quot;&#39;&amp;\u{fffd}\u{fffd}"
-        );
-        assert_eq!(cut(&"x".repeat(500)).chars().count(), MOST_LETTERS);
-    }
 }

@@ -1,7 +1,7 @@
 //! Moments as people write them.
 
 /// Seconds since 1970 as a date and time, UTC.
-pub(super) fn utc(unix_secs: u64) -> String {
+pub(crate) fn utc(unix_secs: u64) -> String {
     let (days, secs) = (unix_secs / 86_400, unix_secs % 86_400);
     let (year, month, day) = civil(days);
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", secs / 3600, secs / 60 % 60, secs % 60)

@@ -1,0 +1,58 @@
+//! `plimsoll record show`: what a recording holds.
+
+mod json;
+mod picture;
+mod summary;
+mod text;
+
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use plimsoll_model::{NetworkSettings, Sysctl, Untrusted};
+use plimsoll_plan::{MeasureRequest, Rails, Share, measure};
+
+use self::summary::Summary;
+use super::arguments::ShowArguments;
+use crate::arguments::Color;
+use crate::output;
+use crate::recording::Recording;
+
+/// The picture goes there if this is its file's name.
+const STANDARD_OUTPUT: &str = "-";
+
+/// False kills that `plan --from` bears if nothing else is said.
+const MOST_FALSE_KILLS: f64 = 0.0001;
+
+/// Says what a recording holds.
+pub(super) fn run(arguments: &ShowArguments) -> anyhow::Result<ExitCode> {
+    if arguments.svg.as_deref() == Some(STANDARD_OUTPUT) && arguments.json {
+        bail!("--svg - writes to standard output, as --json does: name a file for the picture")
+    }
+    let recording = Recording::open(&arguments.recording)?;
+    let origin = recording.origin()?;
+    let silences = recording.silences()?;
+    let settings = NetworkSettings {
+        tcp_loose: silences.setting(Sysctl::TCP_LOOSE).map(|value| value != 0),
+        ..NetworkSettings::default()
+    };
+    let most_false_kills = Share::new(MOST_FALSE_KILLS).context("a ten thousandth is a share")?;
+    let request = MeasureRequest { most_false_kills, rails: Rails::Hold, settings: &settings, seed: 1 };
+    let measured = measure(&silences, request);
+    let summary = Summary::of(&recording)?;
+    if let Some(name) = &arguments.svg {
+        let svg = picture::render(&recording.name, &measured);
+        if name == STANDARD_OUTPUT {
+            output::write(&svg, Color::Never)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        fs::write(name, svg).with_context(|| format!("writing {}", Untrusted::from(name.as_str())))?;
+    }
+    let text = if arguments.json {
+        json::render(&recording, origin, &summary, &measured)?
+    } else {
+        text::render(&recording, origin, &summary, &measured)
+    };
+    output::write(&text, arguments.color)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -12,8 +12,9 @@ const LONGEST_SECS: f64 = 864_000.0;
 /// Exact ages that can be asked for.
 const MOST_EXACT: usize = 1_000;
 
-/// A grid of ages. Each second up to a minute, then steps of 4 % up to ten days, and those that were asked for. An
-/// observation is widened to the grid, so a curve is exact at edges only.
+/// A grid of ages. Each second up to a minute, then steps of 4 % up to ten days, and those that were asked for with a
+/// second to each side. An observation is moved to the nearest edges. Were it widened instead, a wide cell would be part of
+/// more observations than a narrow one beside it, and draw their weight to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ages {
     /// Ascending from 0; the last is infinite.
@@ -47,7 +48,8 @@ impl Ages {
         let steps = std::iter::successors(Some(f64::from(EACH_SECOND_TO) * STEP), |age| Some(age * STEP));
         edges.extend(steps.map(f64::round).take_while(|age| *age < LONGEST_SECS));
         edges.push(LONGEST_SECS);
-        edges.extend_from_slice(exact_secs);
+        // An age beside one that was asked for is not taken for it.
+        edges.extend(exact_secs.iter().flat_map(|age| [(age - 1.0).max(0.0), *age, age + 1.0]));
         edges.push(f64::INFINITY);
         edges.sort_by(f64::total_cmp);
         edges.dedup();
@@ -69,10 +71,11 @@ impl Ages {
         self.edges.partition_point(|edge| *edge <= age_secs).saturating_sub(1) as Edge
     }
 
-    /// The first edge that is not below this age.
-    #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 2000 edges")]
-    pub(crate) fn up(&self, age_secs: f64) -> Edge {
-        self.edges.partition_point(|edge| *edge < age_secs) as Edge
+    /// The nearest edge; the infinite one for what is above all others.
+    pub(crate) fn nearest(&self, age_secs: f64) -> Edge {
+        let below = self.down(age_secs);
+        let (lower, upper) = (self.at(usize::from(below)), self.at(usize::from(below) + 1));
+        below + Edge::from(age_secs - lower > upper - age_secs)
     }
 
     /// The edge at exactly this age.

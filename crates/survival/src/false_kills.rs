@@ -8,7 +8,7 @@ use crate::chance::{Change, ChangeError, Edges, at_risk, killed, longer};
 use crate::curve::Curve;
 use crate::long_flows::LongFlows;
 use crate::observed::Observed;
-use crate::resample::{Resampled, percentiles};
+use crate::resample::{Resampled, kish, percentiles};
 
 /// The rate of false kills per flow that ever idles beyond the guard rail, and what it rests on.
 ///
@@ -18,7 +18,8 @@ use crate::resample::{Resampled, percentiles};
 pub struct FalseKills {
     /// The timeout that was judged, in seconds.
     pub timeout_secs: f64,
-    /// The rate, with bounds from other samples of peers.
+    /// The rate, with bounds from other samples of peers; where it stands for few cases, the upper one is not below that of
+    /// Clopper and Pearson.
     pub rate: Band,
     /// The rate is below this at 95 %: the higher of two one-sided bounds, that from other samples of peers and that of
     /// Clopper and Pearson for `effective_flows`. The first sees how uneven peers are, and says 0 where nothing was seen
@@ -98,7 +99,7 @@ impl<'a> Judge<'a> {
         let exact = share_upper(rate * effective_flows, effective_flows, Share::NINETEEN_OF_TWENTY.get());
         Ok(FalseKills {
             timeout_secs: change.timeout_secs,
-            rate: percentiles(rate, rates.clone(), rates, coverage),
+            rate: percentiles(rate, rates.clone(), rates, coverage).widened(effective_flows, coverage),
             upper: resampled.max(exact).max(rate),
             not_known: rate - counted.known_rate(&once).unwrap_or(0.0),
             long_flows: counted.long.iter().sum(),
@@ -174,10 +175,4 @@ fn ratio(times: &[u32], part: &[f64], whole: &[f64]) -> Option<f64> {
     let sum = |of: &[f64]| times.iter().zip(of).map(|(times, number)| f64::from(*times) * number).sum::<f64>();
     let whole = sum(whole);
     (whole > 0.0).then(|| (sum(part) / whole).min(1.0))
-}
-
-/// How many peers with one flow each would tell as much, if the flows of a peer are wholly alike.
-fn kish(flows: &[f64]) -> f64 {
-    let squares: f64 = flows.iter().map(|flows| flows * flows).sum();
-    if squares > 0.0 { flows.iter().sum::<f64>().powi(2) / squares } else { 0.0 }
 }

@@ -12,6 +12,8 @@ pub(crate) struct Merged {
     ended: Rows<u32>,
     /// Changes, edge by edge, of the weight that was seen to outlast a cell.
     outlasted: Rows<u16>,
+    /// Each peer's gaps.
+    gaps: Vec<f64>,
 }
 
 /// Rows of one length each, end to end.
@@ -37,13 +39,15 @@ impl Merged {
     pub(crate) fn of(observed: &Observed) -> Self {
         let (spans, number_of) = ended_spans(observed.spans());
         let cells = observed.ages().cells();
-        let mut merged = Self { cells, spans, ended: Rows::new(), outlasted: Rows::new() };
+        let mut merged = Self { cells, spans, ended: Rows::new(), outlasted: Rows::new(), gaps: Vec::new() };
         let mut ended = Scratch::new(merged.spans.len());
         let mut outlasted = Scratch::new(cells + 1);
         for flows in observed.by_peer() {
+            let mut peer_gaps = 0.0;
             for (flow, gaps) in flows {
                 for gap in gaps {
                     let weight = gap.weight * flow.weight;
+                    peer_gaps += weight;
                     let number = gap.span as usize;
                     if let Some(place) = number_of[number] {
                         ended.add(place as usize, weight);
@@ -55,6 +59,7 @@ impl Merged {
                     }
                 }
             }
+            merged.gaps.push(peer_gaps);
             merged.ended.first.push(merged.ended.items.len());
             ended.drain(|place, weight| merged.ended.items.push((u32::try_from(place).unwrap_or(u32::MAX), weight)));
             merged.outlasted.first.push(merged.outlasted.items.len());
@@ -62,6 +67,11 @@ impl Merged {
                 .drain(|edge, weight| merged.outlasted.items.push((u16::try_from(edge).unwrap_or(u16::MAX), weight)));
         }
         merged
+    }
+
+    /// The weight of each peer's gaps.
+    pub(crate) fn gaps(&self) -> &[f64] {
+        &self.gaps
     }
 
     /// Each peer so often.

@@ -79,9 +79,12 @@ impl Observed {
     }
 
     fn row(&mut self, gap: &Gap) -> GapRow {
-        let after = self.ages.down(gap.after_secs());
+        // A gap that was seen beyond all edges ends in the last cell.
+        let top = self.ages.down(f64::MAX);
+        let after = self.ages.nearest(gap.after_secs()).min(top);
         let span = match gap.until_secs() {
-            Some(until) => Span::Ended { after, until: self.ages.up(until) },
+            Some(until) if until > self.ages.at(usize::from(top)) => Span::Ended { after, until: top + 1 },
+            Some(until) => Span::Ended { after, until: self.ages.nearest(until).max(after + 1) },
             None => Span::Lost { after },
         };
         let spans = &mut self.spans;
@@ -90,7 +93,11 @@ impl Observed {
             // There are fewer than 2000 edges, so fewer than 2^22 spans.
             u32::try_from(spans.len() - 1).unwrap_or(u32::MAX)
         });
-        GapRow { span: number, seen_from: self.ages.down(gap.seen_from_secs()), weight: gap.weight().get() }
+        GapRow {
+            span: number,
+            seen_from: self.ages.nearest(gap.seen_from_secs()).min(after),
+            weight: gap.weight().get(),
+        }
     }
 
     /// The grid.

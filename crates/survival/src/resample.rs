@@ -2,7 +2,7 @@
 
 use plimsoll_draw::Draw;
 
-use crate::bound::{Band, Share, high_quantile, low_quantile};
+use crate::bound::{Band, Share, high_quantile, low_quantile, share_lower, share_upper};
 use crate::curve::Curve;
 use crate::merged::Merged;
 use crate::observed::Observed;
@@ -24,6 +24,8 @@ pub struct Resampled<'a> {
     observed: &'a Observed,
     survival: Survival,
     samples: Vec<Sample>,
+    /// How many gaps one gap is worth, were all gaps of a peer alike.
+    worth: f64,
 }
 
 /// A sample of peers.
@@ -55,7 +57,10 @@ pub fn resampled(observed: &Observed, resampling: Resampling) -> Resampled<'_> {
         Sample { seed, survival: survival.refitted(&counts) }
     });
     let samples = samples.collect();
-    Resampled { observed, survival, samples }
+    let gaps = merged.gaps();
+    let worth = kish(gaps) / gaps.iter().sum::<f64>();
+    let worth = if worth.is_finite() { worth } else { 0.0 };
+    Resampled { observed, survival, samples, worth }
 }
 
 fn times(seed: u64, peers: usize) -> Vec<u32> {
@@ -96,13 +101,35 @@ impl Resampled<'_> {
     }
 
     /// [`Survival::given`] with bounds; `None` where it is not known. A sample in which it is not known counts as the worst
-    /// that it may be.
+    /// that it may be. Where few peers have gaps that end, or that do not, other samples hardly differ from the one that was
+    /// observed; there the bounds are not within those of Clopper and Pearson, for peers whose gaps are wholly alike.
     pub fn band_given(&self, age_secs: f64, from_secs: f64, coverage: Share) -> Option<Band> {
         let value = self.survival.given(age_secs, from_secs)?;
         let bounds = self.samples.iter().map(|sample| sample.survival.bounds(age_secs, from_secs));
         let (lows, highs) = bounds.unzip();
-        Some(percentiles(value, lows, highs, coverage))
+        let band = percentiles(value, lows, highs, coverage);
+        Some(band.widened(self.survival.fewest(age_secs, from_secs) * self.worth, coverage))
     }
+}
+
+/// A share below this is none.
+const NONE: f64 = 1e-9;
+
+impl Band {
+    /// Where there are none in some samples, few peers have any (with k of them a sample has none with a probability of
+    /// e⁻ᵏ). Samples then tell too little of what might have been; but not more than `of` peers that are wholly alike do.
+    pub(crate) fn widened(self, of: f64, coverage: Share) -> Self {
+        let one_sided = f64::midpoint(1.0, coverage.get());
+        let high = if self.low <= NONE { share_upper(self.value * of, of, one_sided) } else { self.high };
+        let low = if self.high >= 1.0 - NONE { share_lower(self.value * of, of, one_sided) } else { self.low };
+        Self { low: self.low.min(low), high: self.high.max(high), ..self }
+    }
+}
+
+/// How many peers with one case each would tell as much, if the cases of a peer are wholly alike (Kish 1965).
+pub(crate) fn kish(cases: &[f64]) -> f64 {
+    let squares: f64 = cases.iter().map(|cases| cases * cases).sum();
+    if squares > 0.0 { cases.iter().sum::<f64>().powi(2) / squares } else { 0.0 }
 }
 
 /// The bounds that leave out as many samples above as below.

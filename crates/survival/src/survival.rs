@@ -4,7 +4,7 @@ use crate::ages::Ages;
 use crate::curve::{Curve, Outlast};
 use crate::merged::Merged;
 use crate::observed::Observed;
-use crate::turnbull::{Counts, Fit, fit};
+use crate::turnbull::{Counts, Fit, Tolerance, fit};
 
 /// The share of gaps that outlast an age: the most likely curve of any shape (Turnbull 1976), for gaps that are known
 /// between two looks, and from an age at first look on.
@@ -26,20 +26,12 @@ pub fn survival(observed: &Observed) -> Survival {
 
 impl Survival {
     pub(crate) fn fitted(ages: &Ages, counts: &Counts) -> Self {
-        Self { ages: ages.clone(), fit: fit(counts, vague(ages, counts)) }
+        Self { ages: ages.clone(), fit: fit(counts, vague(ages, counts), Tolerance::FINE) }
     }
 
     /// The curve of other counts, sought from this one.
     pub(crate) fn refitted(&self, counts: &Counts) -> Self {
-        // A hazard of 0 would stay 0.
-        let total = self.fit.at_risk.iter().copied().fold(1.0, f64::max);
-        let start = self.fit.hazards.iter().zip(&self.fit.covered).zip(vague(&self.ages, counts));
-        let start = start.map(
-            |((hazard, covered), vague)| {
-                if *covered { hazard.clamp(vague / total, 1.0 - 1e-6) } else { vague }
-            },
-        );
-        Self { ages: self.ages.clone(), fit: fit(counts, start.collect()) }
+        Self { ages: self.ages.clone(), fit: fit(counts, self.fit.early.clone(), Tolerance::COARSE) }
     }
 
     /// Share of all gaps that outlast `age_secs`; `None` where that is not known.
@@ -111,7 +103,18 @@ impl Survival {
         self.fit.at_risk.get(cell).copied().filter(|_| covered).unwrap_or(0.0)
     }
 
-    /// Whether the likelihood had stopped growing (less than 5e-5 in a round, and no share by more than 2e-5) before the
+    /// The fewest gaps that tell of an age between two, as a number of gaps that outlast the first: were 3 at risk at an age
+    /// that a tenth outlast, these would be 30.
+    pub(crate) fn fewest(&self, age_secs: f64, from_secs: f64) -> f64 {
+        let (from, to) = (usize::from(self.ages.down(from_secs)), usize::from(self.ages.down(age_secs)));
+        let cells = (from..=to).filter_map(|cell| {
+            let share = self.fit.curve.outlast(from, cell).share;
+            (share > 0.0 && self.ages.at(cell) < age_secs).then(|| self.at_risk(self.ages.at(cell)) / share)
+        });
+        cells.fold(f64::INFINITY, f64::min)
+    }
+
+    /// Whether the likelihood had stopped growing (by less than 5e-5 in a round, that moved no share by more than 2e-5) before the
     /// limit of 2000 rounds.
     pub const fn has_converged(&self) -> bool {
         self.fit.converged

@@ -8,12 +8,25 @@
 
 use crate::curve::Curve;
 
-/// The fit has converged when a round gains less log-likelihood than this: a standard error is a difference of one half.
-const LEAST_GAIN: f64 = 5e-5;
-/// And when no survival changes by more.
-const LEAST_CHANGE: f64 = 2e-5;
+/// When a fit is good enough: a round gained less log-likelihood (a standard error is a difference of one half), and moved
+/// no share by more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tolerance {
+    gain: f64,
+    change: f64,
+}
+
+impl Tolerance {
+    /// For the curve that is told.
+    pub(crate) const FINE: Self = Self { gain: 5e-5, change: 2e-5 };
+    /// For the curves of other samples, which differ by far more.
+    pub(crate) const COARSE: Self = Self { gain: 1e-3, change: 1e-4 };
+}
+
 /// Rounds of three steps after which the fit is given up.
 const MOST_ROUNDS: u32 = 2_000;
+/// Rounds after which [`Fit::early`] is taken.
+const EARLY_ROUNDS: u32 = 3;
 /// A lengthened step leaves no hazard below this, from where it could not come back.
 const LEAST_HAZARD: f64 = 1e-12;
 
@@ -37,6 +50,9 @@ pub(crate) struct Ended {
 #[derive(Clone, Debug)]
 pub(crate) struct Fit {
     pub(crate) hazards: Vec<f64>,
+    /// What they were after few rounds: near, but not yet 0 where other samples may have some. From there they are found
+    /// sooner than from the hazards themselves.
+    pub(crate) early: Vec<f64>,
     pub(crate) covered: Vec<bool>,
     /// Expected number at risk in a cell.
     pub(crate) at_risk: Vec<f64>,
@@ -46,20 +62,24 @@ pub(crate) struct Fit {
 }
 
 /// The most likely hazards, sought from `start`.
-pub(crate) fn fit(counts: &Counts, start: Vec<f64>) -> Fit {
+pub(crate) fn fit(counts: &Counts, start: Vec<f64>, tolerance: Tolerance) -> Fit {
     let mut search = Search::new(counts);
     let mut hazards = start;
     let mut rounds = 0;
     let mut converged = false;
+    let mut early = hazards.clone();
     while rounds < MOST_ROUNDS && !converged {
         rounds += 1;
         let (next, gain) = search.round(hazards);
         hazards = next;
-        converged = gain < LEAST_GAIN && search.change < LEAST_CHANGE;
+        if rounds == EARLY_ROUNDS {
+            early.clone_from(&hazards);
+        }
+        converged = gain < tolerance.gain && search.change < tolerance.change;
     }
     search.step(&hazards);
     let curve = Curve::of(&hazards, &search.covered);
-    Fit { hazards, covered: search.covered, at_risk: search.at_risk, curve, rounds, converged }
+    Fit { hazards, early, covered: search.covered, at_risk: search.at_risk, curve, rounds, converged }
 }
 
 struct Search<'a> {
@@ -72,7 +92,10 @@ struct Search<'a> {
     beyond: Vec<f64>,
     at_risk: Vec<f64>,
     next: Vec<f64>,
-    log_likelihood: f64,
+    /// Share of what outlasts a gap's `after` that ends where the gap does.
+    shares: Vec<f64>,
+    /// Log-likelihood in the last round.
+    likelihood: f64,
     /// How far survival moved in the last round.
     change: f64,
 }
@@ -101,7 +124,8 @@ impl<'a> Search<'a> {
             beyond: vec![0.0; cells + 1],
             at_risk: vec![0.0; cells],
             next: vec![0.0; cells],
-            log_likelihood: f64::NEG_INFINITY,
+            shares: vec![0.0; counts.ended.len()],
+            likelihood: f64::NEG_INFINITY,
             change: f64::INFINITY,
         }
     }
@@ -109,17 +133,18 @@ impl<'a> Search<'a> {
     /// Two steps, a lengthened one, and a step from there. Returns the hazards and the gain in log-likelihood.
     fn round(&mut self, first: Vec<f64>) -> (Vec<f64>, f64) {
         self.step(&first);
-        let before = self.log_likelihood;
         let survival_before = self.curve.right().to_vec();
         let second = self.next.clone();
         self.step(&second);
         let third = self.next.clone();
-        let plain = self.log_likelihood;
+        let plain = self.log_likelihood(&second);
         let further = lengthened(&first, &second, &third);
         self.step(&further);
-        let better = self.log_likelihood.is_finite() && self.log_likelihood >= plain;
+        let lengthened = self.log_likelihood(&further);
+        let better = lengthened.is_finite() && lengthened >= plain;
         let reached = if better { self.next.clone() } else { third };
-        let gain = if better { self.log_likelihood } else { plain } - before;
+        let likelihood = if better { lengthened } else { plain };
+        let gain = likelihood - std::mem::replace(&mut self.likelihood, likelihood);
         if !better {
             self.step(&reached);
         }
@@ -128,26 +153,26 @@ impl<'a> Search<'a> {
         (reached, gain)
     }
 
-    /// One step of EM from `hazards`, to `self.next`; with the log-likelihood of `hazards`.
+    /// One step of EM from `hazards`, to `self.next`.
     fn step(&mut self, hazards: &[f64]) {
         self.curve.set(hazards, &self.covered);
         self.rate.fill(0.0);
         self.beyond.fill(0.0);
         let (left, right) = (self.curve.left(), self.curve.right());
-        let mut log_likelihood = 0.0;
-        for gap in &self.counts.ended {
-            let until = self.curve.end(gap.after).min(gap.until);
+        for (gap, share) in self.counts.ended.iter().zip(&mut self.shares) {
+            let stretch = self.curve.end(gap.after);
+            let until = stretch.min(gap.until);
             let outlasts = right[until - 1];
             let ends = left[gap.after] - outlasts;
             if ends <= 0.0 {
-                log_likelihood = f64::NEG_INFINITY;
+                *share = 0.0;
                 continue;
             }
-            log_likelihood += gap.weight * (ends / left[gap.after]).ln();
+            *share = ends / left[gap.after];
             let rate = gap.weight / ends;
             self.rate[gap.after] += rate;
             self.beyond[gap.after] += rate * outlasts;
-            if until < self.curve.end(gap.after) {
+            if until < stretch {
                 self.rate[until] -= rate;
                 self.beyond[until] -= rate * outlasts;
             }
@@ -160,16 +185,32 @@ impl<'a> Search<'a> {
             }
             rate += self.rate[cell];
             beyond += self.beyond[cell];
-            let outlasted = self.counts.outlasted[cell];
-            let at_risk = outlasted + (rate * left[cell] - beyond).max(0.0);
+            let at_risk = self.counts.outlasted[cell] + (rate * left[cell] - beyond).max(0.0);
             let ended = (rate * (left[cell] - right[cell])).max(0.0);
             self.at_risk[cell] = at_risk;
             self.next[cell] = if self.covered[cell] && at_risk > 0.0 { (ended / at_risk).min(1.0) } else { *hazard };
-            if outlasted > 0.0 && self.covered[cell] {
-                log_likelihood += outlasted * (-hazard).ln_1p();
+        }
+    }
+
+    /// Of the hazards from which the last step was made.
+    fn log_likelihood(&self, hazards: &[f64]) -> f64 {
+        let mut sum = 0.0;
+        // Most weights are 1 in a small sample, and a logarithm takes longer than all else.
+        let mut product = 1.0;
+        for (gap, share) in self.counts.ended.iter().zip(&self.shares) {
+            if gap.weight.total_cmp(&1.0).is_eq() && *share > 1e-150 {
+                product *= share;
+                if product < 1e-150 {
+                    sum += f64::ln(product);
+                    product = 1.0;
+                }
+            } else {
+                sum += gap.weight * share.ln();
             }
         }
-        self.log_likelihood = log_likelihood;
+        let outlasted = self.counts.outlasted.iter().zip(hazards).zip(&self.covered);
+        let outlasted = outlasted.filter(|((outlasted, _), covered)| **covered && **outlasted > 0.0);
+        sum + f64::ln(product) + outlasted.map(|((outlasted, hazard), _)| outlasted * (-hazard).ln_1p()).sum::<f64>()
     }
 }
 

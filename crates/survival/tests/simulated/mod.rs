@@ -5,7 +5,7 @@ use plimsoll_survival::{Ages, Flow, Gap, Observed};
 
 /// How long gaps are.
 #[derive(Clone, Copy, Debug)]
-pub enum Lengths {
+pub(crate) enum Lengths {
     Exponential {
         mean: f64,
     },
@@ -26,7 +26,7 @@ pub enum Lengths {
 }
 
 impl Lengths {
-    pub fn draw(self, draw: &mut Draw) -> f64 {
+    pub(crate) fn draw(self, draw: &mut Draw) -> f64 {
         let unit = -(1.0 - draw.fraction()).ln();
         match self {
             Self::Exponential { mean } => mean * unit,
@@ -42,7 +42,7 @@ impl Lengths {
         }
     }
 
-    pub fn outlast(self, age: f64) -> f64 {
+    pub(crate) fn outlast(self, age: f64) -> f64 {
         match self {
             Self::Exponential { mean } => (-age / mean).exp(),
             Self::Weibull { shape, scale } => (-(age / scale).powf(shape)).exp(),
@@ -56,42 +56,42 @@ impl Lengths {
 
 /// What is looked at, and how.
 #[derive(Clone, Copy, Debug)]
-pub struct World {
+pub(crate) struct World {
     /// Gaps of most peers.
-    pub lengths: Lengths,
+    pub(crate) lengths: Lengths,
     /// Share of peers whose gaps are otherwise, and how.
-    pub others: (f64, Lengths),
+    pub(crate) others: (f64, Lengths),
     /// Share of gaps that no packet ends.
-    pub half_dead: f64,
+    pub(crate) half_dead: f64,
     /// Share of packets that are a flow's last; it is then seen to close.
-    pub closes: f64,
-    pub peers: u64,
-    pub flows_per_peer: u64,
+    pub(crate) closes: f64,
+    pub(crate) peers: u64,
+    pub(crate) flows_per_peer: u64,
     /// Between looks.
-    pub look_secs: f64,
+    pub(crate) look_secs: f64,
     /// Share of looks that are missed.
-    pub missed: f64,
-    pub window_secs: f64,
-    pub in_force_secs: f64,
+    pub(crate) missed: f64,
+    pub(crate) window_secs: f64,
+    pub(crate) in_force_secs: f64,
     /// Mean time until sight of a flow is lost.
-    pub lost_after_secs: f64,
+    pub(crate) lost_after_secs: f64,
 }
 
 /// A gap that was seen, with its true length; infinite where no packet ends it.
-pub struct TrueGap {
-    pub gap: Gap,
-    pub length: f64,
+pub(crate) struct TrueGap {
+    pub(crate) gap: Gap,
+    pub(crate) length: f64,
 }
 
 /// A flow that was seen.
-pub struct TrueFlow {
-    pub peer: u64,
-    pub gaps: Vec<TrueGap>,
+pub(crate) struct TrueFlow {
+    pub(crate) peer: u64,
+    pub(crate) gaps: Vec<TrueGap>,
 }
 
 impl World {
     /// All that is seen in a window.
-    pub fn look(&self, draw: &mut Draw) -> Vec<TrueFlow> {
+    pub(crate) fn look(&self, draw: &mut Draw) -> Vec<TrueFlow> {
         let phase = draw.fraction() * self.look_secs;
         let mut looks: Vec<f64> = Vec::new();
         let mut at = phase;
@@ -99,7 +99,8 @@ impl World {
             if draw.fraction() >= self.missed {
                 looks.push(at);
             }
-            at += self.look_secs;
+            // Looks at even times would tell nothing of ages that lie apart by other than a number of them.
+            at += self.look_secs * (0.5 + draw.fraction());
         }
         let mut flows = Vec::new();
         for peer in 0..self.peers {
@@ -144,7 +145,7 @@ impl World {
             }
             // An entry tells its age in whole seconds.
             let now = gaps.peek().copied().filter(|(begin, _)| *begin <= look);
-            let now = now.map(|gap| ((look - gap.0).floor(), gap));
+            let now = now.map(|gap| ((look - gap.0).round(), gap));
             match (current, now) {
                 (Some((first, _, _, gap)), Some((age, same))) if gap.0.to_bits() == same.0.to_bits() => {
                     current = Some((first, age, look, gap));
@@ -154,8 +155,7 @@ impl World {
                         let gap_seen = if gap.1 >= self.in_force_secs {
                             Gap::lost(first, self.in_force_secs)
                         } else {
-                            let longest = age + 1.0 + (look - at) - now.map_or(0.0, |(age, _)| age);
-                            Gap::ended(first, age, longest.ceil())
+                            Gap::ended(first, age, age + (look - at).round())
                         };
                         seen.push(TrueGap { gap: gap_seen.unwrap(), length: gap.1 });
                     }
@@ -171,7 +171,7 @@ impl World {
 }
 
 /// As the crate takes them.
-pub fn observed(flows: &[TrueFlow], ages: &Ages) -> Observed {
+pub(crate) fn observed(flows: &[TrueFlow], ages: &Ages) -> Observed {
     let mut observed = Observed::new(ages.clone());
     for flow in flows {
         observed.add(&Flow::new(flow.peer, flow.gaps.iter().map(|gap| gap.gap).collect()));
@@ -180,7 +180,7 @@ pub fn observed(flows: &[TrueFlow], ages: &Ages) -> Observed {
 }
 
 /// Flows with a seen gap longer than `timeout` that a packet ended in time, of those with a seen gap longer than `guard`.
-pub fn true_rate(flows: &[TrueFlow], timeout: f64, in_force: f64, guard: f64) -> f64 {
+pub(crate) fn true_rate(flows: &[TrueFlow], timeout: f64, in_force: f64, guard: f64) -> f64 {
     let some = |from: f64, below: f64| {
         flows.iter().filter(|flow| flow.gaps.iter().any(|gap| gap.length > from && gap.length < below)).count() as f64
     };

@@ -122,11 +122,8 @@ fn ended_beyond(curve: &Curve, after: Edge, until: Edge, than: Edge) -> Chance {
     Chance { killed: ((above.share - outlasts) / ended).clamp(0.0, 1.0), not_known: (end.not_known / ended).min(1.0) }
 }
 
-/// The expected share of a gap that is at risk of being seen to end just above an age.
-pub(crate) fn at_risk(curve: &Curve, span: Span, seen_from: Edge, age: Edge) -> f64 {
-    if seen_from > age {
-        return 0.0;
-    }
+/// The chance that a gap, if it was in sight at an age, was at risk of being seen to end just above it.
+pub(crate) fn at_risk(curve: &Curve, span: Span, age: Edge) -> f64 {
     match span {
         Span::Lost { after } => f64::from(u8::from(after > age)),
         Span::Ended { after, .. } if after >= age => 1.0,

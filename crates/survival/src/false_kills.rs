@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use crate::ages::Edge;
 use crate::bound::{Band, Share, high_quantile, share_upper};
-use crate::chance::{Change, ChangeError, Edges, at_risk, killed, longer};
+use crate::chance::{Change, ChangeError, Edges, killed, longer};
 use crate::curve::Curve;
 use crate::long_flows::LongFlows;
-use crate::observed::Observed;
-use crate::resample::{Resampled, kish, percentiles};
+use crate::observed::{Observed, Span};
+use crate::resample::{Resampled, Sample, kish, percentiles};
 
 /// The rate of false kills per flow that ever idles beyond the guard rail, and what it rests on.
 ///
@@ -63,7 +63,14 @@ pub(crate) struct Judge<'a> {
     resampled: &'a Resampled<'a>,
     flows: LongFlows<'a>,
     guard: Edge,
+    /// Expected number of each peer's flows that are long.
+    long: Vec<f64>,
+    /// Expected number of long flows in each other sample.
+    long_in_samples: Vec<f64>,
 }
+
+/// Ages between two timeouts at which it is asked how many were seen.
+const AGES_ASKED: usize = 24;
 
 impl<'a> Judge<'a> {
     pub(crate) fn new(
@@ -76,103 +83,69 @@ impl<'a> Judge<'a> {
             return Err(ChangeError::OtherGrid);
         }
         let guard = ages.exactly(guard_secs).ok_or(ChangeError::NotOnGrid(guard_secs))?;
-        Ok(Self { resampled, flows: LongFlows::of(observed, guard), guard })
+        let flows = LongFlows::of(observed, guard);
+        let chance = |curve: &Curve, span: Span| longer(curve, span, guard);
+        let long = flows.by_peer(resampled.survival().curve(), chance);
+        if long.iter().sum::<f64>() <= 0.0 {
+            return Err(ChangeError::NoLongFlows(guard_secs));
+        }
+        let in_sample = |sample: &Sample| flows.in_sample(&sample.times(flows.peers()), sample.curve(), chance);
+        let long_in_samples = resampled.samples().iter().map(in_sample).collect();
+        Ok(Self { resampled, flows, guard, long, long_in_samples })
     }
 
     pub(crate) fn judge(&self, change: &Change, coverage: Share) -> Result<FalseKills, ChangeError> {
         let edges = change.edges(self.resampled.survival().ages())?;
         let curve = self.resampled.survival().curve();
-        let counted = Counted::of(&self.flows, curve, edges);
-        let once = vec![1; self.flows.peers()];
-        let rate = counted.rate(&once).ok_or(ChangeError::NoLongFlows(change.guard_secs))?;
-        let mut rates: Vec<f64> = self
-            .resampled
-            .samples()
-            .iter()
-            .filter_map(|sample| {
-                Counted::of(&self.flows, sample.curve(), edges).rate(&sample.times(self.flows.peers()))
-            })
-            .collect();
+        let chance = |curve: &Curve, span: Span| killed(curve, span, edges).killed;
+        let known = |curve: &Curve, span: Span| {
+            let chance = killed(curve, span, edges);
+            chance.killed - chance.not_known
+        };
+        let long_flows: f64 = self.long.iter().sum();
+        let rate = (self.flows.by_peer(curve, chance).iter().sum::<f64>() / long_flows).min(1.0);
+        let known_rate = (self.flows.by_peer(curve, known).iter().sum::<f64>() / long_flows).min(1.0);
+        let samples = self.resampled.samples().iter().zip(&self.long_in_samples).filter(|(_, long)| **long > 0.0);
+        let rates = samples.map(|(sample, long)| {
+            let times = sample.times(self.flows.peers());
+            (self.flows.in_sample(&times, sample.curve(), chance) / long).min(1.0)
+        });
+        let mut rates: Vec<f64> = rates.collect();
         rates.sort_by(f64::total_cmp);
-        let effective_flows = kish(&counted.long).min(self.seen(curve, edges, &counted));
-        let resampled = high_quantile(&rates, 1.0 - Share::NINETEEN_OF_TWENTY.get()).unwrap_or(1.0);
+        let effective_flows = kish(&self.long).min(self.seen(curve, edges));
+        let in_samples = high_quantile(&rates, 1.0 - Share::NINETEEN_OF_TWENTY.get()).unwrap_or(1.0);
         let exact = share_upper(rate * effective_flows, effective_flows, Share::NINETEEN_OF_TWENTY.get());
         Ok(FalseKills {
             timeout_secs: change.timeout_secs,
             rate: percentiles(rate, rates.clone(), rates, coverage).widened(effective_flows, coverage),
-            upper: resampled.max(exact).max(rate),
-            not_known: rate - counted.known_rate(&once).unwrap_or(0.0),
-            long_flows: counted.long.iter().sum(),
-            long_gaps: self.long_gaps(curve),
-            peers: (0..self.flows.peers()).filter(|peer| self.has_long(*peer)).count(),
+            upper: in_samples.max(exact).max(rate),
+            not_known: (rate - known_rate).max(0.0),
+            long_flows,
+            long_gaps: self.flows.gaps_with(curve, |curve, span| longer(curve, span, self.guard)),
+            peers: self.peers_seen(curve),
             effective_flows,
         })
     }
 
-    fn long_gaps(&self, curve: &Curve) -> f64 {
-        let chances = self.flows.chances(curve, |curve, span| longer(curve, span, self.guard));
-        (0..self.flows.peers()).map(|peer| self.flows.gaps_with(peer, |gap| chances[gap.span as usize])).sum()
-    }
-
-    fn has_long(&self, peer: usize) -> bool {
-        let seen = |after: Edge| f64::from(u8::from(after >= self.guard));
-        self.flows.gaps_with(peer, |gap| seen(self.flows.span(gap).after())) > 0.0
+    /// Peers with a gap that was seen to be long.
+    fn peers_seen(&self, curve: &Curve) -> usize {
+        let seen = self.flows.by_peer(curve, |_, span| f64::from(u8::from(span.after() >= self.guard)));
+        seen.iter().filter(|flows| **flows > 0.0).count()
     }
 
     /// The fewest flows that tell of an age between the timeouts, as a number of long flows: were 3 flows seen at an age
     /// that a tenth of the long flows reach, these would be 30.
-    fn seen(&self, curve: &Curve, edges: Edges, counted: &Counted) -> f64 {
-        let long: f64 = counted.long.iter().sum();
+    fn seen(&self, curve: &Curve, edges: Edges) -> f64 {
+        let long: f64 = self.long.iter().sum();
         let known = curve.end(usize::from(edges.guard)).min(usize::from(edges.in_force));
-        let known = Edge::try_from(known).unwrap_or(edges.in_force);
-        (edges.timeout..known)
-            .filter_map(|age| {
-                let reach = self.flows.chances(curve, |curve, span| longer(curve, span, age));
-                let peers = 0..self.flows.peers();
-                let reaching: f64 =
-                    peers.clone().map(|peer| self.flows.flows_with(peer, |gap| reach[gap.span as usize])).sum();
-                let seen = peers.map(|peer| {
-                    self.flows.flows_with(peer, |gap| at_risk(curve, self.flows.span(gap), gap.seen_from, age))
-                });
-                let seen: Vec<f64> = seen.collect();
-                (reaching > 0.0).then(|| kish(&seen) * long / reaching)
-            })
-            .fold(f64::INFINITY, f64::min)
-    }
-}
-
-/// Expected numbers of flows, peer by peer.
-struct Counted {
-    killed: Vec<f64>,
-    known_killed: Vec<f64>,
-    long: Vec<f64>,
-}
-
-impl Counted {
-    fn of(flows: &LongFlows<'_>, curve: &Curve, edges: Edges) -> Self {
-        let kill = flows.chances(curve, |curve, span| killed(curve, span, edges).killed);
-        let known = flows.chances(curve, |curve, span| {
-            let chance = killed(curve, span, edges);
-            chance.killed - chance.not_known
+        let ages = usize::from(edges.timeout)..known;
+        let step = (ages.len() / AGES_ASKED).max(1);
+        let asked = ages.clone().step_by(step).chain(ages.last());
+        let fewest = asked.filter_map(|age| {
+            let age = Edge::try_from(age).ok()?;
+            let reaching: f64 = self.flows.by_peer(curve, |curve, span| longer(curve, span, age)).iter().sum();
+            (reaching > 0.0).then(|| kish(&self.flows.at_risk_by_peer(curve, age)) * long / reaching)
         });
-        let long = flows.chances(curve, |curve, span| longer(curve, span, edges.guard));
-        let each = |chances: &[f64]| {
-            (0..flows.peers()).map(|peer| flows.flows_with(peer, |gap| chances[gap.span as usize])).collect()
-        };
-        Self { killed: each(&kill), known_killed: each(&known), long: each(&long) }
+        fewest.fold(f64::INFINITY, f64::min)
     }
-
-    fn rate(&self, times: &[u32]) -> Option<f64> {
-        ratio(times, &self.killed, &self.long)
-    }
-
-    fn known_rate(&self, times: &[u32]) -> Option<f64> {
-        ratio(times, &self.known_killed, &self.long)
-    }
-}
-
-fn ratio(times: &[u32], part: &[f64], whole: &[f64]) -> Option<f64> {
-    let sum = |of: &[f64]| times.iter().zip(of).map(|(times, number)| f64::from(*times) * number).sum::<f64>();
-    let whole = sum(whole);
-    (whole > 0.0).then(|| (sum(part) / whole).min(1.0))
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::ages::Edge;
+use crate::chance::at_risk;
 use crate::curve::Curve;
 use crate::observed::{GapRow, Observed, Span};
 
@@ -64,31 +65,43 @@ impl<'a> LongFlows<'a> {
         self.first_flow.len() - 1
     }
 
-    /// A chance for each span.
-    pub(crate) fn chances(&self, curve: &Curve, chance: impl Fn(&Curve, Span) -> f64) -> Vec<f64> {
+    /// The expected number of each peer's flows in which at least one gap is what its span has this chance to be.
+    pub(crate) fn by_peer(&self, curve: &Curve, chance: impl Fn(&Curve, Span) -> f64) -> Vec<f64> {
+        let chances = self.chances(curve, chance);
+        (0..self.peers()).map(|peer| self.flows_with(peer, |gap| chances[gap.span as usize])).collect()
+    }
+
+    /// The same, with each peer's flows so often, over all peers.
+    pub(crate) fn in_sample(&self, times: &[u32], curve: &Curve, chance: impl Fn(&Curve, Span) -> f64) -> f64 {
+        let chances = self.chances(curve, chance);
+        let peers = times.iter().enumerate().filter(|(_, times)| **times > 0);
+        peers.map(|(peer, times)| f64::from(*times) * self.flows_with(peer, |gap| chances[gap.span as usize])).sum()
+    }
+
+    /// The expected number of gaps that are what their span has this chance to be.
+    pub(crate) fn gaps_with(&self, curve: &Curve, chance: impl Fn(&Curve, Span) -> f64) -> f64 {
+        let chances = self.chances(curve, chance);
+        let of_flow = |gaps: &[GapRow]| gaps.iter().map(|gap| gap.weight * chances[gap.span as usize]).sum::<f64>();
+        (0..self.peers()).flat_map(|peer| self.of_peer(peer)).map(|(weight, gaps)| weight * of_flow(gaps)).sum()
+    }
+
+    /// The expected number of each peer's flows that are at risk of being seen to end just above an age.
+    pub(crate) fn at_risk_by_peer(&self, curve: &Curve, age: Edge) -> Vec<f64> {
+        let chances = self.chances(curve, |curve, span| at_risk(curve, span, age));
+        let seen = |gap: &GapRow| if gap.seen_from > age { 0.0 } else { chances[gap.span as usize] };
+        (0..self.peers()).map(|peer| self.flows_with(peer, seen)).collect()
+    }
+
+    fn chances(&self, curve: &Curve, chance: impl Fn(&Curve, Span) -> f64) -> Vec<f64> {
         self.spans.iter().map(|span| chance(curve, *span)).collect()
     }
 
-    /// The expected number of a peer's flows in which at least one gap is what has this chance.
-    pub(crate) fn flows_with(&self, peer: usize, chance: impl Fn(&GapRow) -> f64) -> f64 {
-        self.of_peer(peer)
-            .map(|(weight, gaps)| {
-                let none: f64 = gaps.iter().map(|gap| power(1.0 - chance(gap), gap.weight)).product();
-                weight * (1.0 - none)
-            })
-            .sum()
-    }
-
-    /// The expected number of a peer's gaps that are what has this chance.
-    pub(crate) fn gaps_with(&self, peer: usize, chance: impl Fn(&GapRow) -> f64) -> f64 {
-        self.of_peer(peer)
-            .map(|(weight, gaps)| weight * gaps.iter().map(|gap| gap.weight * chance(gap)).sum::<f64>())
-            .sum()
-    }
-
-    /// The span of a gap.
-    pub(crate) fn span(&self, gap: &GapRow) -> Span {
-        self.spans[gap.span as usize]
+    fn flows_with(&self, peer: usize, chance: impl Fn(&GapRow) -> f64) -> f64 {
+        let with = self.of_peer(peer).map(|(weight, gaps)| {
+            let none: f64 = gaps.iter().map(|gap| power(1.0 - chance(gap), gap.weight)).product();
+            weight * (1.0 - none)
+        });
+        with.sum()
     }
 
     fn of_peer(&self, peer: usize) -> impl Iterator<Item = (f64, &[GapRow])> {

@@ -65,6 +65,9 @@ impl Survival {
             let share = edges.share / within_from;
             return Some(Outlast { share, not_known: share, reaches: false });
         }
+        if self.fit.curve.end(from) <= to && age_secs > self.ages.at(to) {
+            return Some(Outlast { share: edges.share, not_known: edges.share, reaches: false });
+        }
         match self.within(to, age_secs) {
             Some(within) => Some(Outlast { share: edges.share * within / within_from, ..edges }),
             None => Some(Outlast { share: edges.share, not_known: edges.share, reaches: false }),

@@ -1,9 +1,9 @@
 //! Turnbull's self-consistent estimate, in hazards.
 //!
-//! Given that a gap outlasts the age at which it was first seen, the chance that it ends in cell j is h_j ∏(1 - h_k) over
-//! the cells between. So the most likely hazards, were all lengths known, are those that ended in a cell by those at risk
+//! Given that a gap outlasts the age at which it was first seen, the chance that it ends in a cell is the hazard of that
+//! cell times ∏(1 - hazard) over the cells between. So the most likely hazards, were all lengths known, are those that ended in a cell by those at risk
 //! in it; where lengths are known between bounds only, both are expected numbers under the hazards so far. Repeated, that
-//! is the EM algorithm of Turnbull (1976); with λ = -log(1 - h) the likelihood is concave, so there is one maximum. Steps
+//! is the EM algorithm of Turnbull (1976); with λ = -log(1 - hazard) the likelihood is concave, so there is one maximum. Steps
 //! are lengthened as SQUAREM does (Varadhan and Roland 2008), and taken back where the likelihood falls.
 
 use crate::curve::Curve;
@@ -70,7 +70,7 @@ pub(crate) fn fit(counts: &Counts, start: Vec<f64>, tolerance: Tolerance) -> Fit
     let mut early = hazards.clone();
     while rounds < MOST_ROUNDS && !converged {
         rounds += 1;
-        let (next, gain) = search.round(hazards);
+        let (next, gain) = search.round(&hazards);
         hazards = next;
         if rounds == EARLY_ROUNDS {
             early.clone_from(&hazards);
@@ -131,14 +131,14 @@ impl<'a> Search<'a> {
     }
 
     /// Two steps, a lengthened one, and a step from there. Returns the hazards and the gain in log-likelihood.
-    fn round(&mut self, first: Vec<f64>) -> (Vec<f64>, f64) {
-        self.step(&first);
+    fn round(&mut self, first: &[f64]) -> (Vec<f64>, f64) {
+        self.step(first);
         let survival_before = self.curve.right().to_vec();
         let second = self.next.clone();
         self.step(&second);
         let third = self.next.clone();
         let plain = self.log_likelihood(&second);
-        let further = lengthened(&first, &second, &third);
+        let further = lengthened(first, &second, &third);
         self.step(&further);
         let lengthened = self.log_likelihood(&further);
         let better = lengthened.is_finite() && lengthened >= plain;

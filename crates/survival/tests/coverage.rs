@@ -1,4 +1,5 @@
 //! Whether bounds hold the truth as often as they say.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
 
 mod simulated;
 
@@ -7,7 +8,7 @@ use plimsoll_survival::{Ages, Resampling, Share, resampled};
 use simulated::{Lengths, TrueFlow, World, observed};
 
 const SEEDS: u64 = 200;
-const SAMPLES: u32 = 60;
+const SAMPLES: u32 = 40;
 /// Shares are of the gaps that outlast this.
 const FROM: f64 = 30.0;
 const AGES: [f64; 5] = [45.0, 60.0, 120.0, 300.0, 600.0];

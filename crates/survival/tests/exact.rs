@@ -1,4 +1,5 @@
 //! Against cases that can be worked out by hand, and one of the literature.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
 
 use plimsoll_survival::{Ages, Flow, Gap, Observed, Share, Survival, flows_without_harm_for, survival};
 

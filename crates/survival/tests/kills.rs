@@ -1,6 +1,9 @@
 //! False kills in cases that can be worked out by hand.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
 
-use plimsoll_survival::{Ages, Change, ChangeError, FalseKills, Flow, Gap, Observed, Resampling, Search, Share, Stopped, resampled};
+use plimsoll_survival::{
+    Ages, Change, ChangeError, FalseKills, Flow, Gap, Observed, Resampling, Search, Share, Stopped, resampled,
+};
 
 const CHANGE: Change = Change { timeout_secs: 600.0, in_force_secs: 3_600.0, guard_secs: 300.0 };
 
@@ -33,10 +36,10 @@ fn close(value: f64, expected: f64) {
 #[test]
 fn what_was_seen_whole_is_counted() {
     let found = judged(&[
-        (1, vec![ended(300.0, 600.0)]),                      // long, not killed
-        (2, vec![ended(700.0, 1_000.0), ended(10.0, 20.0)]), // killed
-        (3, vec![lost(3_600.0)]),                            // dies today too
-        (4, vec![ended(10.0, 20.0)]),                        // never long
+        (1, vec![ended(300.0, 600.0)]),                        // long, not killed
+        (2, vec![ended(700.0, 1_000.0), ended(10.0, 20.0)]),   // killed
+        (3, vec![lost(3_600.0)]),                              // dies today too
+        (4, vec![ended(10.0, 20.0)]),                          // never long
         (5, vec![Gap::ended(700.0, 700.0, 1_000.0).unwrap()]), // killed before it was first seen
     ])
     .unwrap();
@@ -66,7 +69,8 @@ fn what_is_not_known_counts_as_harm() {
 
 #[test]
 fn flows_of_one_peer_tell_what_one_does() {
-    let flows = |peers: u64| -> Vec<(u64, Vec<Gap>)> { (0..400).map(|n| (n % peers, vec![ended(300.0, 600.0)])).collect() };
+    let flows =
+        |peers: u64| -> Vec<(u64, Vec<Gap>)> { (0..400).map(|n| (n % peers, vec![ended(300.0, 600.0)])).collect() };
     let [one, many] = [1, 400].map(|peers| judged(&flows(peers)).unwrap());
     close(one.rate.value, 0.0);
     close(one.effective_flows, 1.0);
@@ -103,7 +107,9 @@ fn the_search_says_why_it_stopped() {
     let choice = resampled.choose(&search, Share::NINETEEN_OF_TWENTY).unwrap();
     close(choice.chosen.unwrap().timeout_secs, 700.0);
     assert_eq!(choice.passed.len(), 2);
-    assert!(matches!(choice.stopped, Stopped::TooMany(found) if (found.timeout_secs - 600.0).abs() < 1e-9 && found.rate.value > 0.09));
+    assert!(
+        matches!(choice.stopped, Stopped::TooMany(found) if (found.timeout_secs - 600.0).abs() < 1e-9 && found.rate.value > 0.09)
+    );
 
     let later = resampled.false_kills_of(&observed_all(700), &CHANGE, Share::NINETEEN_OF_TWENTY).unwrap();
     close(later.rate.value, 1.0);

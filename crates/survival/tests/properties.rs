@@ -1,4 +1,5 @@
 //! What holds of any observations.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
 
 use plimsoll_survival::{Ages, Flow, Gap, Observed, Resampling, Share, Survival, Weight, resampled, survival};
 use proptest::prelude::*;
@@ -7,7 +8,8 @@ use proptest::prelude::*;
 type Drawn = (u64, u32, u32, Option<u32>);
 
 fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
-    let gap = (0..6_u64, prop_oneof![3 => Just(0), 1 => 0..50_u32], 0..300_u32, prop::option::weighted(0.7, 1..200_u32));
+    let gap =
+        (0..6_u64, prop_oneof![3 => Just(0), 1 => 0..50_u32], 0..300_u32, prop::option::weighted(0.7, 1..200_u32));
     prop::collection::vec(gap, 1..40)
 }
 

@@ -41,17 +41,6 @@ impl Lengths {
             }
         }
     }
-
-    pub(crate) fn outlast(self, age: f64) -> f64 {
-        match self {
-            Self::Exponential { mean } => (-age / mean).exp(),
-            Self::Weibull { shape, scale } => (-(age / scale).powf(shape)).exp(),
-            Self::Pareto { least, shape } => (least / age.max(least)).powf(shape),
-            Self::Keepalive { mean, keepalive } => {
-                0.75 * (-age / mean).exp() + 0.25 * ((1.05 - age / keepalive) / 0.1).clamp(0.0, 1.0)
-            }
-        }
-    }
 }
 
 /// What is looked at, and how.
@@ -177,13 +166,4 @@ pub(crate) fn observed(flows: &[TrueFlow], ages: &Ages) -> Observed {
         observed.add(&Flow::new(flow.peer, flow.gaps.iter().map(|gap| gap.gap).collect()));
     }
     observed
-}
-
-/// Flows with a seen gap longer than `timeout` that a packet ended in time, of those with a seen gap longer than `guard`.
-pub(crate) fn true_rate(flows: &[TrueFlow], timeout: f64, in_force: f64, guard: f64) -> f64 {
-    let some = |from: f64, below: f64| {
-        flows.iter().filter(|flow| flow.gaps.iter().any(|gap| gap.length > from && gap.length < below)).count() as f64
-    };
-    let long = flows.iter().filter(|flow| flow.gaps.iter().any(|gap| gap.length > guard)).count() as f64;
-    some(timeout, in_force) / long
 }

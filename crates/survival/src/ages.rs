@@ -13,8 +13,8 @@ const LONGEST_SECS: f64 = 864_000.0;
 const MOST_EXACT: usize = 1_000;
 
 /// A grid of ages. Each second up to a minute, then steps of 4 % up to ten days, and those that were asked for with a
-/// second to each side. An observation is moved to the nearest edges. Were it widened instead, a wide cell would be part of
-/// more observations than a narrow one beside it, and draw their weight to it.
+/// second to each side. An observation is moved to the nearest edges. Were it widened instead, a wide cell would be
+/// part of more observations than a narrow one beside it, and draw their weight to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ages {
     /// Ascending from 0; the last is infinite.

@@ -46,8 +46,8 @@ impl Band {
     }
 }
 
-/// How many flows of different peers, none of which is harmed, it takes to say that the rate of harm is at most this, at
-/// 95 %: the smallest n with (1 - rate)ⁿ ≤ 0.05.
+/// How many flows of different peers, none of which is harmed, it takes to say that the rate of harm is at most this,
+/// at 95 %: the smallest n with (1 - rate)ⁿ ≤ 0.05.
 pub fn flows_without_harm_for(rate: Share) -> u64 {
     let flows = ((1.0 - Share::NINETEEN_OF_TWENTY.get()).ln() / (-rate.get()).ln_1p()).ceil();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive; too many saturates")]

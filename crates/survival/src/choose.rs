@@ -43,9 +43,9 @@ pub enum Stopped {
 impl Resampled<'_> {
     /// Goes from the longest candidate down and stops at the first whose upper bound is above what is permitted.
     ///
-    /// The shorter a timeout, the more it kills. So to choose one that kills too many, the longest of those that do must have
-    /// passed, which happens with a probability of at most 5 % (the bound of one test): with a fixed order, testing many
-    /// timeouts costs nothing (Maurer, Hothorn and Lehmacher 1995).
+    /// The shorter a timeout, the more it kills. So to choose one that kills too many, the longest of those that do
+    /// must have passed, which happens with a probability of at most 5 % (the bound of one test): with a fixed order,
+    /// testing many timeouts costs nothing (Maurer, Hothorn and Lehmacher 1995).
     pub fn choose(&self, search: &Search, coverage: Share) -> Result<Choice, ChangeError> {
         let judge = Judge::new(self, self.observed(), search.guard_secs)?;
         let between = |timeout: &f64| *timeout >= search.guard_secs && *timeout < search.in_force_secs;

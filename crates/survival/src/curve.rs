@@ -1,7 +1,7 @@
 //! Survival on the grid, from the hazards of its cells.
 
-/// The product of what survives cell after cell. It begins anew where nothing was at risk, and where all that was at risk
-/// ended: what comes after such a place is known only of gaps that are older than it.
+/// The product of what survives cell after cell. It begins anew where nothing was at risk, and where all that was at
+/// risk ended: what comes after such a place is known only of gaps that are older than it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Curve {
     /// Share that outlasts the lower edge of a cell, of its stretch.

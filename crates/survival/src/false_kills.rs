@@ -12,21 +12,22 @@ use crate::resample::{Resampled, Sample, kish, percentiles};
 
 /// The rate of false kills per flow that ever idles beyond the guard rail, and what it rests on.
 ///
-/// A flow is killed falsely if one of its gaps is longer than the timeout and is ended by a packet before the timeout now
-/// in force. Where a gap's length is known between bounds only, the curve says how probable that is.
+/// A flow is killed falsely if one of its gaps is longer than the timeout and is ended by a packet before the timeout
+/// now in force. Where a gap's length is known between bounds only, the curve says how probable that is, for each gap
+/// of a flow by itself. Where gaps of one flow are alike, that finds more flows with one that is killed than there are.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct FalseKills {
     /// The timeout that was judged, in seconds.
     pub timeout_secs: f64,
-    /// The rate, with bounds from other samples of peers; where it stands for few cases, the upper one is not below that of
-    /// Clopper and Pearson.
+    /// The rate, with bounds from other samples of peers; where it stands for few cases, the upper one is not below
+    /// that of Clopper and Pearson.
     pub rate: Band,
     /// The rate is below this at 95 %: the higher of two one-sided bounds, that from other samples of peers and that of
-    /// Clopper and Pearson for `effective_flows`. The first sees how uneven peers are, and says 0 where nothing was seen
-    /// to be harmed; the second does not.
+    /// Clopper and Pearson for `effective_flows`. The first sees how uneven peers are, and says 0 where nothing was
+    /// seen to be harmed; the second does not.
     pub upper: f64,
-    /// The part of the rate for which there is no evidence: gaps whose end was not seen, beyond the ages that are known.
-    /// It is counted as harm.
+    /// The part of the rate for which there is no evidence: gaps whose end was not seen, beyond the ages that are
+    /// known. It is counted as harm.
     pub not_known: f64,
     /// Flows that idle beyond the guard rail.
     pub long_flows: f64,
@@ -34,9 +35,9 @@ pub struct FalseKills {
     pub long_gaps: f64,
     /// Peers whose flow was seen to idle beyond it.
     pub peers: usize,
-    /// Flows that would tell as much if each had a peer of its own and was seen to its end. Flows of one peer are taken to be
-    /// wholly alike (Kish 1965: (Σn)² / Σn²). Where fewer are seen at an age between the timeouts than would have reached
-    /// it, those few are what is known about it.
+    /// Flows that would tell as much if each had a peer of its own and was seen to its end. Flows of one peer are taken
+    /// to be wholly alike (Kish 1965: (Σn)² / Σn²). Where fewer are seen at an age than would have reached it, those
+    /// few are what is known about it.
     pub effective_flows: f64,
 }
 
@@ -46,8 +47,8 @@ impl Resampled<'_> {
         Judge::new(self, self.observed(), change.guard_secs)?.judge(change, coverage)
     }
 
-    /// What a change would do to other flows, counted with the curve of those that were observed. The other's grid of ages
-    /// has to be the same.
+    /// What a change would do to other flows, counted with the curve of those that were observed. The other's grid of
+    /// ages has to be the same.
     pub fn false_kills_of(
         &self,
         other: &Observed,
@@ -69,7 +70,7 @@ pub(crate) struct Judge<'a> {
     long_in_samples: Vec<f64>,
 }
 
-/// Ages between two timeouts at which it is asked how many were seen.
+/// Ages between the guard rail and the timeout in force at which it is asked how many were seen.
 const AGES_ASKED: usize = 24;
 
 impl<'a> Judge<'a> {
@@ -97,18 +98,18 @@ impl<'a> Judge<'a> {
     pub(crate) fn judge(&self, change: &Change, coverage: Share) -> Result<FalseKills, ChangeError> {
         let edges = change.edges(self.resampled.survival().ages())?;
         let curve = self.resampled.survival().curve();
-        let chance = |curve: &Curve, span: Span| killed(curve, span, edges).killed;
-        let known = |curve: &Curve, span: Span| {
-            let chance = killed(curve, span, edges);
-            chance.killed - chance.not_known
+        let harm = |curve: &Curve, span: Span| killed(curve, span, edges).killed;
+        let known_harm = |curve: &Curve, span: Span| {
+            let of_gap = killed(curve, span, edges);
+            of_gap.killed - of_gap.not_known
         };
         let long_flows: f64 = self.long.iter().sum();
-        let rate = (self.flows.by_peer(curve, chance).iter().sum::<f64>() / long_flows).min(1.0);
-        let known_rate = (self.flows.by_peer(curve, known).iter().sum::<f64>() / long_flows).min(1.0);
+        let rate = (self.flows.by_peer(curve, harm).iter().sum::<f64>() / long_flows).min(1.0);
+        let known_rate = (self.flows.by_peer(curve, known_harm).iter().sum::<f64>() / long_flows).min(1.0);
         let samples = self.resampled.samples().iter().zip(&self.long_in_samples).filter(|(_, long)| **long > 0.0);
         let rates = samples.map(|(sample, long)| {
             let times = sample.times(self.flows.peers());
-            (self.flows.in_sample(&times, sample.curve(), chance) / long).min(1.0)
+            (self.flows.in_sample(&times, sample.curve(), harm) / long).min(1.0)
         });
         let mut rates: Vec<f64> = rates.collect();
         rates.sort_by(f64::total_cmp);
@@ -133,12 +134,12 @@ impl<'a> Judge<'a> {
         seen.iter().filter(|flows| **flows > 0.0).count()
     }
 
-    /// The fewest flows that tell of an age between the timeouts, as a number of long flows: were 3 flows seen at an age
-    /// that a tenth of the long flows reach, these would be 30.
+    /// The fewest flows that tell of an age between the guard rail and the timeout in force, as a number of long flows:
+    /// were 3 flows seen at an age that a tenth of the long flows reach, these would be 30.
     fn seen(&self, curve: &Curve, edges: Edges) -> f64 {
         let long: f64 = self.long.iter().sum();
         let known = curve.end(usize::from(edges.guard)).min(usize::from(edges.in_force));
-        let ages = usize::from(edges.timeout)..known;
+        let ages = usize::from(edges.guard)..known;
         let step = (ages.len() / AGES_ASKED).max(1);
         let asked = ages.clone().step_by(step).chain(ages.last());
         let fewest = asked.filter_map(|age| {

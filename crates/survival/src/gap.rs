@@ -40,7 +40,8 @@ pub enum GapError {
 
 impl Gap {
     /// A gap that a packet ended: longer than `after_secs`, at most `until_secs`. It would not be known had it ended
-    /// before the age of `seen_from_secs`, at which it was first looked at.
+    /// before the age of `seen_from_secs`, at which it was first looked at. `after_secs` is its age at the last look at
+    /// which it lasted, `until_secs` what its age would have been at the next look.
     pub fn ended(seen_from_secs: f64, after_secs: f64, until_secs: f64) -> Result<Self, GapError> {
         let gap = Self::lost(seen_from_secs, after_secs)?;
         let until_secs = age(until_secs)?;
@@ -50,7 +51,8 @@ impl Gap {
         Ok(Self { until_secs: Some(until_secs), ..gap })
     }
 
-    /// A gap that still lasted at `after_secs`, when sight of it was lost or its entry expired.
+    /// A gap that still lasted at `after_secs`, when sight of it was lost or its entry expired (then the timeout in
+    /// force).
     pub fn lost(seen_from_secs: f64, after_secs: f64) -> Result<Self, GapError> {
         let (seen_from_secs, after_secs) = (age(seen_from_secs)?, age(after_secs)?);
         if after_secs < seen_from_secs {

@@ -100,9 +100,10 @@ impl Resampled<'_> {
         self.band_given(age_secs, 0.0, coverage)
     }
 
-    /// [`Survival::given`] with bounds; `None` where it is not known. A sample in which it is not known counts as the worst
-    /// that it may be. Where few peers have gaps that end, or that do not, other samples hardly differ from the one that was
-    /// observed; there the bounds are not within those of Clopper and Pearson, for peers whose gaps are wholly alike.
+    /// [`Survival::given`] with bounds; `None` where it is not known. A sample in which it is not known counts as the
+    /// worst that it may be. Where few peers have gaps that end, or that do not, other samples hardly differ from the
+    /// one that was observed; there the bounds are not within those of Clopper and Pearson, for peers whose gaps are
+    /// wholly alike.
     pub fn band_given(&self, age_secs: f64, from_secs: f64, coverage: Share) -> Option<Band> {
         let value = self.survival.given(age_secs, from_secs)?;
         let bounds = self.samples.iter().map(|sample| sample.survival.bounds(age_secs, from_secs));
@@ -117,7 +118,8 @@ const NONE: f64 = 1e-9;
 
 impl Band {
     /// Where there are none in some samples, few peers have any (with k of them a sample has none with a probability of
-    /// e⁻ᵏ). Samples then tell too little of what might have been; but not more than `of` peers that are wholly alike do.
+    /// e⁻ᵏ). Samples then tell too little of what might have been; but not more than `of` peers that are wholly alike
+    /// do.
     pub(crate) fn widened(self, of: f64, coverage: Share) -> Self {
         let one_sided = f64::midpoint(1.0, coverage.get());
         let high = if self.low <= NONE { share_upper(self.value * of, of, one_sided) } else { self.high };

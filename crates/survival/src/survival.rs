@@ -44,8 +44,8 @@ impl Survival {
         self.outlast(age_secs, from_secs).filter(|outlast| outlast.reaches).map(|outlast| outlast.share)
     }
 
-    /// What [`Survival::given`] is at least and at most. They differ where it is not known: then it is at most what it is at
-    /// the last age at which it is known.
+    /// What [`Survival::given`] is at least and at most. They differ where it is not known: then it is at most what it
+    /// is at the last age at which it is known.
     pub fn bounds(&self, age_secs: f64, from_secs: f64) -> (f64, f64) {
         self.outlast(age_secs, from_secs)
             .map_or((0.0, 1.0), |outlast| (outlast.share - outlast.not_known, outlast.share))
@@ -106,8 +106,8 @@ impl Survival {
         self.fit.at_risk.get(cell).copied().filter(|_| covered).unwrap_or(0.0)
     }
 
-    /// The fewest gaps that tell of an age between two, as a number of gaps that outlast the first: were 3 at risk at an age
-    /// that a tenth outlast, these would be 30.
+    /// The fewest gaps that tell of an age between two, as a number of gaps that outlast the first: were 3 at risk at
+    /// an age that a tenth outlast, these would be 30.
     pub(crate) fn fewest(&self, age_secs: f64, from_secs: f64) -> f64 {
         let (from, to) = (usize::from(self.ages.down(from_secs)), usize::from(self.ages.down(age_secs)));
         let cells = (from..=to).filter_map(|cell| {
@@ -117,8 +117,8 @@ impl Survival {
         cells.fold(f64::INFINITY, f64::min)
     }
 
-    /// Whether the likelihood had stopped growing (by less than 5e-5 in a round, that moved no share by more than 2e-5) before the
-    /// limit of 2000 rounds.
+    /// Whether the likelihood had stopped growing (by less than 5e-5 in a round, that moved no share by more than 2e-5)
+    /// before the limit of 2000 rounds.
     pub const fn has_converged(&self) -> bool {
         self.fit.converged
     }

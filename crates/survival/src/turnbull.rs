@@ -1,15 +1,16 @@
 //! Turnbull's self-consistent estimate, in hazards.
 //!
-//! Given that a gap outlasts the age at which it was first seen, the chance that it ends in a cell is the hazard of that
-//! cell times ∏(1 - hazard) over the cells between. So the most likely hazards, were all lengths known, are those that ended in a cell by those at risk
-//! in it; where lengths are known between bounds only, both are expected numbers under the hazards so far. Repeated, that
-//! is the EM algorithm of Turnbull (1976); with λ = -log(1 - hazard) the likelihood is concave, so there is one maximum. Steps
-//! are lengthened as SQUAREM does (Varadhan and Roland 2008), and taken back where the likelihood falls.
+//! Given that a gap outlasts the age at which it was first seen, the chance that it ends in a cell is the hazard of
+//! that cell times ∏(1 - hazard) over the cells between. So the most likely hazards, were all lengths known, are those
+//! that ended in a cell by those at risk in it; where lengths are known between bounds only, both are expected numbers
+//! under the hazards so far. Repeated, that is the EM algorithm of Turnbull (1976); with λ = -log(1 - hazard) the
+//! likelihood is concave, so there is one maximum. Steps are lengthened as SQUAREM does (Varadhan and Roland 2008), and
+//! taken back where the likelihood falls.
 
 use crate::curve::Curve;
 
-/// When a fit is good enough: a round gained less log-likelihood (a standard error is a difference of one half), and moved
-/// no share by more.
+/// When a fit is good enough: a round gained less log-likelihood (a standard error is a difference of one half), and
+/// moved no share by more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tolerance {
     gain: f64,
@@ -50,8 +51,8 @@ pub(crate) struct Ended {
 #[derive(Clone, Debug)]
 pub(crate) struct Fit {
     pub(crate) hazards: Vec<f64>,
-    /// What they were after few rounds: near, but not yet 0 where other samples may have some. From there they are found
-    /// sooner than from the hazards themselves.
+    /// What they were after few rounds: near, but not yet 0 where other samples may have some. From there they are
+    /// found sooner than from the hazards themselves.
     pub(crate) early: Vec<f64>,
     pub(crate) covered: Vec<bool>,
     /// Expected number at risk in a cell.

@@ -27,8 +27,8 @@ const WORLD: World = World {
     lost_after_secs: 6_000.0,
 };
 
-/// Of 200 timeouts chosen, at most 5 % kill more than is permitted; and bounds of 95 % hold the true rate. Returns how many
-/// were chosen.
+/// Of 200 timeouts chosen, at most 5 % kill more than is permitted; and bounds of 95 % hold the true rate. Returns how
+/// many were chosen.
 fn keeps(world: &World) -> usize {
     let ages = Ages::with(&[CANDIDATES.as_slice(), &[GUARD, world.in_force_secs]].concat()).unwrap();
     let truth_flows = World { peers: 40_000, ..*world }.look(&mut Draw::new(1 << 40));
@@ -83,7 +83,8 @@ fn keeps(world: &World) -> usize {
     chosen.len()
 }
 
-/// Flows with a seen gap longer than `timeout` that a packet ended in time, of those with a seen gap longer than `guard`.
+/// Flows with a seen gap longer than `timeout` that a packet ended in time, of those with a seen gap longer than
+/// `guard`.
 fn true_rate(flows: &[TrueFlow], timeout: f64, in_force: f64, guard: f64) -> f64 {
     let some = |from: f64, below: f64| {
         flows.iter().filter(|flow| flow.gaps.iter().any(|gap| gap.length > from && gap.length < below)).count() as f64

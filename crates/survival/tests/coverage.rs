@@ -27,8 +27,8 @@ const WORLD: World = World {
     lost_after_secs: 3_000.0,
 };
 
-/// Bounds of 95 % hold the truth in at least 93 % of 200 cases. (Were they to hold it in 95 %, one age in ten would be below
-/// that by chance, so the ages are taken together: none below 91 %, and 93 % over all.)
+/// Bounds of 95 % hold the truth in at least 93 % of 200 cases. (Were they to hold it in 95 %, one age in ten would be
+/// below that by chance, so the ages are taken together: none below 91 %, and 93 % over all.)
 fn holds(world: &World) {
     let ages = Ages::with(&[AGES.as_slice(), &[FROM, world.in_force_secs]].concat()).unwrap();
     let truth_flows = World { peers: 15_000, ..*world }.look(&mut Draw::new(1 << 40));

@@ -58,7 +58,8 @@ fn lengths_that_are_known_give_the_estimate_of_kaplan_and_meier() {
 
 #[test]
 fn lengths_between_looks_give_the_estimate_of_turnbull() {
-    // Months to breast retraction after radiotherapy alone (Finkelstein and Wolfe 1985), and the masses of its estimate.
+    // Months to breast retraction after radiotherapy alone (Finkelstein and Wolfe 1985), and the masses of its
+    // estimate.
     let ended_between = [
         (6, 10),
         (0, 7),

@@ -106,8 +106,8 @@ impl World {
         flows
     }
 
-    /// Beginnings and lengths of a flow's gaps, up to the end of the window. Flows begin long before it, so that it sees them
-    /// at any age.
+    /// Beginnings and lengths of a flow's gaps, up to the end of the window. Flows begin long before it, so that it
+    /// sees them at any age.
     fn packets(&self, lengths: Lengths, draw: &mut Draw) -> Vec<(f64, f64)> {
         let mut gaps = Vec::new();
         let before = 2.0 * self.in_force_secs;

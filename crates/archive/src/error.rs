@@ -109,7 +109,7 @@ pub enum Error {
     #[error(
         "cannot read {}{}: {problem}; if it was copied, copy it again; without it the rest can be read",
         shown(path),
-        in_column(column)
+        in_column(*column)
     )]
     Broken {
         /// The file.
@@ -173,6 +173,14 @@ pub enum Problem {
         /// The most.
         most: u64,
     },
+    /// More than there can be.
+    #[error("it says to have more than {most} {what}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// The most that is read.
+        most: u64,
+    },
     /// Something breaks off or contradicts itself.
     #[error("{0} makes no sense: the file is damaged")]
     Damaged(&'static str),
@@ -232,7 +240,7 @@ fn shown(path: &Path) -> Untrusted {
     Untrusted::from_bytes(path.as_os_str().as_bytes())
 }
 
-fn in_column(column: &Option<&'static str>) -> impl fmt::Display {
+fn in_column(column: Option<&'static str>) -> impl fmt::Display {
     fmt::from_fn(move |f| match column {
         Some(column) => write!(f, ", column {column}"),
         None => Ok(()),

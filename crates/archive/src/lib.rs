@@ -2,7 +2,7 @@
 //!
 //! A directory has a folder for each [`Table`]: `lives`, `gaps`, `readings`, `changes`. A segment is a stretch of time, and
 //! one file of the same name in each folder, `20261126T020304Z-000001.parquet`: when it began, and its number. So
-//! `SELECT … FROM 'DIR/lives/*.parquet'` is all that DuckDB needs. While a segment is open its files are called
+//! `SELECT … FROM 'DIR/lives/*.parquet'` is all that `DuckDB` needs. While a segment is open its files are called
 //! `.000001.open`, which no such pattern matches; closing writes their footers, brings them to the disk and renames them.
 //!
 //! What a crash leaves open is lost, and what was closed is whole. [`Writer`] bounds the space; [`Archive`] reads while a

@@ -27,24 +27,28 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// If there is none, or the footer of one of its files cannot be read, or a newer version wrote it.
+    /// If there is none, or none of its segments can be read, or a newer version wrote one. What is broken of others the
+    /// rows tell.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let mut names = BTreeSet::new();
         let mut origins: Vec<Origin> = Vec::new();
+        let mut broken = None;
         // One file of each segment tells where it comes from; of changes there are the fewest.
         for table in Table::ALL.into_iter().rev() {
             for file in files(path, table)? {
                 if !names.insert(file.file_name().map(ToOwned::to_owned)) {
                     continue;
                 }
-                let Some(file) = unless_gone(RecordingFile::open(&file, table))? else { continue };
-                if !origins.contains(file.origin()) {
-                    origins.push(file.origin().clone());
+                match unless_gone(RecordingFile::open(&file, table)) {
+                    Ok(Some(file)) if !origins.contains(file.origin()) => origins.push(file.origin().clone()),
+                    Ok(_) => {}
+                    Err(error @ Error::Newer { .. }) => return Err(error),
+                    Err(error) => broken = Some(error),
                 }
             }
         }
-        if names.is_empty() {
-            return Err(Error::NoRecording { path: path.to_owned() });
+        if origins.is_empty() {
+            return Err(broken.unwrap_or_else(|| Error::NoRecording { path: path.to_owned() }));
         }
         origins.sort_by_key(|origin| origin.began_at);
         Ok(Self { path: path.to_owned(), origins })

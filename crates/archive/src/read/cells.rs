@@ -12,10 +12,13 @@ use super::values::{Values, dictionary};
 use crate::error::{Error, Problem};
 use crate::kind::Kind;
 
+/// No row's list that is read is longer: a few bytes can claim that many cells.
+const MOST_IN_A_LIST: usize = 1 << 20;
+
 /// A column with one cell a row.
 pub(crate) enum Required<K: Kind> {
     /// In the file.
-    There(Cells<K>),
+    There(Box<Cells<K>>),
     /// Not in the file: the same for each row.
     Otherwise(K::Value),
 }
@@ -36,7 +39,7 @@ pub(crate) struct List<K: Kind> {
 impl<K: Kind> Required<K> {
     pub(crate) fn open(group: &Group<'_>, name: &'static str, otherwise: Option<K::Value>) -> Result<Self, Error> {
         match (Cells::open(group, name)?, otherwise) {
-            (Some(cells), _) => Ok(Self::There(cells)),
+            (Some(cells), _) => Ok(Self::There(Box::new(cells))),
             (None, Some(value)) => Ok(Self::Otherwise(value)),
             (None, None) => Err(group.place(name).fault(Problem::NoColumn)),
         }
@@ -84,6 +87,11 @@ impl<K: Kind> List<K> {
             if !cell.goes_on {
                 self.ahead = Some(cell);
                 break;
+            }
+            if self.values.len() == MOST_IN_A_LIST {
+                return Err(self
+                    .place
+                    .fault(Problem::TooMany { what: "values of a list", most: MOST_IN_A_LIST as u64 }));
             }
             self.values.push(cell.value.ok_or_else(|| self.place.fault(Problem::Absent))?);
         }

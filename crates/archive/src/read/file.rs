@@ -18,8 +18,11 @@ use crate::column::{Cells, Table};
 use crate::error::{Error, Problem};
 use crate::footer;
 
-/// No footer that is read is longer: one of a thousand row groups has about 3 MB.
-const MOST_FOOTER_BYTES: u64 = 32 << 20;
+/// No footer that is read is longer: a row group of lives takes about 4 kB in it.
+const MOST_FOOTER_BYTES: u64 = 16 << 20;
+
+/// No row group that is read has more rows: usual ones have at most a million, and a few bytes can claim any number.
+const MOST_ROWS_A_GROUP: u64 = 1 << 26;
 
 /// A closed file of a recording.
 #[derive(Debug)]
@@ -54,10 +57,6 @@ impl RecordingFile {
         &self.origin
     }
 
-    pub(crate) fn groups(&self) -> usize {
-        self.metadata.num_row_groups()
-    }
-
     /// A row group, counted from 0.
     pub(crate) fn group(&self, index: usize) -> Option<Group<'_>> {
         Some(Group { file: self, metadata: self.metadata.row_groups().get(index)? })
@@ -79,11 +78,12 @@ pub(crate) struct Chunk {
 
 impl Group<'_> {
     pub(crate) fn rows(&self) -> Result<u64, Error> {
-        u64::try_from(self.metadata.num_rows()).map_err(|_| Error::Broken {
-            path: self.file.path.to_path_buf(),
-            column: None,
-            problem: Problem::Damaged("the number of rows"),
-        })
+        let broken = |problem| Error::Broken { path: self.file.path.to_path_buf(), column: None, problem };
+        match u64::try_from(self.metadata.num_rows()) {
+            Ok(rows) if rows <= MOST_ROWS_A_GROUP => Ok(rows),
+            Ok(_) => Err(broken(Problem::TooMany { what: "rows of a row group", most: MOST_ROWS_A_GROUP })),
+            Err(_) => Err(broken(Problem::Damaged("the number of rows"))),
+        }
     }
 
     pub(crate) fn place(&self, column: &'static str) -> Place {
@@ -103,8 +103,9 @@ impl Group<'_> {
         if !fits(cells, physical, descriptor.logical_type_ref()) {
             return Err(wrong());
         }
-        let root = self.metadata.schema_descr().get_column_root(index);
-        let levels = levels(root).ok_or_else(wrong)?;
+        let schema = self.metadata.schema_descr();
+        let root = (index < schema.num_columns()).then(|| schema.get_column_root(index));
+        let levels = root.and_then(levels).ok_or_else(wrong)?;
         let pages = Pages::new(Arc::clone(&self.file.file), chunk, levels);
         Ok(Some(Chunk { pages: pages.map_err(|problem| place.fault(problem))?, levels, physical }))
     }

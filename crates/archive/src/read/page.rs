@@ -12,8 +12,12 @@ use super::input::Input;
 use super::thrift::{Fields, PageHeader, page_header};
 use crate::error::Problem;
 
-/// No page that is read is larger: usual ones have at most 1 MiB.
-const MOST_PAGE_BYTES: u64 = 16 << 20;
+/// No page that is read is larger: usual ones have at most 1 MiB, and those of programs that make one page of a hundred
+/// thousand rows a few.
+const MOST_PAGE_BYTES: u64 = 8 << 20;
+
+/// No dictionary that is read is larger: usual ones have at most 1 MiB, and grow in memory to some times as much.
+const MOST_DICTIONARY_BYTES: u64 = 4 << 20;
 
 /// Headers have some dozen bytes; those with statistics of long texts have more.
 const HEADER_BYTES: [u64; 2] = [256, 64 << 10];
@@ -64,7 +68,9 @@ impl Pages {
     pub(crate) fn next(&mut self) -> Result<Option<Page>, Problem> {
         while self.at < self.end {
             let header = self.header()?;
-            let length = page_size(header.bytes_in_file)?;
+            let most = if header.kind == 2 { MOST_DICTIONARY_BYTES } else { MOST_PAGE_BYTES };
+            page_size(header.bytes, most)?;
+            let length = page_size(header.bytes_in_file, most)?;
             if length > self.end - self.at {
                 return Err(Problem::Damaged("the length of a page"));
             }
@@ -160,10 +166,9 @@ impl Pages {
 
     fn unpacked(&self, bytes: i64, content: Vec<u8>) -> Result<Vec<u8>, Problem> {
         const BAD: Problem = Problem::Damaged("what is compressed");
-        let bytes = usize::try_from(page_size(bytes)?).map_err(|_| BAD)?;
+        let bytes = usize::try_from(page_size(bytes, MOST_PAGE_BYTES)?).map_err(|_| BAD)?;
         let unpacked = match self.compression {
             Compression::UNCOMPRESSED => content,
-            Compression::ZSTD(_) => zstd::bulk::decompress(&content, bytes).map_err(|_| BAD)?,
             Compression::SNAPPY => {
                 if snap::raw::decompress_len(&content).ok() != Some(bytes) {
                     return Err(BAD);
@@ -183,9 +188,9 @@ fn counted(cells: Fields1, encoding: Fields1) -> Result<(u64, i64), Problem> {
 
 type Fields1 = <Fields as IntoIterator>::Item;
 
-fn page_size(says: i64) -> Result<u64, Problem> {
+fn page_size(says: i64, most: u64) -> Result<u64, Problem> {
     let says = u64::try_from(says).map_err(|_| Problem::Damaged("the length of a page"))?;
-    if says > MOST_PAGE_BYTES { Err(Problem::Page { says, most: MOST_PAGE_BYTES }) } else { Ok(says) }
+    if says > most { Err(Problem::Page { says, most }) } else { Ok(says) }
 }
 
 const fn width_of(most: u32) -> u32 {
@@ -194,6 +199,7 @@ const fn width_of(most: u32) -> u32 {
 
 fn codec(compression: Compression) -> i64 {
     match compression {
+        Compression::ZSTD(_) => 6,
         Compression::GZIP(_) => 2,
         Compression::LZO => 3,
         Compression::BROTLI(_) => 4,

@@ -37,10 +37,6 @@ impl Columns for ChangeColumns {
         self.value_now.push(change.to.clone());
     }
 
-    fn cells(&self) -> usize {
-        self.cells_of_each().max().unwrap_or(0)
-    }
-
     fn flush(&mut self, group: &mut GroupWriter<'_>) -> Result<(), parquet::errors::ParquetError> {
         self.write_each(group)
     }

@@ -65,10 +65,6 @@ impl Columns for GapColumns {
         self.weight.push(gap.weight);
     }
 
-    fn cells(&self) -> usize {
-        self.cells_of_each().max().unwrap_or(0)
-    }
-
     fn flush(&mut self, group: &mut GroupWriter<'_>) -> Result<(), parquet::errors::ParquetError> {
         self.write_each(group)
     }

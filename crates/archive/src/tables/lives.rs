@@ -116,8 +116,8 @@ impl Columns for LifeColumns {
         self.weight.push(life.weight);
     }
 
-    fn cells(&self) -> usize {
-        self.cells_of_each().max().unwrap_or(0)
+    fn in_lists(&self) -> usize {
+        self.states.cells()
     }
 
     fn flush(&mut self, group: &mut GroupWriter<'_>) -> Result<(), parquet::errors::ParquetError> {

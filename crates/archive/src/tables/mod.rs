@@ -31,8 +31,10 @@ pub(crate) trait Columns: Default {
     /// Takes a row.
     fn push(&mut self, row: &Self::Row);
 
-    /// Cells that wait in the longest column.
-    fn cells(&self) -> usize;
+    /// Cells that wait in the longest list; 0 where there are no lists.
+    fn in_lists(&self) -> usize {
+        0
+    }
 
     /// Writes all that waits as a row group.
     fn flush(&mut self, group: &mut GroupWriter<'_>) -> Result<(), parquet::errors::ParquetError>;
@@ -69,10 +71,6 @@ macro_rules! columns {
             },)*];
 
             const LAYOUT_LIST: &'static [crate::kind::Layout] = &[$(<$kind as crate::kind::Kind>::LAYOUT,)*];
-
-            fn cells_of_each(&self) -> impl Iterator<Item = usize> {
-                [$(self.$field.cells(),)*].into_iter()
-            }
 
             fn write_each(
                 &mut self,

@@ -97,10 +97,6 @@ impl Columns for ReadingColumns {
         self.looked_at.push(reading.looked_at);
     }
 
-    fn cells(&self) -> usize {
-        self.cells_of_each().max().unwrap_or(0)
-    }
-
     fn flush(&mut self, group: &mut GroupWriter<'_>) -> Result<(), parquet::errors::ParquetError> {
         self.write_each(group)
     }

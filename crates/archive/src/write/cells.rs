@@ -21,7 +21,7 @@ pub(crate) struct Required<K: Kind> {
 
 /// A column with a cell a row, or none.
 pub(crate) struct Optional<K: Kind> {
-    /// For each row whether it has one, as Parquet's definition level; empty while no row has had one.
+    /// For each row, up to the last that has one, whether it has: Parquet's definition level.
     levels: Vec<i16>,
     rows: usize,
     values: Vec<K::Value>,
@@ -38,10 +38,6 @@ impl<K: Kind> Required<K> {
         self.values.push(value);
     }
 
-    pub(crate) fn cells(&self) -> usize {
-        self.values.len()
-    }
-
     /// Writes all cells as the row group's next column, and forgets them.
     pub(crate) fn write(&mut self, group: &mut GroupWriter<'_>) -> Result<()> {
         let mut column = next(group)?;
@@ -56,20 +52,13 @@ impl<K: Kind> Required<K> {
 
 impl<K: Kind> Optional<K> {
     pub(crate) fn push(&mut self, value: Option<K::Value>) {
-        match value {
-            Some(value) => {
-                self.levels.resize(self.rows, 0);
-                self.levels.push(1);
-                self.values.push(value);
-            }
-            // Most columns that may be empty are: the zeros can wait.
-            None => {}
+        // Most columns that may be empty are: the zeros can wait.
+        if let Some(value) = value {
+            self.levels.resize(self.rows, 0);
+            self.levels.push(1);
+            self.values.push(value);
         }
         self.rows += 1;
-    }
-
-    pub(crate) fn cells(&self) -> usize {
-        self.rows
     }
 
     /// Writes all cells as the row group's next column, and forgets them.
@@ -98,8 +87,9 @@ impl<K: Kind> List<K> {
         self.lengths.push(u32::try_from(self.values.len() - before).unwrap_or(u32::MAX));
     }
 
+    /// Cells that wait.
     pub(crate) fn cells(&self) -> usize {
-        self.values.len().max(self.lengths.len())
+        self.values.len()
     }
 
     /// Writes all cells as the row group's next column, and forgets them.

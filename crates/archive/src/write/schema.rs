@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parquet::basic::{Compression, Encoding, LogicalType, Repetition, TimeUnit, Type as Physical, ZstdLevel};
+use parquet::basic::{Compression, Encoding, LogicalType, Repetition, TimeUnit, Type as Physical};
 use parquet::errors::Result;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -21,7 +21,7 @@ pub(crate) fn schema<C: Columns>() -> Result<TypePtr> {
 /// How its files are written.
 pub(crate) fn properties<C: Columns>(about: Vec<KeyValue>) -> WriterProperties {
     let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_compression(Compression::SNAPPY)
         .set_created_by(format!("plimsoll version {}", env!("CARGO_PKG_VERSION")))
         .set_key_value_metadata(Some(about))
         .set_statistics_enabled(EnabledStatistics::None)

@@ -120,7 +120,7 @@ impl<C: Columns> TableWriter<C> {
     pub(crate) fn push(&mut self, row: &C::Row) -> Result<Pushed, Error> {
         self.columns.push(row);
         self.rows += 1;
-        if self.rows < ROWS_A_GROUP && self.columns.cells() < CELLS_A_GROUP {
+        if self.rows < ROWS_A_GROUP && self.columns.in_lists() < CELLS_A_GROUP {
             return Ok(Pushed::Waits);
         }
         self.flush()?;

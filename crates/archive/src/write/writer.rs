@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use plimsoll_model::Untrusted;
 use plimsoll_recording::{Change, IdleGap, Life, Origin, Row, TableReading, UnixMicros};
 
+use super::event::Event;
+use super::limits::Limits;
 use super::segment::{OpenSegment, Pushed};
 use super::settings::Settings;
 use crate::column::Table;
@@ -14,56 +15,6 @@ use crate::directory::{Contents, Directory};
 use crate::error::Error;
 use crate::read::RecordingFile;
 use crate::segment::Segment;
-
-/// How large and how long segments are, and how much all of them may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// A segment is closed when its files have so many bytes together. A row group of each table may come on top: some
-    /// megabytes. No more than a quarter of `total_bytes` is used.
-    pub segment_bytes: u64,
-    /// A segment is closed when so much time has passed since it began.
-    pub segment_lasts: Duration,
-    /// When all segments have more bytes than this, the oldest closed ones are removed. What is written between two
-    /// looks, a row group, may come on top.
-    pub total_bytes: u64,
-}
-
-impl Default for Limits {
-    /// 256 MiB, an hour, 4 GiB.
-    fn default() -> Self {
-        Self { segment_bytes: 256 << 20, segment_lasts: Duration::from_secs(3600), total_bytes: 4 << 30 }
-    }
-}
-
-/// What became of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// It was closed, and can be read.
-    Closed {
-        /// Which.
-        segment: Segment,
-        /// Bytes of its files.
-        bytes: u64,
-    },
-    /// It was removed, to keep within the space given.
-    Removed {
-        /// Which.
-        segment: Segment,
-        /// Bytes that its files had.
-        bytes: u64,
-    },
-    /// It was left open by a recorder that was killed, and was removed: its rows are lost.
-    LeftoverRemoved {
-        /// Its number.
-        number: u32,
-    },
-    /// It was whole when its recorder was killed, and can be read now.
-    LeftoverClosed {
-        /// Which.
-        segment: Segment,
-    },
-}
 
 /// Writes a recording.
 ///
@@ -257,25 +208,27 @@ fn over(directory: &Directory) -> Error {
 /// Sees to what was left open. All files of a segment are whole before the first gets its name.
 fn clear(directory: &Directory, contents: &Contents) -> Result<Vec<Event>, Error> {
     let left = contents.left_open.iter().map(|number| {
-        Ok(match contents.closed.keys().find(|segment| segment.number == *number) {
-            Some(segment) => {
-                directory.publish(*segment)?;
-                Event::LeftoverClosed { segment: *segment }
-            }
-            None => {
-                directory.remove_open(*number)?;
-                Event::LeftoverRemoved { number: *number }
-            }
-        })
+        if let Some(segment) = contents.closed.keys().find(|segment| segment.number == *number) {
+            directory.publish(*segment)?;
+            return Ok(Event::LeftoverClosed { segment: *segment });
+        }
+        directory.remove_open(*number)?;
+        Ok(Event::LeftoverRemoved { number: *number })
     });
     left.collect()
 }
 
 /// A recording goes on only as what it was.
 fn check_origin(directory: &Directory, closed: &BTreeMap<Segment, u64>, ours: &Origin) -> Result<(), Error> {
-    let Some((last, _)) = closed.last_key_value() else { return Ok(()) };
-    let path = directory.folder(Table::Changes).join(last.file_name());
-    let file = RecordingFile::open(&path, Table::Changes)?;
+    let folder = directory.folder(Table::Changes);
+    // The newest that can be read tells.
+    let open = |segment: &Segment| RecordingFile::open(&folder.join(segment.file_name()), Table::Changes);
+    let mut files = closed.keys().rev().map(open);
+    let file = match files.next() {
+        None => return Ok(()),
+        Some(Ok(file)) => file,
+        Some(Err(error)) => files.find_map(Result::ok).ok_or(error)?,
+    };
     let theirs = file.origin();
     let host = |origin: &Origin| origin.host.clone().unwrap_or_else(|| "not told".to_string());
     let compared = [

@@ -1,5 +1,11 @@
 //! Rows for tests, and folders that are removed.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, reason = "not every test takes all; a test fails by it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "not every test takes all; a test fails by it"
+)]
 
 use std::fs;
 use std::net::IpAddr;
@@ -70,14 +76,14 @@ pub fn life(number: u32) -> Life {
     let ports = |destination| Layer4::Ports { source: 32_768 + u16_of(mixed) % 28_000, destination };
     let (protocol, layer4) = match number % 10 {
         7 => (Protocol::UDP, ports(53)),
-        8 if number % 3 == 0 => (Protocol::ICMP, Layer4::Icmp { id: u16_of(mixed), kind: 8, code: 0 }),
+        8 if number.is_multiple_of(3) => (Protocol::ICMP, Layer4::Icmp { id: u16_of(mixed), kind: 8, code: 0 }),
         8 => (Protocol(89), Layer4::None),
-        _ => (Protocol::TCP, ports(if number % 4 == 0 { 80 } else { 443 })),
+        _ => (Protocol::TCP, ports(if number.is_multiple_of(4) { 80 } else { 443 })),
     };
     let original = Tuple { source: client, destination: server, protocol, layer4 };
     let mut reply = original.mirrored();
     let mut status = Status::CONFIRMED.and(Status::SEEN_REPLY);
-    if number % 5 == 0 {
+    if number.is_multiple_of(5) {
         reply.source = [172, 16, 0, byte(mixed >> 4) % 8].into();
         status = status.and(Status::DST_NAT);
     }
@@ -85,18 +91,18 @@ pub fn life(number: u32) -> Life {
     let lasts = u64::from(mixed % 4_000_000);
     let part = |hundredths| at.plus(Duration::from_micros(lasts * hundredths / 100));
     let tcp = [TcpState::SynSent, TcpState::SynRecv, TcpState::Established, TcpState::FinWait, TcpState::TimeWait];
-    let states: Vec<State> = match protocol {
+    let path: Vec<State> = match protocol {
         Protocol::TCP => tcp.into_iter().map(State::Tcp).collect(),
         Protocol::UDP => vec![State::Unreplied, State::Replied],
         _ => vec![],
     };
-    let steps = states.into_iter().zip([0, 1, 2, 70, 71]).map(|(state, part_of)| Step { at: part(part_of), state });
+    let steps = path.into_iter().zip([0, 1, 2, 70, 71]).map(|(state, part_of)| Step { at: part(part_of), state });
     Life {
         key: FlowKey(u64::from(number)),
         original,
         reply,
-        zone: Zone(u16::from(number % 100 == 0)),
-        began: if number % 50 == 0 { Began::Before(at) } else { Began::At(at) },
+        zone: Zone(u16::from(number.is_multiple_of(100))),
+        began: if number.is_multiple_of(50) { Began::Before(at) } else { Began::At(at) },
         steps: steps.collect(),
         ended_at: part(100),
         end: End::ALL[number as usize % End::ALL.len()],
@@ -105,7 +111,7 @@ pub fn life(number: u32) -> Life {
             original: Counts { packets: u64::from(mixed % 40), bytes: u64::from(mixed % 40_000) },
             reply: Counts { packets: u64::from(mixed % 37), bytes: u64::from(mixed % 900_000) },
         }),
-        weight: if number % 200 == 0 { 8.0 } else { 1.0 },
+        weight: if number.is_multiple_of(200) { 8.0 } else { 1.0 },
         sight: Sight::Whole,
     }
 }
@@ -119,12 +125,12 @@ pub fn gap(number: u32) -> IdleGap {
         protocol: life.original.protocol,
         port: life.original.service().map(|service| service.port),
         translation: Translation::of(life.status),
-        held_by: if number % 2 == 0 { Timeout::Tcp(TcpState::Established) } else { Timeout::UdpStream },
+        held_by: if number.is_multiple_of(2) { Timeout::Tcp(TcpState::Established) } else { Timeout::UdpStream },
         armed_secs: 432_000,
         began_at: life.ended_at,
         seen_from: Duration::from_secs(5),
         longer_than: Duration::from_millis(u64::from(number)),
-        at_most: (number % 3 != 0).then_some(Duration::from_millis(u64::from(number) + 5_000)),
+        at_most: (!number.is_multiple_of(3)).then_some(Duration::from_millis(u64::from(number) + 5_000)),
         end: GapEnd::ALL[number as usize % GapEnd::ALL.len()],
         weight: 1.5,
     }
@@ -138,7 +144,7 @@ pub fn reading(number: u32) -> TableReading {
         at: BEGAN.plus(Duration::from_secs(u64::from(number))),
         occupancy: Some(Occupancy(number)),
         capacity: Some(Capacity(262_144)),
-        buckets: (number % 2 == 0).then_some(Buckets(65_536)),
+        buckets: (number.is_multiple_of(2)).then_some(Buckets(65_536)),
         counters,
         events: u64::from(number) * 100,
         losses: 0,

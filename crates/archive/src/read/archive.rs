@@ -12,6 +12,7 @@ use plimsoll_recording::{Change, IdleGap, Life, Origin, TableReading};
 use super::file::RecordingFile;
 use crate::column::Table;
 use crate::error::Error;
+use crate::segment::Segment;
 use crate::tables::{ChangeColumns, Columns, GapColumns, LifeColumns, ReadingColumns};
 
 /// A recording that is read. Somebody may be writing it: only closed segments are read, those that there were when it
@@ -175,7 +176,8 @@ impl<C: Columns> Iterator for TableReader<C> {
     }
 }
 
-/// The closed files of a table, in the order of their names.
+/// The closed files of a table, in the order in which they were written; before them those that were named by others, by
+/// their names.
 fn files(path: &Path, table: Table) -> Result<Vec<PathBuf>, Error> {
     let folder = path.join(table.name());
     let list = || -> io::Result<Vec<PathBuf>> {
@@ -187,13 +189,18 @@ fn files(path: &Path, table: Table) -> Result<Vec<PathBuf>, Error> {
                 files.push(path);
             }
         }
-        files.sort();
+        // By number: a clock may have been set back between two recordings.
+        files.sort_by_cached_key(|path| (segment(path), path.clone()));
         Ok(files)
     };
     match list() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         answer => answer.map_err(Error::system("list", &folder)),
     }
+}
+
+fn segment(path: &Path) -> Option<Segment> {
+    Segment::from_file_name(path.file_name()?.to_str()?)
 }
 
 fn unless_gone(opened: Result<RecordingFile, Error>) -> Result<Option<RecordingFile>, Error> {

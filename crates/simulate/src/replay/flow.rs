@@ -83,8 +83,8 @@ impl Flow {
         let Meanwhile::Like(pattern) = then else { return };
         let Some(pattern) = replay.patterns.get(pattern as usize) else { return };
         let first = pattern.of(&replay.silences).first();
-        if let Some(silence) = first.filter(|silence| silence.after(pattern.factor).is_zero()) {
-            self.wakes = Some(silence.lasts(pattern.factor).map_or(Duration::MAX, |lasts| at.saturating_add(lasts)));
+        if let Some(silence) = first.filter(|silence| pattern.after(silence).is_zero()) {
+            self.wakes = Some(pattern.lasts(silence).map_or(Duration::MAX, |lasts| at.saturating_add(lasts)));
         }
     }
 
@@ -93,8 +93,8 @@ impl Flow {
         let Meanwhile::Like(pattern) = self.then else { return };
         let Some(pattern) = replay.patterns.get(pattern as usize) else { return };
         if let Some(silence) = pattern.of(&replay.silences).get(self.silence as usize) {
-            let falls = self.base.saturating_add(silence.after(pattern.factor));
-            let lasts = silence.lasts(pattern.factor).unwrap_or(Duration::MAX);
+            let falls = self.base.saturating_add(pattern.after(silence));
+            let lasts = pattern.lasts(silence).unwrap_or(Duration::MAX);
             self.wakes = Some(falls.saturating_add(lasts));
         }
     }
@@ -155,13 +155,13 @@ impl Flow {
                 }
                 return Some(sooner(now + pause, Next::Talks, until));
             };
-            let falls = self.base.saturating_add(silence.after(pattern.factor));
+            let falls = self.base.saturating_add(pattern.after(silence));
             if falls > now {
                 let next =
                     if now + pause < falls { (now + pause, Next::Talks) } else { (falls, Next::Falls(silence.armed)) };
                 return Some(sooner(next.0, next.1, until));
             }
-            let wakes = falls.saturating_add(silence.lasts(pattern.factor).unwrap_or(Duration::MAX));
+            let wakes = falls.saturating_add(pattern.lasts(silence).unwrap_or(Duration::MAX));
             if wakes <= now {
                 self.silence += 1;
             } else if silence.armed == Armed::Own {

@@ -152,7 +152,7 @@ pub(super) fn gaps(
         kept.push(Gap {
             life: *life,
             began: gap.began_at.0.saturating_sub(begin.0),
-            lasts: gap.at_most.filter(|_| gap.end == GapEnd::Packet).map(|most| most.max(gap.longer_than)),
+            lasts: lasts(&gap),
             longer_than: gap.longer_than,
             end: gap.end,
             held_by: Some(gap.held_by),
@@ -162,6 +162,14 @@ pub(super) fn gaps(
     }
     kept.sort_by_key(|gap| (gap.life, gap.began));
     kept
+}
+
+/// How long a gap lasted at most: its entry was still there when the packet came.
+fn lasts(gap: &IdleGap) -> Option<Duration> {
+    const A_FEW_TICKS: Duration = Duration::from_millis(20);
+    let armed = Duration::from_secs(gap.armed_secs.into()).saturating_sub(A_FEW_TICKS);
+    let most = gap.at_most.filter(|_| gap.end == GapEnd::Packet)?;
+    Some(most.min(armed).max(gap.longer_than))
 }
 
 /// What is drawn for a flow.

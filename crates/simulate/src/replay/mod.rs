@@ -1,8 +1,10 @@
 //! A recording, made ready to be played to a twin under any settings.
 
+mod compile;
 mod donors;
 mod flow;
 mod gather;
+mod lending;
 mod packets;
 mod pattern;
 mod play;
@@ -94,7 +96,7 @@ impl Replay {
         let mut gathered = gather::lives(lives, options);
         let span = gathered.span(readings).ok_or(NotReplayed::NoFlows)?;
         let gaps = gather::gaps(gaps, &mut gathered, span.begin, &options.in_force);
-        Ok(timeline::compile(&gathered, &gaps, &span, options))
+        Ok(compile::compile(&gathered, &gaps, &span, options))
     }
 
     /// How many flows of the recording one that is played stands for, beside its copies: 1, or a power of two. The limit and

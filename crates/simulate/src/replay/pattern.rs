@@ -27,15 +27,6 @@ impl Silence {
         let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(FOR_GOOD - 1).min(FOR_GOOD - 1);
         Self { after_ms: ms(after), lasts_ms: lasts.map_or(FOR_GOOD, ms), armed }
     }
-
-    pub(super) fn after(&self, factor: f32) -> Duration {
-        Duration::from_millis(self.after_ms.into()).mul_f32(factor)
-    }
-
-    /// How long; `None` where it lasts until the flow's state changes.
-    pub(super) fn lasts(&self, factor: f32) -> Option<Duration> {
-        (self.lasts_ms != FOR_GOOD).then(|| Duration::from_millis(self.lasts_ms.into()).mul_f32(factor))
-    }
 }
 
 /// The silences of a stay in a state: a flow's own, or another's like it.
@@ -48,6 +39,8 @@ pub(super) struct Pattern {
     pub(super) factor: f32,
     /// A stay that goes on for longer than this begins the pattern anew; [`Duration::MAX`] for never.
     pub(super) repeats: Duration,
+    /// No silence of it is longer: whose it is lent to was there, under the timeouts in force.
+    pub(super) longest: Duration,
 }
 
 impl Pattern {
@@ -55,5 +48,18 @@ impl Pattern {
     pub(super) fn of<'a>(&self, silences: &'a [Silence]) -> &'a [Silence] {
         let first = self.first as usize;
         silences.get(first..first.saturating_add(self.count as usize)).unwrap_or_default()
+    }
+
+    /// When one of its silences begins.
+    pub(super) fn after(&self, silence: &Silence) -> Duration {
+        Duration::from_millis(silence.after_ms.into()).mul_f32(self.factor)
+    }
+
+    /// How long one lasts; `None` where it is until the flow's state changes.
+    pub(super) fn lasts(&self, silence: &Silence) -> Option<Duration> {
+        if silence.lasts_ms == FOR_GOOD {
+            return (self.longest != Duration::MAX).then_some(self.longest);
+        }
+        Some(Duration::from_millis(silence.lasts_ms.into()).mul_f32(self.factor).min(self.longest))
     }
 }

@@ -74,7 +74,9 @@ pub(super) fn course(life: &Life, gaps: &[Gap], span: &Span, in_force: &Timeouts
         let at = match stays.last_mut() {
             None => starts,
             Some(before) => {
-                before.until = step.at.since(span.begin).max(before.at);
+                let seen = step.at.since(span.begin);
+                let led_on = if life.sight == Sight::Looks { led_on(before, seen, protocol, gaps) } else { None };
+                before.until = led_on.unwrap_or(seen).max(before.at);
                 before.until
             }
         };
@@ -85,6 +87,19 @@ pub(super) fn course(life: &Life, gaps: &[Gap], span: &Span, in_force: &Timeouts
     Some((Course { start, stays, last }, unknown))
 }
 
+/// When a packet came that led on from a state: earlier than a look has seen to it, where a silence tells.
+fn led_on(stay: &Stay, seen: Duration, protocol: Protocol, gaps: &[Gap]) -> Option<Duration> {
+    if is_kept(stay.state, protocol) {
+        return None;
+    }
+    let of_the_state = gaps.iter().filter(|gap| gap.held_by == stay.state.held_by(protocol));
+    let ends = of_the_state.filter_map(|gap| {
+        let lasts = i64::try_from(gap.lasts?.as_micros()).unwrap_or(i64::MAX);
+        Some(Duration::from_micros(u64::try_from(gap.began.saturating_add(lasts)).ok()?))
+    });
+    ends.filter(|end| *end >= stay.at && *end <= seen).max()
+}
+
 fn start(life: &Life, first: State, gaps: &[Gap], span: &Span) -> (Start, Duration) {
     let seen = life.began.first_seen().since(span.begin);
     if let Began::At(_) = life.began {
@@ -92,10 +107,12 @@ fn start(life: &Life, first: State, gaps: &[Gap], span: &Span) -> (Start, Durati
         let is_picked_up = first == State::Tcp(TcpState::Established) && life.sight != Sight::Looks;
         return (if is_picked_up { Start::PickedUp } else { Start::Opens }, seen);
     }
-    let starts = if seen <= AT_THE_BEGIN { Duration::ZERO } else { seen };
-    let micros = i64::try_from(starts.as_micros()).unwrap_or(i64::MAX);
-    let silent = gaps.first().filter(|gap| gap.began <= micros);
-    let age = silent.map_or(Duration::ZERO, |gap| Duration::from_micros(gap.began.abs_diff(micros)));
+    let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+    let silent = gaps.first().filter(|gap| gap.began <= micros(seen));
+    let has_begun_since = silent.is_some_and(|gap| gap.began > 0);
+    let starts = if seen <= AT_THE_BEGIN && !has_begun_since { Duration::ZERO } else { seen };
+    let silent = silent.filter(|gap| gap.began <= micros(starts));
+    let age = silent.map_or(Duration::ZERO, |gap| Duration::from_micros(gap.began.abs_diff(micros(starts))));
     if !starts.is_zero() && age <= BETWEEN_LOOKS && first != State::Assured {
         return (Start::Opens, starts.saturating_sub(age));
     }

@@ -109,7 +109,9 @@ impl Resampled<'_> {
         let bounds = self.samples.iter().map(|sample| sample.survival.bounds(age_secs, from_secs));
         let (lows, highs) = bounds.unzip();
         let band = percentiles(value, lows, highs, coverage);
-        Some(band.widened(self.survival.fewest(age_secs, from_secs) * self.worth, coverage))
+        let of = self.survival.fewest(age_secs, from_secs) * self.worth;
+        // No age lies between an age and itself.
+        Some(if of.is_finite() { band.widened(of, coverage) } else { band })
     }
 }
 

@@ -67,6 +67,8 @@ proptest! {
         let resampling = Resampling { samples: 5, seed };
         let band = |observed| resampled(observed, resampling).band_given(123.0, 50.0, Share::NINETEEN_OF_TWENTY);
         let bands = [band(&there), band(&back)];
+        let itself = resampled(&there, resampling).band_given(50.0, 50.0, Share::NINETEEN_OF_TWENTY);
+        prop_assert!(itself.is_some_and(|band| band.low >= 1.0 && band.high <= 1.0));
         if let [Some(there), Some(back)] = bands {
             prop_assert!((there.low - back.low).abs() < 1e-2 && (there.high - back.high).abs() < 1e-2);
         }

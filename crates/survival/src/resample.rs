@@ -1,6 +1,7 @@
 //! Other samples of peers that might have been seen.
 
 use plimsoll_draw::Draw;
+use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::bound::{Band, Share, high_quantile, low_quantile, share_lower, share_upper};
 use crate::curve::Curve;
@@ -136,14 +137,31 @@ pub(crate) fn kish(cases: &[f64]) -> f64 {
     if squares > 0.0 { cases.iter().sum::<f64>().powi(2) / squares } else { 0.0 }
 }
 
-/// The bounds that leave out as many samples above as below.
+/// The bounds that leave out as many samples above as below; or, where those are wider, the bounds of a share whose
+/// logarithm of odds is normal with the spread of the samples. Of a share of few cases the first are too low: where
+/// fewer cases were observed than there might have been, samples spread less too.
 pub(crate) fn percentiles(value: f64, mut lows: Vec<f64>, mut highs: Vec<f64>, coverage: Share) -> Band {
     lows.sort_by(f64::total_cmp);
     highs.sort_by(f64::total_cmp);
     let tail = (1.0 - coverage.get()) / 2.0;
-    Band {
-        low: low_quantile(&lows, tail).unwrap_or(0.0).min(value),
-        value,
-        high: high_quantile(&highs, tail).unwrap_or(1.0).max(value),
+    let low = low_quantile(&lows, tail).unwrap_or(0.0).min(value);
+    let high = high_quantile(&highs, tail).unwrap_or(1.0).max(value);
+    let wide = Normal::standard().inverse_cdf(1.0 - tail) * spread(&lows).max(spread(&highs));
+    let odds = value / (1.0 - value);
+    if !(odds > 0.0 && odds.is_finite()) {
+        return Band { low, value, high };
     }
+    let factor = (wide / (value * (1.0 - value))).exp();
+    let share = |odds: f64| if odds.is_finite() { odds / (1.0 + odds) } else { 1.0 };
+    Band { low: low.min(share(odds / factor)), value, high: high.max(share(odds * factor)) }
+}
+
+/// Standard deviation.
+fn spread(samples: &[f64]) -> f64 {
+    let number = samples.len() as f64;
+    if number < 2.0 {
+        return 0.0;
+    }
+    let mean = samples.iter().sum::<f64>() / number;
+    (samples.iter().map(|sample| (sample - mean).powi(2)).sum::<f64>() / (number - 1.0)).sqrt()
 }

@@ -27,8 +27,7 @@ const WORLD: World = World {
     lost_after_secs: 3_000.0,
 };
 
-/// Bounds of 95 % hold the truth in at least 93 % of 200 cases. (Were they to hold it in 95 %, one age in ten would be
-/// below that by chance, so the ages are taken together: none below 91 %, and 93 % over all.)
+/// Bounds of 95 % hold the truth in at least 93 % of 200 cases, at each age.
 fn holds(world: &World) {
     let ages = Ages::with(&[AGES.as_slice(), &[FROM, world.in_force_secs]].concat()).unwrap();
     let truth_flows = World { peers: 15_000, ..*world }.look(&mut Draw::new(1 << 40));
@@ -55,11 +54,9 @@ fn holds(world: &World) {
             "{age} s: truth {:.4}, covered {covered:.3}, bias {:+.4}, width {:.4}; missed by seeds {:?}",
             truths[number], bias[number], width[number], misses[number]
         );
-        assert!(covered >= 0.91, "{age} s: {covered}");
+        assert!(covered >= 0.93, "{age} s: {covered}");
         assert!(bias[number].abs() < 0.02 * truths[number].max(0.5), "{age} s: {}", bias[number]);
     }
-    let all: usize = misses.iter().map(Vec::len).sum();
-    assert!(all as f64 <= 0.07 * (SEEDS * AGES.len() as u64) as f64, "{all}");
 }
 
 /// Of gaps that were in sight when as old as `FROM`, the share that outlasts an age.

@@ -4,6 +4,8 @@
 //! `cargo bench -p plimsoll-simulate`
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a bench fails by it")]
 
+#[path = "../tests/support/recording.rs"]
+mod recording;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -11,10 +13,12 @@ use std::ops::ControlFlow;
 use std::process::Command;
 use std::time::Instant;
 
-use plimsoll_model::Sysctl;
+use plimsoll_model::{Sysctl, TcpState, Timeout};
+use plimsoll_recording::{End, IdleGap, Life, TableReading};
 use plimsoll_scenario::{Scenario, Size};
-use plimsoll_simulate::{Setup, Workload, run};
+use plimsoll_simulate::{Replay, ReplayOptions, Setup, Workload, run};
 use plimsoll_twin::Capabilities;
+use recording::{FIN_WAIT, LAST_ACK, TIME_WAIT, at, connection, ends, gap, options, readings, then};
 use support::Record;
 
 struct Case {
@@ -28,9 +32,13 @@ struct Case {
 enum By {
     Scenario,
     Record,
+    /// Lives of as many requests.
+    Lives,
+    /// Lives of 100,000 connections that are silent for some minutes now and then.
+    Idle,
 }
 
-const CASES: [Case; 5] = [
+const CASES: [Case; 7] = [
     Case { name: "262,144 entries", secs: 180, limit_and_buckets: 262_144, time_wait_secs: 120, by: By::Scenario },
     Case { name: "2,097,152 entries", secs: 180, limit_and_buckets: 2_097_152, time_wait_secs: 120, by: By::Scenario },
     Case { name: "the same, recorded", secs: 180, limit_and_buckets: 2_097_152, time_wait_secs: 120, by: By::Record },
@@ -48,6 +56,8 @@ const CASES: [Case; 5] = [
         time_wait_secs: 5,
         by: By::Scenario,
     },
+    Case { name: "1.8 million lives", secs: 180, limit_and_buckets: 2_097_152, time_wait_secs: 120, by: By::Lives },
+    Case { name: "100,000 idle lives", secs: 3600, limit_and_buckets: 262_144, time_wait_secs: 120, by: By::Idle },
 ];
 
 fn main() {
@@ -69,7 +79,17 @@ fn case(number: usize) {
     setup.set(Sysctl::CAPACITY, *limit).unwrap();
     setup.set(Sysctl::BUCKETS, *limit).unwrap();
     setup.set("nf_conntrack_tcp_timeout_time_wait".parse().unwrap(), *time_wait_secs).unwrap();
+    let reads = Instant::now();
+    let replay = match by {
+        By::Scenario | By::Record => None,
+        By::Lives => Some(lives(*secs)),
+        By::Idle => Some(idle(*secs)),
+    };
+    if let Some(replay) = &replay {
+        println!("{:<32}{:>12.1} s to make ready, {} flows", "", reads.elapsed().as_secs_f64(), replay.flows());
+    }
     let workload = match by {
+        By::Lives | By::Idle => Workload::Replayed(replay.as_ref().unwrap()),
         By::Scenario => Workload::Scenario { scenario: &scenario, seed: 1, size: Size::default() },
         By::Record => Workload::Recorded(Box::new(Record::new(&scenario, 1))),
     };
@@ -87,6 +107,33 @@ fn case(number: usize) {
         kib / 1024,
         kib * 1024 / u64::from(outcome.peak.occupancy.max(1)),
     );
+}
+
+fn made(lives: impl Iterator<Item = Life>, gaps: impl Iterator<Item = IdleGap>, secs: f64) -> Replay {
+    let readings = [0.0, secs].map(|secs| TableReading { at: at(secs), ..readings()[0].clone() });
+    Replay::of(lives, gaps, readings, &ReplayOptions { most_flows: 4_000_000, ..options() }).unwrap()
+}
+
+fn lives(secs: u32) -> Replay {
+    let life = |number: u64| {
+        let begins = number as f64 / 10_000.0;
+        let closes = then(then(connection(number, begins), begins + 0.06, FIN_WAIT), begins + 0.07, LAST_ACK);
+        ends(then(closes, begins + 0.08, TIME_WAIT), begins + 120.0, End::Expired)
+    };
+    made((0..u64::from(secs) * 10_000).map(life), std::iter::empty(), secs.into())
+}
+
+/// One of a hundred is looked at.
+fn idle(secs: u32) -> Replay {
+    let held_by = Timeout::Tcp(TcpState::Established);
+    let life = |number: u64| connection(number, number as f64 / 1_000.0);
+    let gaps = (0..100_000).step_by(100).flat_map(|number| {
+        let first = (number / 100 % 300) as f64 + 100.0;
+        let gap = |from| IdleGap { weight: 100.0, ..gap(&life(number), held_by, from, from + 200.0) };
+        (0..12).map(move |turn| gap(first + f64::from(turn) * 260.0)).collect::<Vec<_>>()
+    });
+    let ends_with_it = |number| ends(life(number), secs.into(), End::Open);
+    made((0..100_000).map(ends_with_it), gaps, secs.into())
 }
 
 fn scenario(secs: u32) -> Scenario {

@@ -8,6 +8,9 @@
 //! translation, and the rest of a flow whose first packet was dropped is not sent. Recorded packets come as they came, without
 //! rules; the rest of a flow whose first packet was dropped is left out until its opener tries again.
 //!
+//! A [`Replay`] is made from a recording, which holds no packets: those that lead from each recorded state to the next come when
+//! they came, and those that ended its silences; the rest is taken to have been, as docs/simulate.md says.
+//!
 //! # False kills
 //!
 //! A table that forgets a flow too early does harm that no counter shows. So each flow is followed, and before each of its

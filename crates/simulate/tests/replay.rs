@@ -14,6 +14,8 @@ use plimsoll_model::{Layer4, Protocol, TcpState, Timeout};
 use plimsoll_recording::{Began, End, GapEnd, IdleGap, Life, Sight, State};
 use plimsoll_simulate::{Harm, Outcome, Replay, ReplayOptions, Workload, run, sweep};
 
+use proptest::prelude::*;
+
 use recording::*;
 use support::setup;
 
@@ -326,4 +328,65 @@ fn what_is_first_seen_later_was_there_or_began() {
     assert_eq!(under(&young, 432_000).packets, 5);
     let old = replay(std::slice::from_ref(&seen), &[gap(&seen, HELD, 100.0, 400.0)]);
     assert_eq!((under(&old, 298).false_kills.total(), under(&old, 302).false_kills.total()), (1, 0));
+}
+
+fn any_state() -> impl Strategy<Value = State> {
+    let tcp = (0..TcpState::ALL.len()).prop_map(|number| State::Tcp(TcpState::ALL[number]));
+    prop_oneof![4 => tcp, 1 => Just(State::Unreplied), 1 => Just(State::Replied), 1 => Just(State::Assured)]
+}
+
+prop_compose! {
+    /// A life that no recorder would write, or one that it would.
+    fn any_life()(
+        number in 1_u64..40,
+        protocol in prop_oneof![Just(Protocol::TCP), Just(Protocol::UDP), Just(Protocol::ICMP), Just(Protocol::GRE)],
+        steps in prop::collection::vec((-100.0..1100.0, any_state()), 1..6),
+        end in (0..End::ALL.len()).prop_map(|number| End::ALL[number]),
+        sight in (0..Sight::ALL.len()).prop_map(|number| Sight::ALL[number]),
+        ended in -50.0..1200.0,
+        weight in prop_oneof![Just(1.0), 0.0..20.0, Just(f64::INFINITY), Just(1e18)],
+        is_standing in any::<bool>(),
+        translation in 0_u16..3,
+    ) -> Life {
+        let life = life(protocol, number, 443, &steps);
+        let began = if is_standing { Began::Before(at(steps[0].0)) } else { life.began };
+        let life = Life { began, end, sight, ended_at: at(ended), weight, ..life };
+        if translation == 0 { behind(life, translation) } else { life }
+    }
+}
+
+prop_compose! {
+    fn any_gap()(
+        number in 1_u64..40,
+        held_by in prop_oneof![Just(HELD), Just(Timeout::Udp), Just(Timeout::UdpStream), Just(Timeout::Tcp(TcpState::CloseWait))],
+        armed_secs in 0_u32..1000,
+        from in -1000.0..1100.0,
+        lasts in 0.0..2000.0,
+        end in (0..GapEnd::ALL.len()).prop_map(|number| GapEnd::ALL[number]),
+    ) -> IdleGap {
+        IdleGap { armed_secs, end, ..gap(&connection(number, 0.0), held_by, from, from + lasts) }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever a recording says, it is played to its end, and the same each time.
+    #[test]
+    fn any_recording_is_played(
+        lives in prop::collection::vec(any_life(), 1..30),
+        gaps in prop::collection::vec(any_gap(), 0..60),
+        established in 1_u32..2000,
+        most_flows in 1_u64..200,
+    ) {
+        let options = ReplayOptions { most_flows, ..options() };
+        let made = || Replay::of(lives.clone(), gaps.clone(), readings(), &options);
+        let Ok(replay) = made() else { return Ok(()) };
+        let outcome = under(&replay, established);
+        prop_assert!(outcome.flows <= most_flows && replay.flows() <= most_flows);
+        prop_assert_eq!(outcome.flows, outcome.called.iter().map(|called| called.flows).sum::<u64>());
+        let kills: u64 = outcome.called.iter().map(|called| called.false_kills.total()).sum();
+        prop_assert_eq!(outcome.false_kills.total(), kills);
+        prop_assert_eq!(under(&made().unwrap(), established), outcome);
+    }
 }

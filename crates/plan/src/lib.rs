@@ -27,17 +27,17 @@ mod workload;
 pub use buckets::{BucketChoice, BucketOption};
 pub use demand::Demand;
 pub use measured::{
-    Compared, Guard, MeasureRequest, Measured, MeasuredPolicy, MeasuredService, MeasuredTimeout, Rails, Recommended, Replayed,
-    ServiceKind, ServiceValue, Silences, SurvivalPoint, Value, measure, recorded_setup,
+    Compared, Guard, MeasureRequest, Measured, MeasuredPolicy, MeasuredService, MeasuredTimeout, Rails, Recommended,
+    Replayed, ServiceKind, ServiceValue, Silences, SurvivalPoint, Value, measure, recorded_setup,
 };
 pub use memory::{Budget, FOUNDING_SHARE};
 pub use planned::{PassedOver, Plan, Planned, Risk, TimeoutsBy};
 pub use planning::{Request, Situation, plan};
+pub use plimsoll_survival::{Band, FalseKills, Share};
 pub use profile::{NoSuchProfile, Profile};
 pub use rails::{Holds, Rail, Role, rails};
 pub use rehearsal::{Course, FalseKillsByHarm, Forecast, Moment, Rehearsal};
 pub use relief::{Going, Relief, Room, Stale, relief};
-pub use plimsoll_survival::{Band, FalseKills, Share};
 pub use silenced::Silenced;
 pub use size::{NamespaceDemand, SizeDecision, Sizing};
 

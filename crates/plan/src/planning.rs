@@ -14,7 +14,8 @@ use crate::others;
 use crate::revert::{is_within, within};
 use crate::timeouts::{self, Pressure, TimeoutChoice, comes_to};
 use crate::{
-    BucketChoice, Forecast, Measured, PassedOver, Plan, Planned, Rehearsal, Risk, Role, SizeDecision, Sizing, TimeoutsBy,
+    BucketChoice, Forecast, Measured, PassedOver, Plan, Planned, Rehearsal, Risk, Role, SizeDecision, Sizing,
+    TimeoutsBy,
 };
 
 /// What a plan starts from.

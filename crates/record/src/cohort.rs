@@ -16,6 +16,7 @@ use plimsoll_recording::{
 };
 
 use crate::keys::KeyState;
+use crate::look;
 use crate::window::Window;
 
 /// A last packet that is not known to this is not known: what it would say of a silence's age is worth nothing.
@@ -30,10 +31,22 @@ pub(crate) struct Cohort {
     members: HashMap<FlowKey, Member, KeyState>,
     most: usize,
     look: u32,
+    extent: Extent,
     unseen: usize,
     seen: usize,
+    /// The share of the entries that the kernel counts which have not expired, as last measured.
+    live_share: f64,
     /// Silences whose beginning could not be told.
     pub(crate) undated: u64,
+}
+
+/// How far a look goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// As far as it takes.
+    Beginning,
+    /// To the end: it also tells how many of the entries that the kernel counts have not expired.
+    Whole,
 }
 
 /// Who tells of an entry's life.
@@ -111,15 +124,25 @@ impl Silence {
 
 impl Cohort {
     pub(crate) fn new(most: usize) -> Self {
-        Self { members: HashMap::default(), most, look: 0, unseen: 0, seen: 0, undated: 0 }
+        Self {
+            members: HashMap::default(),
+            most,
+            look: 0,
+            extent: Extent::Beginning,
+            unseen: 0,
+            seen: 0,
+            live_share: 1.0,
+            undated: 0,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.members.len()
     }
 
-    pub(crate) fn begin_look(&mut self) {
+    pub(crate) fn begin_look(&mut self, extent: Extent) {
         self.look += 1;
+        self.extent = extent;
         self.unseen = self.members.len();
         self.seen = 0;
     }
@@ -127,7 +150,9 @@ impl Cohort {
     /// Whether the look has shown enough: as many entries as are followed, and those that were followed already, or half as
     /// many more than that in vain.
     pub(crate) fn has_seen_enough(&self) -> bool {
-        self.seen >= self.most && (self.unseen == 0 || self.seen >= self.most + self.most / 2)
+        self.extent == Extent::Beginning
+            && self.seen >= self.most
+            && (self.unseen == 0 || self.seen >= self.most + self.most / 2)
     }
 
     /// Notes what a look shows of an entry; rows for what came to an end go to `rows`. A new member's life is told by
@@ -150,7 +175,7 @@ impl Cohort {
                 self.unseen -= 1;
                 if member.has_begun_anew(sighting.entry) {
                     // The kernel gives the next entry of the same flow the same id where it gets the same place in memory.
-                    member.vanish(sighting.key, rows);
+                    member.vanish(sighting.key, sighting.read, rows);
                     *member = Member::new(sighting, armings, told_by(), self.look);
                     return;
                 }
@@ -166,12 +191,28 @@ impl Cohort {
         }
     }
 
-    /// Ends a look that showed so many of the table's entries: members that it did not show are gone, or out of reach.
-    pub(crate) fn end_look(&mut self, occupancy: Option<u32>, rows: &mut Vec<Row>) {
-        let weight = match occupancy {
-            Some(occupancy) if self.seen > 0 => (f64::from(occupancy) / self.seen as f64).max(1.0),
-            _ => 1.0,
+    /// Ends a look, which took place between two moments, of a table of so many entries by the kernel's count: members that it
+    /// did not show are gone, or out of reach.
+    pub(crate) fn end_look(
+        &mut self,
+        took: Window,
+        reached: look::Progress,
+        counted: Option<u32>,
+        rows: &mut Vec<Row>,
+    ) {
+        let counted = counted.map(f64::from);
+        let live = match (reached, counted) {
+            // All of them are in it; a dump shows none that has expired.
+            (look::Progress::AtTheEnd, _) => Some(self.seen as f64),
+            (look::Progress::GoesOn, counted) => counted.map(|counted| counted * self.live_share),
         };
+        if let (look::Progress::AtTheEnd, Some(counted)) = (reached, counted)
+            && counted > 0.0
+        {
+            self.live_share = (self.seen as f64 / counted).min(1.0);
+        }
+        let within = self.seen.min(self.most).max(1) as f64;
+        let weight = live.map_or(1.0, |live| (live / within).max(1.0));
         let look = self.look;
         self.members.retain(|key, member| {
             if member.weight == 0.0 {
@@ -180,7 +221,7 @@ impl Cohort {
             if member.look == look {
                 return true;
             }
-            member.vanish(*key, rows);
+            member.vanish(*key, took, rows);
             false
         });
     }
@@ -270,7 +311,7 @@ impl Member {
             let dated = armed(entry, expires, Some(between), read, armings);
             // What armed it is not known where a policy or a helper did; but that it was, and between which looks, is.
             let (began, armed_secs) = dated.unwrap_or((between, 0));
-            self.end_silence(key, GapEnd::Packet, quiet_until, Some(began.to), rows);
+            self.end_silence(key, GapEnd::Packet, quiet_until, Some(read.to), rows);
             self.silence = Some(Silence { began, first: read, expires, state, armed_secs });
             if dated.is_none() {
                 dating = Dating::Failed;
@@ -281,14 +322,17 @@ impl Member {
         dating
     }
 
-    fn vanish(&mut self, key: FlowKey, rows: &mut Vec<Row>) {
-        let is_due = self.expires.is_some_and(|expires| expires.from <= self.read.to.plus(Duration::from_secs(1)));
+    /// A look did not show it, though it would have.
+    fn vanish(&mut self, key: FlowKey, looked: Window, rows: &mut Vec<Row>) {
+        let is_due = self.expires.is_some_and(|expires| expires.from <= looked.to);
         let gap = if is_due { GapEnd::Expired } else { GapEnd::OutOfSight };
         self.end_silence(key, gap, self.read.from, None, rows);
         self.end_life(key, End::Unseen, rows);
     }
 
-    /// Writes the silence that went on, if one did: it was seen to last until `last`, and a packet came by `next`.
+    /// Writes the silence that went on, if one did: it was seen to last until `last`, and a packet had come when it was looked at
+    /// again, at `next`. The entry tells when its newest packet came, too; but a bound that depended on the traffic would make
+    /// silences of busy flows look shorter than they are (informative censoring).
     fn end_silence(
         &mut self,
         key: FlowKey,
@@ -299,8 +343,14 @@ impl Member {
     ) {
         let Some(silence) = self.silence.take() else { return };
         let Some(held_by) = silence.state.held_by(self.original.protocol) else { return };
-        let since = |at: UnixMicros| at.since(silence.began.to);
+        let began_at = silence.began.middle();
+        let since = |at: UnixMicros| at.since(began_at);
         let seen_from = since(silence.first.from);
+        let longer_than = match end {
+            // It reached what it was armed with.
+            GapEnd::Expired => Duration::from_secs(silence.armed_secs.into()).max(since(last)),
+            _ => since(last),
+        };
         rows.push(Row::Gap(IdleGap {
             key,
             client: self.original.source,
@@ -313,10 +363,11 @@ impl Member {
             translation: Translation::of(self.status),
             held_by,
             armed_secs: silence.armed_secs,
-            began_at: silence.began.middle(),
+            began_at,
+            began_within: silence.began.width() / 2,
             seen_from,
-            longer_than: since(last).max(seen_from),
-            at_most: next.map(|next| next.since(silence.began.from)),
+            longer_than: longer_than.max(seen_from),
+            at_most: next.map(since),
             end,
             weight: self.weight.max(1.0),
         }));

@@ -4,13 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use plimsoll_ctnetlink::{Event, EventKind, Listener, Received, SampleShare};
+use plimsoll_draw::Draw;
 use plimsoll_host::{HostFs, monotonic_now};
 use plimsoll_model::{Answer, Sysctl, Unknowns, Untrusted};
 use plimsoll_observe::may_ask_conntrack;
 use plimsoll_recording::{Addresses, Change, ChangeKind, Origin, Row, Sources, TableReading, UnixMicros};
 
 use crate::clock::Clock;
-use crate::cohort::{Cohort, Sighting, ToldBy};
+use crate::cohort::{Cohort, Extent, Sighting, ToldBy};
 use crate::governor::{Governor, Load};
 use crate::hide::Hider;
 use crate::keys::Keys;
@@ -18,6 +19,7 @@ use crate::lives::{Lives, RemovedBy, Room, Told};
 use crate::look::{self, Look};
 use crate::table::{Numbers, Table};
 use crate::traffic::volume;
+use crate::window::Window;
 use crate::{Error, Sink, Wishes};
 
 /// Whether to stop is asked so often, at least.
@@ -28,6 +30,9 @@ const JUDGED_EVERY: Duration = Duration::from_secs(1);
 const ROOM_KNOWN_FOR: Duration = Duration::from_millis(200);
 /// After a loss the table is searched as soon as nothing more has been lost for so long.
 const CALM_BEFORE_SEARCH: Duration = Duration::from_secs(1);
+
+/// Entries that are read to the end at the first look: a second's work.
+const WHOLE_UP_TO: u32 = 200_000;
 
 /// How far a recording has come.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -104,6 +109,7 @@ pub fn record<S: Sink>(
     observer: &mut dyn FnMut(&Progress),
 ) -> Result<(Recorded, Stopped), Error<S::Error>> {
     let mut recorder = Recorder::begin(wishes, sink)?;
+    // How many entries there are is asked before they are looked at: a dump frees those that have expired.
     let stopped = loop {
         if stop.load(Ordering::Relaxed) {
             break Stopped::Told;
@@ -146,6 +152,7 @@ struct Recorder<'a, S> {
     look: Option<Look>,
     next_look: Duration,
     is_first_look: bool,
+    draw: Draw,
     search: Option<Look>,
     /// When events were lost last, and are not yet searched for.
     lost_at: Option<Duration>,
@@ -203,6 +210,7 @@ impl<'a, S: Sink> Recorder<'a, S> {
             look: None,
             next_look: began,
             is_first_look: true,
+            draw: Draw::new(wishes.key_secret.0),
             search: None,
             lost_at: None,
             next_reading: began,
@@ -306,8 +314,8 @@ impl<'a, S: Sink> Recorder<'a, S> {
         let mut look = match self.look.take() {
             Some(look) => look,
             None if monotonic_now() >= self.next_look => {
-                self.next_look = monotonic_now() + self.wishes.look_every;
-                self.cohort.begin_look();
+                self.next_look = monotonic_now() + self.until_next_look();
+                self.cohort.begin_look(self.extent());
                 Look::begin(&self.clock)?
             }
             None => return Ok(()),
@@ -331,13 +339,21 @@ impl<'a, S: Sink> Recorder<'a, S> {
         }
         self.recorded.looks += 1;
         self.is_first_look = false;
-        let occupancy = match progress {
-            // All of them are in it.
-            look::Progress::AtTheEnd => None,
-            look::Progress::GoesOn => self.numbers.occupancy.map(|occupancy| occupancy.0),
-        };
-        self.cohort.end_look(occupancy, &mut self.rows);
+        let took = Window { from: look.began(), to: self.clock.now() };
+        let counted = self.numbers.occupancy.map(|occupancy| occupancy.0);
+        self.cohort.end_look(took, progress, counted, &mut self.rows);
         Ok(())
+    }
+
+    /// Looks come unevenly: of silences that are looked at after equal times only what happens at multiples of these can be known.
+    fn until_next_look(&mut self) -> Duration {
+        self.wishes.look_every.mul_f64(0.5 + self.draw.fraction())
+    }
+
+    /// The first look goes to the end where that is soon: it tells how many entries have not expired.
+    fn extent(&self) -> Extent {
+        let few = self.numbers.occupancy.is_some_and(|occupancy| occupancy.0 <= WHOLE_UP_TO);
+        if self.is_first_look && few { Extent::Whole } else { Extent::Beginning }
     }
 
     /// Takes a search's next entries, if one is under way or due.

@@ -90,7 +90,8 @@ fn hold_gaps_against(gaps: &[IdleGap], truths: &HashMap<IpAddr, Truth>) -> usize
         let truth = &truths[&gap.client];
         let packets: Vec<_> =
             std::iter::once(truth.began).chain(truth.talks.iter().copied()).chain(truth.closed).collect();
-        let (low, high) = (gap.longer_than.as_secs_f64() - SLACK, gap.at_most.map(|high| high.as_secs_f64() + SLACK));
+        let give = gap.began_within.as_secs_f64() + SLACK;
+        let (low, high) = (gap.longer_than.as_secs_f64() - give, gap.at_most.map(|high| high.as_secs_f64() + give));
         // Between a packet at about its beginning and the next one.
         let is_one = |(place, from): (usize, &UnixMicros)| {
             let lasted = packets.get(place + 1).map(|next| seconds(*from, *next));
@@ -99,7 +100,7 @@ fn hold_gaps_against(gaps: &[IdleGap], truths: &HashMap<IpAddr, Truth>) -> usize
                 (Some(lasted), None) => low <= lasted,
                 (None, high) => high.is_none() && gap.end != GapEnd::Packet,
             };
-            fits && seconds(*from, gap.began_at).abs() < 1.2
+            fits && seconds(*from, gap.began_at).abs() < give
         };
         assert!(packets.iter().enumerate().any(is_one), "{gap:#?} {truth:#?}");
         held += 1;

@@ -12,7 +12,7 @@ use crate::time::UnixMicros;
 /// A silence of a flow, known from repeated looks at its entry.
 ///
 /// Two looks bound its length from both sides, and what was first seen at an age could only be seen because it had come to
-/// that age.
+/// that age. Ages are counted from `began_at`, and are as exact as that.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IdleGap {
     /// Whose.
@@ -31,13 +31,15 @@ pub struct IdleGap {
     pub held_by: Timeout,
     /// With how much the kernel had armed the entry: no longer gap can be seen.
     pub armed_secs: u32,
-    /// When it began: the last packet before it, to about a second.
+    /// When it began: the last packet before it.
     pub began_at: UnixMicros,
+    /// It may have begun so much earlier or later: half a second or so where it is known what armed the entry.
+    pub began_within: Duration,
     /// How old it was when it was first seen: shorter ones would not have been.
     pub seen_from: Duration,
     /// It was longer than this.
     pub longer_than: Duration,
-    /// It was no longer than this; `None` where its end was not seen.
+    /// It was no longer than this: the look that showed the packets after it; `None` where its end was not seen.
     pub at_most: Option<Duration>,
     /// How it ended.
     pub end: GapEnd,

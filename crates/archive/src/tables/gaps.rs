@@ -1,5 +1,7 @@
 //! Silences.
 
+use std::time::Duration;
+
 use plimsoll_model::Timeout;
 use plimsoll_recording::{FlowKey, GapEnd, IdleGap, Translation};
 
@@ -27,13 +29,15 @@ columns! { GapColumns and GapCursor:
     held_by: Required<Of<Timeout>>;
     /// Seconds that the kernel had armed the entry with: no longer gap can be seen.
     armed_secs: Required<Count32>;
-    /// When it began: the last packet before it, to about a second.
+    /// When it began: the last packet before it.
     began_at: Required<Moment>;
+    /// It may have begun so much earlier or later, in microseconds.
+    began_within_us: Required<Micros> = Duration::ZERO;
     /// How old it was when it was first seen, in microseconds: a shorter one would not have been seen.
     seen_from_us: Required<Micros>;
     /// It was longer than this, in microseconds.
     longer_than_us: Required<Micros>;
-    /// It was no longer than this, in microseconds; null where its end was not seen.
+    /// It was no longer than this, in microseconds: the look that showed packets after it; null where its end was not seen.
     at_most_us: Optional<Micros>;
     /// How it ended: packet, expired, out_of_sight or still_silent.
     ending: Required<Of<GapEnd>>;
@@ -58,6 +62,7 @@ impl Columns for GapColumns {
         self.held_by.push(gap.held_by);
         self.armed_secs.push(gap.armed_secs);
         self.began_at.push(gap.began_at);
+        self.began_within_us.push(gap.began_within);
         self.seen_from_us.push(gap.seen_from);
         self.longer_than_us.push(gap.longer_than);
         self.at_most_us.push(gap.at_most);
@@ -84,6 +89,7 @@ impl Columns for GapColumns {
             held_by: cursor.held_by.next()?,
             armed_secs: cursor.armed_secs.next()?,
             began_at: cursor.began_at.next()?,
+            began_within: cursor.began_within_us.next()?,
             seen_from: cursor.seen_from_us.next()?,
             longer_than: cursor.longer_than_us.next()?,
             at_most: cursor.at_most_us.next()?,

@@ -130,6 +130,7 @@ pub fn gap(number: u32) -> IdleGap {
         began_at: life.ended_at,
         seen_from: Duration::from_secs(5),
         longer_than: Duration::from_millis(u64::from(number)),
+        began_within: Duration::from_micros(u64::from(number % 500)),
         at_most: (!number.is_multiple_of(3)).then_some(Duration::from_millis(u64::from(number) + 5_000)),
         end: GapEnd::ALL[number as usize % GapEnd::ALL.len()],
         weight: 1.5,

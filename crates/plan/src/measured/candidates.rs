@@ -14,7 +14,8 @@ const ROUND: [u32; 29] = [
 ];
 
 /// Whether values below the guard rails may be recommended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Rails {
     /// They may not.
     Hold,
@@ -32,9 +33,8 @@ pub struct Guard {
 }
 
 impl Guard {
-    pub(crate) fn of(timeout: Timeout, settings: &NetworkSettings, role: Role, rails: Rails) -> Self {
-        let rail = least_secs(timeout, settings, role).filter(|_| rails == Rails::Hold);
-        match rail {
+    pub(crate) fn of(timeout: Timeout, settings: &NetworkSettings, role: Role) -> Self {
+        match least_secs(timeout, settings, role) {
             Some(rail) => Self { secs: rail.least_secs, rail: Some(rail) },
             None => Self { secs: ROUND.into_iter().min().unwrap_or(0), rail: None },
         }
@@ -42,14 +42,18 @@ impl Guard {
 }
 
 /// The values below the one in force, the gentlest first: round ones, the guard, and what profiles and the kernel have.
-pub(crate) fn candidates(timeout: Timeout, in_force_secs: u32, guard: &Guard) -> Vec<u32> {
+pub(crate) fn candidates(timeout: Timeout, in_force_secs: u32, guard: &Guard, rails: Rails) -> Vec<u32> {
     let of_profiles = Profile::ALL.into_iter().flat_map(Profile::timeouts).filter(|(of, _)| *of == timeout);
-    let values = ROUND
-        .into_iter()
-        .chain([guard.secs])
-        .filter(|secs| *secs >= guard.secs)
-        .chain(of_profiles.map(|(_, secs)| *secs))
-        .chain(timeout.compiled_default_secs());
+    let round = ROUND.into_iter().filter(|secs| rails == Rails::AreCrossed || *secs >= guard.secs);
+    let values =
+        round.chain([guard.secs]).chain(of_profiles.map(|(_, secs)| *secs)).chain(timeout.compiled_default_secs());
     let below: BTreeSet<u32> = values.filter(|secs| *secs < in_force_secs && *secs > 0).collect();
     below.into_iter().rev().collect()
+}
+
+impl Rails {
+    /// Whether a value may be recommended.
+    pub(crate) const fn allow(self, secs: u32, guard: &Guard) -> bool {
+        matches!(self, Self::AreCrossed) || secs >= guard.secs
+    }
 }

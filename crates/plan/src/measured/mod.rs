@@ -61,6 +61,8 @@ pub struct Measured {
     pub one_in: u64,
     /// False kills that are borne.
     pub most_false_kills: f64,
+    /// Whether guard rails hold.
+    pub rails: Rails,
     /// How many flows of different peers, none of them harmed, it takes to say so at 95 %.
     pub flows_that_suffice: u64,
     /// Each timeout that held any.
@@ -120,6 +122,7 @@ pub fn measure(silences: &Silences, request: MeasureRequest<'_>) -> Measured {
         silences: silences.count(),
         one_in: silences.one_in(),
         most_false_kills: request.most_false_kills.get(),
+        rails: request.rails,
         flows_that_suffice,
         timeouts: silences.timeouts().into_iter().filter_map(of).collect(),
         compared: Vec::new(),
@@ -134,16 +137,15 @@ fn timeout_of(
     split: UnixMicros,
 ) -> Option<MeasuredTimeout> {
     let in_force_secs = silences.in_force_secs(timeout)?;
-    let guard = Guard::of(timeout, request.settings, silences.role(), request.rails);
-    let secs = candidates(timeout, in_force_secs, &guard);
+    let guard = Guard::of(timeout, request.settings, silences.role());
+    let secs = candidates(timeout, in_force_secs, &guard, request.rails);
     let question = Question { values: &secs, in_force_secs, guard_secs: guard.secs, span, split, seed: request.seed };
     let services: Vec<_> = grouped(silences, timeout)
         .iter()
         .filter_map(|(service, silences)| judge(*service, silences, question))
         .collect();
     let values: Vec<_> = secs.iter().enumerate().map(|(place, secs)| value(*secs, place, &services)).collect();
-    let recommended =
-        recommended::recommend(timeout, in_force_secs, &guard, &values, &services, request.most_false_kills);
+    let recommended = recommended::recommend(timeout, in_force_secs, &guard, &values, &services, request);
     Some(MeasuredTimeout { timeout, in_force_secs, guard, services, values, recommended })
 }
 

@@ -1,10 +1,12 @@
 //! A recording's recommendations as changes of a host's settings.
 
 use plimsoll_diagnose::words::{duration, grouped, rounded};
-use plimsoll_model::{NamespaceSnapshot, Policies, PolicyProtocol, PolicyTimeout, Protocol, ServicePolicy, Sysctl, Timeout};
+use plimsoll_model::{
+    NamespaceSnapshot, Policies, PolicyProtocol, PolicyTimeout, Protocol, ServicePolicy, Sysctl, Timeout,
+};
 
 use super::silences::ServiceKind;
-use super::{Measured, MeasuredPolicy, MeasuredTimeout};
+use super::{Measured, MeasuredPolicy, MeasuredTimeout, Rails};
 use crate::rails::least_secs;
 use crate::timeouts::{TimeoutChoice, change, name};
 use crate::{PassedOver, Role};
@@ -18,17 +20,26 @@ pub(crate) fn of_recording(measured: &Measured, ns: &NamespaceSnapshot, role: Ro
         match (recommended.secs, ns.timeouts.get_secs(timeout.timeout)) {
             (Some(to), Some(from)) if to < from => {
                 let rail = least_secs(timeout.timeout, &ns.settings, role).filter(|rail| to < rail.least_secs);
-                if let Some(rail) = rail.filter(|_| timeout.guard.rail.is_some()) {
-                    let because = format!("{} s is the least on this host: {} ({})", rail.least_secs, rail.because, rail.source);
+                // A recording from elsewhere may not have known of it; that rails are crossed was asked for.
+                if let Some(rail) = rail.filter(|_| measured.rails == Rails::Hold) {
+                    let because =
+                        format!("{} s is the least on this host: {} ({})", rail.least_secs, rail.because, rail.source);
                     choice.passed_over.push(PassedOver { what: format!("{name} = {to} s"), because });
                     continue;
                 }
-                choice.changes.push(change(timeout.timeout, from, to, why(timeout, to), derivation(timeout, to), ns, role));
+                choice.changes.push(change(
+                    timeout.timeout,
+                    from,
+                    to,
+                    why(timeout, to),
+                    derivation(timeout, to),
+                    ns,
+                    role,
+                ));
             }
-            (Some(to), Some(from)) => choice.passed_over.push(PassedOver {
-                what: format!("{name} = {to} s"),
-                because: format!("it is {from} s already"),
-            }),
+            (Some(to), Some(from)) => choice
+                .passed_over
+                .push(PassedOver { what: format!("{name} = {to} s"), because: format!("it is {from} s already") }),
             (Some(_), None) => {}
             (None, _) => choice
                 .passed_over
@@ -64,7 +75,9 @@ fn derivation(timeout: &MeasuredTimeout, to: u32) -> String {
 
 /// Policies for services: one for each port, with every timeout that was measured for it.
 fn add_policies(measured: &Measured, ns: &NamespaceSnapshot, choice: &mut TimeoutChoice) {
-    let all = || measured.timeouts.iter().flat_map(|of| of.recommended.policies.iter().map(move |policy| (of.timeout, policy)));
+    let all = || {
+        measured.timeouts.iter().flat_map(|of| of.recommended.policies.iter().map(move |policy| (of.timeout, policy)))
+    };
     let mut services: Vec<_> = all().map(|(_, policy)| policy.service).collect();
     services.sort_unstable();
     services.dedup();
@@ -101,10 +114,11 @@ fn policy_of(
         PolicyProtocol::Tcp => matches!(timeout, Timeout::Tcp(_) | Timeout::TcpMaxRetrans | Timeout::TcpUnacknowledged),
         PolicyProtocol::Udp => matches!(timeout, Timeout::Udp | Timeout::UdpStream),
     };
-    let timeouts = ns.timeouts.iter_secs().filter(|(timeout, _)| is_of_it(*timeout)).filter_map(|(timeout, in_force)| {
-        let lower = own.iter().find(|(of, _)| *of == timeout).map(|(_, policy)| policy.secs);
-        Some(PolicyTimeout { sysctl: Sysctl::of_timeout(timeout)?, secs: lower.unwrap_or(in_force).min(in_force) })
-    });
+    let timeouts =
+        ns.timeouts.iter_secs().filter(|(timeout, _)| is_of_it(*timeout)).filter_map(|(timeout, in_force)| {
+            let lower = own.iter().find(|(of, _)| *of == timeout).map(|(_, policy)| policy.secs);
+            Some(PolicyTimeout { sysctl: Sysctl::of_timeout(timeout)?, secs: lower.unwrap_or(in_force).min(in_force) })
+        });
     ServicePolicy { protocol, port, timeouts: timeouts.collect() }
 }
 

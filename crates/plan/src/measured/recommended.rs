@@ -5,10 +5,10 @@ use plimsoll_model::Timeout;
 use plimsoll_survival::{Share, flows_without_harm_for};
 use serde::Serialize;
 
-use super::Value;
 use super::candidates::Guard;
 use super::judged::MeasuredService;
 use super::silences::ServiceKind;
+use super::{MeasureRequest, Value};
 
 /// The knee is the gentlest value that saves so much of what the lowest one that passes saves.
 const KNEE: f64 = 0.9;
@@ -47,9 +47,10 @@ pub(super) fn recommend(
     guard: &Guard,
     values: &[Value],
     services: &[MeasuredService],
-    permitted: Share,
+    request: MeasureRequest<'_>,
 ) -> Recommended {
-    let judged: Vec<_> = values.iter().filter(|value| value.secs >= guard.secs).collect();
+    let permitted = request.most_false_kills;
+    let judged: Vec<_> = values.iter().filter(|value| request.rails.allow(value.secs, guard)).collect();
     let passes = |value: &&&Value| value.worst_upper.is_none_or(|upper| upper <= permitted.get());
     let passed: Vec<_> = judged.iter().take_while(passes).copied().collect();
     let lowest = passed.last().copied();
@@ -79,7 +80,7 @@ pub(super) fn recommend(
     };
     let at = knee.unwrap_or(in_force_secs);
     let policies = if may_have_policies(timeout) {
-        services.iter().filter_map(|service| policy(service, at, guard, values, permitted)).collect()
+        services.iter().filter_map(|service| policy(service, at, guard, values, request)).collect()
     } else {
         Vec::new()
     };
@@ -101,14 +102,15 @@ fn policy(
     for_all_secs: u32,
     guard: &Guard,
     values: &[Value],
-    permitted: Share,
+    request: MeasureRequest<'_>,
 ) -> Option<MeasuredPolicy> {
     /// A policy is one more thing to know of: it has to save so much of what the timeout could save.
     const SHARE: f64 = 0.1;
     let ServiceKind::Port(..) = service.service else { return None };
-    let judged = service.values.iter().filter(|value| value.secs >= guard.secs);
-    let passed: Vec<_> =
-        judged.take_while(|value| value.fitted.as_ref().is_some_and(|kills| kills.upper <= permitted.get())).collect();
+    let judged = service.values.iter().filter(|value| request.rails.allow(value.secs, guard));
+    let passed: Vec<_> = judged
+        .take_while(|value| value.fitted.as_ref().is_some_and(|kills| kills.upper <= request.most_false_kills.get()))
+        .collect();
     let secs =
         knee(passed.iter().map(|value| (value.secs, value.saved_entries))).filter(|secs| *secs < for_all_secs)?;
     let saved =

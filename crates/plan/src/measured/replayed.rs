@@ -56,8 +56,7 @@ impl Measured {
         let values = self.values_to_replay();
         sets.extend(values.iter().map(|(_, sysctl, secs)| (String::new(), vec![(*sysctl, *secs)])));
         let setups: Vec<_> = sets.iter().map(|(_, set)| with(setup, set)).collect();
-        let outcomes =
-            sweep(&|| Workload::Replayed(replay), &setups, threads, &|_, _| ControlFlow::Continue(()))?;
+        let outcomes = sweep(&|| Workload::Replayed(replay), &setups, threads, &|_, _| ControlFlow::Continue(()))?;
         let stands_for = replay.stands_for();
         let mut replayed = outcomes.iter().map(|outcome| figures(outcome, stands_for));
         self.compared = sets
@@ -81,11 +80,12 @@ impl Measured {
             of.filter_map(|(timeout, secs)| Some((Sysctl::of_timeout(timeout)?, secs))).collect()
         };
         let recommended = set(&mut self.timeouts.iter().filter_map(|of| Some((of.timeout, of.recommended.secs?))));
-        let defaults =
-            set(&mut Timeout::all_with_sysctl().filter_map(|timeout| Some((timeout, timeout.compiled_default_secs()?))));
-        let profiles = Profile::ALL.into_iter().map(|profile| {
-            (format!("profile {profile}"), set(&mut profile.timeouts().iter().copied()))
-        });
+        let defaults = set(
+            &mut Timeout::all_with_sysctl().filter_map(|timeout| Some((timeout, timeout.compiled_default_secs()?)))
+        );
+        let profiles = Profile::ALL
+            .into_iter()
+            .map(|profile| (format!("profile {profile}"), set(&mut profile.timeouts().iter().copied())));
         let recommended = (!recommended.is_empty()).then(|| ("recommended".to_string(), recommended));
         recommended.into_iter().chain([("kernel defaults".to_string(), defaults)]).chain(profiles).collect()
     }
@@ -117,8 +117,7 @@ fn with(setup: &Setup, set: &[(Sysctl, u32)]) -> Setup {
 }
 
 fn figures(outcome: &Outcome, stands_for: f64) -> Replayed {
-    let kills =
-        |harm| plimsoll_diagnose::words::rounded(outcome.false_kills.by(harm) as f64 * stands_for);
+    let kills = |harm| plimsoll_diagnose::words::rounded(outcome.false_kills.by(harm) as f64 * stands_for);
     Replayed {
         mean_entries: outcome.mean_occupancy().counted * stands_for,
         peak_entries: f64::from(outcome.peak.occupancy) * stands_for,

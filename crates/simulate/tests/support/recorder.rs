@@ -217,6 +217,7 @@ impl Recorder {
         Some(IdleGap {
             armed_secs: u32::try_from(armed.as_secs()).unwrap(),
             began_at: at(self.rel(began)),
+            began_within: Duration::ZERO,
             seen_from,
             longer_than,
             at_most,

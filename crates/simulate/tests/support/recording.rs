@@ -87,6 +87,7 @@ pub(crate) fn gap(life: &Life, held_by: Timeout, from: f64, until: f64) -> IdleG
         held_by,
         armed_secs: Timeouts::compiled_defaults().get_secs(held_by).unwrap(),
         began_at: at(from),
+        began_within: Duration::ZERO,
         seen_from: Duration::from_secs(3),
         longer_than: lasts.saturating_sub(Duration::from_secs(1)),
         at_most: Some(lasts),

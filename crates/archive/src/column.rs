@@ -47,12 +47,12 @@ pub struct Column {
 }
 
 impl Column {
-    /// Its type as SQL calls it.
+    /// Its type as `DuckDB` calls it.
     pub fn sql_type(&self) -> String {
         let one = match self.cells {
             Cells::Int32 => "INTEGER",
             Cells::Int64 => "BIGINT",
-            Cells::Moment => "TIMESTAMPTZ",
+            Cells::Moment => "TIMESTAMP WITH TIME ZONE",
             Cells::Double => "DOUBLE",
             Cells::Bool => "BOOLEAN",
             Cells::Text => "VARCHAR",

@@ -11,7 +11,7 @@ use crate::write::GroupWriter;
 
 columns! { ChangeColumns and ChangeCursor:
     /// When it was seen. Each segment begins with the settings in force at its beginning, with no value_before.
-    at: Required<Moment>;
+    seen_at: Required<Moment>;
     /// Of what kind: setting, began, events_lost, resynchronised, share, resized, clock_stepped, segments_removed, not_read or ended.
     kind: Required<Of<ChangeKind>>;
     /// What changed: a sysctl's name, or in words what happened.
@@ -30,7 +30,7 @@ impl Columns for ChangeColumns {
     const LAYOUTS: &'static [Layout] = Self::LAYOUT_LIST;
 
     fn push(&mut self, change: &Change) {
-        self.at.push(change.at);
+        self.seen_at.push(change.at);
         self.kind.push(change.kind);
         self.what.push(change.what.clone());
         self.value_before.push(change.from.clone());
@@ -47,7 +47,7 @@ impl Columns for ChangeColumns {
 
     fn next(cursor: &mut ChangeCursor) -> Result<Change, Error> {
         Ok(Change {
-            at: cursor.at.next()?,
+            at: cursor.seen_at.next()?,
             kind: cursor.kind.next()?,
             what: cursor.what.next()?,
             from: cursor.value_before.next()?,

@@ -11,8 +11,8 @@ use crate::read::Group;
 use crate::write::GroupWriter;
 
 columns! { ReadingColumns and ReadingCursor:
-    /// When.
-    at: Required<Moment>;
+    /// When it was read.
+    read_at: Required<Moment>;
     /// Entries that the kernel counts; null where it could not be read.
     entries: Optional<Count32>;
     /// Limit in force (nf_conntrack_max); null where it could not be read.
@@ -79,7 +79,7 @@ impl Columns for ReadingColumns {
     const LAYOUTS: &'static [Layout] = Self::LAYOUT_LIST;
 
     fn push(&mut self, reading: &TableReading) {
-        self.at.push(reading.at);
+        self.read_at.push(reading.at);
         self.entries.push(reading.occupancy.map(|entries| entries.0));
         self.capacity.push(reading.capacity.map(|capacity| capacity.0));
         self.buckets.push(reading.buckets.map(|buckets| buckets.0));
@@ -114,7 +114,7 @@ impl Columns for ReadingColumns {
         }
         each_counter!(read);
         Ok(TableReading {
-            at: cursor.at.next()?,
+            at: cursor.read_at.next()?,
             occupancy: cursor.entries.next()?.map(Occupancy),
             capacity: cursor.capacity.next()?.map(Capacity),
             buckets: cursor.buckets.next()?.map(Buckets),

@@ -28,7 +28,7 @@ mod wishes;
 
 pub use error::Error;
 pub use governor::Bounds;
-pub use recorder::{Progress, Recorded, Stopped, origin, record};
+pub use recorder::{Progress, REST, Recorded, Stopped, origin, record};
 pub use sink::{Filed, Sink};
 pub use table::History;
 pub use wishes::Wishes;

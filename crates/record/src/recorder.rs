@@ -24,6 +24,8 @@ use crate::{Error, Sink, Wishes};
 
 /// Whether to stop is asked so often, at least.
 const ASKED_EVERY: Duration = Duration::from_millis(250);
+/// After a batch that was not full: who waits for each event anew is woken for every other one (`Listener`).
+pub const REST: Duration = Duration::from_millis(1);
 /// The load is judged so often.
 const JUDGED_EVERY: Duration = Duration::from_secs(1);
 /// Whether the table is nearly full is asked so often while entries are removed before their time.
@@ -407,6 +409,7 @@ impl<'a, S: Sink> Recorder<'a, S> {
             }
             Received::Events(batch) => batch,
         };
+        let is_all = batch.datagram_count() < Listener::BATCH;
         let at = self.clock.now();
         let share = self.governor.share();
         let (lives, rows, keys) = (&mut self.lives, &mut self.rows, &self.keys);
@@ -430,6 +433,9 @@ impl<'a, S: Sink> Recorder<'a, S> {
                     rows.extend(lives.end(&told(volume(&dumped)), by, room).map(Row::Life));
                 }
             }
+        }
+        if is_all && !is_busy {
+            std::thread::sleep(REST);
         }
         Ok(())
     }

@@ -1,0 +1,146 @@
+//! Who listens: what is measured, and what it is measured against.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use plimsoll_record::REST;
+
+use crate::launch::{Running, Usage};
+use crate::traffic::Traffic;
+
+/// The generator is on CPU 0.
+const CPU: usize = 1;
+
+/// Who listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listener {
+    /// The bare receive loop, which rests as the recorder does.
+    Bare,
+    /// The same, but it waits for each event anew.
+    Restless,
+    /// `plimsoll record`.
+    Record,
+    /// `plimsoll record --anonymize`.
+    Anonymize,
+    /// `plimsoll record --no-events`.
+    Looks,
+    /// `conntrack -E`, its text to /dev/null.
+    Conntrack,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) usage: Usage,
+    /// From its start to its end.
+    pub(crate) flows_per_sec: f64,
+    /// The most that a packet was late.
+    pub(crate) latest: Duration,
+    /// Events that found no room.
+    pub(crate) drops: u64,
+}
+
+impl Listener {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Bare, Self::Record, Self::Conntrack, Self::Restless, Self::Anonymize, Self::Looks];
+
+    fn listens_to_events(self) -> bool {
+        self != Self::Looks
+    }
+
+    fn command(self, to: &Path) -> anyhow::Result<Vec<OsString>> {
+        let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        let bare = |rest: Duration| -> anyhow::Result<Vec<OsString>> {
+            let own = std::env::current_exe()?.into();
+            Ok([own].into_iter().chain(words(&["bare", "--rest-micros", &rest.as_micros().to_string()])).collect())
+        };
+        let record = |more: &[&str]| {
+            let begin = words(&[env!("CARGO_BIN_EXE_plimsoll"), "record", "--json", "--quiet", "--to"]);
+            begin.into_iter().chain([to.as_os_str().to_owned()]).chain(words(more)).collect()
+        };
+        Ok(match self {
+            Self::Bare => bare(REST)?,
+            Self::Restless => bare(Duration::ZERO)?,
+            Self::Record => record(&[]),
+            Self::Anonymize => record(&["--anonymize"]),
+            Self::Looks => record(&["--no-events"]),
+            // With the buffer that the others have.
+            Self::Conntrack => words(&["conntrack", "-E", "-b", "33554432"]),
+        })
+    }
+
+    /// How many events it says it has seen, where it says so.
+    fn events_seen(self, output: &Path) -> anyhow::Result<Option<u64>> {
+        let text = || fs::read_to_string(output);
+        Ok(match self {
+            Self::Bare | Self::Restless => Some(text()?.trim().parse()?),
+            Self::Record | Self::Anonymize => {
+                let report: serde_json::Value = serde_json::from_str(&text()?)?;
+                Some(report["events"].as_u64().context("no count of events")?)
+            }
+            Self::Looks | Self::Conntrack => None,
+        })
+    }
+
+    /// Plays traffic while it listens.
+    pub(crate) fn run(self, traffic: &Traffic) -> anyhow::Result<Outcome> {
+        let folder = Folder::new()?;
+        let (to, output) = (folder.0.join("recording"), folder.0.join("output"));
+        let output = if self == Self::Conntrack { PathBuf::from("/dev/null") } else { output };
+        let running = Running::start(traffic.namespace(), CPU, &output, &self.command(&to)?)?;
+        if self.listens_to_events() {
+            traffic.until_heard()?;
+        } else {
+            sleep(Duration::from_millis(300));
+        }
+        let played = traffic.play()?;
+        let drops = traffic.until_quiet()?.map_or(0, |socket| socket.drops);
+        let usage = running.stop().with_context(|| format!("{self:?}"))?;
+        let seen = self.events_seen(&output)?;
+        ensure!(
+            seen.is_none_or(|seen| seen + drops == traffic.events()),
+            "{self:?} saw {seen:?} events and {drops} were dropped, of {}",
+            traffic.events()
+        );
+        let flows_per_sec = traffic.flows() as f64 / played.took.as_secs_f64();
+        Ok(Outcome { usage, flows_per_sec, latest: played.latest, drops })
+    }
+
+    /// The most memory that `record` takes while flows begin and none ends.
+    pub(crate) fn peak_bytes(traffic: Option<&Traffic>, idle: &Traffic) -> anyhow::Result<u64> {
+        let folder = Folder::new()?;
+        let command = Self::Record.command(&folder.0.join("recording"))?;
+        let namespace = traffic.unwrap_or(idle).namespace();
+        let running = Running::start(namespace, CPU, &folder.0.join("output"), &command)?;
+        traffic.unwrap_or(idle).until_heard()?;
+        if let Some(traffic) = traffic {
+            traffic.play()?;
+        }
+        // A look, and a reading.
+        sleep(Duration::from_secs(2));
+        Ok(running.stop()?.peak_bytes)
+    }
+}
+
+/// Where recordings go, until it is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> anyhow::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("plimsoll-bench-{}", std::process::id()));
+        fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("bench: {} stays: {error}", self.0.display());
+        }
+    }
+}

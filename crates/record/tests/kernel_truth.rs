@@ -11,7 +11,8 @@ use plimsoll_draw::Draw;
 use plimsoll_lab::{ByHand, Side};
 use plimsoll_model::{TcpState, Timeout};
 use plimsoll_record::Wishes;
-use plimsoll_recording::{Began, End, GapEnd, IdleGap, Life, Row, Sight, Sources, State, UnixMicros};
+use plimsoll_recording::{Began, End, GapEnd, IdleGap, Row, Sight, Sources, State, UnixMicros};
+use support::watched::lives;
 use support::{ACK, Flow, RST, WISHES, now, recorded, sleep_until};
 
 const FLOWS: u32 = 400;
@@ -110,10 +111,6 @@ fn hold_gaps_against(gaps: &[IdleGap], truths: &HashMap<IpAddr, Truth>) -> usize
 
 fn gaps(rows: &[Row]) -> Vec<IdleGap> {
     rows.iter().filter_map(|row| if let Row::Gap(gap) = row { Some(gap.clone()) } else { None }).collect()
-}
-
-fn lives(rows: &[Row]) -> Vec<Life> {
-    rows.iter().filter_map(|row| if let Row::Life(life) = row { Some(life.clone()) } else { None }).collect()
 }
 
 #[test]

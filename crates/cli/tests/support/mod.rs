@@ -4,6 +4,8 @@
 pub(crate) mod applying;
 pub(crate) mod guest;
 pub(crate) mod killed;
+pub(crate) mod packets;
+pub(crate) mod recording;
 
 use std::fs;
 use std::io::{BufRead, BufReader};

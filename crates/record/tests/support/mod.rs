@@ -1,13 +1,15 @@
 //! Flows played packet by packet, with their times, while they are recorded.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod truth;
+pub(crate) mod watched;
+
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use plimsoll_lab::{ByHand, HandPacket, LabNamespace, Payload, Side};
-use plimsoll_record::{Bounds, History, Recorded, Stopped, Wishes, record};
+use plimsoll_record::{Bounds, History, Recorded, Wishes};
 use plimsoll_recording::{Addresses, Row, Sources, UnixMicros};
 
 pub(crate) const FIN: u8 = 0x01;
@@ -37,25 +39,7 @@ pub(crate) fn recorded<T>(
     wishes: Wishes,
     meanwhile: impl FnOnce() -> T,
 ) -> (Vec<Row>, Recorded, T) {
-    let stop = AtomicBool::new(false);
-    let has_begun = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let recorder = scope.spawn(|| {
-            let mut rows: Vec<Row> = Vec::new();
-            let recorded = namespace.enter(|| {
-                record(&wishes, &mut rows, &stop, &|| true, &mut |_| has_begun.store(true, Ordering::Relaxed)).unwrap()
-            });
-            (rows, recorded.unwrap())
-        });
-        while !has_begun.load(Ordering::Relaxed) && !recorder.is_finished() {
-            thread::sleep(Duration::from_millis(5));
-        }
-        let done = meanwhile();
-        stop.store(true, Ordering::Relaxed);
-        let (rows, (recorded, stopped)) = recorder.join().unwrap();
-        assert_eq!(stopped, Stopped::Told);
-        (rows, recorded, done)
-    })
+    watched::recorded(namespace, wishes, |_| meanwhile())
 }
 
 pub(crate) fn now() -> UnixMicros {
@@ -77,6 +61,15 @@ impl Flow {
         Self { client, server: SocketAddr::new(Ipv4Addr::new(192, 0, 2, 1).into(), port), sent: [0; 2] }
     }
 
+    pub(crate) const fn between(client: SocketAddr, server: SocketAddr) -> Self {
+        Self { client, server, sent: [0; 2] }
+    }
+
+    /// The same client, which goes on counting beyond what it has sent before.
+    pub(crate) fn later(number: u32, port: u16) -> Self {
+        Self { sent: [1 << 20; 2], ..Self::new(number, port) }
+    }
+
     pub(crate) fn tcp(&mut self, router: &ByHand, from: Side, flags: u8, bytes: u16) {
         let (own, other) = match from {
             Side::Client => (0, 1),
@@ -86,6 +79,12 @@ impl Flow {
         let payload = Payload::Tcp { flags, sequence: self.sent[own], acknowledgement, window: 0xffff, bytes };
         self.sent[own] += u32::from(bytes) + u32::from(flags & (SYN | FIN) != 0);
         router.send(&HandPacket { from, client: self.client, server: self.server, payload }).unwrap();
+    }
+
+    /// A connection that is refused: two packets, two events.
+    pub(crate) fn be_refused(&mut self, router: &ByHand) {
+        self.tcp(router, Side::Client, SYN, 0);
+        self.tcp(router, Side::Server, RST | ACK, 0);
     }
 
     pub(crate) fn open(&mut self, router: &ByHand) {
@@ -114,4 +113,13 @@ impl Flow {
 
 pub(crate) fn sleep_until(moment: Instant) {
     thread::sleep(moment.saturating_duration_since(Instant::now()));
+}
+
+/// Waits until something is so.
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
 }

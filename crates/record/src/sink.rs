@@ -37,12 +37,20 @@ pub struct Filed {
     removed_bytes: u64,
     /// Bytes of all that was closed.
     closed_bytes: u64,
+    holds: Holds,
+}
+
+/// Whether there is anything to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    Nothing,
+    Rows,
 }
 
 impl Filed {
     /// Into these files.
     pub fn new(writer: Writer) -> Self {
-        Self { writer, removed_segments: 0, removed_bytes: 0, closed_bytes: 0 }
+        Self { writer, removed_segments: 0, removed_bytes: 0, closed_bytes: 0, holds: Holds::Nothing }
     }
 
     /// Closes the last file, and says how many bytes were written.
@@ -50,6 +58,15 @@ impl Filed {
         let events = std::mem::take(&mut self.closed_bytes);
         let closed = |event: &Event| if let Event::Closed { bytes, .. } = event { *bytes } else { 0 };
         Ok(events + self.writer.finish(now)?.iter().map(closed).sum::<u64>())
+    }
+
+    /// Closes the last file after something went wrong, as far as that can be done. Where nothing was recorded, no file stays
+    /// that a recording of another kind could not be added to.
+    pub fn give_up(self, now: UnixMicros) {
+        if self.holds == Holds::Rows {
+            // What went wrong is told already.
+            let _ = self.finish(now);
+        }
     }
 
     fn note(&mut self, events: &[Event]) {
@@ -70,6 +87,7 @@ impl Sink for Filed {
     type Error = plimsoll_archive::Error;
 
     fn keep(&mut self, row: &Row) -> Result<(), Self::Error> {
+        self.holds = Holds::Rows;
         let events = self.writer.write(row)?;
         self.note(&events);
         Ok(())

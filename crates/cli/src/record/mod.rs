@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
-use plimsoll_archive::{Limits, Writer};
+use plimsoll_archive::{Event, Limits, Writer};
 use plimsoll_diagnose::words::{bytes, grouped};
 use plimsoll_host::HostFs;
 use plimsoll_model::{Capacity, Untrusted};
@@ -51,10 +51,7 @@ fn make(arguments: &RecordingArguments) -> anyhow::Result<ExitCode> {
     let origin = origin(&host, &found.namespace.name, &wishes);
     let (writer, leftovers) = Writer::begin(to, &origin, limits)?;
     if !arguments.quiet {
-        output::write_progress(
-            &introduction(arguments, &host, &found.namespace.name, to, leftovers.len()),
-            arguments.color,
-        );
+        output::write_progress(&introduction(arguments, &host, &found.namespace.name, to, &leftovers), arguments.color);
     }
     let stop = stop_on_signals()?;
     let mut sink = Filed::new(writer);
@@ -70,8 +67,7 @@ fn make(arguments: &RecordingArguments) -> anyhow::Result<ExitCode> {
     let (recorded, stopped) = match recorded.and_then(|ended| ended.map_err(anyhow::Error::new)) {
         Ok(ended) => ended,
         Err(error) => {
-            // What was recorded is kept if it can be; that it cannot is no news then.
-            let _ = sink.finish(origin.began_at);
+            sink.give_up(origin.began_at);
             return Err(error);
         }
     };
@@ -137,7 +133,7 @@ fn introduction(
     host: &HostFs,
     namespace: &Untrusted,
     to: &Path,
-    leftovers: usize,
+    leftovers: &[Event],
 ) -> String {
     let lasts = match arguments.duration {
         Some(duration) => plimsoll_diagnose::words::duration(duration.as_secs()),
@@ -155,8 +151,22 @@ fn introduction(
              namespace{most}. --no-events does without.\n"
         ));
     }
-    if leftovers > 0 {
-        text.push_str(&format!("{leftovers} files that a recorder left open when it was killed were cleared away.\n"));
+    for leftover in leftovers {
+        match leftover {
+            Event::LeftoverRemoved { number } => text.push_str(&format!(
+                "Segment {number} was open when a recorder was killed, and is lost: it was cleared away.\n"
+            )),
+            Event::LeftoverClosed { segment } => text.push_str(&format!(
+                "Segment {} was whole when a recorder was killed: it can be read now.\n",
+                segment.number
+            )),
+            Event::Removed { segment, bytes: size } => text.push_str(&format!(
+                "Segment {} was removed, {}, to keep within --max-disk.\n",
+                segment.number,
+                bytes(*size)
+            )),
+            _ => {}
+        }
     }
     text
 }

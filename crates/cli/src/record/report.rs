@@ -79,9 +79,9 @@ impl Report<'_> {
         if losses > 0 {
             let dropped = dropped.map_or("an unknown number".to_string(), grouped);
             text.push_str(&format!(
-                "Events were lost {} times, {dropped} in all: flows that they may concern are marked. A larger --buffer, or a lower \
+                "Events were lost {}, {dropped} in all: flows that they may concern are marked. A larger --buffer, or a lower \
                  --max-events-per-sec, keeps more.\n",
-                grouped(losses)
+                if losses == 1 { "once".to_string() } else { format!("{} times", grouped(losses)) }
             ));
         }
         if undated > 0 {

@@ -191,6 +191,13 @@ impl Cohort {
         }
     }
 
+    /// An entry's life is told by its events.
+    pub(crate) fn leave_to_events(&mut self, key: FlowKey) {
+        if let Some(member) = self.members.get_mut(&key) {
+            member.told_by = ToldBy::Others;
+        }
+    }
+
     /// Ends a look, which took place between two moments, of a table of so many entries by the kernel's count: members that it
     /// did not show are gone, or out of reach.
     pub(crate) fn end_look(

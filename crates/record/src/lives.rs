@@ -79,9 +79,9 @@ impl Lives {
         self.open.contains_key(&key)
     }
 
-    /// An entry was made.
+    /// An entry was made. Where one with the same key was followed, it is gone, and its end was lost: an id comes again.
     #[inline]
-    pub(crate) fn begin(&mut self, told: &Told<'_>, share: SampleShare) {
+    pub(crate) fn begin(&mut self, told: &Told<'_>, share: SampleShare) -> Option<Life> {
         let Told { key, entry, zone, at, .. } = *told;
         let mut open = Open {
             id: entry.id,
@@ -99,7 +99,8 @@ impl Lives {
             is_cut: false,
         };
         open.step(State::of(entry), at);
-        self.open.insert(key, open);
+        let before = self.open.insert(key, open)?;
+        Some(before.life(key, at, End::Unseen, None, self.losses))
     }
 
     /// An entry changed.
@@ -126,7 +127,7 @@ impl Lives {
         Some(open.life(told.key, told.at, end, told.volume, self.losses))
     }
 
-    /// Events were lost.
+    /// Events were lost, of those that are followed now.
     pub(crate) fn lose(&mut self) {
         self.losses = self.losses.saturating_add(1);
     }
@@ -250,5 +251,29 @@ fn how(entry: &Entry, last: State, by: RemovedBy, room: Room) -> End {
         }
         // An address or a device that went away takes its translated entries along (`nf_ct_iterate_cleanup_net`).
         (Some(_), RemovedBy::Kernel) => End::Deleted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_model::{Layer4, Protocol};
+
+    use super::*;
+
+    #[test]
+    fn a_flow_whose_key_comes_again_is_gone_unseen() {
+        let layer4 = Layer4::Ports { source: 40_000, destination: 443 };
+        let (source, destination) = ([10, 0, 0, 1].into(), [192, 0, 2, 1].into());
+        let original = Tuple { source, destination, protocol: Protocol::TCP, layer4 };
+        let state = ProtocolState::Tcp(TcpState::SynSent);
+        let entry = Entry { id: 7, state, remaining_secs: Some(60), ..Entry::of(original) };
+        let told = |at| Told { key: FlowKey(1), entry: &entry, zone: entry.zone, volume: None, at: UnixMicros(at) };
+        let mut lives = Lives::default();
+        assert_eq!(lives.begin(&told(1), SampleShare::ALL), None);
+        lives.lose();
+        let before = lives.begin(&told(5), SampleShare::ALL).unwrap();
+        assert_eq!((before.began, before.end, before.sight), (Began::At(UnixMicros(1)), End::Unseen, Sight::Broken));
+        let after = lives.end(&told(9), RemovedBy::Request, Room::Plenty).unwrap();
+        assert_eq!((after.began, after.end, after.sight), (Began::At(UnixMicros(5)), End::Deleted, Sight::Whole));
     }
 }

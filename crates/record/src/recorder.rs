@@ -6,7 +6,7 @@ use std::time::Duration;
 use plimsoll_ctnetlink::{Event, EventKind, Listener, Received, SampleShare};
 use plimsoll_draw::Draw;
 use plimsoll_host::{HostFs, monotonic_now};
-use plimsoll_model::{Answer, Sysctl, Unknowns, Untrusted};
+use plimsoll_model::{Answer, Buckets, Sysctl, Unknowns, Untrusted};
 use plimsoll_observe::may_ask_conntrack;
 use plimsoll_recording::{Addresses, Change, ChangeKind, Origin, Row, Sources, TableReading, UnixMicros};
 
@@ -35,6 +35,8 @@ const CALM_BEFORE_SEARCH: Duration = Duration::from_secs(1);
 
 /// Entries that are read to the end at the first look: a second's work.
 const WHOLE_UP_TO: u32 = 200_000;
+/// At its end it takes events that came before for no longer than this.
+const LAST_EVENTS: Duration = Duration::from_secs(2);
 
 /// How far a recording has come.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -111,7 +113,6 @@ pub fn record<S: Sink>(
     observer: &mut dyn FnMut(&Progress),
 ) -> Result<(Recorded, Stopped), Error<S::Error>> {
     let mut recorder = Recorder::begin(wishes, sink)?;
-    // How many entries there are is asked before they are looked at: a dump frees those that have expired.
     let stopped = loop {
         if stop.load(Ordering::Relaxed) {
             break Stopped::Told;
@@ -127,6 +128,7 @@ pub fn record<S: Sink>(
         }
         if recorder.is_to_judge() {
             recorder.judge()?;
+            recorder.pass_time()?;
             observer(&recorder.progress());
         }
         recorder.look_on()?;
@@ -155,14 +157,39 @@ struct Recorder<'a, S> {
     next_look: Duration,
     is_first_look: bool,
     draw: Draw,
-    search: Option<Look>,
+    /// The hash of which the cohort is the beginning.
+    buckets: Option<Buckets>,
+    search: Option<Search>,
     /// When events were lost last, and are not yet searched for.
     lost_at: Option<Duration>,
+    /// Up to when no event is missing that is not known to be lost.
+    complete_until: UnixMicros,
+    queue: Queue,
     next_reading: Duration,
     judged: Judged,
     rows: Vec<Row>,
     recorded: Recorded,
     unknowns: Unknowns,
+}
+
+/// What waits in the receive buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Queue {
+    /// Of flows that begin by it the first look may have shown some already.
+    Beginning,
+    /// What the kernel sends.
+    Usual,
+    /// What it sent before a loss that is known already: until all of it is taken, it drops all that comes.
+    BeforeLoss,
+}
+
+/// A search of the table for flows whose end may have been lost.
+#[derive(Debug)]
+struct Search {
+    began: UnixMicros,
+    buckets: Option<Buckets>,
+    /// `None` when all of the table was read, and events that were sent until then are still to be taken.
+    look: Option<Look>,
 }
 
 /// What there was when the load was last judged.
@@ -213,8 +240,11 @@ impl<'a, S: Sink> Recorder<'a, S> {
             next_look: began,
             is_first_look: true,
             draw: Draw::new(wishes.key_secret.0),
+            buckets: None,
             search: None,
             lost_at: None,
+            complete_until: at,
+            queue: Queue::Beginning,
             next_reading: began,
             judged: Judged { at: began, events: 0, losses: 0 },
             rows,
@@ -241,13 +271,8 @@ impl<'a, S: Sink> Recorder<'a, S> {
             self.rows.push(Row::Change(change(at, ChangeKind::ClockStepped, "wall clock, by", None, Some(by))));
         }
         self.table.read_settings(at, &mut self.rows);
-        let numbers = self.table.numbers();
-        if let (Some(was), Some(is)) = (self.numbers.buckets, numbers.buckets)
-            && was != is
-        {
-            self.begin_cohort_anew(at, was.0, is.0);
-        }
-        self.numbers = numbers;
+        self.numbers = self.table.numbers();
+        self.follow_resize();
         self.recorded.dropped = self.listener.as_ref().and_then(|listener| listener.dropped().ok().flatten());
         self.rows.push(Row::Reading(TableReading {
             at,
@@ -262,16 +287,23 @@ impl<'a, S: Sink> Recorder<'a, S> {
             followed: self.lives.len() as u64,
             looked_at: self.cohort.len() as u64,
         }));
-        let more = self.sink.pass_time(at).map_err(Error::Kept)?;
+        Ok(())
+    }
+
+    fn pass_time(&mut self) -> Result<(), Error<S::Error>> {
+        let more = self.sink.pass_time(self.clock.now()).map_err(Error::Kept)?;
         self.rows.extend(more);
         Ok(())
     }
 
-    /// The hash has other buckets: its beginning shows other entries.
-    fn begin_cohort_anew(&mut self, at: UnixMicros, was: u32, is: u32) {
+    /// If the hash has other buckets, its beginning shows other entries: those of before are not gone, but out of reach.
+    fn follow_resize(&mut self) {
+        let Some(is) = self.table.buckets() else { return };
+        let Some(was) = self.buckets.replace(is).filter(|was| *was != is) else { return };
         self.look = None;
         self.cohort.break_off(&mut self.rows);
-        let (was, is) = (was.to_string(), is.to_string());
+        let (was, is) = (was.0.to_string(), is.0.to_string());
+        let at = self.clock.now();
         self.rows.push(Row::Change(change(at, ChangeKind::Resized, Sysctl::BUCKETS.name(), Some(was), Some(is))));
     }
 
@@ -318,6 +350,7 @@ impl<'a, S: Sink> Recorder<'a, S> {
             None if monotonic_now() >= self.next_look => {
                 self.next_look = monotonic_now() + self.until_next_look();
                 self.cohort.begin_look(self.extent());
+                self.follow_resize();
                 Look::begin(&self.clock)?
             }
             None => return Ok(()),
@@ -337,6 +370,11 @@ impl<'a, S: Sink> Recorder<'a, S> {
         })?;
         if progress == look::Progress::GoesOn && !self.cohort.has_seen_enough() {
             self.look = Some(look);
+            return Ok(());
+        }
+        let before = self.buckets;
+        self.follow_resize();
+        if before != self.buckets {
             return Ok(());
         }
         self.recorded.looks += 1;
@@ -360,26 +398,39 @@ impl<'a, S: Sink> Recorder<'a, S> {
 
     /// Takes a search's next entries, if one is under way or due.
     fn search_on(&mut self) -> Result<(), Error<S::Error>> {
-        let mut search = match (self.search.take(), self.lost_at) {
-            (Some(search), _) => search,
-            (None, Some(lost_at)) if monotonic_now() >= lost_at + CALM_BEFORE_SEARCH => {
-                self.lives.begin_search();
-                self.lost_at = None;
-                Look::begin(&self.clock)?
-            }
-            (None, _) => return Ok(()),
-        };
+        let is_due = |lost_at: Duration| monotonic_now() >= lost_at + CALM_BEFORE_SEARCH;
+        if self.search.is_none() && self.queue != Queue::BeforeLoss && self.lost_at.is_some_and(is_due) {
+            self.lives.begin_search();
+            self.lost_at = None;
+            let look = Look::begin(&self.clock)?;
+            self.search = Some(Search { began: look.began(), buckets: self.table.buckets(), look: Some(look) });
+        }
+        let Some(Search { look: under_way @ Some(_), buckets, .. }) = &mut self.search else { return Ok(()) };
+        let Some(look) = under_way else { return Ok(()) };
         let (keys, lives) = (&self.keys, &mut self.lives);
-        let progress = search.go_on(&self.clock, &mut self.unknowns, |dumped, read| {
+        let progress = look.go_on(&self.clock, &mut self.unknowns, |dumped, read| {
             let entry = &dumped.entry;
             let key = keys.of(entry.id, &entry.original);
             lives.find(&Told { key, entry, zone: entry.zone, volume: None, at: read.to });
         })?;
         if progress == look::Progress::GoesOn {
-            self.search = Some(search);
             return Ok(());
         }
-        let (at, began) = (self.clock.now(), search.began());
+        *under_way = None;
+        // A hash that was resized meanwhile was not read whole.
+        if *buckets != self.table.buckets() {
+            self.search = None;
+            self.lost_at = Some(monotonic_now());
+        }
+        Ok(())
+    }
+
+    /// Ends a search, when all events are taken that were sent until the table was read: flows that neither has told of are
+    /// gone.
+    fn end_search(&mut self) {
+        let Some(Search { began, look: None, .. }) = self.search else { return };
+        self.search = None;
+        let at = self.clock.now();
         let mut gone = 0_u64;
         let rows = &mut self.rows;
         self.lives.end_search(began, at, |life| {
@@ -388,7 +439,6 @@ impl<'a, S: Sink> Recorder<'a, S> {
         });
         let what = format!("flows that were followed are gone unseen: {gone}");
         self.rows.push(Row::Change(change(at, ChangeKind::Resynchronised, &what, None, None)));
-        Ok(())
     }
 
     /// Takes what events there are, or waits for some.
@@ -397,22 +447,35 @@ impl<'a, S: Sink> Recorder<'a, S> {
         let is_busy = self.look.is_some() || self.search.is_some();
         let next = self.next_look.min(self.next_reading).min(self.judged.at + JUDGED_EVERY);
         let wait = if is_busy { Duration::ZERO } else { next.saturating_sub(now).min(ASKED_EVERY) };
-        let Some(listener) = &mut self.listener else {
+        if self.listener.is_none() {
             std::thread::sleep(wait);
             return Ok(());
-        };
+        }
+        if self.take_events(wait)? == Left::Nothing && !is_busy {
+            std::thread::sleep(REST);
+        }
+        Ok(())
+    }
+
+    /// Takes a batch of events, or waits so long for one.
+    fn take_events(&mut self, wait: Duration) -> Result<Left, Error<S::Error>> {
+        let asked_at = self.clock.now();
+        let Some(listener) = &mut self.listener else { return Ok(Left::Nothing) };
         let batch = match listener.receive(wait)? {
-            Received::Nothing => return Ok(()),
+            Received::Nothing => {
+                self.catch_up(asked_at);
+                return Ok(Left::Nothing);
+            }
             Received::Lost => {
                 self.lose();
-                return Ok(());
+                return Ok(Left::Perhaps);
             }
             Received::Events(batch) => batch,
         };
-        let is_all = batch.datagram_count() < Listener::BATCH;
+        let left = if batch.datagram_count() < Listener::BATCH { Left::Nothing } else { Left::Perhaps };
         let at = self.clock.now();
         let share = self.governor.share();
-        let (lives, rows, keys) = (&mut self.lives, &mut self.rows, &self.keys);
+        let (lives, cohort, rows, keys) = (&mut self.lives, &mut self.cohort, &mut self.rows, &self.keys);
         let mut room = RoomNow { table: &self.table, numbers: &mut self.numbers, known_at: &mut self.room_known_at };
         for event in batch.events(&mut self.unknowns) {
             let Event { kind, entry: dumped, asked_by } = event.map_err(plimsoll_ctnetlink::Error::from)?;
@@ -425,7 +488,12 @@ impl<'a, S: Sink> Recorder<'a, S> {
             let key = keys.of(entry.id, &entry.original);
             let told = |volume| Told { key, entry, zone: entry.zone, volume, at };
             match kind {
-                EventKind::New => lives.begin(&told(None), share),
+                EventKind::New => {
+                    if self.queue != Queue::Usual {
+                        cohort.leave_to_events(key);
+                    }
+                    rows.extend(lives.begin(&told(None), share).map(Row::Life));
+                }
                 EventKind::Update => lives.go_on(&told(None)),
                 EventKind::Destroy => {
                     let by = if asked_by.is_some() { RemovedBy::Request } else { RemovedBy::Kernel };
@@ -434,23 +502,40 @@ impl<'a, S: Sink> Recorder<'a, S> {
                 }
             }
         }
-        if is_all && !is_busy {
-            std::thread::sleep(REST);
+        if left == Left::Nothing {
+            self.catch_up(asked_at);
         }
-        Ok(())
+        Ok(left)
+    }
+
+    /// All events are taken that were sent until a moment.
+    fn catch_up(&mut self, at: UnixMicros) {
+        self.complete_until = at;
+        match self.queue {
+            Queue::BeforeLoss => {
+                // Of flows that began by what was in the buffer the rest may be lost.
+                self.lives.lose();
+                self.lost_at = Some(monotonic_now());
+                self.queue = Queue::Usual;
+            }
+            Queue::Beginning if !self.is_first_look => self.queue = Queue::Usual,
+            Queue::Beginning | Queue::Usual => {}
+        }
+        self.end_search();
     }
 
     /// Events were lost.
     fn lose(&mut self) {
         self.recorded.losses += 1;
         self.lives.lose();
-        let at = self.clock.now();
         // A search that is under way may have passed what was lost since.
         self.search = None;
         if self.lost_at.is_none() {
-            self.rows.push(Row::Change(change(at, ChangeKind::EventsLost, "events", None, None)));
+            let since = Some(self.complete_until.0.to_string());
+            self.rows.push(Row::Change(change(self.clock.now(), ChangeKind::EventsLost, "events", since, None)));
         }
         self.lost_at = Some(monotonic_now());
+        self.queue = Queue::BeforeLoss;
     }
 
     /// Hands on the rows that there are.
@@ -470,6 +555,9 @@ impl<'a, S: Sink> Recorder<'a, S> {
     }
 
     fn end(mut self, stopped: Stopped) -> Result<(Recorded, Stopped), Error<S::Error>> {
+        // What was sent until now belongs to it.
+        let until = monotonic_now() + LAST_EVENTS;
+        while self.take_events(Duration::ZERO)? == Left::Perhaps && monotonic_now() < until {}
         self.read()?;
         let at = self.clock.now();
         self.cohort.break_off(&mut self.rows);
@@ -484,6 +572,13 @@ impl<'a, S: Sink> Recorder<'a, S> {
         self.keep()?;
         Ok((self.progress().recorded, stopped))
     }
+}
+
+/// Whether events wait in the receive buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Perhaps,
 }
 
 /// Whether the kernel may be making room, asked anew now and then.

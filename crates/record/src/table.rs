@@ -137,6 +137,11 @@ impl Table {
         }
     }
 
+    /// Chains of the hash.
+    pub(crate) fn buckets(&self) -> Option<Buckets> {
+        self.host.buckets().ok()
+    }
+
     /// Entries that the kernel counts.
     pub(crate) fn occupancy(&self) -> Option<Occupancy> {
         self.host.occupancy().ok()

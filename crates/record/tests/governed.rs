@@ -60,7 +60,8 @@ fn a_share_of_the_flows_stands_for_all_of_them() {
         let text = |halvings: usize| Some(format!("1/{}", 1 << halvings));
         assert_eq!((&change.from, &change.to), (&text(halvings), &text(halvings + 1)), "{shares:#?}");
     }
-    let smallest = rows.iter().filter_map(|row| if let Row::Reading(reading) = row { Some(reading.share) } else { None });
+    let smallest =
+        rows.iter().filter_map(|row| if let Row::Reading(reading) = row { Some(reading.share) } else { None });
     let smallest = smallest.fold(1.0, f64::min);
     assert!((smallest - 0.5_f64.powi(i32::try_from(shares.len()).unwrap())).abs() < 1e-9, "readings tell {smallest}");
 
@@ -76,7 +77,11 @@ fn a_share_of_the_flows_stands_for_all_of_them() {
     }
     let weighted: f64 = lives.iter().map(|life| life.weight).sum();
     let off = (weighted - f64::from(FLOWS)).abs();
-    println!("{} lives stand for {weighted} of {FLOWS}; standard error {:.0}; {recorded:?}", lives.len(), variance.sqrt());
+    println!(
+        "{} lives stand for {weighted} of {FLOWS}; standard error {:.0}; {recorded:?}",
+        lives.len(),
+        variance.sqrt()
+    );
     assert!(lives.len() < FLOWS as usize / 2, "{}", lives.len());
     assert!(off < 4.0 * variance.sqrt() && off < 0.1 * f64::from(FLOWS), "{weighted} of {FLOWS}");
 }

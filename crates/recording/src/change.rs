@@ -25,7 +25,8 @@ named! {
         Setting = "setting",
         /// The recording began.
         Began = "began",
-        /// Events were lost: what ended or began since the moment in `from` may have been missed.
+        /// Events were lost: what ended or began since the moment in `from`, in
+        /// microseconds since 1970, may have been missed.
         EventsLost = "events_lost",
         /// After a loss, flows that were followed were looked for in the table.
         Resynchronised = "resynchronised",

@@ -110,9 +110,7 @@ pub(crate) fn recorded_from<T>(
             });
             recorded.unwrap()
         });
-        super::until("the recorder begins", || {
-            watched.has_begun.load(Ordering::SeqCst) || recorder.is_finished()
-        });
+        super::until("the recorder begins", || watched.has_begun.load(Ordering::SeqCst) || recorder.is_finished());
         let done = meanwhile(&watched);
         drop(ending);
         let (recorded, stopped) = recorder.join().unwrap();

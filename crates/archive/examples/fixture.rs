@@ -20,7 +20,7 @@ fn main() {
         let _ = writer.write(&row).unwrap();
         if matches!(row, Row::Reading(_)) {
             // The settings and the readings are in the first segment, the rest in the second.
-            let _ = writer.tick(BEGAN.plus(Duration::from_secs(60))).unwrap();
+            let _ = writer.tick(BEGAN.plus(Duration::from_mins(1))).unwrap();
         }
     }
     let _ = writer.finish(BEGAN.plus(Duration::from_secs(90))).unwrap();

@@ -1,7 +1,7 @@
 //! What a recording holds: lives of flows, idle gaps inside them, readings of the table, and what changed meanwhile.
 //!
 //! A recording is of one network namespace. Its times are one clock's that never steps: wall-clock time when it began, and
-//! from there on what a monotonic clock counted. No I/O: files are the crate `record`'s.
+//! from there on what a monotonic clock counted. No I/O: files are the crate `archive`'s.
 
 mod change;
 mod gap;

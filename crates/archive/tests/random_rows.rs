@@ -111,10 +111,10 @@ fn life() -> impl Strategy<Value = Life> {
 fn gap() -> impl Strategy<Value = IdleGap> {
     let timeouts: Vec<_> = Timeout::all_with_sysctl().chain([Timeout::Tcp(TcpState::SynSent2)]).collect();
     let flow = (any::<u64>(), any::<(IpAddr, IpAddr)>(), protocol(), any::<Option<u16>>(), select(Translation::ALL));
-    let times = (any::<u32>(), moment(), micros(), micros(), option::of(micros()));
+    let times = (any::<u32>(), moment(), micros(), micros(), micros(), option::of(micros()));
     (flow, times, select(timeouts), select(GapEnd::ALL), amount()).prop_map(|(flow, times, held_by, end, weight)| {
         let (key, (client, server), protocol, port, translation) = flow;
-        let (armed_secs, began_at, seen_from, longer_than, at_most) = times;
+        let (armed_secs, began_at, began_within, seen_from, longer_than, at_most) = times;
         IdleGap {
             key: FlowKey(key),
             client,
@@ -125,6 +125,7 @@ fn gap() -> impl Strategy<Value = IdleGap> {
             held_by,
             armed_secs,
             began_at,
+            began_within,
             seen_from,
             longer_than,
             at_most,

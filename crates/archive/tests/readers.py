@@ -22,7 +22,7 @@ SHOWN = {
     "lives": "flow protocol client client_port server server_port icmp_id zone translation reply_source began_at "
     "first_packet_seen states state_at ended_at ending sight status client_packets client_bytes server_packets "
     "server_bytes weight",
-    "gaps": "flow protocol client server server_port held_by armed_secs began_at seen_from_us longer_than_us at_most_us "
+    "gaps": "flow protocol client server server_port held_by armed_secs began_at began_within_us seen_from_us longer_than_us at_most_us "
     "ending weight",
     "readings": "read_at entries capacity buckets drop insert insert_failed events share followed",
     "changes": "seen_at kind what value_before value_now",
@@ -116,4 +116,13 @@ WAYS = {
     "pyarrow_plain": by_pyarrow(use_dictionary=False, row_group_size=100),
 }
 
-{"show": show, "types": types, "rewrite": rewrite}[sys.argv[1]](*sys.argv[2:])
+
+def ask(folder, query):
+    """What a query that the documents show gives, asked in a folder that has the recording."""
+    import os
+
+    os.chdir(folder)
+    print(len(connection().execute(query).fetchall()))
+
+
+{"show": show, "types": types, "rewrite": rewrite, "ask": ask}[sys.argv[1]](*sys.argv[2:])

@@ -67,6 +67,24 @@ fn the_types_are_those_that_are_documented() {
     assert_eq!(python(&["types", folder.path().to_str().unwrap()]), expected);
 }
 
+/// The SQL of `docs/record.md`, asked where the recording is called as it is there.
+#[test]
+fn every_query_in_the_document_has_an_answer() {
+    let (recording, _) = recording();
+    let folder = Folder::new();
+    std::fs::create_dir_all(folder.path()).unwrap();
+    std::os::unix::fs::symlink(recording.path(), folder.path().join("web.rec")).unwrap();
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/record.md");
+    let text = std::fs::read_to_string(document).unwrap();
+    let queries: Vec<_> = text.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(queries.len() >= 6, "{}", queries.len());
+    for query in queries {
+        let answers: usize = python(&["ask", folder.path().to_str().unwrap(), query]).trim().parse().unwrap();
+        // That one asks for silences which the recording has not.
+        assert!(answers > 0 || query.contains("longer_than_us >"), "{query}");
+    }
+}
+
 #[test]
 fn what_others_have_rewritten_is_read() {
     let (folder, rows) = recording();
@@ -145,6 +163,7 @@ fn gap_cells(gap: &IdleGap) -> Vec<String> {
         one(gap.held_by.sysctl().unwrap()),
         one(gap.armed_secs),
         one(gap.began_at.0),
+        one(gap.began_within.as_micros()),
         one(gap.seen_from.as_micros()),
         one(gap.longer_than.as_micros()),
         maybe(gap.at_most.map(|at_most| at_most.as_micros())),

@@ -49,7 +49,11 @@ fn signals_end_it_with_a_whole_recording() {
         assert_eq!(run.code, 0, "{run:?}");
         let name = router.namespace().name();
         assert!(run.stderr.starts_with(&format!("Recording {name} to {to}, until Ctrl-C.\n")), "{}", run.stderr);
-        assert!(run.stderr.contains("128 bytes more with each new entry, in every namespace: at most "), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("128 bytes more with each new entry, in every namespace: at most "),
+            "{}",
+            run.stderr
+        );
         assert!(run.stdout.starts_with("70 flows and 0 silences, from "), "{}", run.stdout);
         assert!(!run.stdout.contains("lost"), "{}", run.stdout);
         assert_whole(&to);
@@ -158,7 +162,8 @@ fn what_was_lost_is_in_the_report_and_in_the_document() {
         } else {
             let document = run.json();
             assert_eq!(document["losses"], json!(1), "{document:#}");
-            let (events, dropped) = (document["events"].as_u64().unwrap(), document["dropped_events"].as_u64().unwrap());
+            let (events, dropped) =
+                (document["events"].as_u64().unwrap(), document["dropped_events"].as_u64().unwrap());
             assert_eq!(events + dropped, 2000, "{document:#}");
         }
         let rows = Rows::of(&to);

@@ -33,7 +33,10 @@ fn what_it_cannot_make_sense_of_is_named() {
     ] {
         assert_refused(&plimsoll(arguments), &[said]);
     }
-    assert!(!folder.path().join("web.rec").exists(), "nothing is made before it is known that there is something to record");
+    assert!(
+        !folder.path().join("web.rec").exists(),
+        "nothing is made before it is known that there is something to record"
+    );
 }
 
 #[test]
@@ -81,7 +84,8 @@ fn events_that_are_switched_off_are_said_to_be_and_nothing_is_left_in_the_way() 
     let to = folder.of("web.rec");
     namespace.set("net/netfilter/nf_conntrack_events", 0).unwrap();
     let run = plimsoll(&["record", "--to", &to, "--netns", namespace.name(), "--quiet"]);
-    let said = "net.netfilter.nf_conntrack_events is 0: the kernel sends no events. Set it to 2, or record with --no-events";
+    let said =
+        "net.netfilter.nf_conntrack_events is 0: the kernel sends no events. Set it to 2, or record with --no-events";
     assert_refused(&run, &[said]);
     // What it said helps.
     let run = plimsoll(&["record", "--to", &to, "--netns", namespace.name(), "--no-events", "--duration", "1s"]);
@@ -100,9 +104,15 @@ fn without_the_right_it_says_which() {
     assert_refused(&here, &["it takes root, or CAP_NET_ADMIN"]);
     let there = as_nobody(&["record", "--to", &to, "--quiet", "--netns", namespace.name()]);
     assert_eq!((there.code, there.stdout.as_str()), (3, ""), "{there:?}");
-    assert!(there.stderr.contains("root, or CAP_SYS_ADMIN") || there.stderr.contains("there is no network namespace"), "{there:?}");
+    assert!(
+        there.stderr.contains("root, or CAP_SYS_ADMIN") || there.stderr.contains("there is no network namespace"),
+        "{there:?}"
+    );
 
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let elsewhere = as_nobody(&["record", "--to", &folder.of("other.rec"), "--quiet"]);
-    assert_refused(&elsewhere, &["other.rec", "Permission denied", "it takes the rights of whom it belongs to, or root"]);
+    assert_refused(
+        &elsewhere,
+        &["other.rec", "Permission denied", "it takes the rights of whom it belongs to, or root"],
+    );
 }

@@ -150,6 +150,7 @@ fn what_was_lost_is_in_the_report_and_in_the_document() {
         let to = folder.of("web.rec");
         let arguments: Vec<&str> = ["--buffer", "64K"].into_iter().chain(format).collect();
         let recorder = Recorder::listening(router.namespace(), &to, &arguments);
+        (1000..1000 + OPEN).for_each(|number| Connection::of(number).open(&router));
         // Nobody takes what comes.
         recorder.signal("-STOP");
         (0..1000).for_each(|number| Connection::of(number).be_refused(&router));
@@ -157,18 +158,27 @@ fn what_was_lost_is_in_the_report_and_in_the_document() {
         let run = recorder.interrupt();
         assert_eq!(run.code, 0, "{run:?}");
         if format.is_none() {
-            let said = "Events were lost once, 1,8";
+            let said = "Events were lost once, 1,";
             assert!(run.stdout.contains(said) && run.stdout.contains("A larger --buffer"), "{}", run.stdout);
         } else {
             let document = run.json();
             assert_eq!(document["losses"], json!(1), "{document:#}");
             let (events, dropped) =
                 (document["events"].as_u64().unwrap(), document["dropped_events"].as_u64().unwrap());
-            assert_eq!(events + dropped, 2000, "{document:#}");
+            assert_eq!(events + dropped, u64::from(2000 + OPEN * 3), "{document:#}");
         }
         let rows = Rows::of(&to);
         assert_eq!(rows.changes_of(ChangeKind::EventsLost).len(), 1);
-        assert!(rows.lives.iter().all(|life| life.sight == Sight::Broken), "{:#?}", rows.lives);
+        for number in 1000..1000 + OPEN {
+            let [life] = rows.lives_of(client(number))[..] else { panic!("{number}") };
+            assert_eq!((life.end, life.sight), (End::Open, Sight::Broken), "{life:#?}");
+        }
+        // Of what waited before the loss both the beginning and the end were seen, but for what it may have come between.
+        let refused = rows.lives.iter().filter(|life| life.original.source < client(1000));
+        let (ended, open): (Vec<_>, Vec<_>) = refused.partition(|life| life.end == End::Reset);
+        assert!((20..=51).contains(&ended.len()) && open.len() <= 1, "{} {}", ended.len(), open.len());
+        assert!(ended.iter().all(|life| life.sight == Sight::Whole), "{ended:#?}");
+        assert!(open.iter().all(|life| life.sight == Sight::Broken), "{open:#?}");
     }
 }
 

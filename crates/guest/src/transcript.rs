@@ -1,6 +1,6 @@
 //! What a guest's script recorded.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::Error;
 
@@ -32,6 +32,11 @@ impl Transcript {
     /// All steps, in their order.
     pub fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// The files that it kept, by their paths in the guest.
+    pub fn kept(&self) -> impl Iterator<Item = (&Path, &[u8])> {
+        self.kept.iter().map(|(path, contents)| (path.as_path(), contents.as_slice()))
     }
 
     /// Reads `step NAME EXIT-CODE LENGTH` or `keep PATH LENGTH` and as many bytes, again and again, until `end EXIT-CODE`. Whatever the bytes

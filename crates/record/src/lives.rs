@@ -234,7 +234,6 @@ fn how(entry: &Entry, last: State, by: RemovedBy, room: Room) -> End {
         _ => State::of(entry),
     };
     match (entry.remaining_secs, by) {
-        (_, RemovedBy::Request) => End::Deleted,
         // A reset leaves the entry in CLOSE, which expires.
         (None, RemovedBy::Kernel) if state == State::Tcp(TcpState::Close) => End::Reset,
         (None, RemovedBy::Kernel) => End::Expired,
@@ -243,14 +242,14 @@ fn how(entry: &Entry, last: State, by: RemovedBy, room: Room) -> End {
         (Some(_), RemovedBy::Kernel) if matches!(state, State::Tcp(_)) && !entry.status.has(Status::SEEN_REPLY) => {
             End::Reset
         }
-        // A SYN kills one that is over, and begins another.
+        // A SYN kills one that is over, and begins another. What else: an address or a device that went away takes its
+        // translated entries along (`nf_ct_iterate_cleanup_net`).
         (Some(_), RemovedBy::Kernel)
             if matches!(state, State::Tcp(TcpState::TimeWait | TcpState::Close | TcpState::LastAck)) =>
         {
             End::Reopened
         }
-        // An address or a device that went away takes its translated entries along (`nf_ct_iterate_cleanup_net`).
-        (Some(_), RemovedBy::Kernel) => End::Deleted,
+        (_, RemovedBy::Request) | (Some(_), RemovedBy::Kernel) => End::Deleted,
     }
 }
 

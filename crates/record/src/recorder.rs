@@ -121,7 +121,7 @@ pub fn record<S: Sink>(
             break Stopped::TimeIsUp;
         }
         if recorder.is_to_read() {
-            recorder.read()?;
+            recorder.read();
             if !is_there() {
                 break Stopped::NamespaceGone;
             }
@@ -263,7 +263,7 @@ impl<'a, S: Sink> Recorder<'a, S> {
     }
 
     /// Reads the table's numbers and settings.
-    fn read(&mut self) -> Result<(), Error<S::Error>> {
+    fn read(&mut self) {
         self.next_reading = monotonic_now() + self.wishes.read_every;
         let at = self.clock.now();
         if let Some(micros) = self.clock.step_micros() {
@@ -287,7 +287,6 @@ impl<'a, S: Sink> Recorder<'a, S> {
             followed: self.lives.len() as u64,
             looked_at: self.cohort.len() as u64,
         }));
-        Ok(())
     }
 
     fn pass_time(&mut self) -> Result<(), Error<S::Error>> {
@@ -558,7 +557,7 @@ impl<'a, S: Sink> Recorder<'a, S> {
         // What was sent until now belongs to it.
         let until = monotonic_now() + LAST_EVENTS;
         while self.take_events(Duration::ZERO)? == Left::Perhaps && monotonic_now() < until {}
-        self.read()?;
+        self.read();
         let at = self.clock.now();
         self.cohort.break_off(&mut self.rows);
         let rows = &mut self.rows;

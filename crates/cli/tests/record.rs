@@ -10,7 +10,7 @@ use plimsoll_lab::ByHand;
 use plimsoll_recording::{Began, ChangeKind, End, Sight};
 use serde_json::{Value, json};
 use support::packets::{Connection, client};
-use support::recording::{Folder, Recorder, Rows, open_files};
+use support::recording::{Folder, Recorder, Rows, open_files, until};
 use support::{Run, plimsoll};
 
 const REFUSED: u32 = 50;
@@ -93,7 +93,8 @@ fn its_time_ends_it_and_the_document_tells_what_is_in_the_recording() {
         "written_bytes",
     ];
     let mut found = keys(&document);
-    (expected.sort_unstable(), found.sort_unstable());
+    expected.sort_unstable();
+    found.sort_unstable();
     assert_eq!(found, expected);
     let bytes: u64 = support::recording::files(&to).iter().map(|file| file.metadata().unwrap().len()).sum();
     for (key, value) in [
@@ -128,6 +129,7 @@ fn gone(more: &[&str]) -> (Run, Folder) {
     play(&router);
     assert!(recorder.is_running());
     remove(&router);
+    until("it ends", || !recorder.is_running());
     (recorder.end(), folder)
 }
 

@@ -100,13 +100,13 @@ fn what_was_closed_outlives_any_kill_and_the_next_goes_on() {
                 recorder
             } else {
                 let recorder = Recorder::begin(&arguments);
-                began = Instant::now() + Duration::from_secs(3600);
+                began = Instant::now() + Duration::from_hours(1);
                 recorder
             };
             thread::sleep(moment);
             recorder.kill();
             let killed = Instant::now();
-            must.append(&mut traffic.over(began, (killed - AT_MOST_LOST).max(began)));
+            must.append(&mut traffic.over(began, killed.checked_sub(AT_MOST_LOST).unwrap_or(began)));
             let now = recorded(&to);
             assert!(before.is_subset(&now), "round {round}: what could be read can be read");
             let missing: Vec<_> = must.difference(&now).collect();

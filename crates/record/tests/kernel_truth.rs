@@ -48,7 +48,7 @@ fn play(router: &ByHand, seed: u64) -> HashMap<IpAddr, Truth> {
             truth.began = now();
             flow.open(router);
         }
-        let is_last = due + gap > LASTS - Duration::from_secs(4);
+        let is_last = due + gap + Duration::from_secs(4) > LASTS;
         match (is_last, number % 3) {
             (false, _) => {
                 flow.talk(router);
@@ -115,6 +115,7 @@ fn gaps(rows: &[Row]) -> Vec<IdleGap> {
 
 #[test]
 fn lives_from_events_and_silences_from_looks_agree_with_what_was_sent() {
+    use TcpState::{Close, Established, FinWait, LastAck, SynRecv, SynSent, TimeWait};
     let router = router();
     let (rows, recorded, truths) = recorded(router.namespace(), WISHES, || play(&router, 7));
     assert_eq!((recorded.losses, recorded.unknown), (0, 0), "{recorded:?}");
@@ -127,7 +128,6 @@ fn lives_from_events_and_silences_from_looks_agree_with_what_was_sent() {
         assert!(seconds(truth.began, began).abs() < 0.3, "{life:#?} {truth:#?}");
         let states: Vec<_> = life.steps.iter().map(|step| step.state).collect();
         let tcp = |states: &[TcpState]| states.iter().map(|state| State::Tcp(*state)).collect::<Vec<_>>();
-        use TcpState::{Close, Established, FinWait, LastAck, SynRecv, SynSent, TimeWait};
         let open = [SynSent, SynRecv, Established];
         let (expected, end) = match life.original.source {
             IpAddr::V4(client) => match (client.to_bits() - 0x0a00_0001) % 3 {

@@ -145,6 +145,7 @@ fn play(router: &ByHand) {
 
 #[test]
 fn lives_of_all_protocols_translations_and_ends() {
+    use State::{Assured, Replied, Unreplied};
     let router = ByHand::build().unwrap();
     router.namespace().nft(RULES).unwrap();
     for (name, secs) in TIMEOUTS {
@@ -158,7 +159,6 @@ fn lives_of_all_protocols_translations_and_ends() {
     let lives = lives(&rows);
     assert_eq!(lives.len(), 16, "{lives:#?}");
 
-    use State::{Assured, Replied, Unreplied};
     let open = [SynSent, SynRecv, Established];
     let closed = [SynSent, SynRecv, Established, FinWait, LastAck, TimeWait];
     let expected = |port, name, steps, end, secs| Expected { port, name, steps, end, lasts: Duration::from_secs(secs) };

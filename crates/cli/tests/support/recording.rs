@@ -152,7 +152,9 @@ pub(crate) struct Rows {
 impl Rows {
     pub(crate) fn of(recording: impl AsRef<Path>) -> Self {
         let archive = Archive::open(recording.as_ref()).unwrap();
-        archive.readings().unwrap().for_each(|reading| drop(reading.unwrap()));
+        for reading in archive.readings().unwrap() {
+            reading.unwrap();
+        }
         Self {
             lives: archive.lives().unwrap().map(Result::unwrap).collect(),
             gaps: archive.gaps().unwrap().map(Result::unwrap).collect(),

@@ -95,9 +95,9 @@ pub(crate) fn recorded_from<T>(
 ) -> (Vec<Row>, Recorded, T) {
     let watched = Watched::default();
     let is_first = AtomicBool::new(true);
-    let (recorded, done) = thread::scope(|scope| {
+    let (told, done) = thread::scope(|scope| {
         let ending = Ending(&watched);
-        let recorder = scope.spawn(|| {
+        let thread = scope.spawn(|| {
             let is_there = || {
                 if is_first.swap(false, Ordering::SeqCst) {
                     at_first();
@@ -110,14 +110,14 @@ pub(crate) fn recorded_from<T>(
             });
             recorded.unwrap()
         });
-        super::until("the recorder begins", || watched.has_begun.load(Ordering::SeqCst) || recorder.is_finished());
+        super::until("the recorder begins", || watched.has_begun.load(Ordering::SeqCst) || thread.is_finished());
         let done = meanwhile(&watched);
         drop(ending);
-        let (recorded, stopped) = recorder.join().unwrap();
+        let (recorded, stopped) = thread.join().unwrap();
         assert_eq!(stopped, Stopped::Told);
         (recorded, done)
     });
-    (watched.rows.into_inner().unwrap_or_else(PoisonError::into_inner), recorded, done)
+    (watched.rows.into_inner().unwrap_or_else(PoisonError::into_inner), told, done)
 }
 
 pub(crate) fn lives(rows: &[Row]) -> Vec<Life> {

@@ -161,7 +161,8 @@ fn a_step_moves_nothing(recording: &Path) {
     for life in lives {
         assert_eq!((life.end, life.sight), (End::Expired, Sight::Whole), "{life:#?}");
         let lasted = life.ended_at.since(began(life));
-        assert!((Duration::from_secs(3)..Duration::from_secs(12)).contains(&lasted), "{lasted:?}: {life:#?}");
+        // Three seconds, but for how late a slow machine takes the event of its beginning, and how late the entry is reaped.
+        assert!((Duration::from_secs(2)..Duration::from_secs(12)).contains(&lasted), "{lasted:?}: {life:#?}");
         assert!(began(life).since(first) < Duration::from_mins(1), "{life:#?}");
     }
     let told: Vec<_> = rows.gaps.iter().filter(|gap| gap.longer_than > Duration::from_mins(5)).collect();

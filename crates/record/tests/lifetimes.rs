@@ -183,7 +183,9 @@ fn lives_of_all_protocols_translations_and_ends() {
         assert_eq!((states(life), life.end, life.sight), (steps, end, Sight::Whole), "{name}: {life:#?}");
         let Began::At(began) = life.began else { panic!("{name}: {life:#?}") };
         let lasted = life.ended_at.since(began);
-        assert!(lasts <= lasted && lasted < lasts + Duration::from_secs(3), "{name}: {lasted:?}");
+        // The event of its beginning may be taken late.
+        let at_least = lasts.saturating_sub(Duration::from_millis(500));
+        assert!(at_least <= lasted && lasted < lasts + Duration::from_secs(3), "{name}: {lasted:?}");
         assert!(life.steps.windows(2).all(|pair| pair[0].at <= pair[1].at), "{name}: {life:#?}");
     }
 

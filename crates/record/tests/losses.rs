@@ -10,12 +10,12 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use plimsoll_ctnetlink::{EventKind, SampleShare};
-use plimsoll_lab::{ByHand, LabNamespace};
+use plimsoll_lab::{ByHand, LabNamespace, Side};
 use plimsoll_record::Wishes;
 use plimsoll_recording::{ChangeKind, End, Life, Sight};
 use support::truth::Truth;
 use support::watched::{Watched, changes, lives, recorded};
-use support::{Flow, WISHES, sleep_until, until};
+use support::{Flow, SYN, WISHES, sleep_until, until};
 
 /// To be deleted, by their port, while nobody takes events.
 const DELETED_PORT: u16 = 8443;
@@ -153,7 +153,8 @@ fn an_end_that_waits_in_the_buffer_is_not_taken_for_one_that_was_lost() {
     let wishes = Wishes { buffer_bytes: BUFFER_BYTES, looked_at: 10, ..WISHES };
     let (rows, recorded, ids) = Truth::heard(router.namespace(), |truth| {
         recorded(router.namespace(), wishes, |watched| {
-            open(&router, FOLLOWED, DELETED_PORT);
+            // One event of each: the buffer holds them, however slow the recorder is.
+            FOLLOWED.for_each(|number| Flow::new(number, DELETED_PORT).tcp(&router, Side::Client, SYN, 0));
             watched.hold();
             for number in 10_000..13_000 {
                 Flow::new(number, 443).be_refused(&router);

@@ -209,13 +209,13 @@ fn workload(source: &Source) -> Workload<'_> {
             size: Some(size.factor()),
             secs: Some(secs(scenario.play.lasts)),
         },
-        Source::Recording { recording, seed } => Workload {
+        Source::Capture { captured, seed } => Workload {
             kind: "capture",
             name: source.name(),
             title: None,
             seed: Some(*seed),
             size: None,
-            secs: recording.only().map(secs),
+            secs: captured.only().map(secs),
         },
     }
 }

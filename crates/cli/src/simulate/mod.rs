@@ -3,6 +3,7 @@
 mod amounts;
 mod base;
 mod candidates;
+mod captured;
 mod chart;
 mod csv;
 mod drawn;
@@ -12,7 +13,6 @@ mod mix;
 mod names;
 mod picture;
 mod progress;
-mod recorded;
 mod report;
 mod svg;
 mod synthetic;
@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &SimulateArguments) -> anyhow::Result<ExitCode> {
 
     let outcomes = simulate(&source, &setups)?;
     let passed_over = match &source {
-        Source::Recording { recording, .. } => Some(recording.ended()?),
+        Source::Capture { captured, .. } => Some(captured.ended()?),
         Source::Scenario { .. } => None,
     };
     let runs = candidates.into_iter().zip(outcomes).map(|(candidate, outcome)| Run { candidate, outcome }).collect();

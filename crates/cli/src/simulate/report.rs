@@ -8,7 +8,7 @@ use plimsoll_simulate::{Bargain, Bounds, Completeness, Fault, Outcome};
 
 use super::base::Base;
 use super::candidates::Candidate;
-use super::recorded::PassedOver;
+use super::captured::PassedOver;
 use super::workload::Source;
 
 /// All that the outputs tell.

@@ -11,7 +11,7 @@ use plimsoll_model::Untrusted;
 use plimsoll_scenario::{Scenario, Size};
 use plimsoll_simulate::{Setup, Workload};
 
-use super::recorded::Recording;
+use super::captured::Captured;
 use super::report::time;
 use super::synthetic::Synthetic;
 use crate::arguments::SimulateArguments;
@@ -29,7 +29,7 @@ const MOST_FLOWS: f64 = 1e9;
 #[derive(Debug)]
 pub(super) enum Source {
     Scenario { scenario: Box<Scenario>, seed: u64, size: Size },
-    Recording { recording: Recording, seed: u64 },
+    Capture { captured: Captured, seed: u64 },
 }
 
 impl Source {
@@ -71,7 +71,7 @@ impl Source {
         if arguments.size != Size::default() {
             bail!("--size is for scenarios: a capture is played as it was recorded")
         }
-        Ok(Self::Recording { recording: Recording::open(name, arguments.lasts)?, seed: arguments.seed })
+        Ok(Self::Capture { captured: Captured::open(name, arguments.lasts)?, seed: arguments.seed })
     }
 
     fn scenario(scenario: Scenario, arguments: &SimulateArguments) -> Self {
@@ -107,7 +107,7 @@ impl Source {
     pub(super) fn workload(&self) -> Workload<'_> {
         match self {
             Self::Scenario { scenario, seed, size } => Workload::Scenario { scenario, seed: *seed, size: *size },
-            Self::Recording { recording, .. } => Workload::Recorded(recording.packets()),
+            Self::Capture { captured, .. } => Workload::Recorded(captured.packets()),
         }
     }
 
@@ -115,7 +115,7 @@ impl Source {
     pub(super) fn as_scenario(&self) -> Option<&Scenario> {
         match self {
             Self::Scenario { scenario, .. } => Some(scenario),
-            Self::Recording { .. } => None,
+            Self::Capture { .. } => None,
         }
     }
 
@@ -132,9 +132,9 @@ impl Source {
                 let lasts = duration(rounded(scenario.play.lasts.as_secs_f64()));
                 format!("{}: {} ({lasts}, seed {seed}{size})", scenario.name, scenario.title)
             }
-            Self::Recording { recording, seed } => {
-                let only = recording.only().map(|only| format!("the first {}, ", time(only))).unwrap_or_default();
-                format!("{} ({only}seed {seed})", recording.name())
+            Self::Capture { captured, seed } => {
+                let only = captured.only().map(|only| format!("the first {}, ", time(only))).unwrap_or_default();
+                format!("{} ({only}seed {seed})", captured.name())
             }
         }
     }
@@ -143,7 +143,7 @@ impl Source {
     pub(super) fn name(&self) -> Untrusted {
         match self {
             Self::Scenario { scenario, .. } => scenario.name.clone(),
-            Self::Recording { recording, .. } => recording.name(),
+            Self::Capture { captured, .. } => captured.name(),
         }
     }
 }

@@ -18,7 +18,7 @@ const LONGEST_SILENCE: Duration = Duration::from_hours(6 * 24);
 
 /// A file of packets. Each run reads it anew.
 #[derive(Debug)]
-pub(super) struct Recording {
+pub(super) struct Captured {
     path: String,
     /// How much of it is played; all, if nothing is said.
     only: Option<Duration>,
@@ -51,12 +51,12 @@ impl PassedOver {
     }
 }
 
-impl Recording {
+impl Captured {
     /// Looks whether it is one.
     pub(super) fn open(path: &str, only: Option<Duration>) -> anyhow::Result<Self> {
-        let recording = Self { path: path.to_string(), only, ended: Mutex::default() };
-        recording.begin()?;
-        Ok(recording)
+        let captured = Self { path: path.to_string(), only, ended: Mutex::default() };
+        captured.begin()?;
+        Ok(captured)
     }
 
     /// How much of it is played; all, if nothing is said.
@@ -68,10 +68,10 @@ impl Recording {
         Untrusted::from(self.path.as_str())
     }
 
-    /// Its packets. What goes wrong is kept: see [`Recording::ended`].
+    /// Its packets. What goes wrong is kept: see [`Captured::ended`].
     pub(super) fn packets(&self) -> Box<dyn Datagrams + '_> {
         let capture = self.begin().map_err(|error| self.note(|ended| ended.failure = Some(error))).ok();
-        Box::new(Packets { recording: self, capture, zero: None, last: Duration::ZERO, clock_jumps: 0 })
+        Box::new(Packets { captured: self, capture, zero: None, last: Duration::ZERO, clock_jumps: 0 })
     }
 
     /// What was passed over in it, if it could be read.
@@ -92,7 +92,7 @@ impl Recording {
 }
 
 struct Packets<'a> {
-    recording: &'a Recording,
+    captured: &'a Captured,
     capture: Option<Capture<File>>,
     /// From when time is counted: the first packet that has a time; later, if the clock jumped.
     zero: Option<Duration>,
@@ -105,8 +105,8 @@ impl Datagrams for Packets<'_> {
         let datagram = match self.capture.as_mut()?.next_datagram() {
             Ok(datagram) => datagram?,
             Err(error) => {
-                let error = anyhow::Error::new(error).context(format!("reading {}", self.recording.name()));
-                self.recording.note(|ended| ended.failure = Some(error));
+                let error = anyhow::Error::new(error).context(format!("reading {}", self.captured.name()));
+                self.captured.note(|ended| ended.failure = Some(error));
                 return None;
             }
         };
@@ -121,7 +121,7 @@ impl Datagrams for Packets<'_> {
             }
             self.last = self.last.max(at.saturating_sub(*zero));
         }
-        if self.recording.only.is_some_and(|only| self.last > only) {
+        if self.captured.only.is_some_and(|only| self.last > only) {
             return None;
         }
         Some(Datagram { at: self.last, bytes: datagram.bytes })
@@ -132,7 +132,7 @@ impl Drop for Packets<'_> {
     fn drop(&mut self) {
         let Some(capture) = &self.capture else { return };
         let passed_over = PassedOver { skipped: capture.skipped().clone(), clock_jumps: self.clock_jumps };
-        self.recording.note(|ended| {
+        self.captured.note(|ended| {
             if passed_over.number() > ended.passed_over.number() {
                 ended.passed_over = passed_over;
             }

@@ -26,6 +26,8 @@ pub(crate) struct Simulation<'o> {
     lasts: Option<Duration>,
     series: Series,
     packets: u64,
+    /// From how many packets on the observer is told again: several may come at once.
+    tell_due: u64,
     invalid: u64,
     drops: Drops,
     peak: Peak,
@@ -63,6 +65,7 @@ impl<'o> Simulation<'o> {
             lasts,
             series: Series::new(lasts),
             packets: 0,
+            tell_due: PACKETS_BETWEEN,
             invalid: 0,
             drops: Drops::default(),
             peak: Peak::default(),
@@ -113,7 +116,8 @@ impl<'o> Simulation<'o> {
             self.series.push(reading);
             self.tell(due).map_break(|()| due)?;
         }
-        if self.packets % PACKETS_BETWEEN == PACKETS_BETWEEN - 1 {
+        if self.packets >= self.tell_due {
+            self.tell_due = self.packets + PACKETS_BETWEEN;
             self.tell(at).map_break(|()| at)?;
         }
         ControlFlow::Continue(())

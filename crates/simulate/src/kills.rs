@@ -30,6 +30,11 @@ impl FalseKills {
         self.by_harm[harm as usize]
     }
 
+    /// Each count as something makes it.
+    pub(crate) fn map(self, mut count: impl FnMut(u64) -> u64) -> Self {
+        Self { by_harm: self.by_harm.map(&mut count), flows_hit: count(self.flows_hit) }
+    }
+
     pub(crate) const fn count(&mut self, harm: Harm) {
         self.by_harm[harm as usize] += 1;
     }

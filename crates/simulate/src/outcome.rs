@@ -102,6 +102,11 @@ impl Drops {
         self.0.iter().sum()
     }
 
+    /// Each count as something makes it.
+    pub(crate) fn map(self, count: impl FnMut(u64) -> u64) -> Self {
+        Self(self.0.map(count))
+    }
+
     pub(crate) const fn count(&mut self, reason: DropReason) {
         self.0[reason as usize] += 1;
     }

@@ -296,6 +296,36 @@ fn the_runs_of_a_sweep_share_what_is_drawn() {
     assert_eq!(alone, swept[1]);
 }
 
+/// Whoever waits can stop it meanwhile, though packets come by twos and readings are far apart.
+#[test]
+fn the_observer_is_told_between_readings() {
+    let busy = |number| Life { sight: Sight::Looks, ..ends(connection(number, 5.0), 20_000.0, End::Open) };
+    let replay = replay(&[busy(1), busy(2)], &[]);
+    let mut told = 0;
+    let mut observer = |_| {
+        told += 1;
+        ControlFlow::Continue(())
+    };
+    let outcome = run(Workload::Replayed(&replay), &setup(&[("tcp_timeout_established", 1)]), &mut observer).unwrap();
+    assert!(outcome.packets > 150_000, "{}", outcome.packets);
+    assert!(told > outcome.series.len(), "{told} of {}", outcome.series.len());
+}
+
+#[test]
+fn what_is_played_can_be_a_beginning() {
+    let lives = [connection(1, 5.0), connection(2, 500.0)];
+    let mut counted = readings();
+    for (reading, occupancy) in counted.iter_mut().zip([10, 30]) {
+        reading.occupancy = Some(plimsoll_model::Occupancy(occupancy));
+    }
+    counted.insert(1, plimsoll_recording::TableReading { at: at(200.0), ..counted[0].clone() });
+    let whole = || Replay::of(lives.clone(), [], counted.clone(), &options()).unwrap();
+    assert_eq!((whole().recorded_mean_occupancy(), whole().flows()), (Some(18.0), 2));
+    let begin = whole().lasting(Duration::from_secs(300));
+    assert_eq!((begin.recorded_mean_occupancy(), begin.flows()), (Some(10.0), 1));
+    assert_eq!((under(&begin, 432_000).lasted, under(&begin, 432_000).flows), (Duration::from_secs(300), 1));
+}
+
 #[test]
 fn what_is_not_played_is_told() {
     let sctp = life(Protocol::SCTP, 1, 2905, &[(5.0, State::Sctp(plimsoll_model::SctpState::Established))]);

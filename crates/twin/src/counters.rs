@@ -12,6 +12,12 @@ impl Counters {
         self.0[counter as usize]
     }
 
+    /// Each count as something makes it.
+    #[must_use]
+    pub fn map(self, count: impl FnMut(u64) -> u64) -> Self {
+        Self(self.0.map(count))
+    }
+
     pub(crate) const fn count(&mut self, counter: Counter) {
         self.add(counter, 1);
     }
@@ -64,6 +70,12 @@ impl Removals {
     /// How many.
     pub const fn by(&self, by: RemovedBy) -> u64 {
         self.0[by as usize]
+    }
+
+    /// Each count as something makes it.
+    #[must_use]
+    pub fn map(self, count: impl FnMut(u64) -> u64) -> Self {
+        Self(self.0.map(count))
     }
 
     pub(crate) const fn count(&mut self, by: RemovedBy) {

@@ -35,7 +35,7 @@ pub(super) fn compile(gathered: &Gathered, gaps: &[Gap], span: &Span, options: &
         lasts: span.end.since(span.begin),
         stands_for: gathered.stands_for,
         not_played: gathered.not_played,
-        recorded_mean: span.recorded_mean,
+        counted: span.counted.iter().map(|(at, occupancy)| (at.since(span.begin), *occupancy)).collect(),
     };
     let flows: u64 = gathered.lives.iter().map(|(_, copies)| *copies).sum();
     let mut compiler =
@@ -48,7 +48,7 @@ pub(super) fn compile(gathered: &Gathered, gaps: &[Gap], span: &Span, options: &
         let share = *copies as f64 / flows.max(1) as f64;
         let spread = compiler.replay.lasts.mul_f64(share).min(MOST_SPREAD);
         let Some((course, unknown)) = course(life, own, span, &options.in_force) else { continue };
-        compiler.replay.not_played.states += unknown as f64 * life.weight;
+        compiler.replay.not_played.states += unknown as f64 * *copies as f64 * gathered.stands_for;
         compiler.take(life, u32::try_from(*copies).unwrap_or(u32::MAX), &course, own);
         if let Some(played) = compiler.replay.lives.last_mut() {
             played.zone = u16::try_from(zone).unwrap_or(0);

@@ -26,11 +26,12 @@ pub(super) struct Gathered {
 }
 
 /// The time that is played.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Span {
     pub(super) begin: UnixMicros,
     pub(super) end: UnixMicros,
-    pub(super) recorded_mean: Option<f64>,
+    /// What the kernel counted, as far as it was read.
+    pub(super) counted: Vec<(UnixMicros, u32)>,
 }
 
 /// A gap of a life that is played.
@@ -114,21 +115,12 @@ impl Gathered {
     pub(super) fn span(&self, readings: impl IntoIterator<Item = TableReading>) -> Option<Span> {
         let first = self.lives.iter().map(|(life, _)| life.began.first_seen()).min()?;
         let last = self.lives.iter().map(|(life, _)| life.ended_at).max()?;
-        let mut span = Span { begin: first, end: last, recorded_mean: None };
-        let (mut area, mut secs) = (0.0, 0.0);
-        let mut before: Option<(UnixMicros, f64)> = None;
+        let mut span = Span { begin: first, end: last, counted: Vec::new() };
         for reading in readings {
             span.begin = span.begin.min(reading.at);
             span.end = span.end.max(reading.at);
-            let Some(occupancy) = reading.occupancy.map(|occupancy| f64::from(occupancy.0)) else { continue };
-            if let Some((at, earlier)) = before {
-                let lasts = reading.at.since(at).as_secs_f64();
-                area += lasts * (earlier + occupancy) / 2.0;
-                secs += lasts;
-            }
-            before = Some((reading.at, occupancy));
+            span.counted.extend(reading.occupancy.map(|occupancy| (reading.at, occupancy.0)));
         }
-        span.recorded_mean = (secs > 0.0).then(|| area / secs);
         Some(span)
     }
 }

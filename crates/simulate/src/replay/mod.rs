@@ -2,6 +2,7 @@
 
 mod compile;
 mod donors;
+mod enlarged;
 mod flow;
 mod gather;
 mod lending;
@@ -39,7 +40,8 @@ pub struct Replay {
     lasts: Duration,
     stands_for: f64,
     not_played: NotPlayed,
-    recorded_mean: Option<f64>,
+    /// What the kernel counted, as far as it was read.
+    counted: Vec<(Duration, u32)>,
 }
 
 /// How a recording is made ready.
@@ -99,9 +101,20 @@ impl Replay {
         Ok(compile::compile(&gathered, &gaps, &span, options))
     }
 
+    /// Only its beginning: what comes later is forgotten. What [`Replay::not_played`] and [`Replay::silent_for_longer_than`] tell
+    /// of flows is of their whole lives still.
+    #[must_use]
+    pub fn lasting(mut self, most: Duration) -> Self {
+        if most < self.lasts {
+            self.lasts = most;
+            self.lives.truncate(self.lives.partition_point(|life| life.starts <= most));
+        }
+        self
+    }
+
     /// How many flows of the recording one that is played stands for, beside its copies: 1, or a power of two. The limit and
     /// the buckets of a setup are made smaller by as much; counts of entries, flows and kills, and memory, are to be made larger
-    /// by as much.
+    /// by as much ([`Replay::enlarge`]).
     pub const fn stands_for(&self) -> f64 {
         self.stands_for
     }
@@ -139,9 +152,16 @@ impl Replay {
         &self.not_played
     }
 
-    /// The average of what the kernel counted while it was recorded; `None` where it was not read.
-    pub const fn recorded_mean_occupancy(&self) -> Option<f64> {
-        self.recorded_mean
+    /// The average of what the kernel counted while what is played was recorded; `None` where it was not read.
+    pub fn recorded_mean_occupancy(&self) -> Option<f64> {
+        let (mut area, mut secs) = (0.0, 0.0);
+        let played = self.counted.iter().take_while(|(at, _)| *at <= self.lasts);
+        for ((from, before), (until, after)) in played.clone().zip(played.skip(1)) {
+            let lasts = until.saturating_sub(*from).as_secs_f64();
+            area += lasts * (f64::from(*before) + f64::from(*after)) / 2.0;
+            secs += lasts;
+        }
+        (secs > 0.0).then(|| area / secs)
     }
 
     /// The same world, smaller: shares, chains and what `early_drop` finds are the same.

@@ -1,6 +1,7 @@
 //! What may be asked for on the command line.
 
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -263,19 +264,32 @@ EXAMPLES
   plimsoll simulate founding-dns --sweep nf_conntrack_udp_timeout=30,10
   plimsoll simulate --new-per-sec 2000 --mix http=70,dns=20,idle=5,flood=5 --lifetime ~2s --for 10m
   plimsoll simulate traffic.pcap --profile http-proxy --max-false-kill-rate 0.1%
+  plimsoll simulate --from web.rec --sweep nf_conntrack_tcp_timeout_established=7200,3600,600
   plimsoll simulate http-churn --kernel 5.10 --ram 4G --for 5m --svg churn.svg
 ")]
 pub(crate) struct SimulateArguments {
-    /// A workload: a scenario's name, a file that ends in .toml, or a capture (pcap or pcapng)
+    /// A workload: a scenario's name, a file that ends in .toml, a capture (pcap or pcapng), or a recording's directory
     ///
     /// Capture on one interface, of a router that translates on its clients' side; 96 bytes of each packet suffice
     /// (`tcpdump -i eth0 -s 96 -w traffic.pcap`), but not of fragments. `-i any` holds each forwarded packet twice.
-    #[arg(value_name = "NAME|FILE")]
+    #[arg(value_name = "NAME|FILE|RECORDING")]
     pub(crate) input: Option<String>,
 
     /// List the scenarios that can be simulated
     #[arg(long, conflicts_with = "input")]
     pub(crate) list: bool,
+
+    /// In place of a name or file: replay the flows of a recording, the directory that `plimsoll record` wrote
+    ///
+    /// Settings start from those that were in force while it was recorded. A directory's name alone means the same: `plimsoll
+    /// simulate web.rec`.
+    #[arg(
+        long,
+        value_name = "RECORDING",
+        conflicts_with_all = ["input", "list", "new_per_sec", "size"],
+        help_heading = "Workload"
+    )]
+    pub(crate) from: Option<PathBuf>,
 
     /// In place of a name or file: so many new flows a second
     #[arg(long, value_name = "FLOWS", value_parser = flows_per_sec, help_heading = "Workload")]
@@ -295,7 +309,7 @@ pub(crate) struct SimulateArguments {
     #[arg(long, value_name = "TIME", requires = "new_per_sec", help_heading = "Workload")]
     pub(crate) lifetime: Option<Lifetime>,
 
-    /// How long it lasts, at most a day: `90s`, `10m`; if not said, as long as the scenario or capture, and 5m of --new-per-sec
+    /// How long it lasts, at most a day: `90s`, `10m`; if not said, as long as the scenario, capture or recording, and 5m of --new-per-sec
     #[arg(long = "for", value_name = "TIME", value_parser = some_seconds, help_heading = "Workload")]
     pub(crate) lasts: Option<Duration>,
 
@@ -307,7 +321,7 @@ pub(crate) struct SimulateArguments {
     #[arg(long, value_name = "FACTOR", default_value = "1", help_heading = "Workload")]
     pub(crate) size: Size,
 
-    /// Start from what this kernel sets by itself, not from this host's settings
+    /// Start from what this kernel sets by itself, not from this host's settings, or the recorded ones
     #[arg(long, value_name = "VERSION", help_heading = "Settings")]
     pub(crate) kernel: Option<Kernel>,
 

@@ -39,12 +39,18 @@ impl Recording {
         })
     }
 
+    /// Its settings, with no silence.
+    pub(crate) fn settings(&self) -> anyhow::Result<Silences> {
+        let mut settings = Silences::new();
+        for change in self.archive.changes()? {
+            settings.note(&change?);
+        }
+        Ok(settings)
+    }
+
     /// Its silences and settings.
     pub(crate) fn silences(&self) -> anyhow::Result<Silences> {
-        let mut silences = Silences::new();
-        for change in self.archive.changes()? {
-            silences.note(&change?);
-        }
+        let mut silences = self.settings()?;
         for gap in self.archive.gaps()? {
             silences.add(&gap?);
         }

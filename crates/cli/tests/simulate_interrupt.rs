@@ -7,12 +7,18 @@ use std::fs;
 use std::io::Read;
 use std::process::{Child, Command, Output, Stdio};
 
+use plimsoll_recording::{Life, Sight};
+use support::recorded::{Recorded, lives, rows, setting};
 use support::{KERNEL, PLIMSOLL};
 
 /// A simulation that would take hours, once it takes signals and has been at work for a while.
 fn begin(arguments: &[&str]) -> Child {
+    begin_any(&[&["founding-short-requests", "--for", "1d"], arguments, &KERNEL].concat())
+}
+
+fn begin_any(arguments: &[&str]) -> Child {
     let mut command = Command::new(PLIMSOLL);
-    command.args(["simulate", "founding-short-requests", "--for", "1d"]).args(arguments).args(KERNEL);
+    command.arg("simulate").args(arguments);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("plimsoll runs");
     let status = format!("/proc/{}/status", child.id());
     let takes_interrupts = || {
@@ -56,6 +62,28 @@ fn an_interrupt_gives_the_result_so_far_marked_as_partial() {
         assert_eq!((output.status.code(), stderr.as_str()), (Some(3), ""), "{format:?}");
         assert!(stdout.contains(mark), "{format:?}: {stdout}");
     }
+}
+
+/// Connections that talk for years, twice a second.
+#[test]
+fn an_interrupted_replay_tells_how_far_it_came() {
+    const YEARS: f64 = 1e8;
+    let busy = (1..=8).map(|number| Life { sight: Sight::Looks, ..rows::connection(number, 5.0) });
+    let busy: Vec<_> = busy.map(|life| rows::ends(life, YEARS, plimsoll_recording::End::Open)).collect();
+    let small = [setting("buckets", 1024), setting("tcp_timeout_established", 1)];
+    let recorded = Recorded::new(small.into_iter().chain(support::recorded::counted(8)).chain(lives(&busy)));
+    let output = interrupt(begin_any(&["--from", recorded.path()]));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{stdout}");
+    for told in
+        ["PARTIAL: It was stopped at ", "in force then: not known, since not all was simulated; the kernel counted 8.0"]
+    {
+        let shown = stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(shown.contains(told), "{told}: {stdout}");
+    }
+    let output = interrupt(begin_any(&[recorded.path(), "--json"]));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.contains("\"complete\": false") && stdout.contains("\"replayed_mean_occupancy\": null"), "{stdout}");
 }
 
 fn many_limits() -> String {

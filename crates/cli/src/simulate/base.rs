@@ -1,15 +1,16 @@
-//! The settings from which a simulation starts: this host's, or what a kernel sets by itself.
+//! The settings from which a simulation starts: this host's, a recorded host's, or what a kernel sets by itself.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use plimsoll_host::{HostFs, Partial};
-use plimsoll_model::{Host, SizeRule, TableSize, Timeout};
+use plimsoll_model::{Host, SizeRule, TableSize, Timeout, Untrusted};
 use plimsoll_simulate::Setup;
 use plimsoll_twin::{Capabilities, Version};
 
 use super::amounts::Ram;
 use super::knowledge::{Knowledge, Measured};
+use super::replayed::Replayed;
 use super::sysctl::Sysctl;
 
 /// Where it starts.
@@ -17,12 +18,12 @@ use super::sysctl::Sysctl;
 pub(super) struct Base {
     pub(super) setup: Setup,
     pub(super) origin: Origin,
-    /// The kernel: this host's release, or the version that was named.
+    /// The kernel: this host's release, the recorded host's, or the version that was named. Escaped.
     pub(super) kernel: String,
     /// By what it is known how that kernel behaves.
     pub(super) knowledge: Knowledge,
     pub(super) ram: Option<Ram>,
-    /// What was read of this host.
+    /// What was read of this host, or is in the recording.
     pub(super) read: BTreeSet<Sysctl>,
     /// What could not be read, and what was taken instead.
     pub(super) notes: Vec<String>,
@@ -32,6 +33,8 @@ pub(super) struct Base {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     ThisHost,
+    /// Those in force when a recording ended.
+    Recording,
     KernelDefaults,
 }
 
@@ -92,6 +95,47 @@ impl Base {
         base
     }
 
+    /// Those in force when the recording ended; its kernel behaves as its release lets guess.
+    pub(super) fn of_recording(recording: &Replayed, seed: u64) -> Self {
+        let mut notes = Vec::new();
+        let release = Some(recording.release()).filter(|release| !release.is_empty());
+        let version = version_or_newest(release, "the recorded", &mut notes);
+        let mut setup = recording.setup(Capabilities::guess(version), seed);
+        let mut read = BTreeSet::new();
+        let mut missing = Vec::new();
+        for sysctl in Sysctl::all() {
+            let Some(taken) = setup.get(sysctl.known()) else { continue };
+            match recording.setting(sysctl) {
+                Some(recorded) if recorded == taken => drop(read.insert(sysctl)),
+                Some(recorded) => notes.push(format!("{sysctl} is {recorded} in the recording; taken as {taken}")),
+                None if is_everywhere(&sysctl) => missing.push(sysctl.known().name()),
+                None => {}
+            }
+        }
+        let origin = if read.is_empty() { Origin::KernelDefaults } else { Origin::Recording };
+        if read.is_empty() {
+            setup = by_default(version, None, seed);
+            notes.push("the recording holds no settings: those that its kernel sets by itself are taken".to_string());
+        } else if !missing.is_empty() {
+            notes.push(format!("not in the recording, and taken as by default: {}", missing.join(", ")));
+        }
+        for sysctl in recording.changed() {
+            notes.push(format!("{sysctl} was changed while it was recorded: its value at the end is taken"));
+        }
+        if recording.has_several_kernels() {
+            notes.push("it was recorded on several kernels: the last one's behaviour is taken".to_string());
+        }
+        Self {
+            setup,
+            origin,
+            kernel: release.map_or_else(|| version.to_string(), |release| Untrusted::from(release).to_string()),
+            knowledge: Knowledge::Version(preset(version)),
+            ram: None,
+            read,
+            notes,
+        }
+    }
+
     /// Has the kernel behave as it was measured.
     pub(super) fn measured(mut self, measured: Measured) -> Self {
         self.setup.host.capabilities = measured.capabilities;
@@ -102,11 +146,8 @@ impl Base {
     fn by_itself(host: &Host, kernel: Option<Kernel>, ram: Option<Ram>, seed: u64) -> Self {
         let mut notes = Vec::new();
         let release = host.kernel.as_ref().map(|kernel| kernel.as_str().trim());
-        let of_host = || release.and_then(Version::of_release);
-        let version = kernel.map(|Kernel(version)| version).or_else(of_host).unwrap_or_else(|| {
-            notes.push(format!("this host's kernel has no version that is known: taken as {}", newest()));
-            newest()
-        });
+        let named = kernel.map(|Kernel(version)| version);
+        let version = named.unwrap_or_else(|| version_or_newest(release, "this host's", &mut notes));
         let ram = ram.or(host.ram_bytes.map(|bytes| Ram { bytes }));
         if ram.is_none() {
             notes.push("how much memory this host has cannot be read: taken as more than 4 GiB".to_string());
@@ -136,6 +177,14 @@ fn by_default(version: Version, ram: Option<Ram>, seed: u64) -> Setup {
         setup.settings.timeouts = [(Timeout::UdpStream, 180)].into_iter().collect();
     }
     setup
+}
+
+/// A release's version; `whose` kernel it is goes into the note where it has none.
+fn version_or_newest(release: Option<&str>, whose: &str, notes: &mut Vec<String>) -> Version {
+    release.and_then(Version::of_release).unwrap_or_else(|| {
+        notes.push(format!("{whose} kernel has no version that is known: taken as {}", newest()));
+        newest()
+    })
 }
 
 fn newest() -> Version {

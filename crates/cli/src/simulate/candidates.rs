@@ -31,6 +31,7 @@ pub(super) struct Candidate {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Whence {
     Host,
+    Recording,
     KernelDefault,
     Scenario,
     Profile,
@@ -52,7 +53,11 @@ impl Candidate {
     pub(super) fn settings(&self, base: &Base) -> impl Iterator<Item = (Sysctl, u32, Whence)> {
         Sysctl::all().filter_map(|sysctl| {
             let value = self.setup.get(sysctl.known())?;
-            let of_base = if base.read.contains(&sysctl) { Whence::Host } else { Whence::KernelDefault };
+            let of_base = match base.origin {
+                Origin::ThisHost if base.read.contains(&sysctl) => Whence::Host,
+                Origin::Recording if base.read.contains(&sysctl) => Whence::Recording,
+                Origin::ThisHost | Origin::Recording | Origin::KernelDefaults => Whence::KernelDefault,
+            };
             let whence = self.whence.get(&sysctl).copied().unwrap_or(of_base);
             Some((sysctl, value, whence))
         })
@@ -140,6 +145,7 @@ impl Base {
     pub(super) fn words(&self) -> String {
         match (self.origin, self.ram) {
             (Origin::ThisHost, _) => format!("this host's (Linux {})", self.kernel),
+            (Origin::Recording, _) => format!("those in force when it was recorded (Linux {})", self.kernel),
             (Origin::KernelDefaults, Some(ram)) => {
                 format!("those that Linux {} sets by itself with {ram} of RAM", self.kernel)
             }

@@ -3,10 +3,12 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use plimsoll_model::Untrusted;
 
+use super::replayed::Replayed;
 use crate::arguments::SimulateArguments;
 
 /// The picture goes there if this is its file's name.
@@ -39,7 +41,7 @@ enum Held {
 
 impl Picture {
     /// Opens what it is to be written to. What is in the file stays until there is a picture.
-    pub(super) fn begin(arguments: &SimulateArguments) -> anyhow::Result<Self> {
+    pub(super) fn begin(arguments: &SimulateArguments, recording: Option<&Replayed>) -> anyhow::Result<Self> {
         let Some(name) = &arguments.svg else { return Ok(Self::None) };
         if name == STANDARD_OUTPUT {
             return Ok(Self::ToStandardOutput);
@@ -48,6 +50,10 @@ impl Picture {
             if is_one_file(name, read) {
                 bail!("--svg {} would be written over what is read: name another file", Untrusted::from(name.as_str()))
             }
+        }
+        if recording.is_some_and(|recording| is_within(name, recording.path())) {
+            let name = Untrusted::from(name.as_str());
+            bail!("--svg {name} lies within the recording, where nothing else may be: name a file elsewhere")
         }
         let made = OpenOptions::new().write(true).create_new(true).open(name);
         let (file, held) = match made {
@@ -84,6 +90,13 @@ impl Drop for PictureFile {
             let _ = fs::remove_file(&self.name);
         }
     }
+}
+
+/// Whether a file lies within a folder, or would if it were made.
+fn is_within(name: &str, folder: &Path) -> bool {
+    let parent = Path::new(name).parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = fs::canonicalize(parent.unwrap_or(Path::new(".")));
+    parent.ok().zip(fs::canonicalize(folder).ok()).is_some_and(|(parent, folder)| parent.starts_with(folder))
 }
 
 /// Whether two names are those of one file that is there.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plimsoll_model::{Counter, Untrusted};
 use plimsoll_scenario::Scenario;
-use plimsoll_simulate::{Bounds, Completeness, Outcome};
+use plimsoll_simulate::{Bounds, Completeness, FalseKills, Harm, Outcome};
 use plimsoll_twin::Capabilities;
 use serde::Serialize;
 use serde_json::Value;
@@ -14,7 +14,9 @@ use super::base::Origin;
 use super::candidates::Whence;
 use super::knowledge::Knowledge;
 use super::names::{Counted, DROPS, ENDS, EVICTIONS, FALSE_KILLS};
+use super::replayed::{LONG, Replayed};
 use super::report::{Choice, Report, Run};
+use super::services::{Service, Services};
 use super::workload::Source;
 
 /// Rises when a key changes its meaning or goes away; new keys do not raise it.
@@ -28,6 +30,7 @@ struct Document<'a> {
     base: Base<'a>,
     skipped: Option<Vec<SkippedFor>>,
     clock_jumps: Option<u64>,
+    replay: Option<ReplayOf>,
     bounds: Option<BoundsOf>,
     /// The place in `runs`.
     cheapest: Option<usize>,
@@ -64,6 +67,23 @@ struct SkippedFor {
 }
 
 #[derive(Serialize)]
+struct ReplayOf {
+    stands_for: f64,
+    not_played: NotPlayedOf,
+    flows_taken_as_silent: f64,
+    silent_for_longer_than_secs: f64,
+    recorded_mean_occupancy: Option<f64>,
+    replayed_mean_occupancy: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct NotPlayedOf {
+    flows: f64,
+    states: f64,
+    stray_gaps: u64,
+}
+
+#[derive(Serialize)]
 struct BoundsOf {
     max_false_kill_rate: Option<f64>,
     max_utilization: Option<f64>,
@@ -79,6 +99,7 @@ struct RunOf {
     lasted_secs: f64,
     capacity: u32,
     peak: PeakOf,
+    mean_occupancy: f64,
     utilization: Option<f64>,
     saturated_at_secs: Option<f64>,
     memory_bytes: MemoryOf,
@@ -92,6 +113,8 @@ struct RunOf {
     evictions: BTreeMap<&'static str, u64>,
     ends: BTreeMap<&'static str, u64>,
     false_kills: FalseKillsOf,
+    /// Null but for a recording.
+    services: Option<Vec<ServiceOf>>,
     counters: BTreeMap<&'static str, u64>,
     series: Vec<ReadingOf>,
 }
@@ -133,6 +156,14 @@ struct FalseKillsOf {
 }
 
 #[derive(Serialize)]
+struct ServiceOf {
+    service: String,
+    flows: u64,
+    silent_flows: u64,
+    false_kills: FalseKillsOf,
+}
+
+#[derive(Serialize)]
 struct ReadingOf {
     at_secs: f64,
     occupancy: u32,
@@ -144,6 +175,7 @@ struct ReadingOf {
 
 pub(super) fn render(report: &Report<'_>) -> anyhow::Result<String> {
     let base = report.base;
+    let services = report.source.as_recording().map(|recording| Services::of(report, recording));
     let capabilities = report.runs.first().map(|run| run.candidate.setup.host.capabilities);
     let document = Document {
         schema: SCHEMA,
@@ -152,6 +184,7 @@ pub(super) fn render(report: &Report<'_>) -> anyhow::Result<String> {
         base: Base {
             settings_of: match base.origin {
                 Origin::ThisHost => "this_host",
+                Origin::Recording => "recording",
                 Origin::KernelDefaults => "kernel_defaults",
             },
             kernel: Untrusted::from(base.kernel.as_str()),
@@ -173,12 +206,16 @@ pub(super) fn render(report: &Report<'_>) -> anyhow::Result<String> {
             passed_over.skipped.iter().map(|(reason, count)| SkippedFor { reason: reason.to_string(), count }).collect()
         }),
         clock_jumps: report.passed_over.as_ref().map(|passed_over| passed_over.clock_jumps),
+        replay: report.source.as_recording().map(|recording| replay_of(report, recording)),
         bounds: bounds(&report.choice),
         cheapest: match &report.choice {
             Choice::Cheapest(_, bargain) => Some(bargain.place),
             Choice::NotAsked | Choice::NotKnown(_) | Choice::None(_) => None,
         },
-        runs: report.runs.iter().map(|run| run_of(report, run)).collect(),
+        runs: (0..)
+            .zip(&report.runs)
+            .map(|(place, run)| run_of(report, run, services.as_ref().map(|services| services_of(services, place))))
+            .collect(),
     };
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
@@ -217,7 +254,46 @@ fn workload(source: &Source) -> Workload<'_> {
             size: None,
             secs: captured.only().map(secs),
         },
+        Source::Recording { recording, seed } => Workload {
+            kind: "recording",
+            name: source.name(),
+            title: None,
+            seed: Some(*seed),
+            size: None,
+            secs: Some(secs(recording.replay().lasts())),
+        },
     }
+}
+
+fn replay_of(report: &Report<'_>, recording: &Replayed) -> ReplayOf {
+    let replay = recording.replay();
+    let not_played = replay.not_played();
+    ReplayOf {
+        stands_for: replay.stands_for(),
+        not_played: NotPlayedOf {
+            flows: not_played.flows,
+            states: not_played.states,
+            stray_gaps: not_played.stray_gaps,
+        },
+        flows_taken_as_silent: not_played.flows_taken_as_silent,
+        silent_for_longer_than_secs: secs(LONG),
+        recorded_mean_occupancy: report.fidelity.map(|fidelity| fidelity.recorded),
+        replayed_mean_occupancy: report.fidelity.and_then(|fidelity| fidelity.replayed),
+    }
+}
+
+/// What became of them in a run.
+fn services_of(services: &Services<'_>, place: usize) -> Vec<ServiceOf> {
+    let of = |service: &Service<'_>| {
+        let run = service.runs.get(place)?;
+        Some(ServiceOf {
+            service: service.name.clone(),
+            flows: run.flows,
+            silent_flows: service.silent,
+            false_kills: false_kills_of(&run.false_kills, run.flows),
+        })
+    };
+    services.told.iter().filter_map(of).collect()
 }
 
 fn bounds(choice: &Choice) -> Option<BoundsOf> {
@@ -230,7 +306,7 @@ fn bounds(choice: &Choice) -> Option<BoundsOf> {
     Some(BoundsOf { max_false_kill_rate, max_utilization, met })
 }
 
-fn run_of(report: &Report<'_>, Run { candidate, outcome }: &Run) -> RunOf {
+fn run_of(report: &Report<'_>, Run { candidate, outcome }: &Run, services: Option<Vec<ServiceOf>>) -> RunOf {
     let settings = candidate.settings(report.base);
     RunOf {
         swept: candidate.swept.iter().map(|(sysctl, value)| (sysctl.to_string(), *value)).collect(),
@@ -239,6 +315,7 @@ fn run_of(report: &Report<'_>, Run { candidate, outcome }: &Run) -> RunOf {
         lasted_secs: secs(outcome.lasted),
         capacity: outcome.capacity.0,
         peak: PeakOf { at_secs: secs(outcome.peak.at), occupancy: outcome.peak.occupancy },
+        mean_occupancy: outcome.mean_occupancy().counted,
         utilization: outcome.utilization(),
         saturated_at_secs: outcome.saturated_at.map(secs),
         memory_bytes: MemoryOf {
@@ -261,11 +338,8 @@ fn run_of(report: &Report<'_>, Run { candidate, outcome }: &Run) -> RunOf {
         drops: counts(DROPS, outcome),
         evictions: counts(EVICTIONS, outcome),
         ends: counts(ENDS, outcome),
-        false_kills: FalseKillsOf {
-            by_harm: counts(FALSE_KILLS, outcome),
-            flows_hit: outcome.false_kills.flows_hit,
-            rate: outcome.false_kill_rate(),
-        },
+        false_kills: false_kills_of(&outcome.false_kills, outcome.flows),
+        services,
         counters: Counter::ALL.iter().map(|counter| (counter.name(), outcome.counters.get(*counter))).collect(),
         series: outcome
             .series
@@ -279,6 +353,15 @@ fn run_of(report: &Report<'_>, Run { candidate, outcome }: &Run) -> RunOf {
                 false_kills: reading.false_kills,
             })
             .collect(),
+    }
+}
+
+/// Harms have the order of their names.
+fn false_kills_of(kills: &FalseKills, flows: u64) -> FalseKillsOf {
+    FalseKillsOf {
+        by_harm: FALSE_KILLS.iter().zip(Harm::ALL).map(|(counted, harm)| (counted.key, kills.by(harm))).collect(),
+        flows_hit: kills.flows_hit,
+        rate: kills.flows_hit as f64 / flows.max(1) as f64,
     }
 }
 

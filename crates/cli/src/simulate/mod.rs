@@ -7,13 +7,16 @@ mod captured;
 mod chart;
 mod csv;
 mod drawn;
+mod fidelity;
 mod json;
 mod knowledge;
 mod mix;
 mod names;
 mod picture;
 mod progress;
+mod replayed;
 mod report;
+mod services;
 mod svg;
 mod synthetic;
 mod sysctl;
@@ -39,6 +42,7 @@ pub(crate) use self::sysctl::{Assignment, Swept};
 use self::base::Base;
 use self::candidates::{Layers, candidates};
 use self::drawn::{Picture, STANDARD_OUTPUT};
+use self::fidelity::Comparison;
 use self::progress::Display;
 use self::report::{Choice, Report, Run};
 use self::workload::Source;
@@ -59,14 +63,7 @@ pub(crate) fn run(arguments: &SimulateArguments) -> anyhow::Result<ExitCode> {
         bail!("--svg - writes to standard output, as --json and --csv do: name a file for the picture")
     }
     let source = Source::of(arguments)?;
-    let base = match (arguments.kernel, arguments.ram) {
-        (None, None) => Base::of_this_host(arguments.seed),
-        (kernel, ram) => Base::of_kernel(kernel, ram, arguments.seed),
-    };
-    let base = match &arguments.conform {
-        Some(file) => base.measured(Measured::read(file)?),
-        None => base,
-    };
+    let base = base(&source, arguments)?;
     let layers = Layers {
         scenario: source.as_scenario(),
         profile: arguments.profile,
@@ -74,7 +71,7 @@ pub(crate) fn run(arguments: &SimulateArguments) -> anyhow::Result<ExitCode> {
         sweep: &arguments.sweep,
     };
     let candidates = candidates(&base, layers)?;
-    let setups: Vec<_> = candidates.iter().map(|candidate| candidate.setup.clone()).collect();
+    let mut setups: Vec<_> = candidates.iter().map(|candidate| candidate.setup.clone()).collect();
     let say = |text: &str| output::write_progress(text, Color::Auto);
     if !arguments.json {
         base.notes.iter().for_each(|note| say(&format!("plimsoll: {note}\n")));
@@ -82,16 +79,26 @@ pub(crate) fn run(arguments: &SimulateArguments) -> anyhow::Result<ExitCode> {
     source.refuse_too_much(&setups)?;
     complain_of_the_hash(&source, &setups);
     // Before the run, whose result would be lost if this were noticed only then.
-    let picture = Picture::begin(arguments)?;
+    let picture = Picture::begin(arguments, source.as_recording())?;
 
+    // Of the settings, the recorded ones may be an addition, which is no run of the report's.
+    let comparison = source.as_recording().and_then(|recording| Comparison::begin(recording, &base, &mut setups));
     let outcomes = simulate(&source, &setups)?;
+    let fidelity = comparison.map(|comparison| comparison.end(&outcomes));
     let passed_over = match &source {
         Source::Capture { captured, .. } => Some(captured.ended()?),
-        Source::Scenario { .. } => None,
+        Source::Scenario { .. } | Source::Recording { .. } => None,
     };
     let runs = candidates.into_iter().zip(outcomes).map(|(candidate, outcome)| Run { candidate, outcome }).collect();
-    let mut report =
-        Report { source: &source, base: &base, over: over(layers), runs, passed_over, choice: Choice::NotAsked };
+    let mut report = Report {
+        source: &source,
+        base: &base,
+        over: over(layers),
+        runs,
+        passed_over,
+        fidelity,
+        choice: Choice::NotAsked,
+    };
     report.refuse_nothing()?;
     report.choice = choice(&report, bounds(arguments));
     write(&report, arguments, picture)?;
@@ -100,6 +107,21 @@ pub(crate) fn run(arguments: &SimulateArguments) -> anyhow::Result<ExitCode> {
         Choice::None(_) => NONE_WITHIN,
         Choice::NotAsked | Choice::NotKnown(_) | Choice::Cheapest(..) => 0,
     }))
+}
+
+/// The settings from which it starts.
+fn base(source: &Source, arguments: &SimulateArguments) -> anyhow::Result<Base> {
+    let recording = source.as_recording();
+    let base = match (arguments.kernel, arguments.ram, recording) {
+        (None, None, None) => Base::of_this_host(arguments.seed),
+        (None, None, Some(recording)) => Base::of_recording(recording, arguments.seed),
+        (None, ram, Some(recording)) => Base::of_kernel(recording.release().parse().ok(), ram, arguments.seed),
+        (kernel, ram, _) => Base::of_kernel(kernel, ram, arguments.seed),
+    };
+    Ok(match &arguments.conform {
+        Some(file) => base.measured(Measured::read(file)?),
+        None => base,
+    })
 }
 
 fn list(arguments: &SimulateArguments) -> anyhow::Result<()> {
@@ -125,7 +147,8 @@ fn simulate(source: &Source, setups: &[Setup]) -> anyhow::Result<Vec<plimsoll_si
         if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     display.clear();
-    outcomes.with_context(|| format!("simulating {}", source.name()))
+    let outcomes = outcomes.with_context(|| format!("simulating {}", source.name()))?;
+    Ok(outcomes.into_iter().zip(setups).map(|(outcome, setup)| source.enlarged(outcome, setup)).collect())
 }
 
 /// A scenario may be made for a hash that these settings have not.

@@ -9,6 +9,8 @@ use plimsoll_simulate::{Bargain, Bounds, Completeness, Fault, Outcome};
 use super::base::Base;
 use super::candidates::Candidate;
 use super::captured::PassedOver;
+use super::fidelity::Fidelity;
+use super::replayed::Replayed;
 use super::workload::Source;
 
 /// All that the outputs tell.
@@ -21,6 +23,8 @@ pub(super) struct Report<'a> {
     pub(super) runs: Vec<Run>,
     /// What was passed over in a capture.
     pub(super) passed_over: Option<PassedOver>,
+    /// How true a replay is, where the kernel's count was recorded.
+    pub(super) fidelity: Option<Fidelity>,
     pub(super) choice: Choice,
 }
 
@@ -60,12 +64,15 @@ impl Report<'_> {
         self.runs.iter().all(|run| run.outcome.completeness == Completeness::Whole)
     }
 
-    /// A capture of which nothing was simulated says nothing of any setting: an error, with why.
+    /// A capture or recording of which nothing was simulated says nothing of any setting: an error, with why.
     pub(super) fn refuse_nothing(&self) -> anyhow::Result<()> {
-        let Some(passed_over) = &self.passed_over else { return Ok(()) };
         if !self.is_whole() || self.runs.iter().any(|run| run.outcome.flows > 0) {
             return Ok(());
         }
+        if let Some(only) = self.source.as_recording().and_then(Replayed::only) {
+            bail!("{}: no flow comes in the first {} of it", self.source.name(), time(only))
+        }
+        let Some(passed_over) = &self.passed_over else { return Ok(()) };
         let packets = self.runs.iter().map(|run| run.outcome.packets).max().unwrap_or(0);
         let without_flow = (packets > 0).then(|| format!("{} packets of no flow", grouped(packets)));
         let there: Vec<_> = passed_over.listed().into_iter().chain(without_flow).collect();

@@ -1,5 +1,7 @@
 //! What came of it, for people.
 
+mod replayed;
+
 use anstyle::Style;
 use plimsoll_diagnose::words::{bytes, grouped, percent};
 use plimsoll_simulate::{Bargain, Outcome};
@@ -39,6 +41,9 @@ pub(super) fn render(report: &Report<'_>, width: usize) -> String {
     if let Some(farthest) = report.runs.iter().rev().max_by_key(|run| run.outcome.lasted) {
         text.push_str(&format!("  Played:   {}\n", played(&farthest.outcome)));
     }
+    if let Some(recording) = report.source.as_recording() {
+        text.push_str(&replayed::header(report, recording));
+    }
     text.push('\n');
     text.push_str(&table(&held(report)));
     match lost(report) {
@@ -53,6 +58,10 @@ pub(super) fn render(report: &Report<'_>, width: usize) -> String {
             text.push_str("\n  Nothing was dropped, refused or evicted, and no flow missed its entry.\n");
         }
         None => {}
+    }
+    if let Some(services) = report.source.as_recording().and_then(|recording| replayed::services(report, recording)) {
+        text.push('\n');
+        text.push_str(&services);
     }
     text.push_str(&pictured(report, width));
     if let Some(choice) = chosen(report) {
@@ -143,6 +152,9 @@ fn held(report: &Report<'_>) -> Columns {
     let mut push = |head: &str, cell: &dyn Fn(&Outcome) -> String| {
         columns.push(head, report.runs.iter().map(|run| figure(run, cell)));
     };
+    if report.source.as_recording().is_some() {
+        push("mean", &|outcome| replayed::entries(outcome.mean_occupancy().counted));
+    }
     push("peak", &|outcome| grouped(outcome.peak.occupancy.into()));
     push("most live", &|outcome| grouped(outcome.series.iter().map(|reading| reading.live).max().unwrap_or(0).into()));
     push("of limit", &|outcome| outcome.utilization().map_or("-".to_string(), percent));

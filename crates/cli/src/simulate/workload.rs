@@ -9,9 +9,10 @@ use plimsoll_capture::is_capture;
 use plimsoll_diagnose::words::{duration, grouped, rounded};
 use plimsoll_model::Untrusted;
 use plimsoll_scenario::{Scenario, Size};
-use plimsoll_simulate::{Setup, Workload};
+use plimsoll_simulate::{Outcome, Setup, Workload};
 
 use super::captured::Captured;
+use super::replayed::Replayed;
 use super::report::time;
 use super::synthetic::Synthetic;
 use crate::arguments::SimulateArguments;
@@ -30,15 +31,20 @@ const MOST_FLOWS: f64 = 1e9;
 pub(super) enum Source {
     Scenario { scenario: Box<Scenario>, seed: u64, size: Size },
     Capture { captured: Captured, seed: u64 },
+    Recording { recording: Box<Replayed>, seed: u64 },
 }
 
 impl Source {
     /// What the command line asks for.
     pub(super) fn of(arguments: &SimulateArguments) -> anyhow::Result<Self> {
+        if let Some(path) = &arguments.from {
+            return Self::recording(path, arguments);
+        }
         match (&arguments.input, arguments.new_per_sec) {
             (Some(_), Some(_)) => bail!("name a workload or give --new-per-sec, not both"),
             (None, None) => bail!(
-                "name a workload: a scenario ({}), a FILE.toml or a capture (pcap or pcapng), or --new-per-sec N",
+                "name a workload: a scenario ({}), a FILE.toml, a capture (pcap or pcapng) or a recording (a directory), or \
+                 --new-per-sec N",
                 library::names(Player::Simulation).join(", ")
             ),
             (None, Some(new_per_sec)) => {
@@ -52,6 +58,7 @@ impl Source {
             }
             (Some(input), None) => match library::named(input, Player::Simulation)? {
                 Some(scenario) => Ok(Self::scenario(scenario, arguments)),
+                None if Path::new(input).is_dir() => Self::recording(Path::new(input), arguments),
                 None if is_meant_as_a_file(input) => Self::in_file(input, arguments),
                 None => bail!(
                     "there is no scenario \"{}\" (the nearest is {}), and no such file: `plimsoll simulate --list` has all \
@@ -72,6 +79,14 @@ impl Source {
             bail!("--size is for scenarios: a capture is played as it was recorded")
         }
         Ok(Self::Capture { captured: Captured::open(name, arguments.lasts)?, seed: arguments.seed })
+    }
+
+    fn recording(path: &Path, arguments: &SimulateArguments) -> anyhow::Result<Self> {
+        if arguments.size != Size::default() {
+            bail!("--size is for scenarios: a recording is played as it was recorded")
+        }
+        let recording = Box::new(Replayed::open(path, arguments.lasts, arguments.seed)?);
+        Ok(Self::Recording { recording, seed: arguments.seed })
     }
 
     fn scenario(scenario: Scenario, arguments: &SimulateArguments) -> Self {
@@ -108,6 +123,7 @@ impl Source {
         match self {
             Self::Scenario { scenario, seed, size } => Workload::Scenario { scenario, seed: *seed, size: *size },
             Self::Capture { captured, .. } => Workload::Recorded(captured.packets()),
+            Self::Recording { recording, .. } => Workload::Replayed(recording.replay()),
         }
     }
 
@@ -115,13 +131,33 @@ impl Source {
     pub(super) fn as_scenario(&self) -> Option<&Scenario> {
         match self {
             Self::Scenario { scenario, .. } => Some(scenario),
-            Self::Capture { .. } => None,
+            Self::Capture { .. } | Self::Recording { .. } => None,
+        }
+    }
+
+    /// The recording, if it is one.
+    pub(super) fn as_recording(&self) -> Option<&Replayed> {
+        match self {
+            Self::Recording { recording, .. } => Some(recording),
+            Self::Scenario { .. } | Self::Capture { .. } => None,
+        }
+    }
+
+    /// What came of it under a setup, in the numbers of the world that it is of.
+    pub(super) fn enlarged(&self, outcome: Outcome, setup: &Setup) -> Outcome {
+        match self.as_recording() {
+            Some(recording) => recording.replay().enlarge(&outcome, setup),
+            None => outcome,
         }
     }
 
     /// How long all of it is, as far as that is known before its end.
     pub(super) fn lasts(&self) -> Option<Duration> {
-        self.as_scenario().map(|scenario| scenario.play.lasts)
+        match self {
+            Self::Scenario { scenario, .. } => Some(scenario.play.lasts),
+            Self::Recording { recording, .. } => Some(recording.replay().lasts()),
+            Self::Capture { .. } => None,
+        }
     }
 
     /// What it is, in a line.
@@ -136,6 +172,11 @@ impl Source {
                 let only = captured.only().map(|only| format!("the first {}, ", time(only))).unwrap_or_default();
                 format!("{} ({only}seed {seed})", captured.name())
             }
+            Self::Recording { recording, seed } => {
+                let lasts = time(recording.replay().lasts());
+                let lasts = if recording.only().is_some() { format!("the first {lasts} of it") } else { lasts };
+                format!("{}: a recording, replayed ({lasts}, seed {seed})", recording.name())
+            }
         }
     }
 
@@ -144,6 +185,7 @@ impl Source {
         match self {
             Self::Scenario { scenario, .. } => scenario.name.clone(),
             Self::Capture { captured, .. } => captured.name(),
+            Self::Recording { recording, .. } => recording.name(),
         }
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod applying;
 pub(crate) mod guest;
 pub(crate) mod killed;
 pub(crate) mod packets;
+pub(crate) mod recorded;
 pub(crate) mod recording;
 
 use std::fs;

@@ -321,9 +321,9 @@ fn what_is_played_can_be_a_beginning() {
     counted.insert(1, plimsoll_recording::TableReading { at: at(200.0), ..counted[0].clone() });
     let whole = || Replay::of(lives.clone(), [], counted.clone(), &options()).unwrap();
     assert_eq!((whole().recorded_mean_occupancy(), whole().flows()), (Some(18.0), 2));
-    let begin = whole().lasting(Duration::from_secs(300));
+    let begin = whole().lasting(Duration::from_mins(5));
     assert_eq!((begin.recorded_mean_occupancy(), begin.flows()), (Some(10.0), 1));
-    assert_eq!((under(&begin, 432_000).lasted, under(&begin, 432_000).flows), (Duration::from_secs(300), 1));
+    assert_eq!((under(&begin, 432_000).lasted, under(&begin, 432_000).flows), (Duration::from_mins(5), 1));
 }
 
 #[test]

@@ -31,4 +31,4 @@ pub use governor::Bounds;
 pub use recorder::{Progress, REST, Recorded, Stopped, origin, record};
 pub use sink::{Filed, Sink};
 pub use table::History;
-pub use wishes::Wishes;
+pub use wishes::{LookEvery, Wishes};

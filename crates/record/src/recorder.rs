@@ -7,7 +7,7 @@ use plimsoll_ctnetlink::{Event, EventKind, Listener, Received, SampleShare};
 use plimsoll_draw::Draw;
 use plimsoll_host::{HostFs, monotonic_now};
 use plimsoll_model::{Answer, Buckets, Sysctl, Unknowns, Untrusted};
-use plimsoll_observe::may_ask_conntrack;
+use plimsoll_observe::{may_ask_conntrack, walk_is_cheap};
 use plimsoll_recording::{Addresses, Change, ChangeKind, Origin, Row, Sources, TableReading, UnixMicros};
 
 use crate::clock::Clock;
@@ -20,7 +20,7 @@ use crate::look::{self, Look};
 use crate::table::{Numbers, Table};
 use crate::traffic::volume;
 use crate::window::Window;
-use crate::{Error, Sink, Wishes};
+use crate::{Error, LookEvery, Sink, Wishes};
 
 /// Whether to stop is asked so often, at least.
 const ASKED_EVERY: Duration = Duration::from_millis(250);
@@ -33,6 +33,8 @@ const ROOM_KNOWN_FOR: Duration = Duration::from_millis(200);
 /// After a loss the table is searched as soon as nothing more has been lost for so long.
 const CALM_BEFORE_SEARCH: Duration = Duration::from_secs(1);
 
+/// Looks that hold up packets come so many times as rarely.
+const RARELY: u32 = 6;
 /// Entries that are read to the end at the first look: a second's work.
 const WHOLE_UP_TO: u32 = 200_000;
 /// At its end it takes events that came before for no longer than this.
@@ -386,7 +388,11 @@ impl<'a, S: Sink> Recorder<'a, S> {
 
     /// Looks come unevenly: of silences that are looked at after equal times only what happens at multiples of these can be known.
     fn until_next_look(&mut self) -> Duration {
-        self.wishes.look_every.mul_f64(0.5 + self.draw.fraction())
+        let every = match self.wishes.look_every {
+            LookEvery::Gently(every) if !walk_is_cheap(self.numbers.occupancy, self.numbers.buckets) => every * RARELY,
+            LookEvery::Exactly(every) | LookEvery::Gently(every) => every,
+        };
+        every.mul_f64(0.5 + self.draw.fraction())
     }
 
     /// The first look goes to the end where that is soon: it tells how many entries have not expired.

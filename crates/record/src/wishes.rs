@@ -17,7 +17,7 @@ pub struct Wishes {
     /// Entries that are looked at again and again.
     pub looked_at: usize,
     /// Time from one look to the next.
-    pub look_every: Duration,
+    pub look_every: LookEvery,
     /// Time from one reading of the table's numbers to the next.
     pub read_every: Duration,
     /// Beyond this only a share of all entries is followed.
@@ -32,4 +32,13 @@ pub struct Wishes {
     pub key_secret: (u64, u64),
     /// What is known of the timeouts before.
     pub history: History,
+}
+
+/// Time from one look to the next, on the average.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookEvery {
+    /// So long, whatever it costs others.
+    Exactly(Duration),
+    /// So long; and several times as long where a dump walks far without a pause, and holds up packets meanwhile.
+    Gently(Duration),
 }

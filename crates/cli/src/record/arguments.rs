@@ -90,9 +90,10 @@ pub(crate) struct RecordingArguments {
     #[arg(long, value_name = "ENTRIES", default_value = "10000", help_heading = "Looks")]
     pub(super) look_at: NonZeroUsize,
 
-    /// Time from one look to the next
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = some_seconds, help_heading = "Looks")]
-    pub(super) look_every: Duration,
+    /// Time from one look to the next, on the average; if not said, 5s, and 30s where entries are so few among the hash's buckets that
+    /// a look holds up packets
+    #[arg(long, value_name = "TIME", value_parser = some_seconds, help_heading = "Looks")]
+    pub(super) look_every: Option<Duration>,
 
     /// Time from one reading of the table's numbers and settings to the next
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = some_seconds, help_heading = "Looks")]

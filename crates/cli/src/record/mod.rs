@@ -8,6 +8,7 @@ mod show;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use plimsoll_archive::{Event, Limits, Writer};
@@ -15,7 +16,7 @@ use plimsoll_diagnose::words::{bytes, grouped};
 use plimsoll_host::HostFs;
 use plimsoll_model::{Capacity, Untrusted};
 use plimsoll_observe::{Place, Unvisited, find};
-use plimsoll_record::{Bounds, Filed, History, Wishes, origin, record};
+use plimsoll_record::{Bounds, Filed, History, LookEvery, Wishes, origin, record};
 use plimsoll_recording::{Addresses, Sources};
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -29,6 +30,9 @@ use crate::stop::stop_on_signals;
 
 /// What an event's extension takes of an entry: from 256 to 384 bytes, on kernels since 6.1 (docs/record.md).
 const BYTES_OF_EVENTS: u64 = 128;
+
+/// Silences of some tens of seconds are seen by looks that are so far apart.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Records, or says what a recording holds.
 pub(crate) fn run(arguments: &RecordArguments) -> anyhow::Result<ExitCode> {
@@ -89,7 +93,7 @@ fn wishes(arguments: &RecordingArguments) -> anyhow::Result<Wishes> {
         lasts: arguments.duration,
         sources: if arguments.no_events { Sources::Looks } else { Sources::EventsAndLooks },
         looked_at: arguments.look_at.get(),
-        look_every: arguments.look_every,
+        look_every: arguments.look_every.map_or(LookEvery::Gently(LOOK_EVERY), LookEvery::Exactly),
         read_every: arguments.read_every,
         bounds: Bounds { events_per_sec: arguments.max_events_per_sec.get(), followed: arguments.max_flows.get() },
         buffer_bytes: usize::try_from(arguments.buffer.bytes).unwrap_or(usize::MAX),

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use plimsoll_lab::{ByHand, HandPacket, LabNamespace, Payload, Side};
-use plimsoll_record::{Bounds, History, Recorded, Wishes};
+use plimsoll_record::{Bounds, History, LookEvery, Recorded, Wishes};
 use plimsoll_recording::{Addresses, Row, Sources, UnixMicros};
 
 pub(crate) const FIN: u8 = 0x01;
@@ -23,7 +23,7 @@ pub(crate) const WISHES: Wishes = Wishes {
     lasts: None,
     sources: Sources::EventsAndLooks,
     looked_at: 10_000,
-    look_every: Duration::from_millis(500),
+    look_every: LookEvery::Exactly(Duration::from_millis(500)),
     read_every: Duration::from_secs(1),
     bounds: Bounds { events_per_sec: 1_000_000, followed: 1_000_000 },
     buffer_bytes: 32 << 20,

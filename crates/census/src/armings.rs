@@ -49,12 +49,12 @@ impl Armings {
 
     /// As [`Armings::in_force`], with further values in seconds that were in force earlier.
     pub fn over_time(in_force: &Timeouts, earlier: &[(Timeout, u32)], policies: Policies, uptime_secs: u32) -> Self {
-        Self::of(History { in_force, by_default: Timeouts::compiled_defaults(), earlier }, policies, uptime_secs)
+        Self::of(&History { in_force, by_default: Timeouts::compiled_defaults(), earlier }, policies, uptime_secs)
     }
 
     /// As [`Armings::over_time`], where it is known that no others were in force, not even those that are compiled in.
     pub fn of_these(in_force: &Timeouts, earlier: &[(Timeout, u32)], policies: Policies, uptime_secs: u32) -> Self {
-        Self::of(History { in_force, by_default: Timeouts::default(), earlier }, policies, uptime_secs)
+        Self::of(&History { in_force, by_default: Timeouts::default(), earlier }, policies, uptime_secs)
     }
 
     /// With how many seconds the kernel may have armed an entry, each value once or more often; nothing where something
@@ -69,7 +69,7 @@ impl Armings {
         self.uptime_secs
     }
 
-    fn of(history: History<'_>, policies: Policies, uptime_secs: u32) -> Self {
+    fn of(history: &History<'_>, policies: Policies, uptime_secs: u32) -> Self {
         let mut values = Vec::new();
         let mut lay = |of: Option<Vec<u32>>| {
             let start = length(&values);

@@ -33,6 +33,19 @@ impl Columns {
     }
 }
 
+impl Columns {
+    /// The lines as text, each behind so much.
+    pub(crate) fn text(&self, indent: &str) -> String {
+        let mut text = String::new();
+        for line in self.lines() {
+            text.push_str(indent);
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

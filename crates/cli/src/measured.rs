@@ -88,9 +88,7 @@ fn of_timeout(timeout: &MeasuredTimeout, detail: Detail) -> String {
     column("stalled", &|value| {
         value.replayed.map_or("-".to_string(), |replayed| grouped(replayed.false_kills.black_holed))
     });
-    for line in columns.lines() {
-        text.push_str(&format!("  {line}\n"));
-    }
+    text.push_str(&columns.text("  "));
     let recommended = &timeout.recommended;
     let verdict = match recommended.secs {
         Some(secs) => format!("{}: {}", duration(secs.into()), recommended.because),
@@ -132,7 +130,7 @@ fn by_service(services: &[MeasuredService]) -> String {
     column("silences so long", &|service| kills(service).map_or("0".to_string(), |of| grouped(rounded(of.long_gaps))));
     column("count as", &|service| kills(service).map_or("0".to_string(), |of| grouped(rounded(of.effective_flows))));
     column("known up to", &|service| duration(rounded(service.known_until_secs)));
-    columns.lines().iter().map(|line| format!("  {line}\n")).collect()
+    columns.text("  ")
 }
 
 fn side_by_side(compared: &[Compared]) -> String {
@@ -148,8 +146,7 @@ fn side_by_side(compared: &[Compared]) -> String {
     column("picked up", &|of| grouped(of.replayed.false_kills.picked_up));
     column("reset", &|of| grouped(of.replayed.false_kills.reset));
     column("stalled", &|of| grouped(of.replayed.false_kills.black_holed));
-    let lines: String = columns.lines().iter().map(|line| format!("{line}\n")).collect();
-    format!("\n{bold}Side by side, the recording replayed{bold:#}\n{lines}")
+    format!("\n{bold}Side by side, the recording replayed{bold:#}\n{}", columns.text(""))
 }
 
 /// A share that may be far below a hundredth.

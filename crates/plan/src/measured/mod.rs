@@ -187,6 +187,7 @@ fn value(secs: u32, place: usize, services: &[MeasuredService]) -> Value {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands on a reference")]
 fn by_name<S: Serializer>(timeout: &Timeout, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(timeout.sysctl().unwrap_or("none"))
 }

@@ -51,8 +51,8 @@ pub(super) fn recommend(
 ) -> Recommended {
     let permitted = request.most_false_kills;
     let judged: Vec<_> = values.iter().filter(|value| request.rails.allow(value.secs, guard)).collect();
-    let passes = |value: &&&Value| value.worst_upper.is_none_or(|upper| upper <= permitted.get());
-    let passed: Vec<_> = judged.iter().take_while(passes).copied().collect();
+    let is_borne = |value: &&&Value| value.worst_upper.is_none_or(|upper| upper <= permitted.get());
+    let passed: Vec<_> = judged.iter().take_while(is_borne).copied().collect();
     let lowest = passed.last().copied();
     let knee = knee(passed.iter().map(|value| (value.secs, value.saved_entries)));
     let failed = judged.get(passed.len());

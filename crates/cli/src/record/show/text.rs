@@ -89,7 +89,7 @@ fn services(summary: &Summary) -> String {
     if summary.services.iter().any(|of| of.bytes > 0.0) {
         columns.push("carried", summary.services.iter().map(|of| bytes(rounded(of.bytes))));
     }
-    let mut text: String = columns.lines().iter().map(|line| format!("{line}\n")).collect();
+    let mut text = columns.text("");
     if summary.other_services > 0 {
         text.push_str(&format!("  and {} more services\n", grouped(summary.other_services as u64)));
     }
@@ -161,9 +161,7 @@ fn silences(measured: &Measured) -> String {
         column(head, &|_, service| lasting(service, share));
     }
     column("known up to", &|_, service| duration(rounded(service.known_until_secs)));
-    for line in columns.lines() {
-        text.push_str(&format!("{line}\n"));
-    }
+    text.push_str(&columns.text(""));
     text
 }
 

@@ -26,7 +26,8 @@ pub(crate) fn text(measured: &Measured, detail: Detail) -> String {
     let mut text = format!("\n{bold}Timeouts, measured{bold:#}\n");
     let mut basis = format!(
         "By {} silences within {}. \"Killed\" is the share, of those flows that ever idle beyond the guard, whose next packet \
-         would find no entry: fitted on the first two thirds of the time, counted again in the last. \"At most\" holds at 95 % for \
+         would find no entry: fitted on the first two thirds of the time, counted again in the last (\"later\"). \"Not known\" is the share \
+         of which the recording does not tell; it counts as killed. \"At most\" holds at 95 % for \
          each service, whatever the others are; {} % are borne, which takes about {} such flows of different peers without a kill. \
          Nothing is known of silences longer than the timeout in force.",
         grouped(measured.silences as u64),
@@ -74,7 +75,9 @@ fn of_timeout(timeout: &MeasuredTimeout, detail: Detail) -> String {
         format!("{mark}{}", duration(value.secs.into()))
     });
     column("entries fewer", &|value| grouped(rounded(value.saved_entries)));
-    column("killed", &|value| share(value.fitted_rate));
+    let seen = |value: &Value| Some((value.fitted_rate? - value.not_known_rate?).max(0.0));
+    column("killed", &|value| share(seen(value)));
+    column("not known", &|value| share(value.not_known_rate));
     column("at most", &|value| share(value.worst_upper));
     column("later", &|value| share(value.later_rate));
     column("worst", &|value| value.worst_service.map_or("-".to_string(), |service| service.to_string()));

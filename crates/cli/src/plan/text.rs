@@ -90,11 +90,7 @@ pub(crate) fn edited(edit: &Edit) -> String {
         Edit::Sysctl { sysctl, from, to } => {
             format!("{sysctl}: {} -> {}", grouped((*from).into()), grouped((*to).into()))
         }
-        Edit::Policy(policy) => {
-            let timeouts: Vec<_> =
-                policy.timeouts.iter().map(|of| format!("{} {} s", of.sysctl.name(), of.secs)).collect();
-            format!("timeouts for {} port {}: {}", policy.protocol.name(), policy.port, timeouts.join(", "))
-        }
+        Edit::Policy(policy) => format!("timeouts of its own for {} port {}", policy.protocol.name(), policy.port),
     }
 }
 

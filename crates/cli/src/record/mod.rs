@@ -76,7 +76,7 @@ fn make(arguments: &RecordingArguments) -> anyhow::Result<ExitCode> {
         }
     };
     let written_bytes = sink.finish(origin.began_at)?;
-    let report = Report { origin: &origin, to, recorded, stopped, written_bytes };
+    let report = Report { origin: &origin, to, recorded, stopped, written_bytes, history: wishes.history };
     let text = if arguments.json { report.json()? } else { report.text() };
     if arguments.json || !arguments.quiet {
         output::write(&text, arguments.color)?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use plimsoll_diagnose::words::{bytes, grouped};
 use plimsoll_model::Untrusted;
-use plimsoll_record::{Recorded, Stopped};
+use plimsoll_record::{History, Recorded, Stopped};
 use plimsoll_recording::Origin;
 use serde::Serialize;
 
@@ -15,6 +15,7 @@ pub(super) struct Report<'a> {
     pub(super) recorded: Recorded,
     pub(super) stopped: Stopped,
     pub(super) written_bytes: u64,
+    pub(super) history: History,
 }
 
 #[derive(Serialize)]
@@ -86,9 +87,14 @@ impl Report<'_> {
         }
         if undated > 0 {
             text.push_str(&format!(
-                "Of {} silences it could not be told when they began: more than one timeout may have armed the entry. If timeouts \
-                 have long been what they are, --timeouts-unchanged tells more.\n",
-                grouped(undated)
+                "Of {} silences it could not be told when they began: more than one timeout may have armed the entry.{}\n",
+                grouped(undated),
+                match self.history {
+                    History::MayHaveBeenDefaults => {
+                        " If timeouts have long been what they are, --timeouts-unchanged tells more."
+                    }
+                    History::Unchanged => "",
+                }
             ));
         }
         let name = self.name();

@@ -98,8 +98,11 @@ pub struct Value {
     pub worst_upper: Option<f64>,
     /// That service.
     pub worst_service: Option<ServiceKind>,
-    /// False kills per flow that idles beyond the guard, of all services together, by what was fitted.
+    /// False kills per flow that idles beyond the guard, of all services together, by what was fitted; what is not known counts as
+    /// harm.
     pub fitted_rate: Option<f64>,
+    /// The part of that for which there is no evidence: silences whose end was not seen, beyond the ages that are known.
+    pub not_known_rate: Option<f64>,
     /// The same, counted in the later part.
     pub later_rate: Option<f64>,
     /// Flows that idle beyond the guard.
@@ -180,6 +183,7 @@ fn value(secs: u32, place: usize, services: &[MeasuredService]) -> Value {
         worst_upper: worst.map(|(_, kills)| kills.upper),
         worst_service: worst.map(|(service, _)| service),
         fitted_rate: rate(&mut fitted().map(|(_, kills)| (kills.rate.value, kills.long_flows))),
+        not_known_rate: rate(&mut fitted().map(|(_, kills)| (kills.not_known, kills.long_flows))),
         later_rate: rate(&mut later.map(|kills| (kills.rate.value, kills.long_flows))),
         long_flows: fitted().map(|(_, kills)| kills.long_flows).sum(),
         saved_entries: of_all().map(|(_, value)| value.saved_entries).sum(),

@@ -64,7 +64,7 @@ fn derivation(timeout: &MeasuredTimeout, to: u32) -> String {
     let share = |rate: Option<f64>| rate.map_or("not known".to_string(), |rate| format!("{:.4} %", rate * 100.0));
     format!(
         "false kills per flow that idles beyond {}: {} fitted, at most {} at 95 % (of {}), {} in the later part; {}",
-        duration(timeout.guard.secs.into()),
+        duration(timeout.guard.secs.min(to).into()),
         share(value.fitted_rate),
         share(value.worst_upper),
         value.worst_service.map_or("no service".to_string(), |service| service.to_string()),

@@ -1,6 +1,6 @@
 //! Which value is recommended.
 
-use plimsoll_diagnose::words::duration;
+use plimsoll_diagnose::words::{duration, rounded};
 use plimsoll_model::Timeout;
 use plimsoll_survival::{Share, flows_without_harm_for};
 use serde::Serialize;
@@ -63,6 +63,7 @@ pub(super) fn recommend(
             guard.rail.as_ref().map(|rail| format!(" ({})", rail.source)).unwrap_or_default()
         ),
         (Some(knee), failed) => {
+            let beyond = guard.secs.min(knee);
             let value = passed.iter().find(|value| value.secs == knee);
             let rests = value.map_or(0.0, |value| value.long_flows);
             let limit = match failed {
@@ -73,7 +74,7 @@ pub(super) fn recommend(
                 ),
                 None => String::new(),
             };
-            format!("it rests on {rests:.0} flows that idled beyond {}{limit}", duration(guard.secs.into()))
+            format!("it rests on {rests:.0} flows that idled beyond {}{limit}", duration(beyond.into()))
         }
         (None, Some(failed)) => too_few(failed, services, permitted),
         (None, None) => "no lower value would save an entry".to_string(),
@@ -122,9 +123,9 @@ fn policy(
     }
     let kills = passed.iter().find(|value| value.secs == secs)?.fitted.as_ref()?;
     let because = format!(
-        "at most {:.4} % of its flows that idle beyond {} would be killed (95 %), by {:.0} of {} peers",
+        "at most {:.4} % of its flows that idle beyond {} would be killed (95 %), by {:.0} such flows of {} peers",
         kills.upper * 100.0,
-        duration(guard.secs.into()),
+        duration(secs.min(guard.secs).into()),
         kills.long_flows,
         kills.peers
     );
@@ -146,6 +147,15 @@ fn too_few(failed: &Value, services: &[MeasuredService], permitted: Share) -> St
         return "nothing was seen that idles for so long".to_string();
     };
     let rate = format!("{:.3} %", permitted.get() * 100.0);
+    // What is not known counts as harm, but is none that was seen.
+    if kills.rate.value - kills.not_known <= permitted.get() && kills.not_known > permitted.get() {
+        let known = of_it.map_or(0.0, |service| service.known_until_secs);
+        return format!(
+            "of silences of {worst} beyond {} nothing is known: none was watched for so long in the part that is fitted. A longer \
+             recording tells more",
+            duration(rounded(known))
+        );
+    }
     if kills.rate.value > permitted.get() {
         return format!(
             "of {worst}, {:.2} % of the flows that idle for long would be killed (at most {:.2} % at 95 %), more than {rate}",

@@ -172,9 +172,11 @@ fn a_step_moves_nothing(recording: &Path) {
 fn evictions(recording: &Path, refused: usize, left: usize) {
     let rows = Rows::of(recording);
     let of = |end| rows.lives.iter().filter(|life| life.end == end).count();
-    assert_eq!((rows.lives.len(), of(End::Open)), (1000 - refused, left), "{refused} were refused");
+    assert_eq!(rows.lives.len(), 1000 - refused);
+    // Above 95 % of the limit gc goes on making room.
+    assert!(of(End::Open) <= left, "{} of {left}", of(End::Open));
     assert!(of(End::Evicted) > 500, "{}", of(End::Evicted));
-    assert_eq!(of(End::Evicted) + left, rows.lives.len());
+    assert_eq!(of(End::Evicted) + of(End::Open), rows.lives.len());
     for life in &rows.lives {
         let states: Vec<State> = life.steps.iter().map(|step| step.state).collect();
         assert_eq!((states, life.sight), (vec![State::Unreplied], Sight::Whole), "{life:#?}");

@@ -154,7 +154,7 @@ fn what_was_lost_is_in_the_report_and_in_the_document() {
         let recorder = Recorder::listening(router.namespace(), &to, &arguments);
         (1000..1000 + OPEN).for_each(|number| Connection::of(number).open(&router));
         // Nobody takes what comes.
-        recorder.signal("-STOP");
+        recorder.stop();
         (0..1000).for_each(|number| Connection::of(number).be_refused(&router));
         recorder.signal("-CONT");
         let run = recorder.interrupt();

@@ -81,6 +81,18 @@ impl Recorder {
         assert!(Command::new("kill").args([signal, &id]).status().expect("kill runs").success());
     }
 
+    /// Stops it, as Ctrl-Z does; returns when all of its threads stand still.
+    pub(crate) fn stop(&self) {
+        self.signal("-STOP");
+        let tasks = format!("/proc/{}/task", self.0.as_ref().expect("it runs").id());
+        until("it stands still", || {
+            fs::read_dir(&tasks).unwrap().all(|task| {
+                let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+                status.lines().any(|line| line.starts_with("State:\tT"))
+            })
+        });
+    }
+
     /// Waits for its end.
     pub(crate) fn end(mut self) -> Run {
         self.take()

@@ -22,6 +22,9 @@ use crate::window::Window;
 /// A last packet that is not known to this is not known: what it would say of a silence's age is worth nothing.
 const KNOWN_TO: Duration = Duration::from_secs(2);
 
+/// An event has waited for no longer than this before it was received.
+const WAITED: Duration = Duration::from_secs(1);
+
 /// Of a life, no more steps are kept than this: a flow that goes round in circles would fill the memory.
 const MOST_STEPS: usize = 64;
 
@@ -54,8 +57,10 @@ pub(crate) enum Extent {
 pub(crate) enum ToldBy {
     /// The looks.
     Looks,
-    /// Its events, or nobody.
-    Others,
+    /// Its events, from the first one on, which came at this moment.
+    Events(UnixMicros),
+    /// Nobody.
+    Nobody,
 }
 
 /// An entry, as a look shows it.
@@ -173,7 +178,7 @@ impl Cohort {
                     return;
                 }
                 self.unseen -= 1;
-                if member.has_begun_anew(sighting.entry) {
+                if member.has_begun_anew(&sighting, armings) {
                     // The kernel gives the next entry of the same flow the same id where it gets the same place in memory.
                     member.vanish(sighting.key, sighting.read, rows);
                     *member = Member::new(sighting, armings, told_by(), self.look);
@@ -191,10 +196,21 @@ impl Cohort {
         }
     }
 
+    /// An event tells that an entry was made. If there was one under its name that has expired by then, that one is gone.
+    pub(crate) fn make_anew(&mut self, key: FlowKey, at: UnixMicros, rows: &mut Vec<Row>) {
+        if let hash_map::Entry::Occupied(there) = self.members.entry(key)
+            && there.get().has_expired_by(at)
+        {
+            let mut member = there.remove();
+            self.unseen = self.unseen.saturating_sub(usize::from(member.look != self.look));
+            member.vanish(key, Window { from: at, to: at }, rows);
+        }
+    }
+
     /// An entry's life is told by its events.
-    pub(crate) fn leave_to_events(&mut self, key: FlowKey) {
+    pub(crate) fn leave_to_events(&mut self, key: FlowKey, began: UnixMicros) {
         if let Some(member) = self.members.get_mut(&key) {
-            member.told_by = ToldBy::Others;
+            member.told_by = ToldBy::Events(began);
         }
     }
 
@@ -257,9 +273,13 @@ impl Member {
         let Sighting { entry, volume, read, .. } = sighting;
         let state = State::of(entry);
         let expires = entry.remaining_secs.map(|secs| Window::of_expiry(secs, read));
+        let since = match told_by {
+            // An event is received when it has waited its turn.
+            ToldBy::Events(began) => Some(Window { from: began.minus(WAITED), to: read.to }),
+            ToldBy::Looks | ToldBy::Nobody => None,
+        };
         let silence = expires.and_then(|expires| {
-            // Any packet before this moment may have been the last one.
-            let (began, armed_secs) = armed(entry, expires, None, read, armings)?;
+            let (began, armed_secs) = armed(entry, expires, since, read, armings)?;
             (began.width() <= KNOWN_TO).then_some(Silence { began, first: read, expires, state, armed_secs })
         });
         Self {
@@ -279,8 +299,10 @@ impl Member {
         }
     }
 
-    /// Whether a SYN has begun another connection in place of one that was over.
-    fn has_begun_anew(&self, entry: &Entry) -> bool {
+    /// Whether this is another entry: a SYN has begun another connection in place of one that was over, or a packet came when the
+    /// entry had expired, and made it anew.
+    fn has_begun_anew(&self, sighting: &Sighting<'_>, armings: &Armings) -> bool {
+        let Sighting { entry, read, .. } = *sighting;
         let rank = |state: State| match state {
             State::Tcp(TcpState::SynSent | TcpState::SynSent2) => 0,
             State::Tcp(TcpState::SynRecv) => 1,
@@ -288,7 +310,20 @@ impl Member {
             State::Tcp(_) => 3,
             _ => 0,
         };
-        self.steps.last().is_some_and(|last| rank(State::of(entry)) < rank(last.state))
+        let goes_back = self.steps.last().is_some_and(|last| rank(State::of(entry)) < rank(last.state));
+        goes_back
+            || self.has_expired_by(read.from) && {
+                let between = Window { from: self.read.from, to: read.to };
+                let expires = entry.remaining_secs.map(|secs| Window::of_expiry(secs, read));
+                let dated = expires.and_then(|expires| armed(entry, expires, Some(between), read, armings));
+                // Its newest packet, at the earliest, came when the entry was gone.
+                dated.zip(self.expires).is_some_and(|((newest, _), expired)| newest.from > expired.to)
+            }
+    }
+
+    /// Whether it was to expire before a moment, for certain.
+    fn has_expired_by(&self, at: UnixMicros) -> bool {
+        self.expires.is_some_and(|expires| expires.to < at)
     }
 
     fn see_again(&mut self, sighting: Sighting<'_>, armings: &Armings, rows: &mut Vec<Row>) -> Dating {

@@ -75,8 +75,9 @@ impl Lives {
         self.open.len()
     }
 
-    pub(crate) fn follows(&self, key: FlowKey) -> bool {
-        self.open.contains_key(&key)
+    /// When a flow that is followed began.
+    pub(crate) fn began(&self, key: FlowKey) -> Option<UnixMicros> {
+        self.open.get(&key).map(|open| open.began)
     }
 
     /// An entry was made. Where one with the same key was followed, it is gone, and its end was lost: an id comes again.

@@ -360,13 +360,13 @@ impl<'a, S: Sink> Recorder<'a, S> {
             (&mut self.cohort, &self.table, &self.keys, &mut self.rows, &self.lives);
         let told_by = match (self.wishes.sources, self.is_first_look) {
             (Sources::Looks, _) | (Sources::EventsAndLooks, true) => ToldBy::Looks,
-            (Sources::EventsAndLooks, false) => ToldBy::Others,
+            (Sources::EventsAndLooks, false) => ToldBy::Nobody,
         };
         let progress = look.go_on(&self.clock, &mut self.unknowns, |dumped, read| {
             let entry = &dumped.entry;
             let key = keys.of(entry.id, &entry.original);
             // What began since is told by its events.
-            let told_by = || if lives.follows(key) { ToldBy::Others } else { told_by };
+            let told_by = || lives.began(key).map_or(told_by, ToldBy::Events);
             cohort.see(Sighting { key, entry, volume: volume(dumped), read }, table.armings(), told_by, rows);
         })?;
         if progress == look::Progress::GoesOn && !self.cohort.has_seen_enough() {
@@ -482,8 +482,12 @@ impl<'a, S: Sink> Recorder<'a, S> {
         let share = self.governor.share();
         let (lives, cohort, rows, keys) = (&mut self.lives, &mut self.cohort, &mut self.rows, &self.keys);
         let mut room = RoomNow { table: &self.table, numbers: &mut self.numbers, known_at: &mut self.room_known_at };
+        let mut is_whole = true;
         for event in batch.events(&mut self.unknowns) {
-            let Event { kind, entry: dumped, asked_by } = event.map_err(plimsoll_ctnetlink::Error::from)?;
+            let Ok(Event { kind, entry: dumped, asked_by }) = event else {
+                is_whole = false;
+                continue;
+            };
             self.recorded.events += 1;
             let entry = &dumped.entry;
             // It was in the buffer before the share was made smaller.
@@ -495,8 +499,9 @@ impl<'a, S: Sink> Recorder<'a, S> {
             match kind {
                 EventKind::New => {
                     if self.queue != Queue::Usual {
-                        cohort.leave_to_events(key);
+                        cohort.leave_to_events(key, at);
                     }
+                    cohort.make_anew(key, at, rows);
                     rows.extend(lives.begin(&told(None), share).map(Row::Life));
                 }
                 EventKind::Update => lives.go_on(&told(None)),
@@ -506,6 +511,10 @@ impl<'a, S: Sink> Recorder<'a, S> {
                     rows.extend(lives.end(&told(volume(&dumped)), by, room).map(Row::Life));
                 }
             }
+        }
+        if !is_whole {
+            // What could not be read is as good as lost.
+            self.lose();
         }
         if left == Left::Nothing {
             self.catch_up(asked_at);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use plimsoll_draw::Draw;
 use plimsoll_lab::{ByHand, Side};
 use plimsoll_model::{TcpState, Timeout};
-use plimsoll_record::Wishes;
+use plimsoll_record::{History, Wishes};
 use plimsoll_recording::{Began, End, GapEnd, IdleGap, Row, Sight, Sources, State, UnixMicros};
 use support::watched::lives;
 use support::{ACK, Flow, RST, WISHES, now, recorded, sleep_until};
@@ -158,4 +158,31 @@ fn looks_alone_tell_the_same_silences() {
     assert!(lives.len() >= FLOWS as usize, "{} lives", lives.len());
     let held = hold_gaps_against(&gaps(&rows), &truths);
     assert!(held > 1000, "{held}");
+}
+
+/// Connections that are silent for seven seconds under a timeout of five: each time another entry takes the flow up, and the
+/// silence before it has expired, whichever way it is recorded.
+#[test]
+fn an_entry_that_was_made_anew_did_not_outlast_its_timeout() {
+    for sources in [Sources::EventsAndLooks, Sources::Looks] {
+        let router = router();
+        router.namespace().set("net/netfilter/nf_conntrack_tcp_timeout_established", 5).unwrap();
+        let (rows, ..) =
+            recorded(router.namespace(), Wishes { sources, history: History::Unchanged, ..WISHES }, || {
+                let began = Instant::now();
+                let mut flows: Vec<_> = (0..50).map(|number| Flow::new(number, 443)).collect();
+                flows.iter_mut().for_each(|flow| flow.open(&router));
+                for round in 0..3 {
+                    sleep_until(began + Duration::from_secs(7 * round));
+                    flows.iter_mut().for_each(|flow| flow.talk(&router));
+                }
+            });
+        let gaps = gaps(&rows);
+        let established = || gaps.iter().filter(|gap| gap.held_by == Timeout::Tcp(TcpState::Established));
+        let expired = established().filter(|gap| gap.end == GapEnd::Expired).count();
+        assert!(expired >= 90, "{expired} of 100 have expired by {sources:?}");
+        for gap in established().filter(|gap| gap.end == GapEnd::Packet) {
+            assert!(gap.longer_than < Duration::from_secs(5), "by {sources:?}: {gap:#?}");
+        }
+    }
 }

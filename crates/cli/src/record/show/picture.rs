@@ -14,17 +14,21 @@ const PLOT_WIDTH: f64 = 360.0;
 const PLOT_HEIGHT: f64 = 190.0;
 /// From one plot to the one beside it.
 const BESIDE: f64 = 470.0;
-const TOP: f64 = 70.0;
+const TOP: f64 = 86.0;
 const LINE_HEIGHT: f64 = 18.0;
 /// Timeouts that are drawn: those with the most silences.
 const TIMEOUTS: usize = 6;
 /// Services of each.
 const SERVICES: usize = 6;
-/// Marks along an axis.
-const MARKS: u32 = 4;
+/// Parts of a straight axis.
+const PARTS: u32 = 4;
+/// Ages that are marked, in seconds.
+const AGES: [f64; 12] = [1.0, 3.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 21_600.0, 86_400.0, 259_200.0, 432_000.0];
+/// Marks of ages lie no closer than this share of the axis.
+const APART: f64 = 0.12;
 
 pub(super) fn render(recording: &Untrusted, measured: &Measured) -> String {
-    let mut timeouts: Vec<_> = measured.timeouts.iter().filter(|of| of.services.iter().any(is_drawn)).collect();
+    let mut timeouts: Vec<_> = measured.timeouts.iter().filter(|of| !drawn(of).is_empty()).collect();
     let silences = |of: &MeasuredTimeout| of.services.iter().map(|service| service.silences).sum::<usize>();
     timeouts.sort_by_key(|of| std::cmp::Reverse(silences(of)));
     timeouts.truncate(TIMEOUTS);
@@ -43,8 +47,12 @@ pub(super) fn render(recording: &Untrusted, measured: &Measured) -> String {
         escaped(&title)
     );
     svg.push_str(&text(24.0, 26.0, "title", &title));
-    let note = "Left: the share of silences that last longer than an age. Right: what values of the timeout would save and kill.";
-    svg.push_str(&text(24.0, 46.0, "note", note));
+    let note = "Left: silences that last longer than an age, and their bounds at 95 % (dotted). Right: entries that values of the timeout \
+                would save, and the flows";
+    svg.push_str(&text(24.0, 44.0, "note", note));
+    let note = "that they would kill of those that idle beyond the guard: at most, at 95 % (dotted), as fitted, and as counted in the last \
+                third. * is recommended.";
+    svg.push_str(&text(24.0, 60.0, "note", note));
     let mut top = TOP;
     for (of, height) in timeouts.iter().zip(heights) {
         svg.push_str(&survival(of, top + 30.0));
@@ -58,8 +66,10 @@ pub(super) fn render(recording: &Untrusted, measured: &Measured) -> String {
     svg
 }
 
+/// Of what is known for some seconds only there is nothing to see.
 fn is_drawn(service: &MeasuredService) -> bool {
-    service.survival.len() > 1
+    const LEAST_SECS: f64 = 10.0;
+    service.survival.len() > 1 && service.known_until_secs >= LEAST_SECS
 }
 
 fn drawn(of: &MeasuredTimeout) -> Vec<&MeasuredService> {
@@ -73,31 +83,44 @@ fn row_height(of: &MeasuredTimeout) -> f64 {
     PLOT_HEIGHT + 90.0 + LINE_HEIGHT * drawn(of).len() as f64
 }
 
-/// An axis from one number to another, straight or logarithmic.
+/// An axis.
 #[derive(Clone, Copy)]
 enum Axis {
+    /// From 0.
     Straight { most: f64 },
-    Logarithmic { least: f64, most: f64 },
+    /// Logarithmic, up to 1.
+    Shares { least: f64 },
+    /// Logarithmic, from a second.
+    Ages { most: f64 },
 }
 
 impl Axis {
     /// Where a number lies, from 0 to 1.
     fn at(self, number: f64) -> f64 {
+        let log = |least: f64, most: f64| (number.max(least) / least).ln() / (most / least).ln().max(f64::MIN_POSITIVE);
         match self {
             Self::Straight { most } => number / most.max(f64::MIN_POSITIVE),
-            Self::Logarithmic { least, most } => {
-                let log = |number: f64| number.max(least).ln();
-                (log(number) - log(least)) / (log(most) - log(least)).max(f64::MIN_POSITIVE)
-            }
+            Self::Shares { least } => log(least, 1.0),
+            Self::Ages { most } => log(1.0, most),
         }
         .clamp(0.0, 1.0)
     }
 
     fn marks(self) -> Vec<f64> {
-        let parts = (0..=MARKS).map(|part| f64::from(part) / f64::from(MARKS));
         match self {
-            Self::Straight { most } => parts.map(|part| part * most).collect(),
-            Self::Logarithmic { least, most } => parts.map(|part| least * (most / least).powf(part)).collect(),
+            Self::Straight { most } => (0..=PARTS).map(|part| most * f64::from(part) / f64::from(PARTS)).collect(),
+            Self::Shares { least } => {
+                (0..=9).map(|power| 0.1_f64.powi(power)).filter(|share| *share >= least * 0.99).collect()
+            }
+            Self::Ages { most } => {
+                let mut marks: Vec<f64> = Vec::new();
+                for age in AGES.into_iter().filter(|age| *age <= most) {
+                    if marks.last().is_none_or(|last| self.at(age) - self.at(*last) >= APART) {
+                        marks.push(age);
+                    }
+                }
+                marks
+            }
         }
     }
 }
@@ -149,8 +172,7 @@ impl Plot {
 fn survival(of: &MeasuredTimeout, top: f64) -> String {
     let services = drawn(of);
     let oldest = services.iter().map(|service| service.known_until_secs).fold(2.0, f64::max);
-    let plot =
-        Plot { left: LEFT, top, x: Axis::Logarithmic { least: 1.0, most: oldest }, y: Axis::Straight { most: 1.0 } };
+    let plot = Plot { left: LEFT, top, x: Axis::Ages { most: oldest }, y: Axis::Straight { most: 1.0 } };
     let title = format!("{}, {} in force", short(of.timeout), duration(of.in_force_secs.into()));
     let mut svg = plot.frame(&title, secs, |share| format!("{:.0}%", share * 100.0));
     for (number, service) in services.iter().enumerate() {
@@ -164,7 +186,7 @@ fn survival(of: &MeasuredTimeout, top: f64) -> String {
         let y = top + PLOT_HEIGHT + 42.0 + LINE_HEIGHT * number as f64;
         svg.push_str(&format!("<path class=\"{}\" d=\"M{LEFT} {:.1}h24\"/>\n", class("curve"), y - 4.0));
         let words = format!(
-            "{}: {} silences of {} flows, {} peers; dotted: 95 % by other samples of peers",
+            "{}: {} silences of {} flows, {} peers",
             service.service,
             grouped(service.silences as u64),
             grouped(service.flows as u64),
@@ -179,16 +201,14 @@ fn pareto(of: &MeasuredTimeout, top: f64, borne: f64) -> String {
     let known: Vec<_> = of.values.iter().filter(|value| value.fitted_rate.is_some()).collect();
     let most_saved = known.iter().map(|value| value.saved_entries).fold(1.0, f64::max);
     let least = borne / 10.0;
-    let plot = Plot {
-        left: LEFT + BESIDE,
-        top,
-        x: Axis::Straight { most: most_saved },
-        y: Axis::Logarithmic { least, most: 1.0 },
-    };
-    let title = "entries fewer, and killed of those that idle for long";
-    let mut svg = plot.frame(title, |saved| grouped(rounded(saved)), |share| format!("{:.3}%", share * 100.0));
+    let plot = Plot { left: LEFT + BESIDE, top, x: Axis::Straight { most: most_saved }, y: Axis::Shares { least } };
+    let mut svg = plot.frame(
+        "entries saved, flows killed",
+        |saved| grouped(rounded(saved)),
+        |share| format!("{}%", share * 100.0),
+    );
     if known.is_empty() {
-        svg.push_str(&text(LEFT + BESIDE + 10.0, top + 20.0, "note", "No flow was seen that idles for so long."));
+        svg.push_str(&text(LEFT + BESIDE + 10.0, top + 20.0, "note", "No flow was seen that idles beyond the guard."));
         return svg;
     }
     let (_, y) = plot.point(0.0, borne);
@@ -208,23 +228,9 @@ fn pareto(of: &MeasuredTimeout, top: f64, borne: f64) -> String {
         // Words that would lie on each other are left out.
         if x > free_from || Some(value.secs) == of.recommended.secs {
             let star = if Some(value.secs) == of.recommended.secs { "* " } else { "" };
-            svg.push_str(&text(x + 5.0, y - 6.0, "note", &format!("{star}{}", duration(value.secs.into()))));
+            svg.push_str(&text(x + 5.0, y + 16.0, "note", &format!("{star}{}", duration(value.secs.into()))));
             free_from = x + 60.0;
         }
-    }
-    let y = top + PLOT_HEIGHT + 42.0;
-    for (line, (class, words)) in [
-        ("curve c0", "fitted on the first two thirds"),
-        ("live c0", "at most, at 95 %, of any service"),
-        ("curve c1", "counted in the last third"),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let x = plot.left + 250.0;
-        let y = y + LINE_HEIGHT * line as f64;
-        svg.push_str(&format!("<path class=\"{class}\" d=\"M{:.1} {:.1}h24\"/>\n", x - 32.0 - 220.0, y - 4.0));
-        svg.push_str(&text(x - 220.0, y, "note", words));
     }
     svg
 }

@@ -75,8 +75,7 @@ fn of_timeout(timeout: &MeasuredTimeout, detail: Detail) -> String {
         format!("{mark}{}", duration(value.secs.into()))
     });
     column("entries fewer", &|value| grouped(rounded(value.saved_entries)));
-    let seen = |value: &Value| Some((value.fitted_rate? - value.not_known_rate?).max(0.0));
-    column("killed", &|value| share(seen(value)));
+    column("killed", &|value| share(value.seen_rate()));
     column("not known", &|value| share(value.not_known_rate));
     column("at most", &|value| share(value.worst_upper));
     column("later", &|value| share(value.later_rate));

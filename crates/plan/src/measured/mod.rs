@@ -113,6 +113,13 @@ pub struct Value {
     pub replayed: Option<Replayed>,
 }
 
+impl Value {
+    /// What was seen to be killed, without what is not known.
+    pub fn seen_rate(&self) -> Option<f64> {
+        Some((self.fitted_rate? - self.not_known_rate?).max(0.0))
+    }
+}
+
 /// Measures what a recording says of timeouts.
 pub fn measure(silences: &Silences, request: MeasureRequest<'_>) -> Measured {
     let span = silences.span().unwrap_or_default();

@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 use crate::Role;
 
 /// Silences that are kept, at most; of more, those of a share of all flows.
-const MOST: usize = 4 << 20;
+const MOST: usize = 2 << 20;
 
 /// What flows are opened to, wherever it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

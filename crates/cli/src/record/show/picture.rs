@@ -197,16 +197,17 @@ fn survival(of: &MeasuredTimeout, top: f64) -> String {
     svg
 }
 
+/// A number of entries, with its fraction where there are few.
+fn saved(entries: f64) -> String {
+    if entries < 10.0 { format!("{entries:.1}") } else { grouped(rounded(entries)) }
+}
+
 fn pareto(of: &MeasuredTimeout, top: f64, borne: f64) -> String {
     let known: Vec<_> = of.values.iter().filter(|value| value.fitted_rate.is_some()).collect();
     let most_saved = known.iter().map(|value| value.saved_entries).fold(1.0, f64::max);
     let least = borne / 10.0;
     let plot = Plot { left: LEFT + BESIDE, top, x: Axis::Straight { most: most_saved }, y: Axis::Shares { least } };
-    let mut svg = plot.frame(
-        "entries saved, flows killed",
-        |saved| grouped(rounded(saved)),
-        |share| format!("{}%", share * 100.0),
-    );
+    let mut svg = plot.frame("entries saved, flows killed", saved, percentage);
     if known.is_empty() {
         svg.push_str(&text(LEFT + BESIDE + 10.0, top + 20.0, "note", "No flow was seen that idles beyond the guard."));
         return svg;
@@ -217,12 +218,12 @@ fn pareto(of: &MeasuredTimeout, top: f64, borne: f64) -> String {
     let points = |rate: fn(&Value) -> Option<f64>| {
         known.iter().filter_map(move |value| Some((value.saved_entries, rate(value)?)))
     };
-    svg.push_str(&plot.curve("curve c0", points(|value| value.fitted_rate)));
+    svg.push_str(&plot.curve("curve c0", points(Value::seen_rate)));
     svg.push_str(&plot.curve("live c0", points(|value| value.worst_upper)));
     svg.push_str(&plot.curve("curve c1", points(|value| value.later_rate)));
     let mut free_from = f64::NEG_INFINITY;
     for value in &known {
-        let Some(rate) = value.fitted_rate else { continue };
+        let Some(rate) = value.seen_rate() else { continue };
         svg.push_str(&plot.mark("curve c0", value.saved_entries, rate));
         let (x, y) = plot.point(value.saved_entries, rate);
         // Words that would lie on each other are left out.
@@ -233,4 +234,10 @@ fn pareto(of: &MeasuredTimeout, top: f64, borne: f64) -> String {
         }
     }
     svg
+}
+
+/// A share that is a power of ten, without what computing left over.
+fn percentage(share: f64) -> String {
+    let text = format!("{:.7}", share * 100.0);
+    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use plimsoll_recording::UnixMicros;
+use plimsoll_recording::{UnixMicros, civil, days_since_1970};
 
 /// A segment of a recording: its number, and when it began, to the second. Shown as its files are called, without the ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,31 +53,6 @@ impl fmt::Display for Segment {
         let (hour, minute, second) = (secs / 3600, secs / 60 % 60, secs % 60);
         write!(f, "{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z-{:06}", self.number)
     }
-}
-
-/// Days of the Gregorian calendar before March of the year 0, up to 1970: there leap days end a year.
-const BEFORE_1970: i64 = 719_468;
-
-/// Days of 400 years.
-const ERA: i64 = 146_097;
-
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + BEFORE_1970;
-    let (era, day) = (days.div_euclid(ERA), days.rem_euclid(ERA));
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let of_month = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, of_month)
-}
-
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = year - i64::from(month <= 2);
-    let (era, year) = (year.div_euclid(400), year.rem_euclid(400));
-    let month = if month > 2 { month - 3 } else { month + 9 };
-    let day = (153 * month + 2) / 5 + day - 1;
-    era * ERA + year * 365 + year / 4 - year / 100 + day - BEFORE_1970
 }
 
 #[cfg(test)]

@@ -13,8 +13,18 @@ pub(crate) const COLOURS: [(&str, &str); 6] = [
     ("#555555", "#bbbbbb"),
 ];
 
+/// How a picture begins.
+pub(crate) fn begin(title: &str, width: f64, height: f64) -> String {
+    let title = escaped(title);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
+         role=\"img\" aria-label=\"{title}\">\n{}<title>{title}</title>\n",
+        style()
+    )
+}
+
 /// What classes mean: curves `c0` and on in colours of their own, text, grids.
-pub(crate) fn style() -> String {
+fn style() -> String {
     let colours = |of: fn(&(&'static str, &'static str)) -> &'static str| -> String {
         let classes = COLOURS.iter().enumerate();
         classes.map(|(number, pair)| [".c", &number.to_string(), "{stroke:", of(pair), "}"].concat()).collect()

@@ -8,10 +8,21 @@ use plimsoll_model::{Answer, Capabilities, KernelLog, Relation};
 use crate::place::{Place, Unvisited};
 
 /// Whether conntrack can be asked by netlink without the kernel loading a module for it.
-pub fn may_ask_conntrack(host: &HostFs) -> Answer {
+pub(crate) fn may_ask_conntrack(host: &HostFs) -> Answer {
     match host.asking_loads_nothing(Subsystem::Nfnetlink) {
         Answer::Yes => host.asking_loads_nothing(Subsystem::ConntrackNetlink),
         other => other,
+    }
+}
+
+/// What it takes to ask conntrack by netlink; `None` where it may be asked.
+pub fn needed_to_ask_conntrack(host: &HostFs) -> Option<String> {
+    match may_ask_conntrack(host) {
+        Answer::Yes => None,
+        Answer::No { needs } => Some(needs),
+        Answer::Inconclusive { because } => {
+            Some(format!("nf_conntrack_netlink, of which it could not be told whether it is loaded ({because})"))
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use plimsoll_model::{Snapshot, Untrusted};
 
-pub use capabilities::may_ask_conntrack;
+pub use capabilities::needed_to_ask_conntrack;
 pub use choice::walk_is_cheap;
 pub use find::find;
 pub use place::{Place, Unvisited};

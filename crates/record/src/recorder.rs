@@ -6,8 +6,8 @@ use std::time::Duration;
 use plimsoll_ctnetlink::{Event, EventKind, Listener, Received, SampleShare};
 use plimsoll_draw::Draw;
 use plimsoll_host::{HostFs, monotonic_now};
-use plimsoll_model::{Answer, Buckets, Sysctl, Unknowns, Untrusted};
-use plimsoll_observe::{may_ask_conntrack, walk_is_cheap};
+use plimsoll_model::{Buckets, Sysctl, Unknowns, Untrusted};
+use plimsoll_observe::{needed_to_ask_conntrack, walk_is_cheap};
 use plimsoll_recording::{Addresses, Change, ChangeKind, Origin, Row, Sources, TableReading, UnixMicros};
 
 use crate::clock::Clock;
@@ -205,14 +205,8 @@ struct Judged {
 impl<'a, S: Sink> Recorder<'a, S> {
     fn begin(wishes: &'a Wishes, sink: &'a mut S) -> Result<Self, Error<S::Error>> {
         let host = HostFs::new();
-        match may_ask_conntrack(&host) {
-            Answer::Yes => {}
-            Answer::No { needs } => return Err(Error::NotAsked { needs }),
-            Answer::Inconclusive { because } => {
-                let needs =
-                    format!("nf_conntrack_netlink, of which it could not be told whether it is loaded ({because})");
-                return Err(Error::NotAsked { needs });
-            }
+        if let Some(needs) = needed_to_ask_conntrack(&host) {
+            return Err(Error::NotAsked { needs });
         }
         let clock = Clock::begin();
         let mut rows = Vec::new();

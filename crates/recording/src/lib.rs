@@ -4,6 +4,7 @@
 //! from there on what a monotonic clock counted. No I/O: files are the crate `archive`'s.
 
 mod change;
+mod date;
 mod gap;
 mod life;
 mod origin;
@@ -12,6 +13,7 @@ mod state;
 mod time;
 
 pub use change::{Change, ChangeKind};
+pub use date::{civil, days_since_1970};
 pub use gap::{GapEnd, IdleGap};
 pub use life::{Began, Counts, End, FlowKey, Life, Sight, Step, Translation, Volume};
 pub use origin::{Addresses, Origin, Sources};

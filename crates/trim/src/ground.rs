@@ -2,8 +2,8 @@
 
 use plimsoll_ctnetlink::{TableStatistics, table_statistics};
 use plimsoll_host::{HostFs, monotonic_now};
-use plimsoll_model::{Answer, Policies, Timeouts};
-use plimsoll_observe::{may_ask_conntrack, policies};
+use plimsoll_model::{Policies, Timeouts};
+use plimsoll_observe::{needed_to_ask_conntrack, policies};
 
 use crate::Error;
 
@@ -23,14 +23,8 @@ pub struct Ground {
 impl Ground {
     /// Reads the calling thread's network namespace. Nothing is loaded for that.
     pub fn read(host: &HostFs) -> Result<Self, Error> {
-        match may_ask_conntrack(host) {
-            Answer::Yes => {}
-            Answer::No { needs } => return Err(Error::NotAsked { needs }),
-            Answer::Inconclusive { because } => {
-                let needs =
-                    format!("nf_conntrack_netlink, of which it could not be told whether it is loaded ({because})");
-                return Err(Error::NotAsked { needs });
-            }
+        if let Some(needs) = needed_to_ask_conntrack(host) {
+            return Err(Error::NotAsked { needs });
         }
         Ok(Self {
             timeouts: host.timeouts().read,

@@ -5,7 +5,7 @@ use plimsoll_simulate::{Outcome, Reading};
 
 use super::picture::Picture;
 use super::report::{Extent, Report, Run, time};
-use crate::svg::{COLOURS, cut, escaped, style, text};
+use crate::svg::{COLOURS, begin, cut, text};
 
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 90.0;
@@ -23,13 +23,7 @@ pub(super) fn render(report: &Report<'_>) -> String {
     let bottom = TOP + PLOT_HEIGHT;
     let height = bottom + 60.0 + LINE_HEIGHT * legend.len() as f64;
     let title = cut(&report.source.title());
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
-         role=\"img\" aria-label=\"{}\">\n{}<title>{}</title>\n",
-        escaped(&title),
-        style(),
-        escaped(&title)
-    );
+    let mut svg = begin(&title, WIDTH, height);
     svg.push_str(&text(RIGHT, 26.0, "title", &title));
     svg.push_str(&text(RIGHT, 46.0, "note", &cut(&subtitle(report))));
     svg.push_str(&axes.svg());

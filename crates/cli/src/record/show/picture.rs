@@ -6,7 +6,7 @@ use plimsoll_plan::{Measured, MeasuredService, MeasuredTimeout, Value};
 
 use super::text::secs;
 use crate::measured::short;
-use crate::svg::{COLOURS, cut, escaped, style, text};
+use crate::svg::{COLOURS, begin, cut, text};
 
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 70.0;
@@ -39,13 +39,7 @@ pub(super) fn render(recording: &Untrusted, measured: &Measured) -> String {
         grouped(measured.silences as u64),
         duration(rounded(measured.lasted_secs))
     ));
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
-         role=\"img\" aria-label=\"{}\">\n{}<title>{}</title>\n",
-        escaped(&title),
-        style(),
-        escaped(&title)
-    );
+    let mut svg = begin(&title, WIDTH, height);
     svg.push_str(&text(24.0, 26.0, "title", &title));
     let note = "Left: silences that last longer than an age, and their bounds at 95 % (dotted). Right: entries that values of the timeout \
                 would save, and the flows";

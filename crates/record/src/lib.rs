@@ -1,8 +1,9 @@
 //! Records a network namespace: the lives of its flows, their silences, the table's numbers and its settings.
 //!
-//! Two sources are read side by side by one thread. **Events** tell of each entry that is made, changes state, and goes; they
-//! tell of no packet in between, and nothing of entries that were there before anybody listened. **Looks** read the beginning
-//! of the table again and again, which shows the same entries each time, and so when each of them last saw a packet.
+//! Two sources are read side by side by one thread; another writes files ([`Filed`]). **Events** tell of each entry that is
+//! made, changes state, and goes; they tell of no packet in between, and nothing of entries that were there before anybody
+//! listened. **Looks** read the beginning of the table again and again, which shows the same entries each time, and so when
+//! each of them last saw a packet.
 //!
 //! Listening changes the host: the kernel allocates room for events with each new entry, in every namespace, for as long as
 //! somebody listens (`nf_conntrack_events` = 2, `nf_ct_ecache_ext_add`). Looks change nothing but that the kernel reaps what
@@ -14,6 +15,7 @@
 mod clock;
 mod cohort;
 mod error;
+mod followed;
 mod governor;
 mod hide;
 mod keys;

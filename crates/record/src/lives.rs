@@ -1,18 +1,15 @@
 //! Lives of flows, from their events.
 
-use std::collections::HashMap;
-use std::collections::hash_map;
-
 use plimsoll_ctnetlink::SampleShare;
 use plimsoll_model::{Entry, ProtocolState, Status, TcpState, Tuple, Zone};
 use plimsoll_recording::{Began, End, FlowKey, Life, Sight, State, Step, UnixMicros, Volume};
 
-use crate::keys::KeyState;
+use crate::followed::Followed;
 
 /// Flows that have begun and not ended.
 #[derive(Debug, Default)]
 pub(crate) struct Lives {
-    open: HashMap<FlowKey, Open, KeyState>,
+    open: Followed<Open>,
     /// How often events were lost.
     losses: u32,
     /// Which search of the table is under way, or was last.
@@ -51,6 +48,7 @@ pub(crate) enum Room {
 /// The states of a flow: as many as any protocol has before it begins anew.
 const MOST_STEPS: usize = 8;
 
+/// A flow that has begun and not ended.
 #[derive(Clone, Copy, Debug)]
 struct Open {
     id: u32,
@@ -58,8 +56,8 @@ struct Open {
     reply: Tuple,
     zone: Zone,
     status: Status,
-    began: UnixMicros,
     states: [State; MOST_STEPS],
+    /// Since when it was in each. It began with the first.
     since: [UnixMicros; MOST_STEPS],
     steps: u8,
     share: SampleShare,
@@ -77,7 +75,13 @@ impl Lives {
 
     /// When a flow that is followed began.
     pub(crate) fn began(&self, key: FlowKey) -> Option<UnixMicros> {
-        self.open.get(&key).map(|open| open.began)
+        self.open.get(key).map(Open::began)
+    }
+
+    /// Events of these flows come next.
+    #[inline]
+    pub(crate) fn fetch(&self, keys: impl Iterator<Item = FlowKey>) {
+        self.open.fetch(keys);
     }
 
     /// An entry was made. Where one with the same key was followed, it is gone, and its end was lost: an id comes again.
@@ -90,7 +94,6 @@ impl Lives {
             reply: entry.reply,
             zone,
             status: entry.status,
-            began: at,
             states: [State::Unknown; MOST_STEPS],
             since: [at; MOST_STEPS],
             steps: 0,
@@ -107,7 +110,7 @@ impl Lives {
     /// An entry changed.
     #[inline]
     pub(crate) fn go_on(&mut self, told: &Told<'_>) {
-        let Some(open) = self.open.get_mut(&told.key) else {
+        let Some(open) = self.open.get_mut(told.key) else {
             self.unknown += 1;
             return;
         };
@@ -118,14 +121,13 @@ impl Lives {
     /// An entry is gone.
     #[inline]
     pub(crate) fn end(&mut self, told: &Told<'_>, by: RemovedBy, room: Room) -> Option<Life> {
-        let hash_map::Entry::Occupied(there) = self.open.entry(told.key) else {
+        let Some(open) = self.open.remove(told.key) else {
             self.unknown += 1;
             return None;
         };
-        let mut open = there.remove();
-        open.status = told.entry.status;
         let end = how(told.entry, open.last(), by, room);
-        Some(open.life(told.key, told.at, end, told.volume, self.losses))
+        let status = told.entry.status;
+        Some(Life { status, ..open.life(told.key, told.at, end, told.volume, self.losses) })
     }
 
     /// Events were lost, of those that are followed now.
@@ -140,29 +142,29 @@ impl Lives {
 
     /// The search has found an entry.
     pub(crate) fn find(&mut self, told: &Told<'_>) {
-        if let Some(open) = self.open.get_mut(&told.key) {
+        if let Some(open) = self.open.get_mut(told.key) {
             open.search = self.search;
             open.note(told.entry, told.at);
         }
     }
 
     /// Ends a search that began at a moment: flows that are older, and that it has not found, are gone.
-    pub(crate) fn end_search(&mut self, began: UnixMicros, at: UnixMicros, mut gone: impl FnMut(Life)) {
-        let (search, losses) = (self.search, self.losses);
-        self.open.retain(|key, open| {
-            let is_there = open.search == search || open.began >= began;
-            if !is_there {
-                gone(open.life(*key, at, End::Unseen, None, losses));
-            }
-            is_there
-        });
+    pub(crate) fn end_search(&self, began: UnixMicros) -> Vec<FlowKey> {
+        let is_gone = |open: &Open| open.search != self.search && open.began() < began;
+        self.open.iter().filter(|(_, open)| is_gone(open)).map(|(key, _)| key).collect()
+    }
+
+    /// A flow is gone, and it was not seen how.
+    pub(crate) fn lose_sight(&mut self, key: FlowKey, at: UnixMicros) -> Option<Life> {
+        let losses = self.losses;
+        Some(self.open.remove(key)?.life(key, at, End::Unseen, None, losses))
     }
 
     /// From here on only a smaller share is followed: the others are forgotten, and those that stay stand for more. Says how
     /// many were forgotten.
     pub(crate) fn follow_only(&mut self, share: SampleShare) -> u64 {
         let before = self.open.len();
-        self.open.retain(|_, open| {
+        self.open.retain(|open| {
             if share.one_in() > open.share.one_in() {
                 open.share = share;
             }
@@ -171,16 +173,18 @@ impl Lives {
         (before - self.open.len()) as u64
     }
 
-    /// The recording ends.
-    pub(crate) fn break_off(&mut self, at: UnixMicros, mut open_still: impl FnMut(Life)) {
-        let losses = self.losses;
-        for (key, open) in self.open.drain() {
-            open_still(open.life(key, at, End::Open, None, losses));
-        }
+    /// The recording ends: flows that have not, one after the other, so that not all of them are there twice.
+    pub(crate) fn break_off(&mut self, at: UnixMicros) -> impl Iterator<Item = Life> + use<> {
+        let (open, losses) = (std::mem::take(&mut self.open), self.losses);
+        open.into_iter().map(move |(key, open)| open.life(key, at, End::Open, None, losses))
     }
 }
 
 impl Open {
+    const fn began(&self) -> UnixMicros {
+        self.since[0]
+    }
+
     #[inline]
     fn last(&self) -> State {
         self.states.get(usize::from(self.steps).wrapping_sub(1)).copied().unwrap_or(State::Unknown)
@@ -215,7 +219,7 @@ impl Open {
             original: self.original,
             reply: self.reply,
             zone: self.zone,
-            began: Began::At(self.began),
+            began: Began::At(self.began()),
             steps: steps.map(|(state, at)| Step { at, state: *state }).collect(),
             ended_at,
             end,

@@ -26,6 +26,8 @@ use crate::{Error, LookEvery, Sink, Wishes};
 const ASKED_EVERY: Duration = Duration::from_millis(250);
 /// After a batch that was not full: who waits for each event anew is woken for every other one (`Listener`).
 pub const REST: Duration = Duration::from_millis(1);
+/// Before anything else has its turn, so many batches are taken at most.
+const MOST_BATCHES: usize = 64;
 /// The load is judged so often.
 const JUDGED_EVERY: Duration = Duration::from_secs(1);
 /// Whether the table is nearly full is asked so often while entries are removed before their time.
@@ -286,9 +288,8 @@ impl<'a, S: Sink> Recorder<'a, S> {
     }
 
     fn pass_time(&mut self) -> Result<(), Error<S::Error>> {
-        let more = self.sink.pass_time(self.clock.now()).map_err(Error::Kept)?;
-        self.rows.extend(more);
-        Ok(())
+        self.keep()?;
+        self.sink.pass_time(self.clock.now()).map_err(Error::Kept)
     }
 
     /// If the hash has other buckets, its beginning shows other entries: those of before are not gone, but out of reach.
@@ -426,32 +427,43 @@ impl<'a, S: Sink> Recorder<'a, S> {
 
     /// Ends a search, when all events are taken that were sent until the table was read: flows that neither has told of are
     /// gone.
-    fn end_search(&mut self) {
-        let Some(Search { began, look: None, .. }) = self.search else { return };
+    fn end_search(&mut self) -> Result<(), Error<S::Error>> {
+        let Some(Search { began, look: None, .. }) = self.search else { return Ok(()) };
         self.search = None;
         let at = self.clock.now();
-        let mut gone = 0_u64;
-        let rows = &mut self.rows;
-        self.lives.end_search(began, at, |life| {
-            gone += 1;
-            rows.push(Row::Life(life));
-        });
-        let what = format!("flows that were followed are gone unseen: {gone}");
+        let gone = self.lives.end_search(began);
+        for key in &gone {
+            self.rows.extend(self.lives.lose_sight(*key, at).map(Row::Life));
+            self.keep()?;
+        }
+        let what = format!("flows that were followed are gone unseen: {}", gone.len());
         self.rows.push(Row::Change(change(at, ChangeKind::Resynchronised, &what, None, None)));
+        Ok(())
     }
 
     /// Takes what events there are, or waits for some.
     fn listen(&mut self) -> Result<(), Error<S::Error>> {
-        let now = monotonic_now();
         let is_busy = self.look.is_some() || self.search.is_some();
         let next = self.next_look.min(self.next_reading).min(self.judged.at + JUDGED_EVERY);
-        let wait = if is_busy { Duration::ZERO } else { next.saturating_sub(now).min(ASKED_EVERY) };
+        let left = next.saturating_sub(monotonic_now()).min(ASKED_EVERY);
+        let mut wait = if is_busy { Duration::ZERO } else { left };
         if self.listener.is_none() {
             std::thread::sleep(wait);
             return Ok(());
         }
-        if self.take_events(wait)? == Left::Nothing && !is_busy {
-            std::thread::sleep(REST);
+        // One batch a turn would not be enough: a look's turn may last as long as a hundred of them take to come.
+        for _ in 0..MOST_BATCHES {
+            let taken = self.take_events(wait)?;
+            wait = Duration::ZERO;
+            self.keep()?;
+            match taken {
+                Left::Perhaps => {}
+                Left::Nothing if !is_busy => {
+                    std::thread::sleep(REST);
+                    break;
+                }
+                Left::Nothing => break,
+            }
         }
         Ok(())
     }
@@ -462,7 +474,7 @@ impl<'a, S: Sink> Recorder<'a, S> {
         let Some(listener) = &mut self.listener else { return Ok(Left::Nothing) };
         let batch = match listener.receive(wait)? {
             Received::Nothing => {
-                self.catch_up(asked_at);
+                self.catch_up(asked_at)?;
                 return Ok(Left::Nothing);
             }
             Received::Lost => {
@@ -477,18 +489,22 @@ impl<'a, S: Sink> Recorder<'a, S> {
         let (lives, cohort, rows, keys) = (&mut self.lives, &mut self.cohort, &mut self.rows, &self.keys);
         let mut room = RoomNow { table: &self.table, numbers: &mut self.numbers, known_at: &mut self.room_known_at };
         let mut is_whole = true;
+        let mut events = Vec::with_capacity(batch.datagram_count());
         for event in batch.events(&mut self.unknowns) {
-            let Ok(Event { kind, entry: dumped, asked_by }) = event else {
+            let Ok(event) = event else {
                 is_whole = false;
                 continue;
             };
             self.recorded.events += 1;
-            let entry = &dumped.entry;
-            // It was in the buffer before the share was made smaller.
-            if !share.keeps(entry.id) {
-                continue;
+            let entry = &event.entry.entry;
+            // Others were in the buffer before the share was made smaller.
+            if share.keeps(entry.id) {
+                events.push((keys.of(entry.id, &entry.original), event));
             }
-            let key = keys.of(entry.id, &entry.original);
+        }
+        lives.fetch(events.iter().map(|(key, _)| *key));
+        for (key, Event { kind, entry: dumped, asked_by }) in &events {
+            let (key, entry) = (*key, &dumped.entry);
             let told = |volume| Told { key, entry, zone: entry.zone, volume, at };
             match kind {
                 EventKind::New => {
@@ -502,7 +518,7 @@ impl<'a, S: Sink> Recorder<'a, S> {
                 EventKind::Destroy => {
                     let by = if asked_by.is_some() { RemovedBy::Request } else { RemovedBy::Kernel };
                     let room = if entry.remaining_secs.is_some() { room.now() } else { Room::Plenty };
-                    rows.extend(lives.end(&told(volume(&dumped)), by, room).map(Row::Life));
+                    rows.extend(lives.end(&told(volume(dumped)), by, room).map(Row::Life));
                 }
             }
         }
@@ -511,13 +527,13 @@ impl<'a, S: Sink> Recorder<'a, S> {
             self.lose();
         }
         if left == Left::Nothing {
-            self.catch_up(asked_at);
+            self.catch_up(asked_at)?;
         }
         Ok(left)
     }
 
     /// All events are taken that were sent until a moment.
-    fn catch_up(&mut self, at: UnixMicros) {
+    fn catch_up(&mut self, at: UnixMicros) -> Result<(), Error<S::Error>> {
         self.complete_until = at;
         match self.queue {
             Queue::BeforeLoss => {
@@ -529,7 +545,7 @@ impl<'a, S: Sink> Recorder<'a, S> {
             Queue::Beginning if !self.is_first_look => self.queue = Queue::Usual,
             Queue::Beginning | Queue::Usual => {}
         }
-        self.end_search();
+        self.end_search()
     }
 
     /// Events were lost.
@@ -548,18 +564,17 @@ impl<'a, S: Sink> Recorder<'a, S> {
 
     /// Hands on the rows that there are.
     fn keep(&mut self) -> Result<(), Error<S::Error>> {
-        for mut row in self.rows.drain(..) {
-            match &row {
+        for row in &mut self.rows {
+            match row {
                 Row::Life(_) => self.recorded.lives += 1,
                 Row::Gap(_) => self.recorded.gaps += 1,
                 Row::Reading(_) | Row::Change(_) => {}
             }
             if let Some(hider) = &mut self.hider {
-                hider.hide(&mut row);
+                hider.hide(row);
             }
-            self.sink.keep(&row).map_err(Error::Kept)?;
         }
-        Ok(())
+        self.sink.keep(&mut self.rows).map_err(Error::Kept)
     }
 
     fn end(mut self, stopped: Stopped) -> Result<(Recorded, Stopped), Error<S::Error>> {
@@ -569,8 +584,11 @@ impl<'a, S: Sink> Recorder<'a, S> {
         self.read();
         let at = self.clock.now();
         self.cohort.break_off(&mut self.rows);
-        let rows = &mut self.rows;
-        self.lives.break_off(at, |life| rows.push(Row::Life(life)));
+        self.keep()?;
+        for life in self.lives.break_off(at) {
+            self.rows.push(Row::Life(life));
+            self.keep()?;
+        }
         let why = match stopped {
             Stopped::TimeIsUp => "its time is up",
             Stopped::Told => "it was told to stop",

@@ -1,5 +1,7 @@
 //! A bare receive loop: what it takes to be handed the events, and nothing more. Nothing is parsed and nothing is kept.
 
+use std::array;
+use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,10 +30,11 @@ pub(crate) fn receive(rest: Duration) -> anyhow::Result<()> {
     flag::register(SIGINT, Arc::clone(&stop))?;
     let socket = socket()?;
     let mut rooms = vec![0; BATCH * ROOM_BYTES];
-    let mut slices: Vec<_> = rooms.chunks_exact_mut(ROOM_BYTES).map(|room| [std::io::IoSliceMut::new(room)]).collect();
-    let mut headers = MultiHeaders::<()>::preallocate(BATCH, None);
     let mut datagrams = 0;
     while !stop.load(Ordering::Relaxed) {
+        let mut rooms = rooms.chunks_exact_mut(ROOM_BYTES);
+        let mut slices: [_; BATCH] = array::from_fn(|_| [IoSliceMut::new(rooms.next().unwrap_or_default())]);
+        let mut headers = MultiHeaders::<()>::preallocate(BATCH, None);
         let received = recvmmsg(socket.as_raw_fd(), &mut headers, &mut slices, MsgFlags::MSG_DONTWAIT, None);
         match received.map(Iterator::count) {
             Ok(count) => {

@@ -17,7 +17,7 @@ use plimsoll_lab::LabNamespace;
 use rustix::process::{Pid, Signal, kill_process, setpriority_process};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-/// Before whatever else the machine does: the rate is to be reached.
+/// Before others, of its session at least (`sched_autogroup_enabled`): the rate is to be reached.
 const FIRST: i32 = -20;
 
 /// A program that runs.
@@ -28,7 +28,7 @@ pub(crate) struct Running {
 }
 
 /// What one run used.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
     /// In user space and in the kernel.
     pub(crate) cpu: Duration,

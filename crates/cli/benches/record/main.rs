@@ -3,7 +3,7 @@
 //!
 //! Each listens to the same flows, which pass a router in a namespace of the lab: the generator on one CPU, whoever listens
 //! on the other. They take turns, A B C A B C, so that a machine that is busy with something else slows down all of them; and all
-//! come before whatever else the machine does, or the rate would not be reached.
+//! come before others of their session, or the rate would not be reached.
 
 mod bare;
 #[path = "../check/figures.rs"]

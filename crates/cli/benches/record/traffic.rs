@@ -124,8 +124,13 @@ impl Traffic {
             while dump.next_datagram()?.is_some() {}
             Ok(plimsoll_host::HostFs::new().occupancy()?.0 == 0)
         })?;
-        self.until("events are not taken", || Ok(socket::listening()?.is_none_or(|socket| socket.waiting_bytes == 0)))?;
+        self.until_taken()?;
         self.namespace().enter(socket::listening)?
+    }
+
+    /// Waits until every event was taken.
+    pub(crate) fn until_taken(&self) -> anyhow::Result<()> {
+        self.until("events are not taken", || Ok(socket::listening()?.is_none_or(|socket| socket.waiting_bytes == 0)))
     }
 
     fn until(&self, otherwise: &str, is_so: impl Fn() -> anyhow::Result<bool> + Send + Sync) -> anyhow::Result<()> {

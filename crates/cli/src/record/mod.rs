@@ -58,7 +58,7 @@ fn make(arguments: &RecordingArguments) -> anyhow::Result<ExitCode> {
         output::write_progress(&introduction(arguments, &host, &found.namespace.name, to, &leftovers), arguments.color);
     }
     let stop = stop_on_signals()?;
-    let mut sink = Filed::new(writer);
+    let mut sink = Filed::new(writer).context("starting a thread that writes")?;
     let mut display = Display::new(arguments.quiet);
     let is_there = || host.is_still_there(&found);
     let place = Place::of(&found);

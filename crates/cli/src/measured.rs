@@ -43,6 +43,17 @@ pub(crate) fn text(measured: &Measured, detail: Detail) -> String {
     for timeout in worth {
         text.push_str(&of_timeout(timeout, detail));
     }
+    let (below, others): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|timeout| timeout.guard.secs >= timeout.in_force_secs);
+    for timeout in below {
+        let words = format!(
+            "{} of {} is not judged: {} is the least that is recommended.",
+            short(timeout.timeout),
+            duration(timeout.in_force_secs.into()),
+            duration(timeout.guard.secs.into())
+        );
+        text.push_str(&paragraph("\n  ", &words));
+    }
     if !others.is_empty() {
         let names: Vec<_> = others.iter().map(|timeout| short(timeout.timeout)).collect();
         text.push_str(&paragraph("\n  ", &format!("No entry would be saved by a lower {}.", names.join(", "))));

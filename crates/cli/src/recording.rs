@@ -54,6 +54,7 @@ impl Recording {
         for gap in self.archive.gaps()? {
             silences.add(&gap?);
         }
+        silences.finish();
         Ok(silences)
     }
 

@@ -71,6 +71,8 @@ pub(crate) struct Sighting<'a> {
     pub(crate) volume: Option<Volume>,
     /// When it was read.
     pub(crate) read: Window,
+    /// The least for which a packet that goes on with the flow arms it.
+    pub(crate) shortest: Duration,
 }
 
 #[derive(Debug)]
@@ -90,6 +92,8 @@ struct Member {
     /// As the last look showed it.
     expires: Option<Window>,
     silence: Option<Silence>,
+    /// The least for which a packet that goes on with the flow arms it.
+    shortest: Duration,
 }
 
 /// A silence that goes on.
@@ -249,6 +253,15 @@ impl Cohort {
         });
     }
 
+    /// Writes what is known so far of the silences that go on.
+    pub(crate) fn write_down(&mut self, rows: &mut Vec<Row>) {
+        for (key, member) in &mut self.members {
+            let goes_on = member.silence;
+            member.end_silence(*key, GapEnd::GoesOn, member.read.from, None, rows);
+            member.silence = goes_on;
+        }
+    }
+
     /// Breaks off: nothing more will be seen of these entries.
     pub(crate) fn break_off(&mut self, rows: &mut Vec<Row>) {
         for (key, mut member) in self.members.drain() {
@@ -296,6 +309,7 @@ impl Member {
             read,
             expires,
             silence,
+            shortest: sighting.shortest,
         }
     }
 
@@ -327,7 +341,7 @@ impl Member {
     }
 
     fn see_again(&mut self, sighting: Sighting<'_>, armings: &Armings, rows: &mut Vec<Row>) -> Dating {
-        let Sighting { key, entry, volume, read } = sighting;
+        let Sighting { key, entry, volume, read, .. } = sighting;
         let state = State::of(entry);
         let before = std::mem::replace(&mut self.read, read);
         let expires = entry.remaining_secs.map(|secs| Window::of_expiry(secs, read));
@@ -366,7 +380,9 @@ impl Member {
 
     /// A look did not show it, though it would have.
     fn vanish(&mut self, key: FlowKey, looked: Window, rows: &mut Vec<Row>) {
-        let is_due = self.expires.is_some_and(|expires| expires.from <= looked.to);
+        // A packet since the last look would have armed it for so long again that it would still be there.
+        let would_show = looked.to < self.read.from.plus(self.shortest);
+        let is_due = would_show && self.expires.is_some_and(|expires| expires.from <= looked.to);
         let gap = if is_due { GapEnd::Expired } else { GapEnd::OutOfSight };
         self.end_silence(key, gap, self.read.from, None, rows);
         self.end_life(key, End::Unseen, rows);
@@ -409,7 +425,11 @@ impl Member {
             began_within: silence.began.width() / 2,
             seen_from,
             longer_than: longer_than.max(seen_from),
-            at_most: next.map(since),
+            // A packet that came when the entry had expired made another one.
+            at_most: next.map(|next| match silence.armed_secs {
+                0 => since(next),
+                armed => since(next).min(Duration::from_secs(armed.into())).max(longer_than + Duration::from_millis(1)),
+            }),
             end,
             weight: self.weight.max(1.0),
         }));

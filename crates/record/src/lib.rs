@@ -31,6 +31,6 @@ mod wishes;
 pub use error::Error;
 pub use governor::Bounds;
 pub use recorder::{Progress, REST, Recorded, Stopped, origin, record};
-pub use sink::{Filed, Sink};
+pub use sink::{Filed, Kept, Sink};
 pub use table::History;
 pub use wishes::{LookEvery, Wishes};

@@ -8,7 +8,7 @@ use plimsoll_draw::Draw;
 use plimsoll_host::{HostFs, monotonic_now};
 use plimsoll_model::{Buckets, Sysctl, Unknowns, Untrusted};
 use plimsoll_observe::{needed_to_ask_conntrack, walk_is_cheap};
-use plimsoll_recording::{Addresses, Change, ChangeKind, Origin, Row, Sources, TableReading, UnixMicros};
+use plimsoll_recording::{Addresses, Change, ChangeKind, GapEnd, Origin, Row, Sources, TableReading, UnixMicros};
 
 use crate::clock::Clock;
 use crate::cohort::{Cohort, Extent, Sighting, ToldBy};
@@ -36,7 +36,7 @@ const ROOM_KNOWN_FOR: Duration = Duration::from_millis(200);
 const CALM_BEFORE_SEARCH: Duration = Duration::from_secs(1);
 
 /// Looks that hold up packets come so many times as rarely.
-const RARELY: u32 = 6;
+const RARELY: u32 = 3;
 /// Entries that are read to the end at the first look: a second's work.
 const WHOLE_UP_TO: u32 = 200_000;
 /// At its end it takes events that came before for no longer than this.
@@ -170,6 +170,7 @@ struct Recorder<'a, S> {
     complete_until: UnixMicros,
     queue: Queue,
     next_reading: Duration,
+    next_writing_down: Duration,
     judged: Judged,
     rows: Vec<Row>,
     recorded: Recorded,
@@ -244,6 +245,7 @@ impl<'a, S: Sink> Recorder<'a, S> {
             complete_until: at,
             queue: Queue::Beginning,
             next_reading: began,
+            next_writing_down: began + wishes.write_down_every,
             judged: Judged { at: began, events: 0, losses: 0 },
             rows,
             recorded: Recorded::default(),
@@ -288,6 +290,10 @@ impl<'a, S: Sink> Recorder<'a, S> {
     }
 
     fn pass_time(&mut self) -> Result<(), Error<S::Error>> {
+        if monotonic_now() >= self.next_writing_down {
+            self.next_writing_down = monotonic_now() + self.wishes.write_down_every;
+            self.cohort.write_down(&mut self.rows);
+        }
         self.keep()?;
         self.sink.pass_time(self.clock.now()).map_err(Error::Kept)
     }
@@ -362,7 +368,9 @@ impl<'a, S: Sink> Recorder<'a, S> {
             let key = keys.of(entry.id, &entry.original);
             // What began since is told by its events.
             let told_by = || lives.began(key).map_or(told_by, ToldBy::Events);
-            cohort.see(Sighting { key, entry, volume: volume(dumped), read }, table.armings(), told_by, rows);
+            let shortest = table.shortest(entry.original.protocol);
+            let sighting = Sighting { key, entry, volume: volume(dumped), read, shortest };
+            cohort.see(sighting, table.armings(), told_by, rows);
         })?;
         if progress == look::Progress::GoesOn && !self.cohort.has_seen_enough() {
             self.look = Some(look);
@@ -567,7 +575,7 @@ impl<'a, S: Sink> Recorder<'a, S> {
         for row in &mut self.rows {
             match row {
                 Row::Life(_) => self.recorded.lives += 1,
-                Row::Gap(_) => self.recorded.gaps += 1,
+                Row::Gap(gap) => self.recorded.gaps += u64::from(gap.end != GapEnd::GoesOn),
                 Row::Reading(_) | Row::Change(_) => {}
             }
             if let Some(hider) = &mut self.hider {

@@ -33,6 +33,15 @@ impl Sink for Vec<Row> {
     }
 }
 
+/// What there is of a recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Segments that were removed to keep within the space given.
+    pub removed_segments: u64,
+}
+
 /// In files; what becomes of them is noted in the recording itself.
 ///
 /// A thread of its own writes them: to encode a row group takes tens of milliseconds, and to bring a file to the disk as long
@@ -73,16 +82,16 @@ impl Filed {
     /// If the system gives no thread.
     pub fn new(writer: Writer) -> io::Result<Self> {
         let (to, from) = sync_channel(Self::WAITING / GATHERED);
-        let files = Files { writer, removed_segments: 0, removed_bytes: 0, closed_bytes: 0 };
+        let files = Files { writer, removed_segments: 0, removed_bytes: 0, kept: Kept::default() };
         let thread = thread::Builder::new().name("plimsoll-write".to_owned()).spawn(move || files.write_all(from))?;
         Ok(Self { to: Some(to), thread: Some(thread), gathered: Vec::with_capacity(GATHERED), holds: Holds::Nothing })
     }
 
-    /// Closes the last file, and says how many bytes were written.
-    pub fn finish(mut self, now: UnixMicros) -> Result<u64, Error> {
+    /// Closes the last file, and says what there is.
+    pub fn finish(mut self, now: UnixMicros) -> Result<Kept, Error> {
         self.hand_over()?;
         self.to = None;
-        self.files()?.map_or(Ok(0), |files| files.finish(now))
+        self.files()?.map_or(Ok(Kept::default()), |files| files.finish(now))
     }
 
     /// Closes the last file after something went wrong, as far as that can be done. Where nothing was recorded, no file stays
@@ -140,8 +149,7 @@ struct Files {
     writer: Writer,
     removed_segments: u64,
     removed_bytes: u64,
-    /// Bytes of all that was closed.
-    closed_bytes: u64,
+    kept: Kept,
 }
 
 impl Files {
@@ -172,21 +180,37 @@ impl Files {
         self.write(&Row::Change(Change { at: now, kind: ChangeKind::SegmentsRemoved, what, from: None, to: None }))
     }
 
-    fn finish(self, now: UnixMicros) -> Result<u64, Error> {
-        let closed = |event: &Event| if let Event::Closed { bytes, .. } = event { *bytes } else { 0 };
-        Ok(self.closed_bytes + self.writer.finish(now)?.iter().map(closed).sum::<u64>())
+    fn finish(self, now: UnixMicros) -> Result<Kept, Error> {
+        let Self { writer, mut kept, .. } = self;
+        for event in writer.finish(now)? {
+            kept.note(&event);
+        }
+        Ok(kept)
     }
 
     fn note(&mut self, events: &[Event]) {
         for event in events {
             match event {
-                Event::Closed { bytes, .. } => self.closed_bytes += bytes,
                 Event::Removed { bytes, .. } => {
                     self.removed_segments += 1;
                     self.removed_bytes += bytes;
                 }
                 _ => {}
             }
+            self.kept.note(event);
+        }
+    }
+}
+
+impl Kept {
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Closed { bytes, .. } => self.bytes += bytes,
+            Event::Removed { bytes, .. } => {
+                self.bytes = self.bytes.saturating_sub(*bytes);
+                self.removed_segments += 1;
+            }
+            _ => {}
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The table's numbers and settings, as files tell them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use plimsoll_census::Armings;
 use plimsoll_host::{HostFs, NetFiles, monotonic_now};
-use plimsoll_model::{Buckets, Capacity, Counter, CounterReading, Occupancy, Policies, Sysctl, Timeout, Timeouts};
+use plimsoll_model::{
+    Buckets, Capacity, Counter, CounterReading, Occupancy, Policies, Protocol, Sysctl, TcpState, Timeout, Timeouts,
+};
 use plimsoll_observe::policies;
 use plimsoll_recording::{Change, ChangeKind, Row, UnixMicros};
 
@@ -72,6 +75,25 @@ impl Table {
     /// With what entries may have been armed.
     pub(crate) fn armings(&self) -> &Armings {
         &self.armings
+    }
+
+    /// The least for which a packet that goes on with a flow arms its entry; a reset is none that does. Zero where that is not
+    /// known.
+    pub(crate) fn shortest(&self, protocol: Protocol) -> Duration {
+        let is_of_it = |timeout: Timeout| match protocol {
+            Protocol::TCP => match timeout {
+                Timeout::Tcp(state) => state != TcpState::Close,
+                timeout => matches!(timeout, Timeout::TcpMaxRetrans | Timeout::TcpUnacknowledged),
+            },
+            Protocol::UDP | Protocol::UDPLITE => matches!(timeout, Timeout::Udp | Timeout::UdpStream),
+            Protocol::ICMP => timeout == Timeout::Icmp,
+            Protocol::ICMPV6 => timeout == Timeout::Icmpv6,
+            Protocol::GRE => matches!(timeout, Timeout::Gre | Timeout::GreStream),
+            Protocol::SCTP => matches!(timeout, Timeout::Sctp(_)),
+            _ => timeout == Timeout::Generic,
+        };
+        let all = self.settings.iter().filter(|(sysctl, _)| sysctl.timeout().is_some_and(is_of_it));
+        Duration::from_secs(all.map(|(_, secs)| *secs).min().unwrap_or(0).into())
     }
 
     pub(crate) fn setting(&self, sysctl: Sysctl) -> Option<u32> {

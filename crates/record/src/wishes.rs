@@ -20,6 +20,8 @@ pub struct Wishes {
     pub look_every: LookEvery,
     /// Time from one reading of the table's numbers to the next.
     pub read_every: Duration,
+    /// What is known of silences that go on is written down so often: a recorder that is killed loses no more of them.
+    pub write_down_every: Duration,
     /// Beyond this only a share of all entries is followed.
     pub bounds: Bounds,
     /// Room for events that have come and were not yet taken.

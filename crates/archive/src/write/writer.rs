@@ -186,7 +186,9 @@ impl Writer {
     /// Removes the oldest segments, as long as all are too large.
     fn keep_within(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
         let open = self.open.as_ref().map_or(0, OpenSegment::bytes);
+        // The newest stays, however large it is: what is left of a recording is never nothing.
         while self.closed.values().sum::<u64>() + open > self.limits.total_bytes
+            && self.closed.len() > 1
             && let Some((segment, bytes)) = self.closed.pop_first()
         {
             self.directory.remove(segment)?;

@@ -20,7 +20,8 @@ WHAT IS RECORDED
 
 WHAT IT CHANGES
   Listening to events makes the kernel allocate room for them with each new entry, 128 bytes on most
-  kernels, in every namespace, as long as somebody listens. --no-events changes nothing.
+  kernels, in every namespace, as long as somebody listens. --no-events does without; looks then have
+  the kernel free expired entries, as any dump does.
 
 EXIT CODES
   0  recorded; also if Ctrl-C ended it, or the network namespace is gone
@@ -66,7 +67,7 @@ pub(crate) struct RecordingArguments {
     #[arg(long)]
     pub(super) no_events: bool,
 
-    /// Write other addresses in place of the flows' own: networks stay together, and nothing else is told
+    /// Write other addresses in place of the flows' own, of which networks stay together. Ports, times and settings stay
     #[arg(long)]
     pub(super) anonymize: bool,
 
@@ -90,7 +91,7 @@ pub(crate) struct RecordingArguments {
     #[arg(long, value_name = "ENTRIES", default_value = "10000", help_heading = "Looks")]
     pub(super) look_at: NonZeroUsize,
 
-    /// Time from one look to the next, on the average; if not said, 5s, and 30s where entries are so few among the hash's buckets that
+    /// Time from one look to the next, on the average; if not said, 5s, and 15s where entries are so few among the hash's buckets that
     /// a look holds up packets
     #[arg(long, value_name = "TIME", value_parser = some_seconds, help_heading = "Looks")]
     pub(super) look_every: Option<Duration>,

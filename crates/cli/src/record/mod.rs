@@ -6,6 +6,7 @@ mod report;
 mod show;
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -75,8 +76,8 @@ fn make(arguments: &RecordingArguments) -> anyhow::Result<ExitCode> {
             return Err(error);
         }
     };
-    let written_bytes = sink.finish(origin.began_at)?;
-    let report = Report { origin: &origin, to, recorded, stopped, written_bytes, history: wishes.history };
+    let kept = sink.finish(origin.began_at)?;
+    let report = Report { origin: &origin, to, recorded, stopped, kept, history: wishes.history };
     let text = if arguments.json { report.json()? } else { report.text() };
     if arguments.json || !arguments.quiet {
         output::write(&text, arguments.color)?;
@@ -95,6 +96,7 @@ fn wishes(arguments: &RecordingArguments) -> anyhow::Result<Wishes> {
         looked_at: arguments.look_at.get(),
         look_every: arguments.look_every.map_or(LookEvery::Gently(LOOK_EVERY), LookEvery::Exactly),
         read_every: arguments.read_every,
+        write_down_every: arguments.segment_every,
         bounds: Bounds { events_per_sec: arguments.max_events_per_sec.get(), followed: arguments.max_flows.get() },
         buffer_bytes: usize::try_from(arguments.buffer.bytes).unwrap_or(usize::MAX),
         addresses: if arguments.anonymize { Addresses::Hidden } else { Addresses::Plain },
@@ -117,7 +119,9 @@ fn random() -> anyhow::Result<(u64, u64)> {
 /// A file's first 16 bytes: what is shorter could be guessed.
 fn of_file(path: &Path) -> anyhow::Result<(u64, u64)> {
     let name = Untrusted::from(path.to_string_lossy().as_ref());
-    let content = fs::read(path).with_context(|| format!("reading {name}"))?;
+    let mut content = Vec::new();
+    let file = fs::File::open(path).and_then(|file| file.take(16).read_to_end(&mut content));
+    file.with_context(|| format!("reading {name}"))?;
     halves(&content).ok_or_else(|| {
         anyhow!(
             "{name} has {} bytes, and a key has 16 at least: `head -c 16 /dev/urandom > FILE` makes one",

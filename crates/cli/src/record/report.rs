@@ -4,7 +4,7 @@ use std::path::Path;
 
 use plimsoll_diagnose::words::{bytes, grouped};
 use plimsoll_model::Untrusted;
-use plimsoll_record::{History, Recorded, Stopped};
+use plimsoll_record::{History, Kept, Recorded, Stopped};
 use plimsoll_recording::Origin;
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ pub(super) struct Report<'a> {
     pub(super) to: &'a Path,
     pub(super) recorded: Recorded,
     pub(super) stopped: Stopped,
-    pub(super) written_bytes: u64,
+    pub(super) kept: Kept,
     pub(super) history: History,
 }
 
@@ -35,6 +35,7 @@ struct Document<'a> {
     losses: u64,
     dropped_events: Option<u64>,
     written_bytes: u64,
+    removed_segments: u64,
 }
 
 impl Report<'_> {
@@ -59,7 +60,8 @@ impl Report<'_> {
             events_of_unknown_flows: unknown,
             losses,
             dropped_events: dropped,
-            written_bytes: self.written_bytes,
+            written_bytes: self.kept.bytes,
+            removed_segments: self.kept.removed_segments,
         };
         Ok(serde_json::to_string_pretty(&document)? + "\n")
     }
@@ -71,11 +73,17 @@ impl Report<'_> {
             grouped(lives),
             grouped(gaps),
             grouped(looks),
-            bytes(self.written_bytes),
+            bytes(self.kept.bytes),
             self.name()
         );
         if self.stopped == Stopped::NamespaceGone {
             text.push_str("It ended when the network namespace was gone.\n");
+        }
+        if self.kept.removed_segments > 0 {
+            text.push_str(&format!(
+                "To keep within --max-disk the {} oldest segments were removed: what they held is in no file any more.\n",
+                grouped(self.kept.removed_segments)
+            ));
         }
         if losses > 0 {
             let dropped = dropped.map_or("an unknown number".to_string(), grouped);

@@ -28,7 +28,7 @@ impl FromStr for Ram {
         let upper = text.to_uppercase();
         let short = upper.trim_end_matches('B').trim_end_matches('I');
         let unit = UNITS.iter().find_map(|(unit, bits)| Some((short.strip_suffix(*unit)?, *bits)));
-        let wrong = || "must be an amount of memory with its unit, as 16G or 512M".to_string();
+        let wrong = || "must be a number of bytes with its unit, as 16G or 512M".to_string();
         let (number, bits) = unit.ok_or_else(wrong)?;
         let value = number.parse::<f64>().map_err(|_| wrong())? * (1_u64 << bits) as f64;
         if !(1.0..=MOST).contains(&value) {

@@ -10,9 +10,13 @@ use plimsoll_survival::{
 use serde::Serialize;
 
 use super::silences::{PeerSide, ServiceKind, Silence};
+use super::spans::Spans;
 
 /// Samples of peers that bounds rest on.
 const SAMPLES: u32 = 200;
+
+/// A silence that is shorter than a look's distance is rarely seen.
+const SHORT_SECS: f64 = 10.0;
 
 /// Points at which the curve of survival is told.
 const CURVE_POINTS: usize = 40;
@@ -64,7 +68,7 @@ pub(crate) struct Question<'a> {
     pub(crate) values: &'a [u32],
     pub(crate) in_force_secs: u32,
     pub(crate) guard_secs: u32,
-    pub(crate) span: (UnixMicros, UnixMicros),
+    pub(crate) spans: &'a Spans,
     pub(crate) split: UnixMicros,
     pub(crate) seed: u64,
 }
@@ -102,14 +106,21 @@ pub(crate) fn judge(service: ServiceKind, silences: &[Silence], question: Questi
             secs: *secs,
             fitted: told(fitted.false_kills(&change, Share::NINETEEN_OF_TWENTY)),
             later: told(judged.false_kills(&change, Share::NINETEEN_OF_TWENTY)),
-            saved_entries: silences.iter().map(|silence| saved(silence, *secs, question.span)).sum(),
+            saved_entries: silences.iter().map(|silence| saved(silence, *secs, question.spans)).sum(),
         }
     });
     let values = values.collect();
-    let known_until_secs = fitted.survival().known_until_secs();
+    // Where nothing is known of short silences, the curve begins at the guard: of those that last so long.
+    let from_secs = if fitted.survival().known_until_secs() < SHORT_SECS {
+        question.values.iter().copied().chain([question.guard_secs]).min().map_or(0.0, f64::from)
+    } else {
+        0.0
+    };
+    let known_until_secs = fitted.survival().known_until_from_secs(from_secs);
     let survival = points(known_until_secs)
+        .filter(|age_secs| *age_secs >= from_secs)
         .filter_map(|age_secs| {
-            let share = fitted.band(age_secs, Share::NINETEEN_OF_TWENTY)?;
+            let share = fitted.band_given(age_secs, from_secs, Share::NINETEEN_OF_TWENTY)?;
             Some(SurvivalPoint { age_secs, share })
         })
         .collect();
@@ -172,10 +183,10 @@ fn lost(seen_from: Duration, longer_than: Duration) -> Option<Gap> {
 }
 
 /// Entries fewer at a time, on the average over the recording: for so much of it the silence was older than the value.
-fn saved(silence: &Silence, secs: u32, (from, to): (UnixMicros, UnixMicros)) -> f64 {
-    let lasts = to.since(from).as_secs_f64();
-    let is_over = silence.began.plus(Duration::from_secs(secs.into())).max(from);
-    let held = silence.seen_until().min(to).since(is_over).as_secs_f64();
+fn saved(silence: &Silence, secs: u32, spans: &Spans) -> f64 {
+    let lasts = spans.lasted().as_secs_f64();
+    let is_over = silence.began.plus(Duration::from_secs(secs.into()));
+    let held = spans.between(is_over, silence.seen_until()).as_secs_f64();
     if lasts > 0.0 { silence.weight * held / lasts } else { 0.0 }
 }
 

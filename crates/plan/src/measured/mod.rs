@@ -11,6 +11,7 @@ mod planned;
 mod recommended;
 mod replayed;
 mod silences;
+mod spans;
 
 use std::collections::BTreeMap;
 
@@ -29,6 +30,7 @@ pub use silences::{ServiceKind, Silences};
 use self::candidates::candidates;
 use self::judged::{Question, judge};
 use self::silences::Silence;
+use self::spans::Spans;
 
 /// A service of which fewer silences were seen is judged together with others of its protocol.
 const FEW: usize = 200;
@@ -105,8 +107,12 @@ pub struct Value {
     pub not_known_rate: Option<f64>,
     /// The same, counted in the later part.
     pub later_rate: Option<f64>,
+    /// The highest lower bound of any service, at 95 %, as counted in the later part.
+    pub later_at_least: Option<f64>,
     /// Flows that idle beyond the guard.
     pub long_flows: f64,
+    /// Their silences beyond it.
+    pub long_gaps: f64,
     /// Entries fewer at a time.
     pub saved_entries: f64,
     /// What came of it in the twin, where it was replayed.
@@ -122,11 +128,11 @@ impl Value {
 
 /// Measures what a recording says of timeouts.
 pub fn measure(silences: &Silences, request: MeasureRequest<'_>) -> Measured {
-    let span = silences.span().unwrap_or_default();
-    let lasted = span.1.since(span.0);
-    let split = span.0.plus(lasted.mul_f64(FITTED));
+    let spans = silences.spans();
+    let lasted = spans.lasted();
+    let split = spans.when(lasted.mul_f64(FITTED));
     let flows_that_suffice = flows_without_harm_for(request.most_false_kills);
-    let of = |timeout| timeout_of(timeout, silences, request, span, split);
+    let of = |timeout| timeout_of(timeout, silences, request, &spans, split);
     Measured {
         lasted_secs: lasted.as_secs_f64(),
         silences: silences.count(),
@@ -143,13 +149,13 @@ fn timeout_of(
     timeout: Timeout,
     silences: &Silences,
     request: MeasureRequest<'_>,
-    span: (UnixMicros, UnixMicros),
+    spans: &Spans,
     split: UnixMicros,
 ) -> Option<MeasuredTimeout> {
     let in_force_secs = silences.in_force_secs(timeout)?;
     let guard = Guard::of(timeout, request.settings, silences.role());
     let secs = candidates(timeout, in_force_secs, &guard, request.rails);
-    let question = Question { values: &secs, in_force_secs, guard_secs: guard.secs, span, split, seed: request.seed };
+    let question = Question { values: &secs, in_force_secs, guard_secs: guard.secs, spans, split, seed: request.seed };
     let services: Vec<_> = grouped(silences, timeout)
         .iter()
         .filter_map(|(service, silences)| judge(*service, silences, question))
@@ -179,7 +185,14 @@ fn grouped(silences: &Silences, timeout: Timeout) -> Vec<(ServiceKind, Vec<Silen
 fn value(secs: u32, place: usize, services: &[MeasuredService]) -> Value {
     let of_all = || services.iter().filter_map(|service| Some((service.service, service.values.get(place)?)));
     let fitted = || of_all().filter_map(|(service, value)| Some((service, value.fitted.as_ref()?)));
-    let worst = fitted().max_by(|(_, one), (_, other)| one.upper.total_cmp(&other.upper));
+    // A service of which nothing was seen to idle for long before the split, and then was: nothing is known of it.
+    let unfitted = of_all().find(|(_, value)| value.fitted.is_none() && value.later.is_some());
+    let worst = match unfitted {
+        Some((service, _)) => Some((service, 1.0)),
+        None => {
+            fitted().map(|(service, kills)| (service, kills.upper)).max_by(|(_, one), (_, other)| one.total_cmp(other))
+        }
+    };
     let rate = |kills: &mut dyn Iterator<Item = (f64, f64)>| {
         let (killed, flows) = kills.fold((0.0, 0.0), |(killed, flows), (rate, of)| (killed + rate * of, flows + of));
         (flows > 0.0).then(|| killed / flows)
@@ -187,12 +200,14 @@ fn value(secs: u32, place: usize, services: &[MeasuredService]) -> Value {
     let later = of_all().filter_map(|(_, value)| value.later.as_ref());
     Value {
         secs,
-        worst_upper: worst.map(|(_, kills)| kills.upper),
+        worst_upper: worst.map(|(_, upper)| upper),
         worst_service: worst.map(|(service, _)| service),
         fitted_rate: rate(&mut fitted().map(|(_, kills)| (kills.rate.value, kills.long_flows))),
         not_known_rate: rate(&mut fitted().map(|(_, kills)| (kills.not_known, kills.long_flows))),
         later_rate: rate(&mut later.map(|kills| (kills.rate.value, kills.long_flows))),
+        later_at_least: of_all().filter_map(|(_, value)| Some(value.later.as_ref()?.rate.low)).max_by(f64::total_cmp),
         long_flows: fitted().map(|(_, kills)| kills.long_flows).sum(),
+        long_gaps: fitted().map(|(_, kills)| kills.long_gaps).sum(),
         saved_entries: of_all().map(|(_, value)| value.saved_entries).sum(),
         replayed: None,
     }

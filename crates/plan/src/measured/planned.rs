@@ -8,7 +8,7 @@ use plimsoll_model::{
 use super::silences::ServiceKind;
 use super::{Measured, MeasuredPolicy, MeasuredTimeout, Rails};
 use crate::rails::least_secs;
-use crate::timeouts::{TimeoutChoice, change, name};
+use crate::timeouts::{TimeoutChange, TimeoutChoice, change, name};
 use crate::{PassedOver, Role};
 
 /// What a recording recommends for this host.
@@ -18,6 +18,13 @@ pub(crate) fn of_recording(measured: &Measured, ns: &NamespaceSnapshot, role: Ro
         let name = name(timeout.timeout);
         let recommended = &timeout.recommended;
         match (recommended.secs, ns.timeouts.get_secs(timeout.timeout)) {
+            (Some(to), Some(from)) if to < from && from > timeout.in_force_secs => {
+                let because = format!(
+                    "it is {from} s here, and the recording was made under {} s: of longer silences it tells nothing",
+                    timeout.in_force_secs
+                );
+                choice.passed_over.push(PassedOver { what: format!("{name} = {to} s"), because });
+            }
             (Some(to), Some(from)) if to < from => {
                 let rail = least_secs(timeout.timeout, &ns.settings, role).filter(|rail| to < rail.least_secs);
                 // A recording from elsewhere may not have known of it; that rails are crossed was asked for.
@@ -46,7 +53,7 @@ pub(crate) fn of_recording(measured: &Measured, ns: &NamespaceSnapshot, role: Ro
                 .push(PassedOver { what: format!("a lower {name}"), because: recommended.because.clone() }),
         }
     }
-    add_policies(measured, ns, &mut choice);
+    add_policies(measured, ns, role, &mut choice);
     choice
 }
 
@@ -74,9 +81,21 @@ fn derivation(timeout: &MeasuredTimeout, to: u32) -> String {
 }
 
 /// Policies for services: one for each port, with every timeout that was measured for it.
-fn add_policies(measured: &Measured, ns: &NamespaceSnapshot, choice: &mut TimeoutChoice) {
+fn add_policies(measured: &Measured, ns: &NamespaceSnapshot, role: Role, choice: &mut TimeoutChoice) {
+    // As for all flows: no lower than this host bears, and no lower than from what the recording tells of.
+    let is_borne_here = |of: &MeasuredTimeout, policy: &MeasuredPolicy| {
+        // For a well-known port even a NAT may have a shorter one (RFC 4787, REQ-5a).
+        let is_well_known = matches!(policy.service, ServiceKind::Port(Protocol::UDP, ..1024));
+        let holds = measured.rails == Rails::Hold && !is_well_known;
+        let least = least_secs(of.timeout, &ns.settings, role).filter(|_| holds);
+        least.is_none_or(|rail| policy.secs >= rail.least_secs)
+            && ns.timeouts.get_secs(of.timeout).is_some_and(|here| here <= of.in_force_secs)
+    };
     let all = || {
-        measured.timeouts.iter().flat_map(|of| of.recommended.policies.iter().map(move |policy| (of.timeout, policy)))
+        measured.timeouts.iter().flat_map(|of| {
+            let borne = of.recommended.policies.iter().filter(move |policy| is_borne_here(of, policy));
+            borne.map(move |policy| (of.timeout, policy))
+        })
     };
     let mut services: Vec<_> = all().map(|(_, policy)| policy.service).collect();
     services.sort_unstable();
@@ -91,7 +110,7 @@ fn add_policies(measured: &Measured, ns: &NamespaceSnapshot, choice: &mut Timeou
             continue;
         }
         let own: Vec<_> = all().filter(|(_, policy)| policy.service == service).collect();
-        choice.policies.push((policy_of(protocol, port, &own, ns), why_of(&own)));
+        choice.policies.push((policy_of(protocol, port, &own, ns, &choice.changes), why_of(&own)));
     }
 }
 
@@ -103,12 +122,13 @@ const fn policy_protocol(protocol: Protocol) -> Option<PolicyProtocol> {
     }
 }
 
-/// A policy that does not name a timeout has the compiled one, so it names all that are in force.
+/// A policy that does not name a timeout has the compiled one, so it names all: as they are in force, or will be by the plan.
 fn policy_of(
     protocol: PolicyProtocol,
     port: u16,
     own: &[(Timeout, &MeasuredPolicy)],
     ns: &NamespaceSnapshot,
+    changes: &[TimeoutChange],
 ) -> ServicePolicy {
     let is_of_it = |timeout: Timeout| match protocol {
         PolicyProtocol::Tcp => matches!(timeout, Timeout::Tcp(_) | Timeout::TcpMaxRetrans | Timeout::TcpUnacknowledged),
@@ -117,6 +137,8 @@ fn policy_of(
     let timeouts =
         ns.timeouts.iter_secs().filter(|(timeout, _)| is_of_it(*timeout)).filter_map(|(timeout, in_force)| {
             let lower = own.iter().find(|(of, _)| *of == timeout).map(|(_, policy)| policy.secs);
+            let for_all = changes.iter().find(|change| change.timeout == timeout).map(|change| change.to_secs);
+            let lower = lower.or(for_all);
             Some(PolicyTimeout { sysctl: Sysctl::of_timeout(timeout)?, secs: lower.unwrap_or(in_force).min(in_force) })
         });
     ServicePolicy { protocol, port, timeouts: timeouts.collect() }

@@ -51,7 +51,10 @@ pub(super) fn recommend(
 ) -> Recommended {
     let permitted = request.most_false_kills;
     let judged: Vec<_> = values.iter().filter(|value| request.rails.allow(value.secs, guard)).collect();
-    let is_borne = |value: &&&Value| value.worst_upper.is_none_or(|upper| upper <= permitted.get());
+    let is_borne = |value: &&&Value| {
+        let is_refuted = value.later_at_least.is_some_and(|least| least > permitted.get());
+        !is_refuted && value.worst_upper.is_some_and(|upper| upper <= permitted.get())
+    };
     let passed: Vec<_> = judged.iter().take_while(is_borne).copied().collect();
     let lowest = passed.last().copied();
     let knee = knee(passed.iter().map(|value| (value.secs, value.saved_entries)));
@@ -65,7 +68,7 @@ pub(super) fn recommend(
         (Some(knee), failed) => {
             let beyond = guard.secs.min(knee);
             let value = passed.iter().find(|value| value.secs == knee);
-            let rests = value.map_or(0.0, |value| value.long_flows);
+            let (gaps, flows) = value.map_or((0.0, 0.0), |value| (value.long_gaps, value.long_flows));
             let limit = match failed {
                 Some(failed) => format!(
                     "; {} does not pass: {}",
@@ -74,7 +77,7 @@ pub(super) fn recommend(
                 ),
                 None => String::new(),
             };
-            format!("it rests on {rests:.0} flows that idled beyond {}{limit}", duration(beyond.into()))
+            format!("it rests on {gaps:.0} silences beyond {}, of {flows:.0} flows{limit}", duration(beyond.into()))
         }
         (None, Some(failed)) => too_few(failed, services, permitted),
         (None, None) => "no lower value would save an entry".to_string(),
@@ -110,7 +113,11 @@ fn policy(
     let ServiceKind::Port(..) = service.service else { return None };
     let judged = service.values.iter().filter(|value| request.rails.allow(value.secs, guard));
     let passed: Vec<_> = judged
-        .take_while(|value| value.fitted.as_ref().is_some_and(|kills| kills.upper <= request.most_false_kills.get()))
+        .take_while(|value| {
+            let borne = request.most_false_kills.get();
+            let is_refuted = value.later.as_ref().is_some_and(|kills| kills.rate.low > borne);
+            !is_refuted && value.fitted.as_ref().is_some_and(|kills| kills.upper <= borne)
+        })
         .collect();
     let secs =
         knee(passed.iter().map(|value| (value.secs, value.saved_entries))).filter(|secs| *secs < for_all_secs)?;
@@ -143,6 +150,17 @@ fn too_few(failed: &Value, services: &[MeasuredService], permitted: Share) -> St
     let of_it = services.iter().find(|service| Some(service.service) == worst);
     let kills =
         of_it.and_then(|service| service.values.iter().find(|value| value.secs == failed.secs)?.fitted.as_ref());
+    if let Some(least) = failed.later_at_least.filter(|least| *least > permitted.get()) {
+        return format!(
+            "in the later part of the recording {:.3} % at least would be killed, whatever the part before tells",
+            least * 100.0
+        );
+    }
+    if let (Some(worst), None) = (worst, kills) {
+        return format!(
+            "flows of {worst} idled for long only in the later part of the recording: nothing is known of them before"
+        );
+    }
     let (Some(worst), Some(kills)) = (worst, kills) else {
         return "nothing was seen that idles for so long".to_string();
     };

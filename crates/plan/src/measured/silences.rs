@@ -6,14 +6,15 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use plimsoll_model::{Protocol, Sysctl, Timeout};
-use plimsoll_recording::{Change, ChangeKind, FlowKey, IdleGap, Translation, UnixMicros};
+use plimsoll_model::{Prefix, Protocol, Sysctl, Timeout};
+use plimsoll_recording::{Change, ChangeKind, FlowKey, GapEnd, IdleGap, Translation, UnixMicros};
 use serde::{Serialize, Serializer};
 
+use super::spans::{Runs, Spans};
 use crate::Role;
 
 /// Silences that are kept, at most; of more, those of a share of all flows.
-const MOST: usize = 2 << 20;
+const MOST: usize = 1 << 20;
 
 /// What flows are opened to, wherever it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,12 +65,13 @@ impl Silence {
 pub struct Silences {
     by_service: BTreeMap<(Timeout, ServiceKind), Vec<Silence>>,
     kept: usize,
+    going_on: BTreeMap<(FlowKey, UnixMicros), IdleGap>,
     /// Of all flows, one in so many is kept.
     one_in: u64,
     in_force: BTreeMap<Timeout, u32>,
     settings: BTreeMap<Sysctl, u32>,
     translated: bool,
-    span: Option<(UnixMicros, UnixMicros)>,
+    runs: Runs,
 }
 
 impl Silences {
@@ -86,6 +88,12 @@ impl Silences {
         if !gap.key.0.is_multiple_of(self.one_in) {
             return;
         }
+        // A later row of the same silence holds in its place; what a recorder that was killed has left stays.
+        if gap.end == GapEnd::GoesOn {
+            self.going_on.insert((gap.key, gap.began_at), gap.clone());
+            return;
+        }
+        self.going_on.remove(&(gap.key, gap.began_at));
         if self.kept >= MOST {
             self.thin_out();
         }
@@ -99,13 +107,25 @@ impl Silences {
             seen_from: gap.seen_from,
             longer_than: gap.longer_than,
             at_most: gap.at_most,
-            weight: gap.weight,
+            weight: gap.weight * self.one_in as f64,
         });
+    }
+
+    /// All has been added: silences of which no end was written went on when the recorder was killed.
+    pub fn finish(&mut self) {
+        for (_, gap) in std::mem::take(&mut self.going_on) {
+            self.add(&IdleGap { end: GapEnd::StillSilent, ..gap });
+        }
     }
 
     /// Takes note of a setting.
     pub fn note(&mut self, change: &Change) {
         self.reaches(change.at);
+        match change.kind {
+            ChangeKind::Began => self.runs.began.push(change.at),
+            ChangeKind::Ended => self.runs.ended.push(change.at),
+            _ => {}
+        }
         if change.kind != ChangeKind::Setting {
             return;
         }
@@ -120,9 +140,9 @@ impl Silences {
         }
     }
 
-    /// When it began and ended, as far as it tells; `None` where it holds nothing.
-    pub fn span(&self) -> Option<(UnixMicros, UnixMicros)> {
-        self.span
+    /// When it was recorded.
+    pub(crate) fn spans(&self) -> Spans {
+        self.runs.spans()
     }
 
     /// How many silences there are.
@@ -164,8 +184,8 @@ impl Silences {
     }
 
     fn reaches(&mut self, at: UnixMicros) {
-        let (from, to) = self.span.unwrap_or((at, at));
-        self.span = Some((from.min(at), to.max(at)));
+        let (from, to) = self.runs.reaches.unwrap_or((at, at));
+        self.runs.reaches = Some((from.min(at), to.max(at)));
     }
 
     /// Half of the flows go: all of a flow's silences or none.
@@ -174,6 +194,8 @@ impl Silences {
         let one_in = self.one_in;
         for silences in self.by_service.values_mut() {
             silences.retain(|silence| silence.flow.0.is_multiple_of(one_in));
+            // Each of those that stay stands for one that went.
+            silences.iter_mut().for_each(|silence| silence.weight *= 2.0);
         }
         self.by_service.retain(|_, silences| !silences.is_empty());
         self.kept = self.by_service.values().map(Vec::len).sum();
@@ -196,10 +218,15 @@ impl PeerSide {
     }
 
     pub(crate) fn peer(self, silence: &Silence) -> u64 {
+        let address = match self {
+            Self::Client => silence.client,
+            Self::Server => silence.server,
+        };
         let mut hasher = DefaultHasher::new();
-        match self {
-            Self::Client => silence.client.hash(&mut hasher),
-            Self::Server => silence.server.hash(&mut hasher),
+        match address {
+            IpAddr::V4(_) => address.hash(&mut hasher),
+            // A host has as many addresses of its network as it likes (RFC 8981).
+            IpAddr::V6(_) => Prefix::of(address).hash(&mut hasher),
         }
         hasher.finish()
     }

@@ -135,7 +135,8 @@ pub(super) fn gaps(
     let by_key: HashMap<FlowKey, u32> =
         (0..).zip(&gathered.lives).map(|(number, (life, _))| (life.key, number)).collect();
     let mut kept = Vec::new();
-    for gap in gaps {
+    // Of a silence that goes on the rest is told by another row, or by nobody: then the flow is not in a row either.
+    for gap in gaps.into_iter().filter(|gap| gap.end != GapEnd::GoesOn) {
         let Some(life) = by_key.get(&gap.key) else {
             // Those that are left out would be among them.
             gathered.not_played.stray_gaps += u64::from(gathered.stands_for <= 1.0);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use plimsoll_model::{Counter, Layer4, Occupancy};
 use plimsoll_plan::ServiceKind;
-use plimsoll_recording::{Began, Change, ChangeKind, End, Life, Sight, TableReading, UnixMicros};
+use plimsoll_recording::{Began, Change, ChangeKind, End, GapEnd, Life, Sight, TableReading, UnixMicros};
 use serde::Serialize;
 
 use crate::recording::Recording;
@@ -74,7 +74,7 @@ impl Summary {
         (summary.services, summary.other_services) = services.finish();
         for gap in recording.archive.gaps()? {
             let gap = gap?;
-            summary.gaps += 1;
+            summary.gaps += u64::from(gap.end != GapEnd::GoesOn);
             summary.reach(gap.began_at.plus(gap.longer_than));
         }
         let mut table = Readings::default();

@@ -141,7 +141,10 @@ fn timeout_risk(of: &TimeoutChange) -> (Risk, String) {
     let Some(silenced) = of.silenced else {
         let what = match of.timeout {
             Timeout::Tcp(TcpState::SynSent | TcpState::SynRecv) => "a handshake that takes longer finds no entry",
-            _ => "a retransmission that comes so late after the close finds no entry",
+            Timeout::Tcp(
+                TcpState::FinWait | TcpState::CloseWait | TcpState::LastAck | TcpState::TimeWait | TcpState::Close,
+            ) => "a retransmission that comes so late after the close finds no entry",
+            _ => "a flow that is silent for longer and goes on finds no entry",
         };
         return (Risk::Low, what.to_string());
     };

@@ -3,7 +3,7 @@
 use anstyle::Style;
 use plimsoll_diagnose::words::{duration, grouped, rounded};
 use plimsoll_model::Timeout;
-use plimsoll_plan::{Compared, Measured, MeasuredService, MeasuredTimeout, Value};
+use plimsoll_plan::{Compared, Measured, MeasuredService, MeasuredTimeout, Rails, Value};
 
 use crate::columns::Columns;
 use crate::wrap::paragraph;
@@ -35,6 +35,11 @@ pub(crate) fn text(measured: &Measured, detail: Detail) -> String {
         measured.most_false_kills * 100.0,
         grouped(measured.flows_that_suffice)
     );
+    if measured.rails == Rails::AreCrossed {
+        basis.push_str(
+            " Guard rails are crossed: for a value below the guard, those flows count that idle beyond the value.",
+        );
+    }
     if measured.one_in > 1 {
         basis.push_str(&format!(" Of all flows one in {} was looked at.", measured.one_in));
     }

@@ -250,8 +250,8 @@ fn what_a_recording_recommends_breaks_no_more_than_promised() {
         go_on(traffic);
         recorder.is_running()
     });
-    let recorded = recorder.end();
-    assert_eq!(recorded.code, 0, "{recorded:?}");
+    let run = recorder.end();
+    assert_eq!(run.code, 0, "{run:?}");
     assert_eq!((traffic.broken(), traffic.forgotten.len()), (0, FORGOTTEN.into()), "under {IN_FORCE_SECS} s");
 
     let (secs, measured) = recommended(&to, &net.router);

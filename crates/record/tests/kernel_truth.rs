@@ -165,7 +165,7 @@ fn looks_alone_tell_the_same_silences() {
 #[test]
 fn an_entry_that_was_made_anew_did_not_outlast_its_timeout() {
     for sources in [Sources::EventsAndLooks, Sources::Looks] {
-        let router = router();
+        let router = ByHand::build().unwrap();
         router.namespace().set("net/netfilter/nf_conntrack_tcp_timeout_established", 5).unwrap();
         let (rows, ..) =
             recorded(router.namespace(), Wishes { sources, history: History::Unchanged, ..WISHES }, || {

@@ -217,3 +217,15 @@ fn a_recording_without_silences_says_nothing() {
     let world = World::new(&[("net.netfilter.nf_conntrack_tcp_timeout_established", 86_400)], HOUR);
     assert!(world.measured().timeouts.is_empty());
 }
+
+#[test]
+fn each_peer_counts_once_whenever_it_was_silent() {
+    let mut world = World::new(&[("net.netfilter.nf_conntrack_udp_timeout_stream", 120)], HOUR);
+    for number in 0..600 {
+        let flow = world.flow();
+        // One in three only after the part by which values are fitted.
+        world.silent(STREAM, flow, number * 3400 / 600, 20, GapEnd::Packet);
+    }
+    let measured = world.measured();
+    assert_eq!(only(&measured).services[0].peers, 600);
+}

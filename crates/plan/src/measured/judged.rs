@@ -1,6 +1,6 @@
 //! What values of a timeout would do to the flows of one service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use plimsoll_recording::{FlowKey, UnixMicros};
@@ -128,7 +128,7 @@ pub(crate) fn judge(service: ServiceKind, silences: &[Silence], question: Questi
         service,
         silences: silences.len(),
         flows: flows.len(),
-        peers: before.peers().max(after.peers()),
+        peers: silences.iter().map(|silence| side.peer(silence)).collect::<HashSet<_>>().len(),
         known_until_secs,
         survival,
         values,

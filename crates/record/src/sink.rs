@@ -190,12 +190,9 @@ impl Files {
 
     fn note(&mut self, events: &[Event]) {
         for event in events {
-            match event {
-                Event::Removed { bytes, .. } => {
-                    self.removed_segments += 1;
-                    self.removed_bytes += bytes;
-                }
-                _ => {}
+            if let Event::Removed { bytes, .. } = event {
+                self.removed_segments += 1;
+                self.removed_bytes += bytes;
             }
             self.kept.note(event);
         }

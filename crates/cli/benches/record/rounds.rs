@@ -13,7 +13,7 @@ pub(crate) struct Rounds {
     per_sec: u64,
     secs: u64,
     events: u64,
-    rounds: Vec<Vec<(Listener, Outcome)>>,
+    each: Vec<Vec<(Listener, Outcome)>>,
 }
 
 impl Rounds {
@@ -21,7 +21,7 @@ impl Rounds {
         let traffic = Traffic::new(kind, Stay::Short, per_sec, secs)?;
         let all = || Listener::ALL.into_iter().map(|listener| Ok((listener, listener.run(&traffic)?))).collect();
         let rounds = (0..rounds).map(|_| all()).collect::<anyhow::Result<_>>()?;
-        Ok(Self { kind, per_sec, secs, events: traffic.events(), rounds })
+        Ok(Self { kind, per_sec, secs, events: traffic.events(), each: rounds })
     }
 
     pub(crate) fn print(&self) {
@@ -40,7 +40,7 @@ impl Rounds {
     }
 
     fn of(&self, listener: Listener) -> impl Iterator<Item = Outcome> {
-        let all = self.rounds.iter().flatten();
+        let all = self.each.iter().flatten();
         all.filter(move |(of, _)| *of == listener).map(|(_, outcome)| *outcome)
     }
 
@@ -65,7 +65,7 @@ impl Rounds {
     }
 
     fn of_the_generator(&self) -> Row {
-        let all = || self.rounds.iter().flatten().map(|(_, outcome)| *outcome);
+        let all = || self.each.iter().flatten().map(|(_, outcome)| *outcome);
         let latest = all().map(|outcome| outcome.latest).max().unwrap_or(Duration::ZERO);
         Row {
             what: "   flows".to_string(),

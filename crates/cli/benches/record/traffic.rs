@@ -66,7 +66,7 @@ pub(crate) struct Traffic {
 }
 
 /// How long the table may take to become empty, and the listener to be done.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Traffic {
     /// So many flows a second, for so many seconds.

@@ -171,10 +171,14 @@ fn an_entry_that_was_made_anew_did_not_outlast_its_timeout() {
             recorded(router.namespace(), Wishes { sources, history: History::Unchanged, ..WISHES }, || {
                 let began = Instant::now();
                 let mut flows: Vec<_> = (0..50).map(|number| Flow::new(number, 443)).collect();
-                flows.iter_mut().for_each(|flow| flow.open(&router));
+                for flow in &mut flows {
+                    flow.open(&router);
+                }
                 for round in 0..3 {
                     sleep_until(began + Duration::from_secs(7 * round));
-                    flows.iter_mut().for_each(|flow| flow.talk(&router));
+                    for flow in &mut flows {
+                        flow.talk(&router);
+                    }
                 }
             });
         let gaps = gaps(&rows);

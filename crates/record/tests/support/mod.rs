@@ -25,7 +25,7 @@ pub(crate) const WISHES: Wishes = Wishes {
     looked_at: 10_000,
     look_every: LookEvery::Exactly(Duration::from_millis(500)),
     read_every: Duration::from_secs(1),
-    write_down_every: Duration::from_secs(3600),
+    write_down_every: Duration::from_hours(1),
     bounds: Bounds { events_per_sec: 1_000_000, followed: 1_000_000 },
     buffer_bytes: 32 << 20,
     addresses: Addresses::Plain,

@@ -91,6 +91,7 @@ fn its_time_ends_it_and_the_document_tells_what_is_in_the_recording() {
         "losses",
         "dropped_events",
         "written_bytes",
+        "removed_segments",
     ];
     let mut found = keys(&document);
     expected.sort_unstable();

@@ -49,7 +49,8 @@ fn a_sample_stands_for_the_table_and_nobody_listens() {
     {
         assert_eq!(document[key], value, "{document:#}");
     }
-    assert!(document["looks"].as_u64().unwrap() >= 3, "{document:#}");
+    // They come unevenly, and the first goes to the end of the table.
+    assert!(document["looks"].as_u64().unwrap() >= 2, "{document:#}");
 
     let rows = Rows::of(&to);
     assert_eq!(rows.lives.len(), LOOKED_AT);

@@ -9,7 +9,7 @@
 //! somebody listens (`nf_conntrack_events` = 2, `nf_ct_ecache_ext_add`). Looks change nothing but that the kernel reaps what
 //! has expired in the buckets that it passes.
 //!
-//! Memory is bounded by [`Bounds::followed`] and [`Wishes::looked_at`]: some 300 bytes a flow that is followed, some 400 an
+//! Memory is bounded by [`Bounds::followed`] and [`Wishes::looked_at`]: some 310 bytes a flow that is followed, some 400 an
 //! entry that is looked at.
 
 mod clock;

@@ -79,7 +79,7 @@ pub(crate) struct RecordingArguments {
     #[arg(long, value_name = "EVENTS", default_value = "250000", help_heading = "Load")]
     pub(super) max_events_per_sec: NonZeroU64,
 
-    /// Of more flows at a time than this, only a share is followed; 300 bytes of memory each
+    /// Of more flows at a time than this, only a share is followed; 310 bytes of memory each
     #[arg(long, value_name = "FLOWS", default_value = "1000000", help_heading = "Load")]
     pub(super) max_flows: NonZeroU64,
 

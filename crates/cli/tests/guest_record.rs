@@ -117,9 +117,10 @@ fn a_resize_ends_nothing(recording: &Path) {
     let buckets = |text: &Option<String>| text.as_deref().unwrap().parse::<u32>().unwrap();
     assert_eq!(buckets(&resized.to), buckets(&resized.from) * 2, "{resized:#?}");
 
-    // Each of those that were looked at is silent still, before it and after it.
-    assert_eq!(rows.gaps.len(), 2 * LOOKED_AT, "{:#?}", rows.gaps.first());
-    for gap in &rows.gaps {
+    // Each of those that were looked at is silent still, before it and after it. What is written down of silences that go on is told again when they end.
+    let gaps: Vec<_> = rows.gaps.iter().filter(|gap| gap.end != GapEnd::GoesOn).collect();
+    assert_eq!(gaps.len(), 2 * LOOKED_AT, "{:#?}", gaps.first());
+    for gap in gaps {
         assert_eq!((gap.end, gap.at_most), (GapEnd::StillSilent, None), "{gap:#?}");
         assert!(gap.longer_than < Duration::from_mins(1), "{gap:#?}");
     }

@@ -351,8 +351,8 @@ impl<'a, S: Sink> Recorder<'a, S> {
             Some(look) => look,
             None if monotonic_now() >= self.next_look => {
                 self.next_look = monotonic_now() + self.until_next_look();
-                self.cohort.begin_look(self.extent());
                 self.follow_resize();
+                self.cohort.begin_look(self.extent());
                 Look::begin(&self.clock)?
             }
             None => return Ok(()),

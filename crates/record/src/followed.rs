@@ -5,12 +5,15 @@ use std::collections::hash_map;
 use std::hint::black_box;
 
 use plimsoll_ctnetlink::Listener;
+use plimsoll_host::prefer_huge_pages;
 use plimsoll_recording::FlowKey;
 
 use crate::keys::KeyState;
 
 /// Flows, side by side, and where each lies. A map that held them itself would be half empty, and would copy all of them
 /// whenever it grows: longer than the receive buffer lasts.
+///
+/// Room for all that there may be is reserved, which takes no memory before it is used.
 #[derive(Debug)]
 pub(crate) struct Followed<F> {
     places: HashMap<FlowKey, u32, KeyState>,
@@ -20,6 +23,16 @@ pub(crate) struct Followed<F> {
 }
 
 impl<F: Copy> Followed<F> {
+    /// None yet, and room for so many.
+    pub(crate) fn with_room_for(most: u64) -> Self {
+        let mut flows = Vec::new();
+        // Without it they are copied as they become more, and are found more slowly.
+        if usize::try_from(most).is_ok_and(|most| flows.try_reserve_exact(most).is_ok()) {
+            prefer_huge_pages(flows.spare_capacity_mut());
+        }
+        Self { flows, ..Self::default() }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.places.len()
     }
@@ -28,16 +41,16 @@ impl<F: Copy> Followed<F> {
         self.flows.get(*self.places.get(&key)? as usize)
     }
 
-    /// Has the processor bring flows near, all of them at once. Most it has not seen for seconds; to wait for the memory of one
-    /// after the other takes longer than all else that is done with an event.
+    /// Has the processor bring flows near, all of them at once, by what `touch` reads. Most it has not seen for seconds; to wait
+    /// for the memory of one after the other takes longer than all else that is done with an event.
     #[inline]
-    pub(crate) fn fetch(&self, keys: impl Iterator<Item = FlowKey>) {
+    pub(crate) fn fetch<T>(&self, keys: impl Iterator<Item = FlowKey>, touch: impl Fn(&F) -> T) {
         let mut places = [u32::MAX; Listener::BATCH];
         for (place, key) in places.iter_mut().zip(keys) {
             *place = self.places.get(&key).copied().unwrap_or(u32::MAX);
         }
         for flow in places.iter().filter_map(|place| self.flows.get(*place as usize)) {
-            black_box(*flow);
+            black_box(touch(flow));
         }
     }
 
@@ -110,7 +123,7 @@ mod tests {
 
     #[test]
     fn each_is_found_by_its_key_and_the_place_of_one_that_is_gone_is_taken_again() {
-        let mut followed = Followed::default();
+        let mut followed = Followed::with_room_for(10);
         for key in 0..1000 {
             assert_eq!(followed.insert(FlowKey(key), key), None);
         }
@@ -125,7 +138,7 @@ mod tests {
             followed.insert(FlowKey(key), key);
         }
         assert_eq!(followed.flows.len(), 1000);
-        followed.fetch([FlowKey(3), FlowKey(2000)].into_iter());
+        followed.fetch([FlowKey(3), FlowKey(2000)].into_iter(), |flow| *flow);
         *followed.get_mut(FlowKey(2000)).unwrap() = 7;
         let mut all: Vec<_> = followed.iter().map(|(key, flow)| (key.0, *flow)).collect();
         all.sort_unstable();

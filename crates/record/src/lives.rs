@@ -69,6 +69,11 @@ struct Open {
 }
 
 impl Lives {
+    /// None yet, and room for so many.
+    pub(crate) fn with_room_for(most: u64) -> Self {
+        Self { open: Followed::with_room_for(most), ..Self::default() }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.open.len()
     }
@@ -81,7 +86,7 @@ impl Lives {
     /// Events of these flows come next.
     #[inline]
     pub(crate) fn fetch(&self, keys: impl Iterator<Item = FlowKey>) {
-        self.open.fetch(keys);
+        self.open.fetch(keys, |open| open.steps);
     }
 
     /// An entry was made. Where one with the same key was followed, it is gone, and its end was lost: an id comes again.

@@ -227,7 +227,7 @@ impl<'a, S: Sink> Recorder<'a, S> {
             sink,
             began,
             listener,
-            lives: Lives::default(),
+            lives: Lives::with_room_for(wishes.bounds.followed),
             cohort: Cohort::new(wishes.looked_at),
             keys: Keys::new(wishes.key_secret),
             hider: (wishes.addresses == Addresses::Hidden).then(|| Hider::new(wishes.secret)),

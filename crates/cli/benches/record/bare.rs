@@ -18,7 +18,7 @@ use signal_hook::flag;
 const BATCH: usize = 32;
 const ROOM_BYTES: usize = 2048;
 /// The recorder's default.
-const BUFFER_BYTES: usize = 32 << 20;
+const BUFFER_BYTES: usize = 64 << 20;
 /// `NFNLGRP_CONNTRACK_NEW`, `_UPDATE` and `_DESTROY`.
 const GROUPS: u32 = 0b111;
 /// Whether to stop is asked so often, at least.

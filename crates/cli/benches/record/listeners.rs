@@ -70,7 +70,7 @@ impl Listener {
             Self::Anonymize => record(&["--anonymize"]),
             Self::Looks => record(&["--no-events"]),
             // With the buffer that the others have.
-            Self::Conntrack => words(&["conntrack", "-E", "-b", "33554432"]),
+            Self::Conntrack => words(&["conntrack", "-E", "-b", "67108864"]),
         })
     }
 

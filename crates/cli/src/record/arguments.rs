@@ -84,7 +84,7 @@ pub(crate) struct RecordingArguments {
     pub(super) max_flows: NonZeroU64,
 
     /// Memory of the kernel's for events that have come and were not taken yet
-    #[arg(long, value_name = "BYTES", default_value = "32M", help_heading = "Load")]
+    #[arg(long, value_name = "BYTES", default_value = "64M", help_heading = "Load")]
     pub(super) buffer: Ram,
 
     /// Entries that are looked at again and again

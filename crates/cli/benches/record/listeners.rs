@@ -68,7 +68,8 @@ impl Listener {
             Self::Restless => bare(Duration::ZERO)?,
             Self::Record => record(&[]),
             Self::Anonymize => record(&["--anonymize"]),
-            Self::Looks => record(&["--no-events"]),
+            // As often as on a host whose table is not nearly empty when it begins.
+            Self::Looks => record(&["--no-events", "--look-every", "5s"]),
             // With the buffer that the others have.
             Self::Conntrack => words(&["conntrack", "-E", "-b", "67108864"]),
         })

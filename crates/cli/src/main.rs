@@ -6,6 +6,7 @@ mod check;
 mod columns;
 mod consent;
 mod date;
+mod drawn;
 mod explain;
 mod files;
 mod lab;

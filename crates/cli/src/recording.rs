@@ -1,11 +1,12 @@
 //! A recording that is read.
 
 use std::cell::RefCell;
+use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::thread;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use plimsoll_archive::{Archive, Rows};
 use plimsoll_model::{Timeout, Timeouts, Untrusted};
 use plimsoll_plan::{MeasureRequest, Measured, Silences, measure, recorded_setup};
@@ -25,8 +26,13 @@ pub(crate) struct Recording {
 
 impl Recording {
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        let archive = Archive::open(path)?;
-        Ok(Self { archive, name: Untrusted::from(path.to_string_lossy().as_ref()) })
+        let name = Untrusted::from(path.to_string_lossy().as_ref());
+        if !fs::metadata(path).with_context(|| format!("reading {name}"))?.is_dir() {
+            bail!(
+                "reading {name}: it is no directory, and a recording is the one that `plimsoll record --to DIR` wrote"
+            )
+        }
+        Ok(Self { archive: Archive::open(path)?, name })
     }
 
     /// Where its first file comes from.
@@ -55,6 +61,14 @@ impl Recording {
             silences.add(&gap?);
         }
         silences.finish();
+        let is_known = |timeout| silences.in_force_secs(timeout).is_some();
+        if silences.count() > 0 && !Timeout::all_with_sysctl().any(is_known) {
+            bail!(
+                "{} does not tell which timeouts were in force when these flows were silent, so nothing follows from it: its \
+                 table `changes` is missing or empty",
+                self.name
+            )
+        }
         Ok(silences)
     }
 

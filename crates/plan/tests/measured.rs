@@ -229,3 +229,18 @@ fn each_peer_counts_once_whenever_it_was_silent() {
     let measured = world.measured();
     assert_eq!(only(&measured).services[0].peers, 600);
 }
+
+#[test]
+fn a_silence_that_was_written_down_meanwhile_counts_once() {
+    let mut world = World::new(&[("net.netfilter.nf_conntrack_udp_timeout_stream", 120)], HOUR);
+    let (seen_to_the_end, left_by_a_kill) = (world.flow(), world.flow());
+    for flow in [seen_to_the_end, left_by_a_kill] {
+        // What is known of when it began may have changed by a little.
+        world.silent(STREAM, flow, 10, 20, GapEnd::GoesOn);
+        world.silent(STREAM, flow, 11, 40, GapEnd::GoesOn);
+    }
+    world.silent(STREAM, seen_to_the_end, 12, 60, GapEnd::Packet);
+    assert_eq!(world.silences.count(), 1);
+    world.silences.finish();
+    assert_eq!(world.silences.count(), 2);
+}

@@ -17,6 +17,7 @@ use plimsoll_recording::{
 
 use crate::keys::KeyState;
 use crate::look;
+use crate::table::Table;
 use crate::window::Window;
 
 /// A last packet that is not known to this is not known: what it would say of a silence's age is worth nothing.
@@ -39,6 +40,9 @@ pub(crate) struct Cohort {
     seen: usize,
     /// The share of the entries that the kernel counts which have not expired, as last measured.
     live_share: f64,
+    /// For how many entries of the table each stands, by the last look that ended. What is written stands for as many: those that
+    /// stay in reach while the table grows come to stand for more.
+    weight: f64,
     /// Silences whose beginning could not be told.
     pub(crate) undated: u64,
 }
@@ -71,8 +75,6 @@ pub(crate) struct Sighting<'a> {
     pub(crate) volume: Option<Volume>,
     /// When it was read.
     pub(crate) read: Window,
-    /// The least for which a packet that goes on with the flow arms it.
-    pub(crate) shortest: Duration,
 }
 
 #[derive(Debug)]
@@ -85,15 +87,19 @@ struct Member {
     began: Began,
     steps: Vec<Step>,
     told_by: ToldBy,
-    weight: f64,
     /// The look that saw it last.
     look: u32,
     read: Window,
     /// As the last look showed it.
     expires: Option<Window>,
     silence: Option<Silence>,
-    /// The least for which a packet that goes on with the flow arms it.
-    shortest: Duration,
+}
+
+/// Rows, and what they are written by.
+struct Writing<'a> {
+    table: &'a Table,
+    weight: f64,
+    rows: &'a mut Vec<Row>,
 }
 
 /// A silence that goes on.
@@ -141,6 +147,7 @@ impl Cohort {
             unseen: 0,
             seen: 0,
             live_share: 1.0,
+            weight: 1.0,
             undated: 0,
         }
     }
@@ -169,10 +176,12 @@ impl Cohort {
     pub(crate) fn see(
         &mut self,
         sighting: Sighting<'_>,
-        armings: &Armings,
+        table: &Table,
         told_by: impl FnOnce() -> ToldBy,
         rows: &mut Vec<Row>,
     ) {
+        let armings = table.armings();
+        let mut writing = Writing { table, weight: self.weight, rows };
         self.seen += 1;
         let is_within = self.seen <= self.most;
         match self.members.entry(sighting.key) {
@@ -184,15 +193,15 @@ impl Cohort {
                 self.unseen -= 1;
                 if member.has_begun_anew(&sighting, armings) {
                     // The kernel gives the next entry of the same flow the same id where it gets the same place in memory.
-                    member.vanish(sighting.key, sighting.read, rows);
-                    *member = Member::new(sighting, armings, told_by(), self.look);
+                    member.vanish(sighting.key, sighting.read, &mut writing);
+                    *member = Member::new(sighting, table, told_by(), self.look);
                     return;
                 }
                 member.look = self.look;
-                self.undated += u64::from(member.see_again(sighting, armings, rows) == Dating::Failed);
+                self.undated += u64::from(member.see_again(sighting, &mut writing) == Dating::Failed);
             }
             hash_map::Entry::Vacant(place) if is_within => {
-                let member = Member::new(sighting, armings, told_by(), self.look);
+                let member = Member::new(sighting, table, told_by(), self.look);
                 self.undated += u64::from(member.silence.is_none() && member.expires.is_some());
                 place.insert(member);
             }
@@ -201,13 +210,14 @@ impl Cohort {
     }
 
     /// An event tells that an entry was made. If there was one under its name that has expired by then, that one is gone.
-    pub(crate) fn make_anew(&mut self, key: FlowKey, at: UnixMicros, rows: &mut Vec<Row>) {
+    pub(crate) fn make_anew(&mut self, key: FlowKey, at: UnixMicros, table: &Table, rows: &mut Vec<Row>) {
         if let hash_map::Entry::Occupied(there) = self.members.entry(key)
             && there.get().has_expired_by(at)
         {
             let mut member = there.remove();
             self.unseen = self.unseen.saturating_sub(usize::from(member.look != self.look));
-            member.vanish(key, Window { from: at, to: at }, rows);
+            let mut writing = Writing { table, weight: self.weight, rows };
+            member.vanish(key, Window { from: at, to: at }, &mut writing);
         }
     }
 
@@ -225,6 +235,7 @@ impl Cohort {
         took: Window,
         reached: look::Progress,
         counted: Option<u32>,
+        table: &Table,
         rows: &mut Vec<Row>,
     ) {
         let counted = counted.map(f64::from);
@@ -238,38 +249,35 @@ impl Cohort {
         {
             self.live_share = (self.seen as f64 / counted).min(1.0);
         }
-        let within = self.seen.min(self.most).max(1) as f64;
-        let weight = live.map_or(1.0, |live| (live / within).max(1.0));
         let look = self.look;
+        let mut writing = Writing { table, weight: self.weight, rows };
         self.members.retain(|key, member| {
-            if member.weight == 0.0 {
-                member.weight = weight;
+            let is_there = member.look == look;
+            if !is_there {
+                member.vanish(*key, took, &mut writing);
             }
-            if member.look == look {
-                return true;
-            }
-            member.vanish(*key, took, rows);
-            false
+            is_there
         });
+        let within = self.seen.min(self.most).max(1) as f64;
+        self.weight = live.map_or(1.0, |live| (live / within).max(1.0));
     }
 
     /// Writes what is known so far of the silences that go on.
-    pub(crate) fn write_down(&mut self, rows: &mut Vec<Row>) {
+    pub(crate) fn write_down(&mut self, table: &Table, rows: &mut Vec<Row>) {
+        let mut writing = Writing { table, weight: self.weight, rows };
         for (key, member) in &mut self.members {
             let goes_on = member.silence;
-            member.end_silence(*key, GapEnd::GoesOn, member.read.from, None, rows);
+            member.end_silence(*key, GapEnd::GoesOn, member.read.from, None, &mut writing);
             member.silence = goes_on;
         }
     }
 
     /// Breaks off: nothing more will be seen of these entries.
-    pub(crate) fn break_off(&mut self, rows: &mut Vec<Row>) {
+    pub(crate) fn break_off(&mut self, table: &Table, rows: &mut Vec<Row>) {
+        let mut writing = Writing { table, weight: self.weight, rows };
         for (key, mut member) in self.members.drain() {
-            if member.weight == 0.0 {
-                member.weight = 1.0;
-            }
-            member.end_silence(key, GapEnd::StillSilent, member.read.from, None, rows);
-            member.end_life(key, End::Open, rows);
+            member.end_silence(key, GapEnd::StillSilent, member.read.from, None, &mut writing);
+            member.end_life(key, End::Open, &mut writing);
         }
     }
 }
@@ -282,17 +290,18 @@ enum Dating {
 }
 
 impl Member {
-    fn new(sighting: Sighting<'_>, armings: &Armings, told_by: ToldBy, look: u32) -> Self {
+    fn new(sighting: Sighting<'_>, table: &Table, told_by: ToldBy, look: u32) -> Self {
         let Sighting { entry, volume, read, .. } = sighting;
         let state = State::of(entry);
         let expires = entry.remaining_secs.map(|secs| Window::of_expiry(secs, read));
         let since = match told_by {
             // An event is received when it has waited its turn.
-            ToldBy::Events(began) => Some(Window { from: began.minus(WAITED), to: read.to }),
-            ToldBy::Looks | ToldBy::Nobody => None,
+            ToldBy::Events(began) => began.minus(WAITED),
+            ToldBy::Looks | ToldBy::Nobody => table.booted(),
         };
+        let possible = Window { from: since, to: read.to };
         let silence = expires.and_then(|expires| {
-            let (began, armed_secs) = armed(entry, expires, since, read, armings)?;
+            let (began, armed_secs) = armed(entry, expires, possible, table.armings())?;
             (began.width() <= KNOWN_TO).then_some(Silence { began, first: read, expires, state, armed_secs })
         });
         Self {
@@ -304,12 +313,10 @@ impl Member {
             began: Began::Before(read.to),
             steps: vec![Step { at: read.to, state }],
             told_by,
-            weight: 0.0,
             look,
             read,
             expires,
             silence,
-            shortest: sighting.shortest,
         }
     }
 
@@ -329,7 +336,7 @@ impl Member {
             || self.has_expired_by(read.from) && {
                 let between = Window { from: self.read.from, to: read.to };
                 let expires = entry.remaining_secs.map(|secs| Window::of_expiry(secs, read));
-                let dated = expires.and_then(|expires| armed(entry, expires, Some(between), read, armings));
+                let dated = expires.and_then(|expires| armed(entry, expires, between, armings));
                 // Its newest packet, at the earliest, came when the entry was gone.
                 dated.zip(self.expires).is_some_and(|((newest, _), expired)| newest.from > expired.to)
             }
@@ -340,8 +347,8 @@ impl Member {
         self.expires.is_some_and(|expires| expires.to < at)
     }
 
-    fn see_again(&mut self, sighting: Sighting<'_>, armings: &Armings, rows: &mut Vec<Row>) -> Dating {
-        let Sighting { key, entry, volume, read, .. } = sighting;
+    fn see_again(&mut self, sighting: Sighting<'_>, writing: &mut Writing<'_>) -> Dating {
+        let Sighting { key, entry, volume, read } = sighting;
         let state = State::of(entry);
         let before = std::mem::replace(&mut self.read, read);
         let expires = entry.remaining_secs.map(|secs| Window::of_expiry(secs, read));
@@ -364,10 +371,10 @@ impl Member {
         let mut dating = Dating::Done;
         if let (Some(quiet_until), Some(expires)) = (quiet_until, expires) {
             let between = Window { from: quiet_until, to: read.to };
-            let dated = armed(entry, expires, Some(between), read, armings);
+            let dated = armed(entry, expires, between, writing.table.armings());
             // What armed it is not known where a policy or a helper did; but that it was, and between which looks, is.
             let (began, armed_secs) = dated.unwrap_or((between, 0));
-            self.end_silence(key, GapEnd::Packet, quiet_until, Some(read.to), rows);
+            self.end_silence(key, GapEnd::Packet, quiet_until, Some(read.to), writing);
             self.silence = Some(Silence { began, first: read, expires, state, armed_secs });
             if dated.is_none() {
                 dating = Dating::Failed;
@@ -379,13 +386,13 @@ impl Member {
     }
 
     /// A look did not show it, though it would have.
-    fn vanish(&mut self, key: FlowKey, looked: Window, rows: &mut Vec<Row>) {
+    fn vanish(&mut self, key: FlowKey, looked: Window, writing: &mut Writing<'_>) {
         // A packet since the last look would have armed it for so long again that it would still be there.
-        let would_show = looked.to < self.read.from.plus(self.shortest);
+        let would_show = looked.to < self.read.from.plus(writing.table.shortest(self.original.protocol));
         let is_due = would_show && self.expires.is_some_and(|expires| expires.from <= looked.to);
         let gap = if is_due { GapEnd::Expired } else { GapEnd::OutOfSight };
-        self.end_silence(key, gap, self.read.from, None, rows);
-        self.end_life(key, End::Unseen, rows);
+        self.end_silence(key, gap, self.read.from, None, writing);
+        self.end_life(key, End::Unseen, writing);
     }
 
     /// Writes the silence that went on, if one did: it was seen to last until `last`, and a packet had come when it was looked at
@@ -397,7 +404,7 @@ impl Member {
         end: GapEnd,
         last: UnixMicros,
         next: Option<UnixMicros>,
-        rows: &mut Vec<Row>,
+        writing: &mut Writing<'_>,
     ) {
         let Some(silence) = self.silence.take() else { return };
         let Some(held_by) = silence.state.held_by(self.original.protocol) else { return };
@@ -409,7 +416,8 @@ impl Member {
             GapEnd::Expired => Duration::from_secs(silence.armed_secs.into()).max(since(last)),
             _ => since(last),
         };
-        rows.push(Row::Gap(IdleGap {
+        let longer_than = longer_than.max(seen_from);
+        writing.rows.push(Row::Gap(IdleGap {
             key,
             client: self.original.source,
             server: self.original.destination,
@@ -424,22 +432,22 @@ impl Member {
             began_at,
             began_within: silence.began.width() / 2,
             seen_from,
-            longer_than: longer_than.max(seen_from),
+            longer_than,
             // A packet that came when the entry had expired made another one.
             at_most: next.map(|next| match silence.armed_secs {
                 0 => since(next),
                 armed => since(next).min(Duration::from_secs(armed.into())).max(longer_than + Duration::from_millis(1)),
             }),
             end,
-            weight: self.weight.max(1.0),
+            weight: writing.weight,
         }));
     }
 
-    fn end_life(&mut self, key: FlowKey, end: End, rows: &mut Vec<Row>) {
+    fn end_life(&mut self, key: FlowKey, end: End, writing: &mut Writing<'_>) {
         if self.told_by != ToldBy::Looks {
             return;
         }
-        rows.push(Row::Life(Life {
+        writing.rows.push(Row::Life(Life {
             key,
             original: self.original,
             reply: self.reply,
@@ -450,23 +458,15 @@ impl Member {
             end,
             status: self.status,
             volume: self.volume,
-            weight: self.weight.max(1.0),
+            weight: writing.weight,
             sight: Sight::Looks,
         }));
     }
 }
 
-/// When an entry was armed last, and with how many seconds: by every timeout that may have done it, of those that fit. Where
-/// the entry was seen before, it was armed after that.
-fn armed(
-    entry: &Entry,
-    expires: Window,
-    between: Option<Window>,
-    read: Window,
-    armings: &Armings,
-) -> Option<(Window, u32)> {
-    let up_since = read.from.minus(Duration::from_secs(armings.uptime_secs().into()));
-    let possible = between.unwrap_or(Window { from: up_since, to: read.to });
+/// When an entry was armed last, within what is possible, and with how many seconds: by every timeout that may have done it, of
+/// those that fit.
+fn armed(entry: &Entry, expires: Window, possible: Window, armings: &Armings) -> Option<(Window, u32)> {
     let fitting = armings.armed_secs(entry).filter_map(|secs| {
         let began = expires.minus(Duration::from_secs(secs.into()));
         Some((began.and(possible)?, secs))

@@ -1,44 +1,35 @@
 //! The recorder: one thread that takes events, looks at entries, and reads numbers, each in its turn.
 
+mod listening;
+mod looking;
+mod searching;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use plimsoll_ctnetlink::{Event, EventKind, Listener, Received, SampleShare};
+use plimsoll_ctnetlink::{Listener, SampleShare};
 use plimsoll_draw::Draw;
 use plimsoll_host::{HostFs, monotonic_now};
 use plimsoll_model::{Buckets, Sysctl, Unknowns, Untrusted};
-use plimsoll_observe::{needed_to_ask_conntrack, walk_is_cheap};
+use plimsoll_observe::needed_to_ask_conntrack;
 use plimsoll_recording::{Addresses, Change, ChangeKind, GapEnd, Origin, Row, Sources, TableReading, UnixMicros};
 
+use self::listening::Left;
+pub use self::listening::REST;
+use self::searching::Search;
 use crate::clock::Clock;
-use crate::cohort::{Cohort, Extent, Sighting, ToldBy};
+use crate::cohort::Cohort;
 use crate::governor::{Governor, Load};
 use crate::hide::Hider;
 use crate::keys::Keys;
-use crate::lives::{Lives, RemovedBy, Room, Told};
-use crate::look::{self, Look};
+use crate::lives::Lives;
+use crate::look::Look;
 use crate::table::{Numbers, Table};
-use crate::traffic::volume;
-use crate::window::Window;
-use crate::{Error, LookEvery, Sink, Wishes};
+use crate::{Error, Sink, Wishes};
 
-/// Whether to stop is asked so often, at least.
-const ASKED_EVERY: Duration = Duration::from_millis(250);
-/// After a batch that was not full: who waits for each event anew is woken for every other one (`Listener`).
-pub const REST: Duration = Duration::from_millis(1);
-/// Before anything else has its turn, so many batches are taken at most.
-const MOST_BATCHES: usize = 64;
 /// The load is judged so often.
 const JUDGED_EVERY: Duration = Duration::from_secs(1);
-/// Whether the table is nearly full is asked so often while entries are removed before their time.
-const ROOM_KNOWN_FOR: Duration = Duration::from_millis(200);
-/// After a loss the table is searched as soon as nothing more has been lost for so long.
-const CALM_BEFORE_SEARCH: Duration = Duration::from_secs(1);
 
-/// Looks that hold up packets come so many times as rarely.
-const RARELY: u32 = 3;
-/// Entries that are read to the end at the first look: a second's work.
-const WHOLE_UP_TO: u32 = 200_000;
 /// At its end it takes events that came before for no longer than this.
 const LAST_EVENTS: Duration = Duration::from_secs(2);
 
@@ -188,15 +179,6 @@ enum Queue {
     BeforeLoss,
 }
 
-/// A search of the table for flows whose end may have been lost.
-#[derive(Debug)]
-struct Search {
-    began: UnixMicros,
-    buckets: Option<Buckets>,
-    /// `None` when all of the table was read, and events that were sent until then are still to be taken.
-    look: Option<Look>,
-}
-
 /// What there was when the load was last judged.
 #[derive(Clone, Copy, Debug)]
 struct Judged {
@@ -292,21 +274,10 @@ impl<'a, S: Sink> Recorder<'a, S> {
     fn pass_time(&mut self) -> Result<(), Error<S::Error>> {
         if monotonic_now() >= self.next_writing_down {
             self.next_writing_down = monotonic_now() + self.wishes.write_down_every;
-            self.cohort.write_down(&mut self.rows);
+            self.cohort.write_down(&self.table, &mut self.rows);
         }
         self.keep()?;
         self.sink.pass_time(self.clock.now()).map_err(Error::Kept)
-    }
-
-    /// If the hash has other buckets, its beginning shows other entries: those of before are not gone, but out of reach.
-    fn follow_resize(&mut self) {
-        let Some(is) = self.table.buckets() else { return };
-        let Some(was) = self.buckets.replace(is).filter(|was| *was != is) else { return };
-        self.look = None;
-        self.cohort.break_off(&mut self.rows);
-        let (was, is) = (was.0.to_string(), is.0.to_string());
-        let at = self.clock.now();
-        self.rows.push(Row::Change(change(at, ChangeKind::Resized, Sysctl::BUCKETS.name(), Some(was), Some(is))));
     }
 
     fn is_to_judge(&self) -> bool {
@@ -345,231 +316,6 @@ impl<'a, S: Sink> Recorder<'a, S> {
         }
     }
 
-    /// Takes a look's next entries, if one is under way or due.
-    fn look_on(&mut self) -> Result<(), Error<S::Error>> {
-        let mut look = match self.look.take() {
-            Some(look) => look,
-            None if monotonic_now() >= self.next_look => {
-                self.next_look = monotonic_now() + self.until_next_look();
-                self.follow_resize();
-                self.cohort.begin_look(self.extent());
-                Look::begin(&self.clock)?
-            }
-            None => return Ok(()),
-        };
-        let (cohort, table, keys, rows, lives) =
-            (&mut self.cohort, &self.table, &self.keys, &mut self.rows, &self.lives);
-        let told_by = match (self.wishes.sources, self.is_first_look) {
-            (Sources::Looks, _) | (Sources::EventsAndLooks, true) => ToldBy::Looks,
-            (Sources::EventsAndLooks, false) => ToldBy::Nobody,
-        };
-        let progress = look.go_on(&self.clock, &mut self.unknowns, |dumped, read| {
-            let entry = &dumped.entry;
-            let key = keys.of(entry.id, &entry.original);
-            // What began since is told by its events.
-            let told_by = || lives.began(key).map_or(told_by, ToldBy::Events);
-            let shortest = table.shortest(entry.original.protocol);
-            let sighting = Sighting { key, entry, volume: volume(dumped), read, shortest };
-            cohort.see(sighting, table.armings(), told_by, rows);
-        })?;
-        if progress == look::Progress::GoesOn && !self.cohort.has_seen_enough() {
-            self.look = Some(look);
-            return Ok(());
-        }
-        let before = self.buckets;
-        self.follow_resize();
-        if before != self.buckets {
-            return Ok(());
-        }
-        self.recorded.looks += 1;
-        self.is_first_look = false;
-        let took = Window { from: look.began(), to: self.clock.now() };
-        let counted = self.numbers.occupancy.map(|occupancy| occupancy.0);
-        self.cohort.end_look(took, progress, counted, &mut self.rows);
-        Ok(())
-    }
-
-    /// Looks come unevenly: of silences that are looked at after equal times only what happens at multiples of these can be known.
-    fn until_next_look(&mut self) -> Duration {
-        let every = match self.wishes.look_every {
-            LookEvery::Gently(every) if !walk_is_cheap(self.numbers.occupancy, self.numbers.buckets) => every * RARELY,
-            LookEvery::Exactly(every) | LookEvery::Gently(every) => every,
-        };
-        every.mul_f64(0.5 + self.draw.fraction())
-    }
-
-    /// The first look goes to the end where that is soon: it tells how many entries have not expired.
-    fn extent(&self) -> Extent {
-        let few = self.numbers.occupancy.is_some_and(|occupancy| occupancy.0 <= WHOLE_UP_TO);
-        if self.is_first_look && few { Extent::Whole } else { Extent::Beginning }
-    }
-
-    /// Takes a search's next entries, if one is under way or due.
-    fn search_on(&mut self) -> Result<(), Error<S::Error>> {
-        let is_due = |lost_at: Duration| monotonic_now() >= lost_at + CALM_BEFORE_SEARCH;
-        if self.search.is_none() && self.queue != Queue::BeforeLoss && self.lost_at.is_some_and(is_due) {
-            self.lives.begin_search();
-            self.lost_at = None;
-            let look = Look::begin(&self.clock)?;
-            self.search = Some(Search { began: look.began(), buckets: self.table.buckets(), look: Some(look) });
-        }
-        let Some(Search { look: under_way @ Some(_), buckets, .. }) = &mut self.search else { return Ok(()) };
-        let Some(look) = under_way else { return Ok(()) };
-        let (keys, lives) = (&self.keys, &mut self.lives);
-        let progress = look.go_on(&self.clock, &mut self.unknowns, |dumped, read| {
-            let entry = &dumped.entry;
-            let key = keys.of(entry.id, &entry.original);
-            lives.find(&Told { key, entry, zone: entry.zone, volume: None, at: read.to });
-        })?;
-        if progress == look::Progress::GoesOn {
-            return Ok(());
-        }
-        *under_way = None;
-        // A hash that was resized meanwhile was not read whole.
-        if *buckets != self.table.buckets() {
-            self.search = None;
-            self.lost_at = Some(monotonic_now());
-        }
-        Ok(())
-    }
-
-    /// Ends a search, when all events are taken that were sent until the table was read: flows that neither has told of are
-    /// gone.
-    fn end_search(&mut self) -> Result<(), Error<S::Error>> {
-        let Some(Search { began, look: None, .. }) = self.search else { return Ok(()) };
-        self.search = None;
-        let at = self.clock.now();
-        let gone = self.lives.end_search(began);
-        for key in &gone {
-            self.rows.extend(self.lives.lose_sight(*key, at).map(Row::Life));
-            self.keep()?;
-        }
-        let what = format!("flows that were followed are gone unseen: {}", gone.len());
-        self.rows.push(Row::Change(change(at, ChangeKind::Resynchronised, &what, None, None)));
-        Ok(())
-    }
-
-    /// Takes what events there are, or waits for some.
-    fn listen(&mut self) -> Result<(), Error<S::Error>> {
-        let is_busy = self.look.is_some() || self.search.is_some();
-        let next = self.next_look.min(self.next_reading).min(self.judged.at + JUDGED_EVERY);
-        let left = next.saturating_sub(monotonic_now()).min(ASKED_EVERY);
-        let mut wait = if is_busy { Duration::ZERO } else { left };
-        if self.listener.is_none() {
-            std::thread::sleep(wait);
-            return Ok(());
-        }
-        // One batch a turn would not be enough: a look's turn may last as long as a hundred of them take to come.
-        for _ in 0..MOST_BATCHES {
-            let taken = self.take_events(wait)?;
-            wait = Duration::ZERO;
-            self.keep()?;
-            match taken {
-                Left::Perhaps => {}
-                Left::Nothing if !is_busy => {
-                    std::thread::sleep(REST);
-                    break;
-                }
-                Left::Nothing => break,
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes a batch of events, or waits so long for one.
-    fn take_events(&mut self, wait: Duration) -> Result<Left, Error<S::Error>> {
-        let asked_at = self.clock.now();
-        let Some(listener) = &mut self.listener else { return Ok(Left::Nothing) };
-        let batch = match listener.receive(wait)? {
-            Received::Nothing => {
-                self.catch_up(asked_at)?;
-                return Ok(Left::Nothing);
-            }
-            Received::Lost => {
-                self.lose();
-                return Ok(Left::Perhaps);
-            }
-            Received::Events(batch) => batch,
-        };
-        let left = if batch.datagram_count() < Listener::BATCH { Left::Nothing } else { Left::Perhaps };
-        let at = self.clock.now();
-        let share = self.governor.share();
-        let (lives, cohort, rows, keys) = (&mut self.lives, &mut self.cohort, &mut self.rows, &self.keys);
-        let mut room = RoomNow { table: &self.table, numbers: &mut self.numbers, known_at: &mut self.room_known_at };
-        let mut is_whole = true;
-        let mut events = Vec::with_capacity(batch.datagram_count());
-        for event in batch.events(&mut self.unknowns) {
-            let Ok(event) = event else {
-                is_whole = false;
-                continue;
-            };
-            self.recorded.events += 1;
-            let entry = &event.entry.entry;
-            // Others were in the buffer before the share was made smaller.
-            if share.keeps(entry.id) {
-                events.push((keys.of(entry.id, &entry.original), event));
-            }
-        }
-        lives.fetch(events.iter().map(|(key, _)| *key));
-        for (key, Event { kind, entry: dumped, asked_by }) in &events {
-            let (key, entry) = (*key, &dumped.entry);
-            let told = |volume| Told { key, entry, zone: entry.zone, volume, at };
-            match kind {
-                EventKind::New => {
-                    if self.queue != Queue::Usual {
-                        cohort.leave_to_events(key, at);
-                    }
-                    cohort.make_anew(key, at, rows);
-                    rows.extend(lives.begin(&told(None), share).map(Row::Life));
-                }
-                EventKind::Update => lives.go_on(&told(None)),
-                EventKind::Destroy => {
-                    let by = if asked_by.is_some() { RemovedBy::Request } else { RemovedBy::Kernel };
-                    let room = if entry.remaining_secs.is_some() { room.now() } else { Room::Plenty };
-                    rows.extend(lives.end(&told(volume(dumped)), by, room).map(Row::Life));
-                }
-            }
-        }
-        if !is_whole {
-            // What could not be read is as good as lost.
-            self.lose();
-        }
-        if left == Left::Nothing {
-            self.catch_up(asked_at)?;
-        }
-        Ok(left)
-    }
-
-    /// All events are taken that were sent until a moment.
-    fn catch_up(&mut self, at: UnixMicros) -> Result<(), Error<S::Error>> {
-        self.complete_until = at;
-        match self.queue {
-            Queue::BeforeLoss => {
-                // Of flows that began by what was in the buffer the rest may be lost.
-                self.lives.lose();
-                self.lost_at = Some(monotonic_now());
-                self.queue = Queue::Usual;
-            }
-            Queue::Beginning if !self.is_first_look => self.queue = Queue::Usual,
-            Queue::Beginning | Queue::Usual => {}
-        }
-        self.end_search()
-    }
-
-    /// Events were lost.
-    fn lose(&mut self) {
-        self.recorded.losses += 1;
-        self.lives.lose();
-        // A search that is under way may have passed what was lost since.
-        self.search = None;
-        if self.lost_at.is_none() {
-            let since = Some(self.complete_until.0.to_string());
-            self.rows.push(Row::Change(change(self.clock.now(), ChangeKind::EventsLost, "events", since, None)));
-        }
-        self.lost_at = Some(monotonic_now());
-        self.queue = Queue::BeforeLoss;
-    }
-
     /// Hands on the rows that there are.
     fn keep(&mut self) -> Result<(), Error<S::Error>> {
         for row in &mut self.rows {
@@ -591,7 +337,7 @@ impl<'a, S: Sink> Recorder<'a, S> {
         while self.take_events(Duration::ZERO)? == Left::Perhaps && monotonic_now() < until {}
         self.read();
         let at = self.clock.now();
-        self.cohort.break_off(&mut self.rows);
+        self.cohort.break_off(&self.table, &mut self.rows);
         self.keep()?;
         for life in self.lives.break_off(at) {
             self.rows.push(Row::Life(life));
@@ -605,31 +351,6 @@ impl<'a, S: Sink> Recorder<'a, S> {
         self.rows.push(Row::Change(change(at, ChangeKind::Ended, why, None, None)));
         self.keep()?;
         Ok((self.progress().recorded, stopped))
-    }
-}
-
-/// Whether events wait in the receive buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Left {
-    Nothing,
-    Perhaps,
-}
-
-/// Whether the kernel may be making room, asked anew now and then.
-struct RoomNow<'a> {
-    table: &'a Table,
-    numbers: &'a mut Numbers,
-    known_at: &'a mut Option<Duration>,
-}
-
-impl RoomNow<'_> {
-    fn now(&mut self) -> Room {
-        let now = monotonic_now();
-        if self.known_at.is_none_or(|at| now.saturating_sub(at) > ROOM_KNOWN_FOR) {
-            *self.known_at = Some(now);
-            self.numbers.occupancy = self.table.occupancy().or(self.numbers.occupancy);
-        }
-        if self.numbers.is_nearly_full() { Room::Short } else { Room::Plenty }
     }
 }
 

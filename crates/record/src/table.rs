@@ -18,6 +18,7 @@ const NEARLY_FULL: u64 = 95;
 #[derive(Debug)]
 pub(crate) struct Table {
     host: HostFs,
+    booted: UnixMicros,
     settings: BTreeMap<Sysctl, u32>,
     policies: Policies,
     earlier: Vec<(Timeout, u32)>,
@@ -62,6 +63,7 @@ impl Table {
     pub(crate) fn begin(host: HostFs, history: History, at: UnixMicros, rows: &mut Vec<Row>) -> Self {
         let mut table = Self {
             host,
+            booted: at.minus(monotonic_now()),
             settings: BTreeMap::new(),
             policies: Policies::Unknown,
             earlier: Vec::new(),
@@ -70,6 +72,11 @@ impl Table {
         };
         table.read_settings(at, rows);
         table
+    }
+
+    /// When the host began: no entry is older.
+    pub(crate) fn booted(&self) -> UnixMicros {
+        self.booted
     }
 
     /// With what entries may have been armed.
@@ -110,8 +117,9 @@ impl Table {
             if was == Some(now) {
                 continue;
             }
-            if let (Some(was), Some(timeout)) = (was, sysctl.timeout()) {
-                self.earlier.push((timeout, was));
+            // Once each: a value that goes to and fro would fill the memory.
+            if let Some(earlier) = sysctl.timeout().zip(was).filter(|earlier| !self.earlier.contains(earlier)) {
+                self.earlier.push(earlier);
             }
             rows.push(Row::Change(Change {
                 at,

@@ -58,8 +58,8 @@ named! {
         OutOfSight = "out_of_sight",
         /// The recording ended, or looking was broken off.
         StillSilent = "still_silent",
-        /// It goes on: written now and then, in case that the recorder is killed. Where a later row has the same flow and beginning,
-        /// that one holds.
+        /// It goes on: written now and then, in case that the recorder is killed. The flow's next row is of the same silence, and
+        /// holds in its place.
         GoesOn = "goes_on",
     }
 }

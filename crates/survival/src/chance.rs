@@ -11,8 +11,6 @@ pub struct Change {
     pub timeout_secs: f64,
     /// The timeout now in force. A gap that reaches it dies today too.
     pub in_force_secs: f64,
-    /// Only flows that ever idle beyond this count.
-    pub guard_secs: f64,
 }
 
 /// A change whose ages are on the grid.
@@ -20,7 +18,6 @@ pub struct Change {
 pub(crate) struct Edges {
     pub(crate) timeout: Edge,
     pub(crate) in_force: Edge,
-    pub(crate) guard: Edge,
 }
 
 /// Why a change cannot be judged.
@@ -45,24 +42,22 @@ pub enum ChangeError {
         /// The guard rail.
         guard_secs: f64,
     },
-    /// The flows are told on another grid than the curve.
-    #[error("the flows are told on another grid of ages than the curve")]
-    OtherGrid,
     /// No flow was seen that idles beyond the guard rail, so nothing is known.
     #[error("no flow was seen to idle beyond {0} s")]
     NoLongFlows(f64),
 }
 
 impl Change {
-    pub(crate) fn edges(&self, ages: &Ages) -> Result<Edges, ChangeError> {
-        let Self { timeout_secs, in_force_secs, guard_secs } = *self;
+    /// What it is on a grid, for flows that idle beyond a guard rail.
+    pub(crate) fn edges(&self, ages: &Ages, guard: Edge) -> Result<Edges, ChangeError> {
+        let Self { timeout_secs, in_force_secs } = *self;
         let edge = |age| ages.exactly(age).ok_or(ChangeError::NotOnGrid(age));
-        let edges = Edges { timeout: edge(timeout_secs)?, in_force: edge(in_force_secs)?, guard: edge(guard_secs)? };
+        let edges = Edges { timeout: edge(timeout_secs)?, in_force: edge(in_force_secs)? };
         if edges.timeout >= edges.in_force {
             return Err(ChangeError::NotShorter { timeout_secs, in_force_secs });
         }
-        if edges.timeout < edges.guard {
-            return Err(ChangeError::BelowGuard { timeout_secs, guard_secs });
+        if edges.timeout < guard {
+            return Err(ChangeError::BelowGuard { timeout_secs, guard_secs: ages.at(usize::from(guard)) });
         }
         Ok(edges)
     }

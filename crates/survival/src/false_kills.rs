@@ -7,7 +7,7 @@ use crate::bound::{Band, Share, high_quantile, share_upper};
 use crate::chance::{Change, ChangeError, Edges, killed, longer};
 use crate::curve::Curve;
 use crate::long_flows::LongFlows;
-use crate::observed::{Observed, Span};
+use crate::observed::Span;
 use crate::resample::{Resampled, Sample, kish, percentiles};
 
 /// The rate of false kills per flow that ever idles beyond the guard rail, and what it rests on.
@@ -42,25 +42,15 @@ pub struct FalseKills {
 }
 
 impl Resampled<'_> {
-    /// What a change would do to the flows that were observed.
-    pub fn false_kills(&self, change: &Change, coverage: Share) -> Result<FalseKills, ChangeError> {
-        Judge::new(self, self.observed(), change.guard_secs)?.judge(change, coverage)
-    }
-
-    /// What a change would do to other flows, counted with the curve of those that were observed. The other's grid of
-    /// ages has to be the same.
-    pub fn false_kills_of(
-        &self,
-        other: &Observed,
-        change: &Change,
-        coverage: Share,
-    ) -> Result<FalseKills, ChangeError> {
-        Judge::new(self, other, change.guard_secs)?.judge(change, coverage)
+    /// Judges what changes would do to the flows that were observed to idle beyond a guard rail.
+    pub fn judge(&self, guard_secs: f64) -> Result<Judge<'_>, ChangeError> {
+        Judge::new(self, guard_secs)
     }
 }
 
-/// Judges changes that have a guard rail in common.
-pub(crate) struct Judge<'a> {
+/// Judges changes that have a guard rail in common: only flows that ever idle beyond it count.
+#[derive(Debug)]
+pub struct Judge<'a> {
     resampled: &'a Resampled<'a>,
     flows: LongFlows<'a>,
     guard: Edge,
@@ -74,17 +64,9 @@ pub(crate) struct Judge<'a> {
 const AGES_ASKED: usize = 24;
 
 impl<'a> Judge<'a> {
-    pub(crate) fn new(
-        resampled: &'a Resampled<'a>,
-        observed: &'a Observed,
-        guard_secs: f64,
-    ) -> Result<Self, ChangeError> {
-        let ages = resampled.survival().ages();
-        if observed.ages() != ages {
-            return Err(ChangeError::OtherGrid);
-        }
-        let guard = ages.exactly(guard_secs).ok_or(ChangeError::NotOnGrid(guard_secs))?;
-        let flows = LongFlows::of(observed, guard);
+    fn new(resampled: &'a Resampled<'a>, guard_secs: f64) -> Result<Self, ChangeError> {
+        let guard = resampled.survival().ages().exactly(guard_secs).ok_or(ChangeError::NotOnGrid(guard_secs))?;
+        let flows = LongFlows::of(resampled.observed(), guard);
         let chance = |curve: &Curve, span: Span| longer(curve, span, guard);
         let long = flows.by_peer(resampled.survival().curve(), chance);
         if long.iter().sum::<f64>() <= 0.0 {
@@ -95,8 +77,9 @@ impl<'a> Judge<'a> {
         Ok(Self { resampled, flows, guard, long, long_in_samples })
     }
 
-    pub(crate) fn judge(&self, change: &Change, coverage: Share) -> Result<FalseKills, ChangeError> {
-        let edges = change.edges(self.resampled.survival().ages())?;
+    /// What a change would do to these flows.
+    pub fn false_kills(&self, change: &Change, coverage: Share) -> Result<FalseKills, ChangeError> {
+        let edges = change.edges(self.resampled.survival().ages(), self.guard)?;
         let curve = self.resampled.survival().curve();
         let harm = |curve: &Curve, span: Span| killed(curve, span, edges).killed;
         let known_harm = |curve: &Curve, span: Span| {
@@ -138,8 +121,8 @@ impl<'a> Judge<'a> {
     /// were 3 flows seen at an age that a tenth of the long flows reach, these would be 30.
     fn seen(&self, curve: &Curve, edges: Edges) -> f64 {
         let long: f64 = self.long.iter().sum();
-        let known = curve.end(usize::from(edges.guard)).min(usize::from(edges.in_force));
-        let ages = usize::from(edges.guard)..known;
+        let known = curve.end(usize::from(self.guard)).min(usize::from(edges.in_force));
+        let ages = usize::from(self.guard)..known;
         let step = (ages.len() / AGES_ASKED).max(1);
         let asked = ages.clone().step_by(step).chain(ages.last());
         let fewest = asked.filter_map(|age| {

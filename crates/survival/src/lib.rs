@@ -2,8 +2,7 @@
 //!
 //! A gap is known only between looks, from an age at the first look on, and often not to its end. [`survival`] is the
 //! most likely curve of its length all the same, [`resampled`] how far chance may have moved it,
-//! [`Resampled::false_kills`] what a timeout would do, and [`Resampled::choose`] the shortest that keeps to a rate.
-//! What the looks have to be like:
+//! and [`Judge::false_kills`] what a timeout would do. What the looks have to be like:
 //!
 //! - Uneven. Looks that are always 30 s apart compare ages that are a multiple of 30 s apart, and no others: the share
 //!   at 45 s of what outlasts 30 s is then what the search began from. Looks between half and one and a half times the
@@ -17,7 +16,6 @@
 mod ages;
 mod bound;
 mod chance;
-mod choose;
 mod curve;
 mod false_kills;
 mod gap;
@@ -31,8 +29,7 @@ mod turnbull;
 pub use ages::{Ages, AgesError};
 pub use bound::{Band, Share, ShareError, flows_without_harm_for};
 pub use chance::{Change, ChangeError};
-pub use choose::{Choice, Search, Stopped};
-pub use false_kills::FalseKills;
+pub use false_kills::{FalseKills, Judge};
 pub use gap::{Flow, Gap, GapError, Weight};
 pub use observed::Observed;
 pub use resample::{Resampled, Resampling, resampled};

@@ -4,7 +4,7 @@
 mod simulated;
 
 use plimsoll_draw::Draw;
-use plimsoll_survival::{Ages, Change, Resampling, Search, Share, resampled};
+use plimsoll_survival::{Ages, Change, Resampling, Share, resampled};
 use simulated::{Lengths, TrueFlow, World, observed};
 
 const SEEDS: u64 = 200;
@@ -34,12 +34,6 @@ fn keeps(world: &World) -> usize {
     let ages = Ages::with(&[CANDIDATES.as_slice(), &[GUARD, world.in_force_secs]].concat()).unwrap();
     let truth_flows = World { peers: 40_000, ..*world }.look(&mut Draw::new(1 << 40));
     let truths = CANDIDATES.map(|timeout| true_rate(&truth_flows, timeout, world.in_force_secs, GUARD));
-    let search = Search {
-        in_force_secs: world.in_force_secs,
-        guard_secs: GUARD,
-        permitted: Share::new(PERMITTED).unwrap(),
-        candidates_secs: CANDIDATES.to_vec(),
-    };
     let mut wrong = Vec::new();
     let mut chosen: Vec<f64> = Vec::new();
     let mut misses: [Vec<u64>; CANDIDATES.len()] = Default::default();
@@ -49,15 +43,19 @@ fn keeps(world: &World) -> usize {
     for seed in 0..SEEDS {
         let observed = observed(&world.look(&mut Draw::new(seed)), &ages);
         let resampled = resampled(&observed, Resampling { samples: SAMPLES, seed });
-        if let Some(passed) = resampled.choose(&search, Share::NINETEEN_OF_TWENTY).unwrap().chosen {
+        let judge = resampled.judge(GUARD).unwrap();
+        let found = CANDIDATES.map(|timeout_secs| {
+            let change = Change { timeout_secs, in_force_secs: world.in_force_secs };
+            judge.false_kills(&change, Share::NINETEEN_OF_TWENTY).unwrap()
+        });
+        // From the longest down, as far as they pass.
+        if let Some(passed) = found.iter().rev().take_while(|found| found.upper <= PERMITTED).last() {
             chosen.push(passed.timeout_secs);
             if true_rate(&truth_flows, passed.timeout_secs, world.in_force_secs, GUARD) > PERMITTED {
                 wrong.push(seed);
             }
         }
-        for (number, timeout_secs) in CANDIDATES.into_iter().enumerate() {
-            let change = Change { timeout_secs, in_force_secs: world.in_force_secs, guard_secs: GUARD };
-            let found = resampled.false_kills(&change, Share::NINETEEN_OF_TWENTY).unwrap();
+        for (number, found) in found.into_iter().enumerate() {
             mean[number] += found.rate.value / SEEDS as f64;
             upper[number] += found.upper / SEEDS as f64;
             if !found.rate.covers(truths[number]) {

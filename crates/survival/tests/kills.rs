@@ -1,11 +1,10 @@
 //! False kills in cases that can be worked out by hand.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
 
-use plimsoll_survival::{
-    Ages, Change, ChangeError, FalseKills, Flow, Gap, Observed, Resampling, Search, Share, Stopped, resampled,
-};
+use plimsoll_survival::{Ages, Change, ChangeError, FalseKills, Flow, Gap, Observed, Resampling, Share, resampled};
 
-const CHANGE: Change = Change { timeout_secs: 600.0, in_force_secs: 3_600.0, guard_secs: 300.0 };
+const CHANGE: Change = Change { timeout_secs: 600.0, in_force_secs: 3_600.0 };
+const GUARD: f64 = 300.0;
 
 fn observed(flows: &[(u64, Vec<Gap>)]) -> Observed {
     let mut observed = Observed::new(Ages::with(&[300.0, 600.0, 700.0, 1_000.0, 3_600.0]).unwrap());
@@ -18,7 +17,7 @@ fn observed(flows: &[(u64, Vec<Gap>)]) -> Observed {
 fn judged(flows: &[(u64, Vec<Gap>)]) -> Result<FalseKills, ChangeError> {
     let observed = observed(flows);
     let resampled = resampled(&observed, Resampling { samples: 100, seed: 7 });
-    resampled.false_kills(&CHANGE, Share::NINETEEN_OF_TWENTY)
+    resampled.judge(GUARD)?.false_kills(&CHANGE, Share::NINETEEN_OF_TWENTY)
 }
 
 fn ended(after: f64, until: f64) -> Gap {
@@ -93,32 +92,17 @@ fn a_few_seen_at_an_age_are_all_that_is_known_of_it() {
 }
 
 #[test]
-fn the_search_says_why_it_stopped() {
+fn the_shorter_a_timeout_the_more_it_kills() {
     let mut flows: Vec<(u64, Vec<Gap>)> = (0..900).map(|peer| (peer, vec![ended(300.0, 500.0)])).collect();
     flows.extend((900..1_000).map(|peer| (peer, vec![ended(600.0, 700.0)])));
     let observed = observed(&flows);
     let resampled = resampled(&observed, Resampling { samples: 100, seed: 7 });
-    let search = Search {
-        in_force_secs: 3_600.0,
-        guard_secs: 300.0,
-        permitted: Share::new(0.01).unwrap(),
-        candidates_secs: vec![300.0, 600.0, 1_000.0, 700.0, 10.0, 3_600.0],
-    };
-    let choice = resampled.choose(&search, Share::NINETEEN_OF_TWENTY).unwrap();
-    close(choice.chosen.unwrap().timeout_secs, 700.0);
-    assert_eq!(choice.passed.len(), 2);
-    let Stopped::TooMany(found) = choice.stopped else { panic!("{choice:?}") };
-    close(found.timeout_secs, 600.0);
-    close(found.rate.value, 0.1);
-
-    let later = resampled.false_kills_of(&observed_all(700), &CHANGE, Share::NINETEEN_OF_TWENTY).unwrap();
-    close(later.rate.value, 1.0);
-}
-
-/// Flows that are all killed.
-fn observed_all(flows: u64) -> Observed {
-    let flows: Vec<(u64, Vec<Gap>)> = (0..flows).map(|peer| (peer, vec![ended(600.0, 700.0)])).collect();
-    observed(&flows)
+    let judge = resampled.judge(GUARD).unwrap();
+    let judged =
+        |timeout_secs: f64| judge.false_kills(&Change { timeout_secs, ..CHANGE }, Share::NINETEEN_OF_TWENTY).unwrap();
+    assert!(judged(1_000.0).upper <= 0.01 && judged(700.0).upper <= 0.01);
+    close(judged(600.0).rate.value, 0.1);
+    close(judged(300.0).rate.value, 1.0);
 }
 
 #[test]
@@ -126,8 +110,11 @@ fn what_cannot_be_judged() {
     assert_eq!(judged(&[(1, vec![ended(10.0, 20.0)])]), Err(ChangeError::NoLongFlows(300.0)));
     let observed = observed(&[(1, vec![lost(3_600.0)])]);
     let resampled = resampled(&observed, Resampling { samples: 1, seed: 7 });
-    let fails = |change: Change| resampled.false_kills(&change, Share::NINETEEN_OF_TWENTY).unwrap_err();
-    assert_eq!(fails(Change { timeout_secs: 450.5, ..CHANGE }), ChangeError::NotOnGrid(450.5));
-    assert!(matches!(fails(Change { timeout_secs: 3_600.0, ..CHANGE }), ChangeError::NotShorter { .. }));
-    assert!(matches!(fails(Change { guard_secs: 700.0, ..CHANGE }), ChangeError::BelowGuard { .. }));
+    let fails = |guard: f64, change: Change| {
+        resampled.judge(guard).and_then(|judge| judge.false_kills(&change, Share::NINETEEN_OF_TWENTY)).unwrap_err()
+    };
+    assert_eq!(fails(300.5, CHANGE), ChangeError::NotOnGrid(300.5));
+    assert_eq!(fails(GUARD, Change { timeout_secs: 450.5, ..CHANGE }), ChangeError::NotOnGrid(450.5));
+    assert!(matches!(fails(GUARD, Change { timeout_secs: 3_600.0, ..CHANGE }), ChangeError::NotShorter { .. }));
+    assert!(matches!(fails(700.0, CHANGE), ChangeError::BelowGuard { .. }));
 }

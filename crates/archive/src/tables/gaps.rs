@@ -39,7 +39,7 @@ columns! { GapColumns and GapCursor:
     longer_than_us: Required<Micros>;
     /// It was no longer than this, in microseconds: the look that showed packets after it; null where its end was not seen.
     at_most_us: Optional<Micros>;
-    /// How it ended: packet, expired, out_of_sight or still_silent; or goes_on: a later row of the same flow and beginning holds instead, if there is one.
+    /// How it ended: packet, expired, out_of_sight or still_silent; or goes_on, in case that the recorder is killed: the flow's next row holds instead, if there is one.
     ending: Required<Of<GapEnd>>;
     /// How many gaps this row stands for.
     weight: Required<Amount> = 1.0;

@@ -7,7 +7,6 @@ mod rendered;
 mod text;
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 
@@ -68,12 +67,14 @@ pub(crate) struct Made {
 
 /// Reads the host and plans.
 pub(crate) fn made(arguments: &PlanArguments) -> anyhow::Result<Made> {
+    // Whoever has named a wrong one is told before anything is watched.
+    let recording = arguments.from.as_deref().map(Recording::open).transpose()?;
     let (snapshot, place) = read(arguments)?;
     let namespace = snapshot.namespaces.get(place).context("the namespace is among those that were read")?;
     let findings = diagnose(&snapshot);
     let capabilities = capabilities(&snapshot, arguments.conform.as_deref())?;
-    let measured = match &arguments.from {
-        Some(path) => Some(measured(path, namespace, capabilities, arguments)?),
+    let measured = match &recording {
+        Some(recording) => Some(measured(recording, namespace, capabilities, arguments)?),
         None => None,
     };
     let situation = Situation {
@@ -97,7 +98,7 @@ pub(crate) fn made(arguments: &PlanArguments) -> anyhow::Result<Made> {
 
 /// What a recording says of timeouts for this host.
 fn measured(
-    path: &Path,
+    recording: &Recording,
     namespace: &NamespaceSnapshot,
     capabilities: Capabilities,
     arguments: &PlanArguments,
@@ -109,12 +110,11 @@ fn measured(
         settings: &namespace.settings,
         seed: arguments.seed,
     };
-    Recording::open(path)?.measured(request, capabilities)
+    recording.measured(request, capabilities)
 }
 
 /// All namespaces, since a limit holds for each; and the entries of the one that the plan is for, with its place among them.
 fn read(arguments: &PlanArguments) -> anyhow::Result<(Snapshot, usize)> {
-    // Whoever has named a wrong one is told before anything is watched.
     let wanted = find(&HostFs::new(), &arguments.netns)?.namespace.name;
     let depth = if arguments.exact { Depth::Exact } else { Depth::Precise };
     let all = Options {

@@ -6,7 +6,6 @@ mod candidates;
 mod captured;
 mod chart;
 mod csv;
-mod drawn;
 mod fidelity;
 mod json;
 mod knowledge;
@@ -41,12 +40,13 @@ pub(crate) use self::sysctl::{Assignment, Swept};
 
 use self::base::Base;
 use self::candidates::{Layers, candidates};
-use self::drawn::{Picture, STANDARD_OUTPUT};
 use self::fidelity::Comparison;
 use self::progress::Display;
+use self::replayed::Replayed;
 use self::report::{Choice, Report, Run};
 use self::workload::Source;
 use crate::arguments::{Color, SimulateArguments};
+use crate::drawn::{Picture, STANDARD_OUTPUT};
 use crate::library::{self, Player};
 use crate::output::{self, COULD_NOT_TELL};
 use crate::stop::stop_on_signals;
@@ -79,7 +79,8 @@ pub(crate) fn run(arguments: &SimulateArguments) -> anyhow::Result<ExitCode> {
     source.refuse_too_much(&setups)?;
     complain_of_the_hash(&source, &setups);
     // Before the run, whose result would be lost if this were noticed only then.
-    let picture = Picture::begin(arguments, source.as_recording())?;
+    let read: Vec<&str> = [&arguments.input, &arguments.conform].into_iter().flatten().map(String::as_str).collect();
+    let picture = Picture::begin(arguments.svg.as_deref(), &read, source.as_recording().map(Replayed::path))?;
 
     // Of the settings, the recorded ones may be an addition, which is no run of the report's.
     let comparison = source.as_recording().and_then(|recording| Comparison::begin(recording, &base, &mut setups));

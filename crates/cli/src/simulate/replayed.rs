@@ -1,11 +1,10 @@
 //! A recording as a workload.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use plimsoll_model::Untrusted;
 use plimsoll_plan::{Silences, recorded_setup};
 use plimsoll_recording::ChangeKind;
@@ -39,7 +38,7 @@ pub(super) struct Replayed {
 impl Replayed {
     /// Reads a recording; of its flows, all or those that come in its beginning.
     pub(super) fn open(path: &Path, only: Option<Duration>, seed: u64) -> anyhow::Result<Self> {
-        refuse_files(path)?;
+        refuse_others(path)?;
         let recording = Recording::open(path)?;
         let settings = recording.settings()?;
         let replay = recording.replay(&settings, MOST_FLOWS, seed)?;
@@ -105,15 +104,11 @@ impl Replayed {
     }
 }
 
-/// A recording is a directory; what is none is answered with what it may have been meant as.
-fn refuse_files(path: &Path) -> anyhow::Result<()> {
-    let name = Untrusted::from(path.to_string_lossy().as_ref());
-    let metadata = fs::metadata(path).with_context(|| format!("reading {name}"))?;
-    if !metadata.is_dir() {
-        bail!(
-            "reading {name}: it is no directory, and a recording is the one that `plimsoll record --to DIR` wrote; a capture or \
-             a scenario is named without --from"
-        )
+/// What is no recording is answered with what it may have been meant as.
+fn refuse_others(path: &Path) -> anyhow::Result<()> {
+    if path.is_file() {
+        let name = Untrusted::from(path.to_string_lossy().as_ref());
+        bail!("{name} is a file, and a recording is a directory: a capture or a scenario is named without --from")
     }
     Ok(())
 }

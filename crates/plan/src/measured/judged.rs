@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plimsoll_recording::{FlowKey, UnixMicros};
 use plimsoll_survival::{
-    Ages, Band, Change, ChangeError, FalseKills, Flow, Gap, Observed, Resampling, Share, Weight, resampled,
+    Ages, Band, Change, FalseKills, Flow, Gap, Judge, Observed, Resampled, Resampling, Share, Weight, resampled,
 };
 use serde::Serialize;
 
@@ -95,19 +95,12 @@ pub(crate) fn judge(service: ServiceKind, silences: &[Silence], question: Questi
     }
     let fitted = resampled(&before, Resampling { samples: SAMPLES, seed: question.seed });
     let judged = resampled(&after, Resampling { samples: SAMPLES, seed: question.seed ^ 1 });
-    let values = question.values.iter().map(|secs| {
-        // Of a value below the guard it is told what it does to whoever idles beyond the value.
-        let change = Change {
-            timeout_secs: f64::from(*secs),
-            in_force_secs: f64::from(question.in_force_secs),
-            guard_secs: f64::from((*secs).min(question.guard_secs)),
-        };
-        ServiceValue {
-            secs: *secs,
-            fitted: told(fitted.false_kills(&change, Share::NINETEEN_OF_TWENTY)),
-            later: told(judged.false_kills(&change, Share::NINETEEN_OF_TWENTY)),
-            saved_entries: silences.iter().map(|silence| saved(silence, *secs, question.spans)).sum(),
-        }
+    let (of_fitted, of_judged) = (Judged::new(&fitted, question), Judged::new(&judged, question));
+    let values = question.values.iter().map(|secs| ServiceValue {
+        secs: *secs,
+        fitted: of_fitted.false_kills(*secs),
+        later: of_judged.false_kills(*secs),
+        saved_entries: silences.iter().map(|silence| saved(silence, *secs, question.spans)).sum(),
     });
     let values = values.collect();
     // Where nothing is known of short silences, the curve begins at the guard: of those that last so long.
@@ -135,9 +128,27 @@ pub(crate) fn judge(service: ServiceKind, silences: &[Silence], question: Questi
     })
 }
 
-/// Where no flow idles for long there is nothing to be told; what is asked is on the grid.
-fn told(judged: Result<FalseKills, ChangeError>) -> Option<FalseKills> {
-    judged.ok()
+/// Judges values by what was seen. What is asked is on the grid: where nothing can be told, no flow idles for so long.
+struct Judged<'a> {
+    seen: &'a Resampled<'a>,
+    question: Question<'a>,
+    beyond_guard: Option<Judge<'a>>,
+}
+
+impl<'a> Judged<'a> {
+    fn new(seen: &'a Resampled<'a>, question: Question<'a>) -> Self {
+        Self { seen, question, beyond_guard: seen.judge(question.guard_secs.into()).ok() }
+    }
+
+    fn false_kills(&self, secs: u32) -> Option<FalseKills> {
+        let change = Change { timeout_secs: secs.into(), in_force_secs: self.question.in_force_secs.into() };
+        let judged = |judge: &Judge<'_>| judge.false_kills(&change, Share::NINETEEN_OF_TWENTY).ok();
+        if secs < self.question.guard_secs {
+            // It is told what it does to whoever idles beyond the value itself.
+            return judged(&self.seen.judge(secs.into()).ok()?);
+        }
+        judged(self.beyond_guard.as_ref()?)
+    }
 }
 
 fn add(observed: &mut Observed, side: PeerSide, silences: &[&Silence], part: impl Fn(&Silence) -> Option<Gap>) {

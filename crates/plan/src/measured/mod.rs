@@ -3,7 +3,9 @@
 //! For each timeout and each service the distribution of silences is estimated (`plimsoll_survival`), and for each value what
 //! it would kill, by what was seen in the first two thirds of the recording; and the same is counted in the last third. A
 //! value passes if, for each service whose flows idle beyond the guard, its false kills are at most so many at 95 %. Values are
-//! tried from the one in force downwards, and the first that does not pass ends it: so the error stays at 5 %.
+//! tried from the one in force downwards, and the first that does not pass ends it: so the error stays at 5 %. The shorter a
+//! timeout, the more it kills, so to choose one that kills too many, the longest of those that do must have passed, by one test
+//! (a fixed order of hypotheses: Maurer, Hothorn and Lehmacher 1995).
 
 mod candidates;
 mod judged;

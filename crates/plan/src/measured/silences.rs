@@ -65,7 +65,8 @@ impl Silence {
 pub struct Silences {
     by_service: BTreeMap<(Timeout, ServiceKind), Vec<Silence>>,
     kept: usize,
-    going_on: BTreeMap<(FlowKey, UnixMicros), IdleGap>,
+    /// Of each flow the one that went on when that was last written.
+    going_on: BTreeMap<FlowKey, IdleGap>,
     /// Of all flows, one in so many is kept.
     one_in: u64,
     in_force: BTreeMap<Timeout, u32>,
@@ -88,12 +89,12 @@ impl Silences {
         if !gap.key.0.is_multiple_of(self.one_in) {
             return;
         }
-        // A later row of the same silence holds in its place; what a recorder that was killed has left stays.
+        // The flow's next row is of the same silence and holds in its place; what a recorder that was killed has left stays.
         if gap.end == GapEnd::GoesOn {
-            self.going_on.insert((gap.key, gap.began_at), gap.clone());
+            self.going_on.insert(gap.key, gap.clone());
             return;
         }
-        self.going_on.remove(&(gap.key, gap.began_at));
+        self.going_on.remove(&gap.key);
         if self.kept >= MOST {
             self.thin_out();
         }

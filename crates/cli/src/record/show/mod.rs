@@ -5,21 +5,18 @@ mod picture;
 mod summary;
 mod text;
 
-use std::fs;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use plimsoll_model::{NetworkSettings, Sysctl, Untrusted};
+use plimsoll_model::{NetworkSettings, Sysctl};
 use plimsoll_plan::{MeasureRequest, Rails, Share, measure};
 
 use self::summary::Summary;
 use super::arguments::ShowArguments;
 use crate::arguments::Color;
+use crate::drawn::{Picture, STANDARD_OUTPUT};
 use crate::output;
 use crate::recording::Recording;
-
-/// The picture goes there if this is its file's name.
-const STANDARD_OUTPUT: &str = "-";
 
 /// False kills that `plan --from` bears if nothing else is said.
 const MOST_FALSE_KILLS: f64 = 0.0001;
@@ -31,6 +28,7 @@ pub(super) fn run(arguments: &ShowArguments) -> anyhow::Result<ExitCode> {
     }
     let recording = Recording::open(&arguments.recording)?;
     let origin = recording.origin()?;
+    let picture = Picture::begin(arguments.svg.as_deref(), &[], Some(&arguments.recording))?;
     let silences = recording.silences()?;
     let settings = NetworkSettings {
         tcp_loose: silences.setting(Sysctl::TCP_LOOSE).map(|value| value != 0),
@@ -40,13 +38,14 @@ pub(super) fn run(arguments: &ShowArguments) -> anyhow::Result<ExitCode> {
     let request = MeasureRequest { most_false_kills, rails: Rails::Hold, settings: &settings, seed: 1 };
     let measured = measure(&silences, request);
     let summary = Summary::of(&recording)?;
-    if let Some(name) = &arguments.svg {
-        let svg = picture::render(&recording.name, &measured);
-        if name == STANDARD_OUTPUT {
-            output::write(&svg, Color::Never)?;
+    let svg = || picture::render(&recording.name, &measured);
+    match picture {
+        Picture::ToStandardOutput => {
+            output::write(&svg(), Color::Never)?;
             return Ok(ExitCode::SUCCESS);
         }
-        fs::write(name, svg).with_context(|| format!("writing {}", Untrusted::from(name.as_str())))?;
+        Picture::ToFile(file) => file.write(&svg())?,
+        Picture::None => {}
     }
     let text = if arguments.json {
         json::render(&recording, origin, &summary, &measured)?

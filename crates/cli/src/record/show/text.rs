@@ -70,7 +70,7 @@ fn flows(summary: &Summary) -> String {
     if let Some(broken) = summary.by_sight.get("broken") {
         text.push_str(&paragraph(
             "  ",
-            &format!("of {} lives events may have been lost, so that states are missing", grouped(*broken)),
+            &format!("events may have been lost of {} of these lives, so that states are missing", grouped(*broken)),
         ));
     }
     text

@@ -8,15 +8,12 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use plimsoll_model::Untrusted;
 
-use super::replayed::Replayed;
-use crate::arguments::SimulateArguments;
-
 /// The picture goes there if this is its file's name.
-pub(super) const STANDARD_OUTPUT: &str = "-";
+pub(crate) const STANDARD_OUTPUT: &str = "-";
 
 /// Where it goes.
 #[derive(Debug)]
-pub(super) enum Picture {
+pub(crate) enum Picture {
     None,
     ToStandardOutput,
     ToFile(PictureFile),
@@ -24,7 +21,7 @@ pub(super) enum Picture {
 
 /// A file that can be written.
 #[derive(Debug)]
-pub(super) struct PictureFile {
+pub(crate) struct PictureFile {
     name: String,
     file: File,
     held: Held,
@@ -40,19 +37,20 @@ enum Held {
 }
 
 impl Picture {
-    /// Opens what it is to be written to. What is in the file stays until there is a picture.
-    pub(super) fn begin(arguments: &SimulateArguments, recording: Option<&Replayed>) -> anyhow::Result<Self> {
-        let Some(name) = &arguments.svg else { return Ok(Self::None) };
+    /// Opens what it is to be written to, by `--svg`: none of the files that are read, and nothing in a recording's folder.
+    /// What is in the file stays until there is a picture.
+    pub(crate) fn begin(name: Option<&str>, read: &[&str], recording: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(name) = name else { return Ok(Self::None) };
         if name == STANDARD_OUTPUT {
             return Ok(Self::ToStandardOutput);
         }
-        for read in [&arguments.input, &arguments.conform].into_iter().flatten() {
+        for read in read {
             if is_one_file(name, read) {
-                bail!("--svg {} would be written over what is read: name another file", Untrusted::from(name.as_str()))
+                bail!("--svg {} would be written over what is read: name another file", Untrusted::from(name))
             }
         }
-        if recording.is_some_and(|recording| is_within(name, recording.path())) {
-            let name = Untrusted::from(name.as_str());
+        if recording.is_some_and(|recording| is_within(name, recording)) {
+            let name = Untrusted::from(name);
             bail!("--svg {name} lies within the recording, where nothing else may be: name a file elsewhere")
         }
         let made = OpenOptions::new().write(true).create_new(true).open(name);
@@ -62,14 +60,14 @@ impl Picture {
             }
             made => (made, Held::Nothing),
         };
-        let file = file.with_context(|| format!("writing {}", Untrusted::from(name.as_str())))?;
-        Ok(Self::ToFile(PictureFile { name: name.clone(), file, held }))
+        let file = file.with_context(|| format!("writing {}", Untrusted::from(name)))?;
+        Ok(Self::ToFile(PictureFile { name: name.to_string(), file, held }))
     }
 }
 
 impl PictureFile {
     /// Writes it.
-    pub(super) fn write(mut self, svg: &str) -> anyhow::Result<()> {
+    pub(crate) fn write(mut self, svg: &str) -> anyhow::Result<()> {
         self.replace(svg).with_context(|| format!("writing {}", Untrusted::from(self.name.as_str())))
     }
 

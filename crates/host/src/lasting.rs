@@ -372,6 +372,14 @@ mod tests {
         tree.remove("proc/self/ns/mnt");
         tree.link("proc/self/ns/mnt", "mnt:[4026532281]");
         assert!(is_foreign(&tree), "a container's mounts");
+        for folder in ["etc", "run", "usr"] {
+            tree.write(&format!("{folder}/x"), "");
+        }
+        assert!(!is_foreign(&tree), "a service that is confined sees the same folders");
+        tree.remove("proc/1/root");
+        tree.write("other/etc/x", "");
+        tree.link("proc/1/root", "../../other");
+        assert!(is_foreign(&tree), "others' folders");
 
         let tree = machine();
         tree.remove("proc/1/root");

@@ -15,7 +15,7 @@ impl HostFs {
         if self.link("/proc/self/ns/pid")? != FIRST_PID_NAMESPACE {
             return Err(foreign("Plimsoll runs in a pid namespace of a container's"));
         }
-        if self.link("/proc/self/ns/mnt")? != self.mount_namespace_of_boot()? {
+        if self.link("/proc/self/ns/mnt")? != self.mount_namespace_of_boot()? && !self.folders_are_those_of_boot() {
             return Err(foreign("Plimsoll runs in a mount namespace of a container's"));
         }
         if !self.root_is_that_of_boot()? {
@@ -30,6 +30,17 @@ impl HostFs {
         self.link("/proc/1/ns/mnt").or_else(|error| {
             let by_kernel = || self.link("/proc/2/ns/mnt").ok();
             error.is_not_permitted().then(by_kernel).flatten().ok_or(error)
+        })
+    }
+
+    /// Whether the folders that settings are read from are process 1's, seen through another mount namespace: a service that
+    /// systemd confines (`ProtectSystem=`, `PrivateTmp=`) has one, in which the folders are the same.
+    fn folders_are_those_of_boot(&self) -> bool {
+        const FOLDERS: [&str; 4] = ["/", "/etc", "/run", "/usr"];
+        let identity = |path: &str| self.metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
+        FOLDERS.iter().all(|folder| {
+            let own = identity(folder);
+            own.is_some() && own == identity(&format!("/proc/1/root{folder}"))
         })
     }
 

@@ -1,0 +1,54 @@
+//! Why a process is not confined.
+
+use std::io;
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+
+/// What was tried, and what was answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There are other threads, which would not be confined.
+    #[error("cannot confine this process: it has {threads} threads; it must be done before the second begins")]
+    TooLate {
+        /// How many there are.
+        threads: usize,
+    },
+    /// Threads cannot be counted.
+    #[error("cannot confine this process: its threads cannot be counted in /proc/self/task: {answer}")]
+    Threads {
+        /// What the system answered.
+        answer: io::Error,
+    },
+    /// A path that is to stay writable is not there.
+    #[error("cannot keep {path:?} writable: {answer}; make it first")]
+    Path {
+        /// Which.
+        path: PathBuf,
+        /// What the system answered.
+        answer: landlock::PathFdError,
+    },
+    /// Landlock refused.
+    #[error("cannot restrict {what}: {answer}")]
+    Landlock {
+        /// What was to be restricted.
+        what: &'static str,
+        /// What was answered.
+        answer: landlock::RulesetError,
+    },
+    /// The filter of system calls was refused.
+    #[error("cannot refuse system calls: {answer}")]
+    SystemCalls {
+        /// What was answered.
+        answer: seccompiler::Error,
+    },
+    /// The kernel refused.
+    #[error("cannot {action}: {answer}")]
+    System {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// What the system answered.
+        answer: Errno,
+    },
+}

@@ -1,7 +1,8 @@
 //! What has become of an application: a pure function of its journal.
 
 use crate::author::Author;
-use crate::record::{Because, Begun, Event, FileEdit, Record, Undone};
+use crate::record::{Because, Begun, Event, FileEdit, Kind, Move, Record, Undone};
+use crate::revert::Revert;
 
 /// An application, as far as its journal goes.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +13,8 @@ pub struct Application {
     pub began_unix_secs: u64,
     /// What has become of each change.
     pub changes: Vec<Progress>,
+    /// Of a governed application: the moves, in their order.
+    pub moves: Vec<Moved>,
     /// How far it has come.
     pub phase: Phase,
     /// Who confirmed it, if anybody did.
@@ -20,6 +23,8 @@ pub struct Application {
     pub files: Vec<(FileEdit, Option<Undone>)>,
     /// Why it was undone, each time that was tried.
     pub undone_because: Vec<Because>,
+    /// When its last record was written, by `CLOCK_BOOTTIME`, in milliseconds.
+    pub last_ms: u64,
 }
 
 /// How far an application has come.
@@ -47,6 +52,15 @@ pub enum Lasting {
     ToBeWritten,
     /// All of them.
     Written,
+}
+
+/// A move of a governed application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Which change, and what its sysctl becomes.
+    pub to: Move,
+    /// When it was known to be made, by `CLOCK_BOOTTIME`, in milliseconds; `None` where it may have been made, or not.
+    pub made_at_ms: Option<u64>,
 }
 
 /// What has become of a change.
@@ -83,11 +97,13 @@ impl Application {
         let mut application = Self {
             changes: vec![Progress::Untouched; begun.changes.len()],
             begun: begun.as_ref().clone(),
+            moves: Vec::new(),
             began_unix_secs: first.unix_secs,
             phase: Phase::Applying,
             confirmed_by: None,
             files: Vec::new(),
             undone_because: Vec::new(),
+            last_ms: first.boottime_ms,
         };
         for (index, record) in rest.iter().enumerate() {
             application.follow(record).map_err(|problem| (index + 1, problem))?;
@@ -97,10 +113,24 @@ impl Application {
 
     /// Goes on by one record.
     pub(crate) fn follow(&mut self, record: &Record) -> Result<(), String> {
+        self.last_ms = record.boottime_ms;
         match &record.event {
             Event::Begun(_) => return Err("it begins twice".to_string()),
             Event::Writing { change } => *self.change(*change)? = Progress::Begun,
             Event::Written { change } => *self.change(*change)? = Progress::Written { at_ms: record.boottime_ms },
+            Event::Moving { moves } => {
+                for to in moves {
+                    *self.change(to.change)? = Progress::Begun;
+                    self.moves.push(Moved { to: *to, made_at_ms: None });
+                }
+            }
+            Event::Moved => {
+                for moved in &mut self.moves {
+                    moved.made_at_ms.get_or_insert(record.boottime_ms);
+                }
+                let begun = self.changes.iter_mut().filter(|progress| **progress == Progress::Begun);
+                begun.for_each(|progress| *progress = Progress::Written { at_ms: record.boottime_ms });
+            }
             Event::Scheduled { .. } | Event::Soaked { .. } => {}
             Event::Applied { deadline_ms } => self.phase = Phase::Awaiting { deadline_ms: *deadline_ms },
             Event::Confirmed { by, files } => {
@@ -125,6 +155,26 @@ impl Application {
 
     fn change(&mut self, change: usize) -> Result<&mut Progress, String> {
         self.changes.get_mut(change).ok_or_else(|| format!("it has no change {change}"))
+    }
+
+    /// Whether a governor moves its sysctls.
+    pub fn is_governed(&self) -> bool {
+        self.begun.kind == Kind::Governed
+    }
+
+    /// What a change's sysctl may be while it is this application's: one value, or two while it is being moved. Nothing of what
+    /// is no sysctl.
+    pub fn ours(&self, change: usize) -> Vec<u32> {
+        let Some(Revert::Sysctl { ours, back, .. }) = self.begun.reverts.get(change) else { return Vec::new() };
+        if !self.is_governed() {
+            return vec![*ours];
+        }
+        let mut moves = self.moves.iter().rev().filter(|moved| moved.to.change == change);
+        match (moves.next(), moves.next()) {
+            (None, _) => Vec::new(),
+            (Some(last), _) if last.made_at_ms.is_some() => vec![last.to.to],
+            (Some(last), before) => vec![last.to.to, before.map_or(*back, |before| before.to.to)],
+        }
     }
 
     /// The changes that may be in force and are to be undone, the last first.
@@ -156,6 +206,7 @@ impl Application {
     /// What the last attempt to undo it left of it, in a word for `history`.
     pub fn outcome(&self) -> &'static str {
         match self.phase {
+            Phase::Applying if self.is_governed() => "governed",
             Phase::Applying => "being applied",
             Phase::Awaiting { .. } => "awaits confirmation",
             Phase::Confirmed(Lasting::ToBeWritten) => "confirmed, files to be written",

@@ -19,8 +19,8 @@ use crate::place::Place;
 use crate::plan::Change;
 use crate::policy::Armed;
 use crate::probe;
-use crate::record::{Because, Begun, Event, SCHEMA, Where};
-use crate::recovery::recover;
+use crate::record::{Because, Begun, Event, Kind, SCHEMA, Where};
+use crate::recovery::{Governors, recover};
 use crate::revert::{Current, NotRevertible, Revert, in_force, reverts};
 use crate::settings::Settings;
 use crate::soak::{Watch, Watched};
@@ -74,9 +74,9 @@ pub struct Prepared {
     pub changes: Vec<Change>,
     /// What undoes each.
     pub reverts: Vec<Revert>,
-    namespace: Where,
-    live: Live,
-    id: u32,
+    pub(crate) namespace: Where,
+    pub(crate) live: Live,
+    pub(crate) id: u32,
 }
 
 /// Time for the writes themselves, which is added to that of watching before a process is taken to be stuck.
@@ -125,7 +125,7 @@ pub fn apply(
 ) -> Result<Option<Applied>, Error> {
     let folder = StateDir::create(state_dir)?;
     let _lock = folder.lock(PATIENCE)?;
-    recover(&folder, &Root::default(), observer)?;
+    recover(&folder, &Root::default(), Governors::GiveWay, observer)?;
     let prepared = make(Prepared::next_id(Some(&folder))?)?;
     if prepared.changes.is_empty() {
         return Ok(None);
@@ -179,6 +179,7 @@ fn begun(prepared: &Prepared, manner: &Manner, baseline: Option<crate::window::W
     Ok(Begun {
         schema: SCHEMA.to_string(),
         id: prepared.id,
+        kind: Kind::Once,
         boot_id: HostFs::new().boot_id()?.as_str().to_string(),
         by: manner.by.clone(),
         namespace: prepared.namespace.clone(),

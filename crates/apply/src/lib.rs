@@ -6,6 +6,9 @@
 //! a timer where there is systemd. [`rollback`] undoes at any time. An undo compares before it sets: what somebody else has
 //! changed since is left.
 //!
+//! A [`Governed`] application is one whose sysctls a process moves to and fro for as long as it lives; its end, however it comes,
+//! undoes them.
+//!
 //! The state is a journal for each application (`docs/apply.md`); [`Application`] is a pure function of it. Whoever is killed
 //! leaves a journal that tells the next process what to undo.
 
@@ -16,6 +19,7 @@ mod author;
 mod confirm;
 mod error;
 mod files;
+mod governed;
 mod ground;
 mod guard;
 mod journal;
@@ -40,13 +44,14 @@ mod window;
 /// The process that undoes what nobody confirms.
 pub mod watchdog;
 
-pub use application::{Application, Lasting, Phase, Progress};
-pub use applied::{applied, armed_with};
+pub use application::{Application, Lasting, Moved, Phase, Progress};
+pub use applied::{applied, armed_with, governed};
 pub use apply::{Applied, Manner, Prepared, apply, unread};
 pub use author::Author;
 pub use confirm::{Confirmed, Persistence, Superseded, Unproven, confirm, unproven};
 pub use error::Error;
 pub use files::{Content, NewFile, Root, Written, content, edit, restore, write};
+pub use governed::{Governed, Set, release};
 pub use guard::{LEAST, SURE, Signal, TOLERATED, Worse};
 pub use journal::{Journal, Moment, Observer};
 pub use lasting::{LastingFiles, POLICY_FILE};
@@ -55,7 +60,9 @@ pub use pending::{history, pending};
 pub use place::Place;
 pub use plan::{Change, LONGEST_POLICY_SECS, MOST_CHANGES, NoPlan, Plan, SCHEMA as PLAN_SCHEMA};
 pub use policy::{Armed, PolicyName, TABLE, making, rearming};
-pub use record::{Because, Begun, Event, FileEdit, NamespaceKind, Record, SCHEMA as JOURNAL_SCHEMA, Undone, Where};
+pub use record::{
+    Because, Begun, Event, FileEdit, Kind, Move, NamespaceKind, Record, SCHEMA as JOURNAL_SCHEMA, Undone, Where,
+};
 pub use revert::{Current, NotRevertible, Revert, in_force, reverts};
 pub use rollback::{RolledBack, Which, rollback};
 pub use settings::Settings;

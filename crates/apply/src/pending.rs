@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use plimsoll_model::Untrusted;
+
 use crate::Error;
 use crate::application::{Application, Lasting, Phase};
 use crate::journal::{self, now_ms};
@@ -35,6 +37,16 @@ fn sentence(folder: &StateDir, application: &Application) -> Result<Option<Strin
     let unguarded = if folder.watchdog_lives(id) { "" } else { " (its watchdog does not live)" };
     Ok(Some(match application.phase {
         Phase::Ended | Phase::Confirmed(Lasting::Written) => return Ok(None),
+        Phase::Applying if application.is_governed() && unguarded.is_empty() => format!(
+            "application {id} is a governor's: it has changed timeouts of {} for as long as the table is full, and undoes them by \
+             itself",
+            Untrusted::from(begun.namespace.name.as_str())
+        ),
+        Phase::Applying if application.is_governed() => {
+            format!(
+                "application {id} is a governor's, and nobody guards it{unguarded}: `plimsoll rollback {id}` undoes it"
+            )
+        }
         Phase::Applying if !unguarded.is_empty() => {
             format!("application {id} was begun, and whoever made it was killed: `plimsoll rollback {id}` undoes it")
         }

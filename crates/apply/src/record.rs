@@ -55,6 +55,13 @@ pub enum Event {
         /// What was counted meanwhile.
         window: Window,
     },
+    /// A governor is about to move values that it governs. From here on each is what it was, or what it becomes.
+    Moving {
+        /// What becomes of which.
+        moves: Vec<Move>,
+    },
+    /// They are moved, and were read again; but for those that were found to be somebody else's.
+    Moved,
     /// All changes are in force, and undone unless they are confirmed.
     Applied {
         /// Until when, by `CLOCK_BOOTTIME`, in milliseconds.
@@ -92,6 +99,33 @@ pub enum Event {
     Ended,
 }
 
+/// A value that is moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// Which change, from 0.
+    pub change: usize,
+    /// What its sysctl becomes.
+    pub to: u32,
+}
+
+/// How an application goes on once it has begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Its changes are made once, and then confirmed or undone.
+    #[default]
+    Once,
+    /// A process moves its sysctls to and fro for as long as it lives; whatever ends it, all are undone.
+    Governed,
+}
+
+impl Kind {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives it so")]
+    fn is_once(&self) -> bool {
+        *self == Self::Once
+    }
+}
+
 /// What an application is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Begun {
@@ -99,13 +133,17 @@ pub struct Begun {
     pub schema: String,
     /// Its number.
     pub id: u32,
+    /// How it goes on.
+    #[serde(default, skip_serializing_if = "Kind::is_once")]
+    pub kind: Kind,
     /// The boot in which it is made: in another one nothing that it set is in force.
     pub boot_id: String,
     /// By whom.
     pub by: Author,
     /// The network namespace.
     pub namespace: Where,
-    /// The changes, in the order in which they are made.
+    /// The changes, in the order in which they are made. Of a governed application each names the least that its sysctl may
+    /// become.
     pub changes: Vec<Change>,
     /// What undoes each.
     pub reverts: Vec<Revert>,
@@ -173,6 +211,15 @@ pub enum Because {
         /// What was answered.
         answer: String,
     },
+    /// Of a governed application: what it was made for is over.
+    Eased,
+    /// Of a governed application: somebody else is about to apply or undo something, and what is governed is not to be in their
+    /// way.
+    GaveWay,
+    /// Of a governed application: the process that governed has ended without undoing.
+    GovernorLost,
+    /// Of a governed application: its journal is long enough, and another one goes on with it.
+    Continued,
 }
 
 /// What came of undoing something.
@@ -218,6 +265,10 @@ impl fmt::Display for Because {
             Self::Interrupted => f.write_str("the process that watched was told to stop"),
             Self::ApplierLost => f.write_str("the process that applied them ended, or hung, before it was done"),
             Self::Failed { answer } => write!(f, "a change could not be made: {answer}"),
+            Self::Eased => f.write_str("the table has room again"),
+            Self::GaveWay => f.write_str("the governor gave way to somebody who was about to apply or undo something"),
+            Self::GovernorLost => f.write_str("the process that governed ended without undoing it"),
+            Self::Continued => f.write_str("another application goes on with it"),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What other processes have left undone.
 
+use std::collections::BTreeSet;
+
 use crate::Error;
-use crate::application::{Lasting, Phase};
+use crate::application::{Application, Lasting, Phase};
 use crate::confirm::write_files;
 use crate::files::Root;
 use crate::ground::Footing;
@@ -10,19 +12,49 @@ use crate::record::{Because, Begun};
 use crate::state_dir::{MOST_JOURNALS, StateDir};
 use crate::undo::undo;
 
-/// Brings every application to rest, under the lock: what was killed half-way or has passed its deadline is undone, files of
-/// a confirmed one are written. An error where one awaits confirmation, or cannot be undone now.
-pub(crate) fn recover(folder: &StateDir, root: &Root, observer: Observer<'_>) -> Result<(), Error> {
-    let ids = folder.ids()?;
-    for id in &ids {
-        recover_one(folder, root, *id, observer)?;
-    }
-    prune(folder, &ids)
+/// What governors do that are at work, while applications are brought to rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Governors {
+    /// They undo: what is planned, and what undoes it, is not to rest on values that a governor has set for a while.
+    GiveWay,
+    /// They go on.
+    Stay,
 }
 
-fn recover_one(folder: &StateDir, root: &Root, id: u32, observer: Observer<'_>) -> Result<(), Error> {
-    let application = journal::read(folder, id)?;
+/// Brings every application to rest, under the lock: what was killed half-way or has passed its deadline is undone, files of
+/// a confirmed one are written. An error where one awaits confirmation, or cannot be undone now.
+pub(crate) fn recover(
+    folder: &StateDir,
+    root: &Root,
+    governors: Governors,
+    observer: Observer<'_>,
+) -> Result<(), Error> {
+    let ids = folder.ids()?;
+    let mut of_governors = BTreeSet::new();
+    for id in &ids {
+        let application = journal::read(folder, *id)?;
+        if application.is_governed() && application.phase == Phase::Ended {
+            of_governors.insert(*id);
+        }
+        recover_one(folder, root, &application, governors, observer)?;
+    }
+    prune(folder, &ids, &of_governors)
+}
+
+fn recover_one(
+    folder: &StateDir,
+    root: &Root,
+    application: &Application,
+    governors: Governors,
+    observer: Observer<'_>,
+) -> Result<(), Error> {
+    let id = application.begun.id;
     let because = match application.phase {
+        Phase::Applying if application.is_governed() => match (governors, folder.watchdog_lives(id)) {
+            (Governors::Stay, true) => return Ok(()),
+            (Governors::GiveWay, true) => Because::GaveWay,
+            (_, false) => Because::GovernorLost,
+        },
         Phase::Ended | Phase::Confirmed(Lasting::Written) => return Ok(()),
         Phase::Confirmed(Lasting::ToBeWritten) => {
             // What is somebody else's by now, or cannot be written, is no reason to do nothing more.
@@ -61,8 +93,36 @@ pub(crate) fn is_ahead(begun: &Begun, deadline_ms: u64) -> Result<bool, Error> {
     Ok(boot.as_str() == begun.boot_id && now_ms() < deadline_ms)
 }
 
-fn prune(folder: &StateDir, ids: &[u32]) -> Result<(), Error> {
+/// Removes the oldest. A governor makes many, of which nobody asks to be undone: while they are half of all, they go first.
+fn prune(folder: &StateDir, ids: &[u32], of_governors: &BTreeSet<u32>) -> Result<(), Error> {
     // One more is about to begin.
     let surplus = (ids.len() + 1).saturating_sub(MOST_JOURNALS);
-    ids.iter().take(surplus).try_for_each(|id| folder.remove(*id))
+    let governors_go = of_governors.len() > MOST_JOURNALS / 2;
+    let may_go = |id: &&u32| !governors_go || of_governors.contains(id);
+    ids.iter().filter(may_go).take(surplus).try_for_each(|id| folder.remove(*id))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn of_many_journals_governors_go_first_while_they_are_more_than_half() {
+        let path = std::env::temp_dir().join(format!("plimsoll-apply-{}-prune", std::process::id()));
+        let folder = StateDir::create(&path).unwrap();
+        // One too many, with the one that is about to begin.
+        let ids: Vec<u32> = (1..=200).collect();
+        let left = |of_governors: std::ops::Range<u32>| {
+            for id in &ids {
+                fs::write(folder.journal(*id), "").unwrap();
+            }
+            prune(&folder, &ids, &of_governors.collect()).unwrap();
+            let left = folder.ids().unwrap();
+            ids.iter().copied().filter(|id| !left.contains(id)).collect::<Vec<_>>()
+        };
+        assert_eq!((left(50..151), left(50..150), left(0..0)), (vec![50], vec![1], vec![1]));
+        fs::remove_dir_all(&path).unwrap();
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::Error;
 use crate::application::{Application, Phase};
 use crate::files::Root;
+use crate::governed;
 use crate::ground::Footing;
 use crate::journal::{self, Journal, Observer, now_ms};
 use crate::record::Because;
@@ -17,7 +18,7 @@ use crate::undo::undo;
 /// What is undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// The last application of which anything is in force.
+    /// The last application of which anything is in force, governors' apart.
     Last,
     /// This one and all that came after it, the last first.
     Since(u32),
@@ -34,14 +35,19 @@ pub struct RolledBack {
     pub unwritten: Vec<String>,
 }
 
-/// Undoes. It may be done again: what is undone already is left.
+/// Undoes. It may be done again: what is undone already is left. Governors give way first, whatever is undone: what they have set
+/// lies above what others have applied.
 pub fn rollback(state_dir: &Path, root: &Root, which: Which, observer: Observer<'_>) -> Result<Vec<RolledBack>, Error> {
     let Some(folder) = StateDir::open(state_dir)? else { return Ok(Vec::new()) };
     if let Which::IfUnconfirmed(id) = which {
         await_deadline(&folder, id)?;
     }
     let _lock = folder.lock(PATIENCE)?;
-    let mut rolled_back = Vec::new();
+    let mut rolled_back = match which {
+        Which::Last | Which::Since(_) => governed::give_way(&folder, root, observer)?,
+        // No governor begins anything while one is unconfirmed.
+        Which::IfUnconfirmed(_) => Vec::new(),
+    };
     for id in chosen(&folder, which)? {
         let because = if matches!(which, Which::IfUnconfirmed(_)) { Because::NotConfirmed } else { Because::Asked };
         rolled_back.push(undo_application(&folder, root, id, because, observer)?);

@@ -40,7 +40,7 @@ pub fn undo(journal: &mut Journal<'_>, ground: &Ground<'_>, root: &Root, because
     for change in journal.application().to_undo() {
         let Some(revert) = journal.application().begun.reverts.get(change).cloned() else { continue };
         let result = match ground {
-            Ground::There(settings) => undo_one(&revert, *settings),
+            Ground::There(settings) => undo_one(&revert, &journal.application().ours(change), *settings),
             Ground::Gone => Undone::Gone,
         };
         let event = Event::Undone { change, result };
@@ -72,13 +72,13 @@ fn is_done(application: &Application) -> bool {
     application.to_undo().is_empty() && application.files_to_restore().is_empty()
 }
 
-fn undo_one(revert: &Revert, settings: &dyn Settings) -> Undone {
+fn undo_one(revert: &Revert, ours: &[u32], settings: &dyn Settings) -> Undone {
     // A limit of the host's is in force, whatever has become of the namespace that it was set beside.
     if !settings.holds(revert.sysctl().map_or(Reach::Namespace, Sysctl::reach)) {
         return Undone::Gone;
     }
     let done = match revert {
-        Revert::Sysctl { sysctl, ours, back } => restore(*sysctl, *ours, *back, settings),
+        Revert::Sysctl { sysctl, back, .. } => restore(*sysctl, ours, *back, settings),
         Revert::Policy(name) => settings.policies().and_then(|policies| {
             if policies.contains(name) {
                 settings.remove(name).map(|()| Undone::Restored)
@@ -91,12 +91,12 @@ fn undo_one(revert: &Revert, settings: &dyn Settings) -> Undone {
 }
 
 /// Compares and sets. Between the two somebody else may write: the kernel offers nothing that does both at once.
-fn restore(sysctl: Sysctl, ours: u32, back: u32, settings: &dyn Settings) -> Result<Undone, Error> {
+fn restore(sysctl: Sysctl, ours: &[u32], back: u32, settings: &dyn Settings) -> Result<Undone, Error> {
     let found = settings.read(sysctl)?;
     if found == back {
         return Ok(Undone::NothingToDo);
     }
-    if found != ours {
+    if !ours.contains(&found) {
         return Ok(Undone::Superseded { found: format!("{sysctl} = {found}") });
     }
     if sysctl == Sysctl::CAPACITY {
@@ -104,10 +104,10 @@ fn restore(sysctl: Sysctl, ours: u32, back: u32, settings: &dyn Settings) -> Res
         let reason = match settings.fullest() {
             Ok(fullest) if holds(back, fullest) => None,
             Ok(fullest) => Some(format!(
-                "{sysctl} stays {ours}: the fullest network namespace has {fullest} entries, and {back} would leave less than a \
+                "{sysctl} stays {found}: the fullest network namespace has {fullest} entries, and {back} would leave less than a \
                  tenth of room above that: new connections would be dropped at once"
             )),
-            Err(error) => Some(format!("{sysctl} stays {ours}: how full the tables are is not known ({error})")),
+            Err(error) => Some(format!("{sysctl} stays {found}: how full the tables are is not known ({error})")),
         };
         if let Some(reason) = reason {
             return Ok(Undone::Held { reason });

@@ -29,6 +29,8 @@ pub const COMMAND: &str = "watchdog";
 
 /// How often the journal is looked at.
 const GLANCE: Duration = Duration::from_millis(200);
+/// How often that of a governed application is looked at, which goes on for hours. Its process's end is noticed at once.
+const GOVERNED_GLANCE: Duration = Duration::from_secs(2);
 /// How long after an undo that was held, or failed, it is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 /// How long after the kernel's log was told of it, it is told again.
@@ -211,7 +213,9 @@ impl Watchdog<'_> {
                 Phase::Ended | Phase::Confirmed(_) => return None,
                 // Others undo it, but may be killed at that: whoever has the lock is waited for.
                 Phase::Undoing => return Some(application.undone_because.last().cloned().unwrap_or(Because::Asked)),
-                Phase::Applying if self.applier_is_lost(&application) => return Some(Because::ApplierLost),
+                Phase::Applying if self.applier_is_lost(&application) => {
+                    return Some(if application.is_governed() { Because::GovernorLost } else { Because::ApplierLost });
+                }
                 Phase::Applying => {}
                 Phase::Awaiting { deadline_ms } if now_ms() >= deadline_ms => return Some(Because::NotConfirmed),
                 Phase::Awaiting { deadline_ms } => {
@@ -227,8 +231,10 @@ impl Watchdog<'_> {
     /// stopped (Ctrl-Z), or hangs.
     fn applier_is_lost(&self, application: &Application) -> bool {
         let Some(applier) = &self.applier else { return true };
-        let pause = Timespec { tv_sec: 0, tv_nsec: GLANCE.subsec_nanos().into() };
-        let ended = poll(&mut [PollFd::new(applier, PollFlags::IN)], Some(&pause)).is_ok_and(|ready| ready > 0);
+        let pause = if application.is_governed() { GOVERNED_GLANCE } else { GLANCE };
+        let pause = Timespec::try_from(pause).ok();
+        // A signal ends the pause.
+        let ended = poll(&mut [PollFd::new(applier, PollFlags::IN)], pause.as_ref()).is_ok_and(|ready| ready > 0);
         if ended {
             // It may have come to its end between the reading of the journal and this.
             return journal::read(self.folder, self.id).is_ok_and(|now| now.phase == Phase::Applying);

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use plimsoll_apply::{
-    Application, Armed, Author, Because, Begun, Change, Current, Error, Event, Ground, JOURNAL_SCHEMA, Journal,
+    Application, Armed, Author, Because, Begun, Change, Current, Error, Event, Ground, JOURNAL_SCHEMA, Journal, Kind,
     NamespaceKind, PolicyName, Root, Settings, StateDir, Where, in_force, reverts, undo,
 };
 use plimsoll_model::{Edit, Occupancy, Reach, ServicePolicy, Sysctl};
@@ -109,6 +109,7 @@ pub(crate) fn applied<'a>(folder: &StateDir, fake: &Fake, id: u32, edits: &[(Sys
     let begun = Begun {
         schema: JOURNAL_SCHEMA.to_string(),
         id,
+        kind: Kind::Once,
         boot_id: "a-boot".to_string(),
         by: Author::default(),
         namespace: Where { name: "host".to_string(), inode: 1, kind: NamespaceKind::Host },

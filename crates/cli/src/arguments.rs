@@ -13,8 +13,10 @@ use crate::apply::{ApplyArguments, ConfirmArguments, HistoryArguments, RollbackA
 use crate::plan::PlanArguments;
 use crate::record::RecordArguments;
 use crate::relieve::RelieveArguments;
+use crate::rules::RulesArguments;
 use crate::simulate::{Assignment, Kernel, Lifetime, Mix, Ram, Share, Swept};
 use crate::trim::TrimArguments;
+use crate::watch::WatchArguments;
 
 /// The load line for a Linux host's connection-tracking table.
 ///
@@ -43,10 +45,14 @@ pub(crate) enum Command {
     Record(Box<RecordArguments>),
     /// Relieve a table that is full, at once: save what is seen, raise the limit, trim what nobody will miss
     Relieve(RelieveArguments),
+    /// Write rules, a dashboard or checks for a monitoring system: Prometheus, Grafana, Nagios, Zabbix
+    Rules(RulesArguments),
     /// Say what a table would do under a workload and settings: how full, when, what it would lose
     Simulate(Box<SimulateArguments>),
     /// Bring existing entries under the timeouts in force, or under others: a lower timeout alone does nothing to them
     Trim(Box<TrimArguments>),
+    /// Keep watch: metrics, a dashboard, a forecast, and word to whom it may concern
+    Watch(Box<WatchArguments>),
     /// Make changes one at a time, watch what they do, and undo them unless they are confirmed
     Apply(Box<ApplyArguments>),
     /// Keep what was applied, and write the files that make it last
@@ -403,7 +409,7 @@ fn span(text: &str, most: f64) -> Result<Duration, String> {
 }
 
 /// A profile by its name.
-fn profile() -> impl TypedValueParser<Value = Profile> {
+pub(crate) fn profile() -> impl TypedValueParser<Value = Profile> {
     PossibleValuesParser::new(Profile::ALL.map(Profile::name)).try_map(|name| name.parse::<Profile>())
 }
 

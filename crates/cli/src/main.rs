@@ -18,11 +18,13 @@ mod plan;
 mod record;
 mod recording;
 mod relieve;
+mod rules;
 mod setting;
 mod simulate;
 mod stop;
 mod svg;
 mod trim;
+mod watch;
 mod wrap;
 
 use std::process::ExitCode;
@@ -51,8 +53,10 @@ fn main() -> ExitCode {
         Some(Command::Plan(plan)) => plan::run(plan),
         Some(Command::Record(record)) => record::run(record),
         Some(Command::Relieve(relieve)) => relieve::run(relieve),
+        Some(Command::Rules(rules)) => rules::run(rules),
         Some(Command::Simulate(simulate)) => simulate::run(simulate),
         Some(Command::Trim(trim)) => trim::run(trim),
+        Some(Command::Watch(watch)) => watch::run(watch),
         Some(Command::Apply(apply)) => apply::run(apply),
         Some(Command::Confirm(confirm)) => apply::confirm(confirm),
         Some(Command::Rollback(rollback)) => apply::rollback(rollback),

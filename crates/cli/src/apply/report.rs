@@ -105,6 +105,7 @@ fn unproven_as_json(application: &Application) -> Vec<Value> {
 
 fn outcome(application: &Application) -> &'static str {
     match application.phase {
+        Phase::Applying if application.is_governed() => "governed",
         Phase::Applying => "applying",
         Phase::Awaiting { .. } => "awaiting_confirmation",
         Phase::Confirmed(_) => "confirmed",

@@ -113,8 +113,24 @@ fn measured(
     recording.measured(request, capabilities)
 }
 
-/// All namespaces, since a limit holds for each; and the entries of the one that the plan is for, with its place among them.
+/// All namespaces, as they are meant to be: what a governor has changed for a while is no ground for a plan.
 fn read(arguments: &PlanArguments) -> anyhow::Result<(Snapshot, usize)> {
+    let (mut snapshot, place) = read_as_it_is(arguments)?;
+    let state_dir = crate::apply::state_dir();
+    for ns in &mut snapshot.namespaces {
+        let Some(inode) = ns.namespace.inode else { continue };
+        // Journals that cannot be read tell of no governor; `apply` will say what is no longer as the plan found it.
+        let governed = plimsoll_apply::governed(&state_dir, inode.0).unwrap_or_default();
+        let meant =
+            |timeout| governed.iter().find(|(sysctl, _)| sysctl.timeout() == Some(timeout)).map(|(_, secs)| *secs);
+        ns.timeouts =
+            ns.timeouts.iter_secs().map(|(timeout, secs)| (timeout, meant(timeout).unwrap_or(secs))).collect();
+    }
+    Ok((snapshot, place))
+}
+
+/// All namespaces, since a limit holds for each; and the entries of the one that the plan is for, with its place among them.
+fn read_as_it_is(arguments: &PlanArguments) -> anyhow::Result<(Snapshot, usize)> {
     let wanted = find(&HostFs::new(), &arguments.netns)?.namespace.name;
     let depth = if arguments.exact { Depth::Exact } else { Depth::Precise };
     let all = Options {

@@ -1,0 +1,163 @@
+//! The governor of `--govern`, in a thread of its own: an act may take seconds, and readings do not wait for it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::Context;
+use plimsoll_apply::Author;
+use plimsoll_govern::{Floors, Governor, Outlook, Reading, Rules, Seat, Steward};
+use plimsoll_model::{NamespaceSnapshot, Untrusted};
+use plimsoll_plan::{Holds, Profile, Role, rails};
+use plimsoll_watch::{Board, Told};
+
+use super::log::Log;
+use crate::apply::guardian;
+
+/// A table that more likely than not is full within this time is about to be.
+const SOON_SECS: u32 = 900;
+
+/// More likely than not.
+const LIKELY: f64 = 0.5;
+
+/// How timeouts are governed.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Wish {
+    pub(super) profile: Profile,
+    pub(super) rules: Rules,
+}
+
+/// The governor. When it ends, or is dropped, timeouts are what they were.
+pub(super) struct Governing {
+    looks: Option<SyncSender<Look>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What was read of the namespace that is governed.
+struct Look {
+    began: Duration,
+    reading: Reading,
+    floors: Floors,
+    namespace: Untrusted,
+}
+
+impl Governing {
+    /// Begins with the first reading. What an earlier one has left behind is undone now.
+    pub(super) fn begin(wish: &Wish, state_dir: PathBuf, board: Arc<Board>, log: Log) -> anyhow::Result<Self> {
+        for undone in plimsoll_apply::release(&state_dir, &|_, _| {})? {
+            let id = undone.application.begun.id;
+            log.wrong(&format!("application {id}, by a governor that is no more, was undone"));
+        }
+        // Made once here, so that what makes no sense is an error now.
+        Governor::new(wish.rules.clone(), Floors::new())?;
+        let desk = Desk { rules: wish.rules.clone(), state_dir, board, log, steward: None };
+        let (looks, received) = sync_channel(1);
+        let govern = move || desk.work(&received);
+        let thread = thread::Builder::new().name("govern".to_string()).spawn(govern);
+        Ok(Self { looks: Some(looks), thread: Some(thread.context("a thread cannot be started")?) })
+    }
+
+    /// Hands a reading over. While an act is under way readings are passed over: the next one knows better.
+    pub(super) fn take(&self, told: &Told, wish: &Wish) {
+        let (Some(looks), Some(look)) = (&self.looks, look(told, wish)) else { return };
+        let _ = looks.try_send(look);
+    }
+}
+
+impl Drop for Governing {
+    fn drop(&mut self) {
+        self.looks = None;
+        // If the thread is no more, its watchdog does what it had to do.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn look(told: &Told, wish: &Wish) -> Option<Look> {
+    let own = told.own.as_ref()?;
+    let forecast = told.status.namespaces.iter().find(|table| table.namespace == own.namespace)?.forecast.as_ref();
+    let soon = forecast.and_then(|forecast| forecast.probability_within(SOON_SECS));
+    Some(Look {
+        began: told.began,
+        reading: Reading {
+            occupancy: own.occupancy?,
+            capacity: own.capacity.filter(|capacity| capacity.limit().is_some())?,
+            timeouts: own.timeouts.clone(),
+            outlook: if soon.is_some_and(|soon| soon > LIKELY) { Outlook::Saturates } else { Outlook::Room },
+        },
+        floors: floors(wish.profile, own),
+        namespace: own.namespace.name.clone(),
+    })
+}
+
+/// A profile's values, but never below the rails that hold on this host.
+fn floors(profile: Profile, own: &NamespaceSnapshot) -> Floors {
+    let role = Role::of(own);
+    let floor = |(timeout, secs): &(plimsoll_model::Timeout, u32)| {
+        let rails = rails(*timeout, &own.settings, role);
+        let least = rails.iter().filter(|rail| rail.holds == Holds::Binding).map(|rail| rail.least_secs).max();
+        (*timeout, (*secs).max(least.unwrap_or(0)))
+    };
+    profile.timeouts().iter().map(floor).collect()
+}
+
+/// What the thread has.
+struct Desk {
+    rules: Rules,
+    state_dir: PathBuf,
+    board: Arc<Board>,
+    log: Log,
+    steward: Option<(Floors, Steward)>,
+}
+
+impl Desk {
+    fn work(mut self, looks: &Receiver<Look>) {
+        let mut namespace = Untrusted::from("");
+        while let Ok(look) = looks.recv() {
+            namespace.clone_from(&look.namespace);
+            let acts = match self.steward(&look) {
+                Ok(steward) => steward.tick(look.began, &look.reading, &|_, _| {}),
+                Err(error) => {
+                    self.log.wrong(&format!("timeouts are not governed: {error:#}"));
+                    Vec::new()
+                }
+            };
+            let scale = self.steward.as_ref().map_or(1.0, |(_, steward)| steward.scale().share());
+            self.tell(&namespace, scale, &acts);
+        }
+        if let Some((_, mut steward)) = self.steward.take() {
+            let acts = steward.end(&|_, _| {});
+            self.tell(&namespace, 1.0, &acts);
+        }
+    }
+
+    /// The steward by these floors: another one where they have changed, as when keepalive settings have.
+    fn steward(&mut self, look: &Look) -> anyhow::Result<&mut Steward> {
+        let (floors, steward) = match self.steward.take() {
+            Some((floors, steward)) if floors == look.floors => (floors, steward),
+            earlier => {
+                if let Some((_, mut steward)) = earlier {
+                    let acts = steward.end(&|_, _| {});
+                    self.tell(&look.namespace, 1.0, &acts);
+                }
+                let governor = Governor::new(self.rules.clone(), look.floors.clone())?;
+                let seat = Seat {
+                    namespace: "this".to_string(),
+                    state_dir: self.state_dir.clone(),
+                    guardian: guardian()?,
+                    by: Author::of_this_process(),
+                };
+                (look.floors.clone(), Steward::new(governor, seat))
+            }
+        };
+        Ok(&mut self.steward.insert((floors, steward)).1)
+    }
+
+    fn tell(&self, namespace: &Untrusted, scale: f64, acts: &[plimsoll_govern::Act]) {
+        for act in acts {
+            self.log.wrong(&format!("governor: {act}"));
+        }
+        self.board.note_governing(namespace.as_str(), scale, acts.iter().map(|act| act.what.name()));
+    }
+}

@@ -48,6 +48,10 @@ fn metrics_say_what_a_check_says_and_promtool_has_no_complaint() {
     status(lab);
     let metrics = get(lab, "/metrics").unwrap();
     assert_eq!(promtool_complains(&metrics, &daemon.folder), "");
+    let documented = include_str!("../../../docs/monitoring.md");
+    for name in metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+        assert!(documented.contains(&format!("`{name}`")) || name.starts_with("node_nf_conntrack_stat_"), "{name}");
+    }
     let open =
         curl(lab, &["-H", "Accept: application/openmetrics-text", &format!("http://{ADDRESS}/metrics")]).unwrap();
     assert!(open.ends_with("# EOF\n"));

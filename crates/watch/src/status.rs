@@ -15,6 +15,9 @@ pub const MOST_NAMESPACES: usize = 256;
 /// Services, sources that are told of a table.
 pub const MOST_HITTERS: usize = 10;
 
+/// States that are told of a table, those with the most entries.
+pub const MOST_STATES: usize = 32;
+
 /// What is known of a host now.
 #[derive(Clone, Debug)]
 pub struct Status {
@@ -195,7 +198,7 @@ impl Rates {
 impl EntriesStatus {
     fn of(census: &Census) -> Self {
         Self {
-            states: census.states.clone(),
+            states: most_entries(&census.states),
             assured: census.assured,
             unreplied: census.unreplied,
             idle: census.idle.clone(),
@@ -205,6 +208,13 @@ impl EntriesStatus {
             sources: most_frequent(&census.sources),
         }
     }
+}
+
+fn most_entries(states: &[Group<StateKey>]) -> Vec<Group<StateKey>> {
+    let mut states = states.to_vec();
+    states.sort_by_key(|group| std::cmp::Reverse(group.count.seen));
+    states.truncate(MOST_STATES);
+    states
 }
 
 fn most_frequent<K: ToString>(hitters: &HeavyHitters<K>) -> Vec<Share> {

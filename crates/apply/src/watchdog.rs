@@ -99,7 +99,11 @@ impl Guardian {
         let mut said = String::new();
         let heard = child.stdout.take().map_or(Ok(0), |stdout| BufReader::new(stdout).read_line(&mut said));
         match heard {
-            Ok(_) if said.trim_end() == READY => Ok(()),
+            Ok(_) if said.trim_end() == READY => {
+                // Whoever lives longer than it, as a governor may, must not leave it a zombie.
+                let _ = std::thread::Builder::new().name("watchdog".to_string()).spawn(move || child.wait());
+                Ok(())
+            }
             Ok(_) => Err(failed("it ended before it watched; nothing is written that nobody would undo".to_string())),
             Err(error) => Err(failed(error.to_string())),
         }

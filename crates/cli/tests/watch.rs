@@ -129,6 +129,7 @@ fn a_full_table_blinds_scrapes_by_tracked_connections_and_no_other_way() {
     };
     await_that("the socket to tell of it", || full(by_socket()));
     await_that("the file to tell of it", || full(in_file()));
+    assert!(!in_file().unwrap().contains("\nprocess_"), "node_exporter has those of its own");
     daemon.running.await_line("CRITICAL table-full", 1);
     await_that("word by the connection that was opened before", || {
         told.lock().unwrap().iter().any(|request| request.contains("\"finding\":\"table-full\""))
@@ -199,6 +200,25 @@ fn the_service_manager_is_told_of_the_beginning_and_of_each_reading() {
     running.signal("-TERM");
     while next() != "STOPPING=1" {}
     assert!(running.end_by("-CONT").success());
+}
+
+#[test]
+fn what_it_gives_up_does_not_blind_it_to_namespaces_without_a_name() {
+    let place = Place::new();
+    let lab = &place.0;
+    let unnamed = Running::begin(lab, &["unshare", "--net", "sleep", "600"]);
+    let own = fs::read_link("/proc/self/ns/net").unwrap();
+    let of_lab = lab.enter(|| fs::read_link("/proc/thread-self/ns/net").unwrap()).unwrap();
+    let namespace = || fs::read_link(format!("/proc/{}/ns/net", unnamed.pid())).unwrap();
+    await_that("the namespace", || ![&own, &of_lab].contains(&&namespace()));
+    let _daemon = Daemon::begin(lab, &[]);
+    status(lab);
+    let name = namespace().display().to_string();
+    let inode = name.trim_start_matches("net:[").trim_end_matches(']').to_string();
+    let metrics = get(lab, "/metrics").unwrap();
+    assert!(metrics.contains(&format!("inode=\"{inode}\"")), "{inode} is not among {metrics}");
+    let unseen = status(lab)["unseen"].to_string();
+    assert!(!unseen.contains("enter the network namespace") && !unseen.contains("Permission denied"), "{unseen}");
 }
 
 #[test]

@@ -7,15 +7,16 @@ use landlock::{
     RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
-use crate::Ports;
 use crate::error::Error;
 use crate::report::Held;
+use crate::{Ports, Writable};
 
 /// Linux 6.10: every way of writing, device ioctls included.
 const FILES: ABI = ABI::V5;
 
 /// Restricts writing.
-pub(crate) fn files(writable: &[PathBuf]) -> Result<Held, Error> {
+pub(crate) fn files(writable: &Writable) -> Result<Held, Error> {
+    let Writable::Only(writable) = writable else { return Ok(Held::NotAsked) };
     let handled = AccessFs::from_write(FILES);
     let refused = |answer| Error::Landlock { what: "the files that can be written", answer };
     let mut ruleset = Ruleset::default().handle_access(handled).and_then(Ruleset::create).map_err(refused)?;
@@ -51,7 +52,10 @@ pub(crate) fn ports(listen: &Ports, connect: &Ports) -> Result<Held, Error> {
 }
 
 /// Restricts signals.
-pub(crate) fn signals() -> Result<Held, Error> {
+pub(crate) fn signals(writable: &Writable) -> Result<Held, Error> {
+    if *writable == Writable::Any {
+        return Ok(Held::NotAsked);
+    }
     Ruleset::default()
         .scope(Scope::Signal)
         .and_then(Ruleset::create)

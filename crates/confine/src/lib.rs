@@ -25,12 +25,22 @@ pub use rustix::thread::CapabilitySet;
 pub struct Keep {
     /// Capabilities; those that it does not have now it does not get.
     pub capabilities: CapabilitySet,
-    /// Folders (with what is below) and files that may be written. `/dev/null` always may.
-    pub writable: Vec<PathBuf>,
+    /// What may be written.
+    pub writable: Writable,
     /// Ports that may be listened on over TCP. Sockets that listen already are not affected.
     pub listen: Ports,
     /// Ports that may be connected to over TCP.
     pub connect: Ports,
+}
+
+/// Files that may be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Writable {
+    /// All, and any process may be sent signals. Landlock lets no process of a restricted domain look into one outside of it
+    /// (`ptrace` access, as `/proc/<pid>/ns` takes), whatever its capabilities: who has to, must not be restricted so.
+    Any,
+    /// These folders, with what is below, and files; `/dev/null` too. Signals go to processes that are restricted alike.
+    Only(Vec<PathBuf>),
 }
 
 /// TCP ports.
@@ -52,7 +62,7 @@ pub fn confine(keep: &Keep) -> Result<Report, Error> {
     Ok(Report {
         files: landlocked::files(&keep.writable)?,
         ports: landlocked::ports(&keep.listen, &keep.connect)?,
-        signals: landlocked::signals()?,
+        signals: landlocked::signals(&keep.writable)?,
         system_calls: system_calls::refuse()?,
         capabilities: capabilities::keep(keep.capabilities, bounding)?,
     })

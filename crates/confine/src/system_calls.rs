@@ -79,6 +79,9 @@ pub(crate) fn refuse() -> Result<Held, Error> {
         Err(seccompiler::Error::Prctl(answer)) if answer.raw_os_error() == Some(libc::EINVAL) => {
             Ok(Held::Not("this kernel has no seccomp filters".to_owned()))
         }
+        Err(seccompiler::Error::Seccomp(answer)) if answer.raw_os_error() == Some(libc::EPERM) => {
+            Ok(Held::Not("a filter that is in force forbids another one".to_owned()))
+        }
         Err(answer) => Err(Error::SystemCalls { answer }),
     }
 }

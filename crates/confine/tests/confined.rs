@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::thread;
 
-use plimsoll_confine::{CapabilitySet, Error, Held, Keep, Ports, Report, confine};
+use plimsoll_confine::{CapabilitySet, Error, Held, Keep, Ports, Report, Writable, confine};
 
 /// A case gets a folder, in which there is one named `kept`.
 type Case = (&'static str, fn(&Path));
@@ -69,7 +69,7 @@ fn passes(name: &str) -> bool {
 fn keep(folder: &Path) -> Keep {
     Keep {
         capabilities: CapabilitySet::empty(),
-        writable: vec![folder.join("kept")],
+        writable: Writable::Only(vec![folder.join("kept")]),
         listen: Ports::Only(Vec::new()),
         connect: Ports::Only(Vec::new()),
     }
@@ -244,6 +244,7 @@ fn it_is_not_done_too_late(folder: &Path) {
 }
 
 fn what_is_missing_is_told(folder: &Path) {
-    let error = confine(&Keep { writable: vec![folder.join("none")], ..keep(folder) }).unwrap_err().to_string();
+    let error =
+        confine(&Keep { writable: Writable::Only(vec![folder.join("none")]), ..keep(folder) }).unwrap_err().to_string();
     assert!(error.starts_with("cannot keep ") && error.contains("none"), "{error}");
 }

@@ -38,7 +38,8 @@ fn posted(host: &Untrusted, alert: &Alert, ends_at: f64) -> serde_json::Value {
             "netns": namespace,
         },
         "annotations": { "summary": alert.title, "description": description },
-        "startsAt": rfc3339(alert.began_at),
+        // A clock that was set back would have it end before it began, which Alertmanager refuses.
+        "startsAt": rfc3339(alert.began_at.min(ends_at)),
         "endsAt": rfc3339(ends_at),
     })
 }

@@ -10,6 +10,12 @@ pub enum Error {
     /// The connection, or the answer.
     #[error("{0}; is it running, and may this host reach it?")]
     Http(#[source] Box<ureq::Error>),
+    /// It answered, and did not take it.
+    #[error("it answered {status}, and not that it took the notice; is this the address that it redirects to?")]
+    NotTaken {
+        /// The answer's status.
+        status: u16,
+    },
     /// The program could not be started.
     #[error("starting {program}: {answered}")]
     Start {

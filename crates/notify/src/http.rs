@@ -45,9 +45,10 @@ impl Connection {
     pub(crate) fn post(&mut self, json: &str) -> Result<(), Error> {
         self.used = Some(Instant::now());
         let answer = self.agent.post(&self.url).content_type("application/json").send(json)?;
+        let status = answer.status();
         // The connection is free again only when the answer is read.
         answer.into_body().read_to_vec()?;
-        Ok(())
+        if status.is_success() { Ok(()) } else { Err(Error::NotTaken { status: status.as_u16() }) }
     }
 
     /// Opens the connection, or keeps it open: asks for what is there without fetching it. Any answer will do.

@@ -56,7 +56,16 @@ pub enum Outcome<'a> {
 /// Tells others.
 #[derive(Debug)]
 pub struct Notifier {
-    targets: Vec<SyncSender<News>>,
+    targets: Vec<(Wants, SyncSender<News>)>,
+}
+
+/// What a target wants to hear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wants {
+    /// What is there, at each reading.
+    State,
+    /// What is new.
+    Notices,
 }
 
 impl Notifier {
@@ -68,17 +77,22 @@ impl Notifier {
     ) -> std::io::Result<Self> {
         let begin = |target| {
             let (news, waiting) = sync_channel(MOST_WAITING);
+            let wants = match target {
+                Target::Alertmanager(_) => Wants::State,
+                Target::Webhook(_) | Target::Command(_) => Wants::Notices,
+            };
             let mailbox = Mailbox::new(target, host.clone());
             let log = Arc::clone(log);
             thread::Builder::new().name("notify".to_string()).spawn(move || work(mailbox, &waiting, &*log))?;
-            Ok(news)
+            Ok((wants, news))
         };
         Ok(Self { targets: targets.into_iter().map(begin).collect::<std::io::Result<_>>()? })
     }
 
     /// Hands news over. It never waits.
     pub fn tell(&self, news: &News) {
-        for target in &self.targets {
+        let is_wanted = |wants: Wants| wants == Wants::State || !news.notices.is_empty();
+        for (_, target) in self.targets.iter().filter(|(wants, _)| is_wanted(*wants)) {
             // Where too many wait already, the target has not answered for minutes.
             let _ = target.try_send(news.clone());
         }
@@ -90,7 +104,8 @@ fn work(mut mailbox: Mailbox, waiting: &Receiver<News>, log: &dyn Fn(Outcome<'_>
         mailbox.keep_open(log);
         match waiting.recv_timeout(KEPT_EVERY) {
             Ok(news) => mailbox.take(&news, log),
-            Err(RecvTimeoutError::Timeout) => {}
+            // What is there is told again, however long the next reading takes.
+            Err(RecvTimeoutError::Timeout) => mailbox.tell(log),
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }

@@ -58,6 +58,11 @@ impl Mailbox {
         if given_up > 0 {
             log(Outcome::GivenUp(&self.target, given_up));
         }
+        self.tell(log);
+    }
+
+    /// Tells what there is to be told.
+    pub(crate) fn tell(&mut self, log: &dyn Fn(Outcome<'_>)) {
         if self.is_resting() || !self.way.has_something_to_tell() {
             return;
         }

@@ -91,6 +91,11 @@ impl Alerts {
         self.troubles.values().filter(|seen| seen.told.is_some()).map(|seen| &seen.alert)
     }
 
+    /// The clock was set: all of it began so many seconds later, or earlier, than it was thought.
+    pub fn shift(&mut self, secs: f64) {
+        self.troubles.values_mut().for_each(|seen| seen.alert.began_at += secs);
+    }
+
     /// Takes note of a reading; returns what is to be told.
     pub fn take(&mut self, status: &Status, at: f64) -> Vec<Notice> {
         let mut notices = Vec::new();

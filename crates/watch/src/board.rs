@@ -9,7 +9,7 @@ use plimsoll_model::Capacity;
 
 use crate::documents::{history_document, status_document};
 use crate::history::{Error, History};
-use crate::metrics::{Family, Format, Governing, Names, Own, of_daemon, of_tables};
+use crate::metrics::{Family, Format, Governing, Names, Own, of_daemon, of_process, of_tables};
 use crate::{Status, Told};
 
 /// Without a reading for so many intervals, something is wrong.
@@ -109,13 +109,18 @@ impl Board {
     /// The metrics, for somebody who scrapes them.
     pub fn scraped(&self, format: Format) -> String {
         lock(&self.known).own.scrapes += 1;
-        self.metrics(format)
+        self.written(format, of_process())
     }
 
-    /// The metrics.
+    /// The metrics, for a file.
     pub fn metrics(&self, format: Format) -> String {
+        self.written(format, Vec::new())
+    }
+
+    fn written(&self, format: Format, more: Vec<Family>) -> String {
         let known = lock(&self.known);
-        let own: Vec<Family> = of_daemon(&known.own);
+        let mut own: Vec<Family> = of_daemon(&known.own);
+        own.extend(more);
         let tables = known.written.as_ref().map_or("", |written| match format {
             Format::Prometheus => &written.prometheus,
             Format::OpenMetrics => &written.open_metrics,

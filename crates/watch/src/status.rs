@@ -6,7 +6,7 @@ use plimsoll_diagnose::{bytes_per_entry, drift, in_force};
 use plimsoll_forecast::Forecast;
 use plimsoll_model::{
     Buckets, Capacity, Census, Count, Counter, CounterReading, DriftKind, Finding, Group, HeavyHitters, IdleHistogram,
-    Interval, Namespace, NamespaceSnapshot, Occupancy, Range, Slab, Snapshot, StateKey, Untrusted, Verdict,
+    Interval, Namespace, NamespaceSnapshot, Occupancy, Range, Relation, Slab, Snapshot, StateKey, Untrusted, Verdict,
 };
 
 /// Namespaces that are told one by one; of more than these, those whose tables are fullest.
@@ -117,6 +117,11 @@ impl Status {
         let mut namespaces: Vec<_> = snapshot.namespaces.iter().collect();
         namespaces.sort_by(|one, other| fullness(other).total_cmp(&fullness(one)));
         let left_out = namespaces.len().saturating_sub(MOST_NAMESPACES);
+        // The daemon's own is never among those that are left out.
+        let own = namespaces.iter().position(|ns| ns.namespace.relation == Relation::Own);
+        if let Some(own) = own.filter(|own| *own >= MOST_NAMESPACES) {
+            namespaces.swap(own, MOST_NAMESPACES - 1);
+        }
         namespaces.truncate(MOST_NAMESPACES);
         Self {
             taken_at_unix_secs: snapshot.taken_at_unix_secs,

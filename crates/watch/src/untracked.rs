@@ -56,6 +56,11 @@ impl Untracked {
         await_rules()?;
         Ok(untracked)
     }
+
+    /// Whether the program that holds them goes on.
+    pub fn is_there(&mut self) -> bool {
+        matches!(self.nft.try_wait(), Ok(None))
+    }
 }
 
 impl Drop for Untracked {

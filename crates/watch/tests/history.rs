@@ -96,12 +96,31 @@ fn a_file_stays_small_and_what_is_no_history_of_ours_is_passed_over() {
 }
 
 #[test]
-fn what_is_later_than_now_was_written_by_a_clock_that_was_wrong() {
-    let folder = Folder::new("later");
+fn a_clock_that_is_behind_at_the_start_costs_nothing() {
+    let folder = Folder::new("behind");
     let mut history = History::in_file(&folder.file(), T0).unwrap();
-    add(&mut history, "host", T0 + 1e6, 5);
-    let again = History::in_file(&folder.file(), T0).unwrap();
-    assert!(again.course("host").is_none());
+    add(&mut history, "host", T0, 5);
+    add(&mut history, "host", T0 + 10.0, 6);
+    // A day behind, until it is set.
+    let mut again = History::in_file(&folder.file(), T0 - 86_400.0).unwrap();
+    add(&mut again, "host", T0 - 86_390.0, 7);
+    again.shift(86_420.0).unwrap();
+    let ago: Vec<String> =
+        again.course("host").unwrap().points().iter().map(|point| format!("{:.0}", T0 + 30.0 - point.at)).collect();
+    assert_eq!(ago, ["20", "10", "0"]);
+}
+
+#[test]
+fn a_clock_that_was_ahead_at_the_start_moves_nothing_that_was_before() {
+    let folder = Folder::new("ahead");
+    let mut history = History::in_file(&folder.file(), T0).unwrap();
+    add(&mut history, "host", T0, 5);
+    let mut again = History::in_file(&folder.file(), T0 + 3620.0).unwrap();
+    add(&mut again, "host", T0 + 3630.0, 6);
+    again.shift(-3600.0).unwrap();
+    let times: Vec<String> =
+        again.course("host").unwrap().points().iter().map(|point| format!("{:.0}", point.at - T0)).collect();
+    assert_eq!(times.last().map(String::as_str), Some("30"), "{times:?}");
 }
 
 #[test]

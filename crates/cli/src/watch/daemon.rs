@@ -50,13 +50,14 @@ impl Daemon {
             _ => {}
         };
         let pages = Arc::new(Pages::new(Arc::clone(&board), Box::new(web)));
-        let untracked = untracked(&settings)?;
         let listeners = bind(&settings)?;
         // Before any thread begins: each would keep what this one gives up.
         let given_up = match settings.confined {
-            settings::Confined::Yes => Some(confined(&settings)?),
+            settings::Confined::Yes => Some(confined()?),
             settings::Confined::No => None,
         };
+        // Its program has no more rights than this one has kept.
+        let untracked = untracked(&settings)?;
         let server = serve(&settings, listeners, &pages)?;
         let notifier = notifier(&settings, log)?;
         let governing = governing(&settings, &board, log)?;
@@ -101,12 +102,16 @@ impl Daemon {
         if let (Some(governing), Some(wish)) = (&self.governing, &self.settings.govern) {
             governing.take(&told, wish);
         }
+        if let Some(secs) = told.clock_set_by {
+            self.alerts.shift(secs);
+        }
         let notices = self.alerts.take(&told.status, told.at);
         for notice in &notices {
             self.log.notice(notice);
         }
         self.notifier.tell(&News { raised: self.alerts.raised().cloned().collect(), notices });
         self.write_textfile();
+        self.look_after_rules();
         // It is the readings that must not stand still.
         tell_systemd(NotifyState::Watchdog);
     }
@@ -126,10 +131,13 @@ impl Daemon {
         }
     }
 
+    /// Does first what may fail, so that what failed leaves all of it as it was.
     fn try_to_adopt(&mut self, new: Settings) -> anyhow::Result<()> {
-        if (&new.state_dir, new.history) != (&self.settings.state_dir, self.settings.history) {
-            anyhow::bail!("where the history is kept changes only at the next start");
+        let lasting = |of: &Settings| (of.state_dir.clone(), of.history, of.confined);
+        if lasting(&new) != lasting(&self.settings) {
+            anyhow::bail!("where the history is kept, and what is given up, changes only at the next start");
         }
+        self.adopt_listeners(&new)?;
         if new.govern != self.settings.govern {
             // What is set is undone first.
             self.governing = None;
@@ -138,26 +146,56 @@ impl Daemon {
         if new.targets != self.settings.targets {
             self.notifier = notifier(&new, self.log)?;
         }
-        if new.listen != self.settings.listen || new.untracked != self.settings.untracked {
-            // The old sockets first: the new ones may be the same.
-            self.server = None;
-            self.untracked = None;
-            let open = |settings: &Settings| {
-                anyhow::Ok((untracked(settings)?, serve(settings, bind(settings)?, &self.pages)?))
-            };
-            match open(&new) {
-                Ok((rules, server)) => (self.untracked, self.server) = (rules, server),
-                Err(error) => {
-                    (self.untracked, self.server) = open(&self.settings)?;
-                    return Err(error);
-                }
-            }
-        } else if let Some(server) = &self.server {
-            server.reload(access(&new))?;
-        }
         self.board.adopt(new.interval, new.names);
         self.settings = new;
         Ok(())
+    }
+
+    /// Listens where other settings want it to. If that fails it listens where it did.
+    fn adopt_listeners(&mut self, new: &Settings) -> anyhow::Result<()> {
+        let places = |of: &Settings| (of.listen.clone(), of.untracked);
+        let is_deaf = self.server.is_none() && !new.listen.is_empty();
+        if places(new) == places(&self.settings) && !is_deaf {
+            return match &self.server {
+                Some(server) => Ok(server.reload(access(new))?),
+                None => Ok(()),
+            };
+        }
+        // The old sockets first: the new ones may be the same.
+        self.server = None;
+        self.untracked = None;
+        let open = |of: &Settings| anyhow::Ok((untracked(of)?, serve(of, bind(of)?, &self.pages)?));
+        match open(new) {
+            Ok((rules, server)) => {
+                (self.untracked, self.server) = (rules, server);
+                Ok(())
+            }
+            Err(error) => {
+                match open(&self.settings) {
+                    Ok((rules, server)) => (self.untracked, self.server) = (rules, server),
+                    Err(again) => {
+                        self.log
+                            .wrong(&format!("it does not listen any more, until settings are read anew: {again:#}"));
+                    }
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes the rules for untracked connections anew, if whoever held them has ended.
+    fn look_after_rules(&mut self) {
+        if self.untracked.as_mut().is_none_or(Untracked::is_there) {
+            return;
+        }
+        self.untracked = None;
+        match untracked(&self.settings) {
+            Ok(rules) => {
+                self.untracked = rules;
+                self.log.wrong("the rules for connections that are not tracked were gone, and are made anew");
+            }
+            Err(error) => self.log.wrong(&format!("connections are tracked: {error:#}")),
+        }
     }
 
     /// Ends, and leaves nothing behind but the history.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use plimsoll_apply::Author;
 use plimsoll_govern::{Floors, Governor, Outlook, Reading, Rules, Seat, Steward};
-use plimsoll_model::{NamespaceSnapshot, Untrusted};
+use plimsoll_model::{NetworkSettings, Untrusted};
 use plimsoll_plan::{Holds, Profile, Role, rails};
 use plimsoll_watch::{Board, Told};
 
@@ -39,7 +39,9 @@ pub(super) struct Governing {
 struct Look {
     began: Duration,
     reading: Reading,
-    floors: Floors,
+    profile: Profile,
+    settings: NetworkSettings,
+    role: Role,
     namespace: Untrusted,
 }
 
@@ -52,7 +54,7 @@ impl Governing {
         }
         // Made once here, so that what makes no sense is an error now.
         Governor::new(wish.rules.clone(), Floors::new())?;
-        let desk = Desk { rules: wish.rules.clone(), state_dir, board, log, steward: None };
+        let desk = Desk { rules: wish.rules.clone(), state_dir, board, log, role: Role::Plain, steward: None };
         let (looks, received) = sync_channel(1);
         let govern = move || desk.work(&received);
         let thread = thread::Builder::new().name("govern".to_string()).spawn(govern);
@@ -86,16 +88,17 @@ fn look(told: &Told, wish: &Wish) -> Option<Look> {
             timeouts: own.timeouts.clone(),
             outlook: if soon.is_some_and(|soon| soon > LIKELY) { Outlook::Saturates } else { Outlook::Room },
         },
-        floors: floors(wish.profile, own),
+        profile: wish.profile,
+        settings: own.settings,
+        role: Role::of(own),
         namespace: own.namespace.name.clone(),
     })
 }
 
 /// A profile's values, but never below the rails that hold on this host.
-fn floors(profile: Profile, own: &NamespaceSnapshot) -> Floors {
-    let role = Role::of(own);
+fn floors(profile: Profile, settings: &NetworkSettings, role: Role) -> Floors {
     let floor = |(timeout, secs): &(plimsoll_model::Timeout, u32)| {
-        let rails = rails(*timeout, &own.settings, role);
+        let rails = rails(*timeout, settings, role);
         let least = rails.iter().filter(|rail| rail.holds == Holds::Binding).map(|rail| rail.least_secs).max();
         (*timeout, (*secs).max(least.unwrap_or(0)))
     };
@@ -108,6 +111,8 @@ struct Desk {
     state_dir: PathBuf,
     board: Arc<Board>,
     log: Log,
+    /// A host that was seen to translate does, whatever the next sample shows.
+    role: Role,
     steward: Option<(Floors, Steward)>,
 }
 
@@ -134,21 +139,25 @@ impl Desk {
 
     /// The steward by these floors: another one where they have changed, as when keepalive settings have.
     fn steward(&mut self, look: &Look) -> anyhow::Result<&mut Steward> {
+        if look.role == Role::Nat {
+            self.role = Role::Nat;
+        }
+        let wanted = floors(look.profile, &look.settings, self.role);
         let (floors, steward) = match self.steward.take() {
-            Some((floors, steward)) if floors == look.floors => (floors, steward),
+            Some((floors, steward)) if floors == wanted => (floors, steward),
             earlier => {
                 if let Some((_, mut steward)) = earlier {
                     let acts = steward.end(&|_, _| {});
                     self.tell(&look.namespace, 1.0, &acts);
                 }
-                let governor = Governor::new(self.rules.clone(), look.floors.clone())?;
+                let governor = Governor::new(self.rules.clone(), wanted.clone())?;
                 let seat = Seat {
                     namespace: "this".to_string(),
                     state_dir: self.state_dir.clone(),
                     guardian: guardian()?,
                     by: Author::of_this_process(),
                 };
-                (look.floors.clone(), Steward::new(governor, seat))
+                (wanted, Steward::new(governor, seat))
             }
         };
         Ok(&mut self.steward.insert((floors, steward)).1)

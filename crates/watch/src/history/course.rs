@@ -148,11 +148,19 @@ impl Course {
         }
     }
 
-    /// The clock was set: all of it was so many seconds later, or earlier, than it was thought.
-    pub(super) fn shift(&mut self, secs: f64) {
-        self.points.iter_mut().for_each(|point| point.at += secs);
-        self.spans.iter_mut().for_each(|span| span.from += whole(secs));
+    /// What was at this moment or later was so many seconds later, or earlier, than it was thought.
+    pub(super) fn shift(&mut self, secs: f64, from: f64) {
+        self.points.iter_mut().filter(|point| point.at >= from).for_each(|point| point.at += secs);
+        // One that was going on then belongs to what came after.
+        let is_later = |span: &&mut Span| (span.from + SPAN_SECS) as f64 > from;
+        self.spans.iter_mut().filter(is_later).for_each(|span| span.from += whole(secs));
         self.outlooks.iter_mut().for_each(|(at, _)| *at += secs);
+    }
+
+    /// The newest moment that is told of.
+    pub(super) fn newest_at(&self) -> Option<f64> {
+        let span = self.spans.back().map(|span| span.from as f64);
+        self.last_at().into_iter().chain(span).reduce(f64::max)
     }
 
     pub(super) fn last_at(&self) -> Option<f64> {

@@ -111,7 +111,8 @@ impl File {
     pub(super) fn write_anew(&mut self, records: impl Iterator<Item = Record>) -> Result<(), Error> {
         let beside = self.path.with_extension("new");
         let write = || -> io::Result<u64> {
-            let file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&beside)?;
+            let _ = fs::remove_file(&beside);
+            let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&beside)?;
             let mut writer = BufWriter::new(file);
             for record in records {
                 serde_json::to_writer(&mut writer, &record)?;

@@ -21,6 +21,20 @@ pub const MOST_COURSES: usize = 128;
 pub struct History {
     courses: BTreeMap<String, Course>,
     file: Option<File>,
+    /// What was read before this moment came from a file.
+    begun_at: f64,
+    restored: Restored,
+}
+
+/// How the times of what came from a file are to be taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Restored {
+    /// As they were written.
+    #[default]
+    AsWritten,
+    /// They were later than the clock showed, which was wrong by so much at least: they were moved to it, and go with it when it is
+    /// set.
+    Moved,
 }
 
 impl History {
@@ -29,11 +43,17 @@ impl History {
         Self::default()
     }
 
-    /// One that goes on from what a file holds, at a moment in seconds since 1970. What was not written whole, and what is later than
-    /// now, is left out. The file is made if it is not there.
+    /// One that goes on from what a file holds, at a moment in seconds since 1970. What was not written whole is left out. The file is made if it is not there.
     pub fn in_file(path: &Path, now: f64) -> Result<Self, Error> {
         let mut history = Self::default();
         let file = File::open(path, &mut |record| history.restore(record))?;
+        history.begun_at = now;
+        // A clock that is behind, as without a battery, must not cost what was read before.
+        let newest = history.courses.values().filter_map(Course::newest_at).fold(f64::NEG_INFINITY, f64::max);
+        if newest > now {
+            history.restored = Restored::Moved;
+            history.courses.values_mut().for_each(|course| course.shift(now - newest, f64::NEG_INFINITY));
+        }
         history.forget(now);
         history.file = Some(file);
         // So it is as small as it can be, and without what was torn.
@@ -72,9 +92,15 @@ impl History {
         if file.is_due_to_be_written_anew() { self.write_anew() } else { file.append(&records) }
     }
 
-    /// The clock was set: all of it was so many seconds later, or earlier, than it was thought.
+    /// The clock was set: what was read since the beginning was so many seconds later, or earlier, than it was thought. What came
+    /// from a file was written by a clock that may have been right.
     pub fn shift(&mut self, secs: f64) -> Result<(), Error> {
-        self.courses.values_mut().for_each(|course| course.shift(secs));
+        let from = match self.restored {
+            Restored::AsWritten => self.begun_at,
+            Restored::Moved => f64::NEG_INFINITY,
+        };
+        self.courses.values_mut().for_each(|course| course.shift(secs, from));
+        self.begun_at += secs;
         self.write_anew()
     }
 

@@ -25,9 +25,13 @@ pub fn of_tables(status: &Status, names: Names) -> Vec<Family> {
 
 /// Metrics of the daemon itself.
 pub fn of_daemon(own: &Own) -> Vec<Family> {
-    let mut families = own::families(own);
-    families.extend(process::families());
-    families
+    own::families(own)
+}
+
+/// Metrics of the daemon's process, under the names that every exporter has for its own: not for a file that another exporter
+/// reads.
+pub fn of_process() -> Vec<Family> {
+    process::families()
 }
 
 /// Under which names figures are told.

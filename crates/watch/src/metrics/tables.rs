@@ -37,7 +37,7 @@ pub(super) fn of_host(status: &Status) -> Vec<Family> {
             "Bytes of memory that an entry takes, but for its extensions.",
             alone(entry_bytes),
         ),
-        gauge("plimsoll_finding", "What is the matter now.", status.findings.iter().map(finding).collect()),
+        gauge("plimsoll_finding", "What is the matter now.", once_each(status.findings.iter().map(finding))),
         gauge(
             "plimsoll_drifted_settings",
             "Settings that are no longer those that were applied.",
@@ -45,6 +45,17 @@ pub(super) fn of_host(status: &Status) -> Vec<Family> {
         ),
         gauge("plimsoll_unseen_readings", "What could not be read.", alone(Some(status.unseen.len() as f64))),
     ]
+}
+
+/// Without those that are there already: a finding may be there for several reasons.
+fn once_each(samples: impl Iterator<Item = Sample>) -> Vec<Sample> {
+    let mut each: Vec<Sample> = Vec::new();
+    for sample in samples {
+        if !each.contains(&sample) {
+            each.push(sample);
+        }
+    }
+    each
 }
 
 pub(super) fn of_tables(status: &Status) -> Vec<Family> {

@@ -1,0 +1,24 @@
+//! Metrics in a file, in a folder that somebody else owns.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
+
+use plimsoll_watch::textfile;
+
+#[test]
+fn nothing_that_lies_there_is_followed_or_waited_for_and_everybody_may_read_it() {
+    let folder = std::env::temp_dir().join(format!("plimsoll-textfile-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let (file, beside, victim) = (folder.join("a.prom"), folder.join("a.prom.new"), folder.join("victim"));
+    fs::write(&victim, "precious").unwrap();
+    symlink(&victim, &beside).unwrap();
+    textfile::write(&file, "x 1\n").unwrap();
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    assert!(Command::new("mkfifo").arg(&beside).status().unwrap().success());
+    textfile::write(&file, "x 2\n").unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), "x 2\n");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o644);
+    fs::remove_dir_all(&folder).unwrap();
+}

@@ -1,12 +1,11 @@
 //! Moments as people write them.
 
-use plimsoll_recording::civil;
+use plimsoll_recording::date_and_time;
 
 /// Seconds since 1970 as a date and time, UTC.
 pub(crate) fn utc(unix_secs: u64) -> String {
-    let (days, secs) = (unix_secs / 86_400, unix_secs % 86_400);
-    let (year, month, day) = civil(i64::try_from(days).unwrap_or(i64::MAX / 1000));
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", secs / 3600, secs / 60 % 60, secs % 60)
+    let (date, time) = date_and_time(unix_secs);
+    format!("{date} {time} UTC")
 }
 
 #[cfg(test)]

@@ -244,7 +244,7 @@ fn settings_are_read_anew_and_bad_ones_change_nothing() {
         ("intervall = \"10s\"\n", "unknown field `intervall`"),
         ("listen = [\"nowhere\"]\n", "--listen takes ADDRESS:PORT"),
         ("listen = [\"192.0.2.1:9754\"]\n", "192.0.2.1:9754"),
-        ("[[notify]]\nwebhook = \"ftp://x\"\n", "has to begin with http"),
+        ("[[notify]]\nwebhook = \"ftp://x\"\n", "begins with http"),
     ] {
         fs::write(&config, bad).unwrap();
         daemon.running.signal("-HUP");
@@ -264,6 +264,7 @@ fn what_cannot_be_begun_is_said_with_what_to_do() {
         (&["--config", "/nowhere/watch.toml"], "/nowhere/watch.toml"),
         (&["--interval", "0.1"], "once a second at most"),
         (&["--textfile", "/tmp/metrics.txt"], ".prom"),
+        (&["--listen", "none", "--textfile", "/nowhere/x.prom"], "/nowhere/x.prom"),
         (&["--web-config", "/nowhere/web.yml"], "/nowhere/web.yml"),
         (&["--alertmanager", "10.0.0.1:9093"], "http://"),
     ] {

@@ -1,7 +1,6 @@
 //! Why a process is not confined.
 
 use std::io;
-use std::path::PathBuf;
 
 use rustix::io::Errno;
 
@@ -20,22 +19,6 @@ pub enum Error {
     Threads {
         /// What the system answered.
         answer: io::Error,
-    },
-    /// A path that is to stay writable is not there.
-    #[error("cannot keep {path:?} writable: {answer}; make it first")]
-    Path {
-        /// Which.
-        path: PathBuf,
-        /// What the system answered.
-        answer: landlock::PathFdError,
-    },
-    /// Landlock refused.
-    #[error("cannot restrict {what}: {answer}")]
-    Landlock {
-        /// What was to be restricted.
-        what: &'static str,
-        /// What was answered.
-        answer: landlock::RulesetError,
     },
     /// The filter of system calls was refused.
     #[error("cannot refuse system calls: {answer}")]

@@ -1,14 +1,12 @@
 //! Moments as RFC 3339 writes them.
 
-use plimsoll_recording::civil;
+use plimsoll_recording::date_and_time;
 
 /// Seconds since 1970 as a date and time, UTC.
 pub(crate) fn rfc3339(unix_secs: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "seconds since 1970 are far below 2^63")]
-    let secs = unix_secs.max(0.0) as i64;
-    let (year, month, day) = civil(secs.div_euclid(86_400));
-    let of_day = secs.rem_euclid(86_400);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", of_day / 3600, of_day / 60 % 60, of_day % 60)
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative, and far below 2^63")]
+    let (date, time) = date_and_time(unix_secs.max(0.0) as u64);
+    format!("{date}T{time}Z")
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ impl fmt::Display for Target {
 
 /// An address without what is secret in it: a user's password, and what follows the host, where webhooks have their keys.
 fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return "with an address that is none".to_string() };
+    let Some((scheme, rest)) = url.split_once("://") else { return "an address that is none".to_string() };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     format!("{scheme}://{host}")

@@ -19,6 +19,14 @@ pub const fn civil(days: i64) -> (i64, i64, i64) {
     (year + era * 400 + (month <= 2) as i64, month, of_month)
 }
 
+/// The date and the time of day of a moment in seconds since 1970, UTC, as ISO 8601 writes them.
+pub fn date_and_time(unix_secs: u64) -> (String, String) {
+    let (days, secs) = (unix_secs / 86_400, unix_secs % 86_400);
+    let (year, month, day) = civil(i64::try_from(days).unwrap_or(i64::MAX / 1000));
+    let time = format!("{:02}:{:02}:{:02}", secs / 3600, secs / 60 % 60, secs % 60);
+    (format!("{year:04}-{month:02}-{day:02}"), time)
+}
+
 /// The day of a date, counted from 1970-01-01.
 pub const fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let year = year - (month <= 2) as i64;

@@ -13,7 +13,7 @@ mod state;
 mod time;
 
 pub use change::{Change, ChangeKind};
-pub use date::{civil, days_since_1970};
+pub use date::{civil, date_and_time, days_since_1970};
 pub use gap::{GapEnd, IdleGap};
 pub use life::{Began, Counts, End, FlowKey, Life, Sight, Step, Translation, Volume};
 pub use origin::{Addresses, Origin, Sources};

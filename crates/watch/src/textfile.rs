@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The file could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("writing metrics to {path}: {answered}", path = path.display())]
+#[error("writing metrics to {path}: {answered}; its folder has to be there, and this program's own", path = path.display())]
 pub struct Error {
     path: PathBuf,
     #[source]

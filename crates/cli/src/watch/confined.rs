@@ -1,6 +1,6 @@
 //! What the daemon gives up once it has begun.
 
-use plimsoll_confine::{CapabilitySet, Keep, Ports, Report, Writable, confine};
+use plimsoll_confine::{CapabilitySet, Report, confine};
 
 /// To enter network namespaces and list BPF maps, to read tables and set timeouts, to see whose processes they are, and to read the
 /// kernel's log.
@@ -10,7 +10,7 @@ const KEPT: CapabilitySet = CapabilitySet::SYS_ADMIN
     .union(CapabilitySet::DAC_READ_SEARCH)
     .union(CapabilitySet::SYSLOG);
 
-/// Gives up what it does not need. Files and signals stay: Landlock would keep it from the namespaces of processes.
+/// Gives up what it does not need.
 pub(super) fn confined() -> Result<Report, plimsoll_confine::Error> {
-    confine(&Keep { capabilities: KEPT, writable: Writable::Any, listen: Ports::Any, connect: Ports::Any })
+    confine(KEPT)
 }

@@ -58,6 +58,9 @@ impl Daemon {
         };
         // Its program has no more rights than this one has kept.
         let untracked = untracked(&settings)?;
+        if let Some(path) = &settings.textfile {
+            textfile::write(path, &board.metrics(Format::Prometheus))?;
+        }
         let server = serve(&settings, listeners, &pages)?;
         let notifier = notifier(&settings, log)?;
         let governing = governing(&settings, &board, log)?;

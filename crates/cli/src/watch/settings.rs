@@ -207,7 +207,9 @@ fn targets(arguments: &WatchArguments, of_file: Vec<Notify>) -> anyhow::Result<V
         match target {
             Target::Alertmanager(url) | Target::Webhook(url) => {
                 if !(url.starts_with("http://") || url.starts_with("https://")) {
-                    bail!("{target} has to begin with http:// or https://");
+                    bail!(
+                        "an address of Alertmanager or of a webhook begins with http:// or https://: {target} has none such"
+                    );
                 }
             }
             Target::Command(words) if words.is_empty() => bail!("a command to run for each notice is empty"),

@@ -105,7 +105,7 @@ impl<'a> Dating<'a> {
         let limit = ns.capacity.and_then(Capacity::limit).map_or(f64::INFINITY, f64::from);
         let is_full = ns.occupancy.is_some_and(|counted| f64::from(counted.0) >= NEARLY_FULL * limit);
         let Some(growth) = growth(&change.course, None).filter(|_| !early_drops && !is_full) else { return false };
-        let watched_secs = u32::try_from(change.over.as_secs()).unwrap_or(u32::MAX).max(1);
+        let watched_secs = u32::try_from(change.watched.as_secs()).unwrap_or(u32::MAX).max(1);
         let (mut came, mut expire) = (0.0, 0.0);
         for entry in census.drawn.iter().map(|drawn| &drawn.entry).filter(|entry| entry.packets.is_none()) {
             let Some(dated) = self.date(entry).filter(|dated| dated.series == series) else { continue };

@@ -246,7 +246,7 @@ fn grouped(entries: f64) -> String {
 }
 
 fn watched_secs(ns: &NamespaceSnapshot) -> f64 {
-    ns.change.as_ref().map_or(0.0, |change| change.over.as_secs_f64())
+    ns.change.as_ref().map_or(0.0, |change| change.watched.as_secs_f64())
 }
 
 /// What the entries that cannot be dated gain a second: what all really gained, less what the dated ones did.

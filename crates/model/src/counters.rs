@@ -139,6 +139,18 @@ impl CounterReading {
         }))
     }
 
+    /// Whether this can be a later reading of the same namespace's counters: none rose by half its range. A namespace that has
+    /// taken over the inode of one that is gone counts from 0.
+    pub fn can_follow(&self, earlier: &Self) -> bool {
+        let rose = |counter| {
+            self.cpus.iter().zip(&earlier.cpus).map(move |(now, before)| (now.get(counter), before.get(counter)))
+        };
+        let is_small = |(now, before): (Option<u32>, Option<u32>)| {
+            now.zip(before).is_none_or(|(now, before)| now.wrapping_sub(before) < u32::MAX / 2)
+        };
+        self.cpus.len() == earlier.cpus.len() && Counter::ALL.into_iter().flat_map(rose).all(is_small)
+    }
+
     fn sum(&self, of_cpu: impl Fn(usize) -> Option<u64>) -> Option<u64> {
         if self.cpus.is_empty() {
             return None;
@@ -202,6 +214,17 @@ mod tests {
         let before = reading(&[(Counter::Drop, &[u32::MAX - 1, 10])]);
         let after = reading(&[(Counter::Drop, &[3, 12])]);
         assert_eq!(after.since(&before).get(Counter::Drop), Some(7));
+    }
+
+    #[test]
+    fn counters_that_fell_are_of_another_namespace() {
+        let old = reading(&[(Counter::Drop, &[10, 700]), (Counter::Found, &[1, 1])]);
+        assert!(old.can_follow(&old));
+        assert!(reading(&[(Counter::Drop, &[10, 900]), (Counter::Found, &[1, 1])]).can_follow(&old));
+        assert!(!reading(&[(Counter::Drop, &[900, 0]), (Counter::Found, &[1, 1])]).can_follow(&old));
+        assert!(!reading(&[(Counter::Drop, &[900])]).can_follow(&old));
+        let wraps = reading(&[(Counter::Drop, &[u32::MAX - 1])]);
+        assert!(reading(&[(Counter::Drop, &[3])]).can_follow(&wraps));
     }
 
     #[test]

@@ -148,16 +148,28 @@ pub enum Policies {
 /// What changed between two readings of a namespace.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Change {
-    /// Time between them.
+    /// Time between them, in which the counters rose.
     #[serde(rename = "over_secs", serialize_with = "as_secs")]
     pub over: Duration,
     /// Counters.
     pub counters: CounterChange,
-    /// Entries.
+    /// Time in which entries were counted: less than `over` where the counters go on from an earlier reading. Entries do not:
+    /// a dump in between frees those that have expired.
+    #[serde(skip)]
+    pub watched: Duration,
+    /// Entries, within `watched`.
     pub occupancy: i64,
-    /// Entries as they were counted meanwhile: time since the first reading, and how many.
+    /// Entries as they were counted meanwhile: time since `watched` began, and how many.
     #[serde(skip)]
     pub course: Vec<(Duration, Occupancy)>,
+}
+
+impl Change {
+    /// Entries more (or fewer) a second; `None` where no time passed.
+    pub fn entries_per_sec(&self) -> Option<f64> {
+        let watched_secs = self.watched.as_secs_f64();
+        (watched_secs > 0.0).then(|| self.occupancy as f64 / watched_secs)
+    }
 }
 
 fn as_secs<S: serde::Serializer>(over: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -76,7 +76,7 @@ fn may_have_a_cause(ns: &NamespaceSnapshot) -> bool {
 /// Where the table will be soon if it goes on growing as it did within the interval.
 fn utilization_ahead(ns: &NamespaceSnapshot) -> Option<f64> {
     let change = ns.change.as_ref().filter(|change| change.occupancy >= GROWING)?;
-    let ahead = change.occupancy as f64 / change.over.as_secs_f64() * AHEAD_SECS;
+    let ahead = change.entries_per_sec()? * AHEAD_SECS;
     Some((f64::from(ns.occupancy?.0) + ahead) / f64::from(ns.capacity?.limit()?))
 }
 

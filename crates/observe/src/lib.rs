@@ -78,5 +78,20 @@ pub enum Error {
 /// Reads the host. `provisional` is called with what is known so far where a sample already tells enough to act on but
 /// the whole table is still to be read.
 pub fn observe(options: &Options, provisional: &mut dyn FnMut(&Snapshot)) -> Result<Snapshot, Error> {
-    Ok(session::Session::begin(options)?.run(provisional))
+    Observer::default().observe(options, provisional)
+}
+
+/// Reads the host again and again: what was counted while a reading was under way is told by the next.
+#[derive(Debug, Default)]
+pub struct Observer {
+    last: session::LastMoments,
+}
+
+impl Observer {
+    /// As [`observe`], but counters go on from the reading before.
+    pub fn observe(&mut self, options: &Options, provisional: &mut dyn FnMut(&Snapshot)) -> Result<Snapshot, Error> {
+        let (snapshot, last) = session::Session::begin(options, &self.last)?.run(provisional);
+        self.last = last;
+        Ok(snapshot)
+    }
 }

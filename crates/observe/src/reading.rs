@@ -37,18 +37,26 @@ impl Moment {
         Self { at: monotonic_now(), occupancy: None, counters: None, packets: None }
     }
 
-    /// What changed since an earlier moment, and how many packets passed; between them, entries were counted.
-    fn since(&self, earlier: &Self, between: &Course) -> (Option<Change>, Option<u64>) {
-        let packets = self.packets.zip(earlier.packets).map(|(now, before)| now.saturating_sub(before));
-        let change = || {
-            Some(Change {
-                over: self.at.saturating_sub(earlier.at),
-                counters: self.counters.as_ref()?.since(earlier.counters.as_ref()?),
-                occupancy: i64::from(self.occupancy?.0) - i64::from(earlier.occupancy?.0),
-                course: self.course_since(earlier, between),
-            })
-        };
-        (change(), packets)
+    /// What changed since an earlier moment; between them, entries were counted. Counters go on from `counted`, which may be
+    /// earlier.
+    fn since(&self, earlier: &Self, between: &Course, counted: &Self) -> Option<Change> {
+        Some(Change {
+            over: self.at.saturating_sub(counted.at),
+            counters: self.counters.as_ref()?.since(counted.counters.as_ref()?),
+            watched: self.at.saturating_sub(earlier.at),
+            occupancy: i64::from(self.occupancy?.0) - i64::from(earlier.occupancy?.0),
+            course: self.course_since(earlier, between),
+        })
+    }
+
+    /// How many packets passed since an earlier moment.
+    fn packets_since(&self, earlier: &Self) -> Option<u64> {
+        Some(self.packets?.saturating_sub(earlier.packets?))
+    }
+
+    /// Whether this can be a later look at the same namespace as an earlier one was.
+    fn can_follow(&self, earlier: &Self) -> bool {
+        self.counters.as_ref().zip(earlier.counters.as_ref()).is_some_and(|(now, before)| now.can_follow(before))
     }
 
     /// The counts from an earlier moment to this one, by the time since the earlier.
@@ -59,11 +67,20 @@ impl Moment {
         all.map(|(at, occupancy)| (at.saturating_sub(earlier.at), occupancy)).collect()
     }
 
-    /// Brings a snapshot up to this moment; between the earlier one and this, entries were counted.
-    pub(crate) fn apply_to(self, snapshot: &mut NamespaceSnapshot, earlier: &Self, between: &Course) {
-        (snapshot.change, snapshot.packets) = self.since(earlier, between);
+    /// Brings a snapshot up to this moment; between the earlier one and this, entries were counted. Counters go on from the last
+    /// look of the reading before, if there was one: nothing is lost between readings.
+    pub(crate) fn apply_to(
+        &self,
+        snapshot: &mut NamespaceSnapshot,
+        earlier: &Self,
+        between: &Course,
+        before: Option<&Self>,
+    ) {
+        let counted = before.filter(|before| self.can_follow(before)).unwrap_or(earlier);
+        snapshot.change = self.since(earlier, between, counted);
+        snapshot.packets = self.packets_since(earlier);
         snapshot.occupancy = self.occupancy.or(snapshot.occupancy);
-        snapshot.counters = self.counters.or(snapshot.counters.take());
+        snapshot.counters = self.counters.clone().or(snapshot.counters.take());
     }
 }
 

@@ -1,13 +1,15 @@
 //! The order of a reading: what is cheap first, the same again after the interval, and then entries where it pays. Entries
 //! last, because a dump frees the expired ones that it passes: a count after it has fallen by them.
 
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use plimsoll_census::Armings;
 use plimsoll_ctnetlink::zone_limits;
 use plimsoll_host::{Found, HostFs, allow_many_open_files, monotonic_now};
 use plimsoll_model::{
-    Answer, Coverage, Elsewhere, Limits, ModuleState, NamedBy, Occupancy, Reading, Scope, Snapshot, Unseen, Writer,
+    Answer, Coverage, Elsewhere, Inode, Limits, ModuleState, NamedBy, Occupancy, Reading, Scope, Snapshot, Unseen,
+    Writer,
 };
 
 use crate::capabilities;
@@ -18,6 +20,9 @@ use crate::reader::{self, Reader};
 use crate::reading::{self, Course, Moment};
 use crate::{Depth, Error, Options, Target};
 
+/// When counters were last read, of each namespace.
+pub(crate) type LastMoments = HashMap<Inode, Moment>;
+
 pub(crate) struct Session<'a> {
     options: &'a Options,
     host: HostFs,
@@ -25,14 +30,16 @@ pub(crate) struct Session<'a> {
     read_at: Duration,
     places: Vec<Found>,
     asked: Asked,
-    /// The first moment of each place.
+    /// The first moment of each place, and then the last.
     moments: Vec<Moment>,
+    /// The last moments of the reading before this one.
+    before: &'a LastMoments,
     snapshot: Snapshot,
 }
 
 impl<'a> Session<'a> {
     /// Finds the namespaces and reads each once.
-    pub(crate) fn begin(options: &'a Options) -> Result<Self, Error> {
+    pub(crate) fn begin(options: &'a Options, before: &'a LastMoments) -> Result<Self, Error> {
         allow_many_open_files();
         let host = HostFs::new();
         let discovery = host.namespaces();
@@ -51,14 +58,14 @@ impl<'a> Session<'a> {
             return Err(Error::NoNamespaces { tried, answered });
         }
         let snapshot = host_snapshot(&host, asked, &places, unseen);
-        let mut session =
-            Self { options, host, read_at: monotonic_now(), places, asked, moments: Vec::new(), snapshot };
+        let moments = Vec::new();
+        let mut session = Self { options, host, read_at: monotonic_now(), places, asked, moments, before, snapshot };
         session.read_first();
         Ok(session)
     }
 
-    /// Lets the interval pass and reads the counters again, then the entries.
-    pub(crate) fn run(mut self, provisional: &mut dyn FnMut(&Snapshot)) -> Snapshot {
+    /// Lets the interval pass and reads the counters again, then the entries. The last moments are told too.
+    pub(crate) fn run(mut self, provisional: &mut dyn FnMut(&Snapshot)) -> (Snapshot, LastMoments) {
         if self.options.interval > Duration::ZERO {
             // From the last first reading on, so that a change is never of less than what was asked for.
             let courses = self.watch(self.read_at + self.options.interval);
@@ -72,7 +79,9 @@ impl<'a> Session<'a> {
             self.read_timeouts_at_least(place);
         }
         self.let_the_slab_settle();
-        self.snapshot
+        let inodes = self.places.iter().map(|found| found.namespace.inode);
+        let last = inodes.zip(self.moments).filter_map(|(inode, moment)| Some((inode?, moment))).collect();
+        (self.snapshot, last)
     }
 
     /// Counts the entries of those namespaces that are worth reading, ten times until `end` or each second.
@@ -136,7 +145,9 @@ impl<'a> Session<'a> {
         for ((index, found), course) in self.places.iter().enumerate().zip(courses) {
             let (moment, unseen) = reading::again(&self.host, Place::of(found));
             if let Some(moment) = moment {
-                moment.apply_to(&mut self.snapshot.namespaces[index], &self.moments[index], &course);
+                let before = found.namespace.inode.and_then(|inode| self.before.get(&inode));
+                moment.apply_to(&mut self.snapshot.namespaces[index], &self.moments[index], &course, before);
+                self.moments[index] = moment;
             }
             // What could not be read the first time has been noted.
             let is_new = |gap: &Unseen| {

@@ -8,9 +8,7 @@ use plimsoll_model::NamespaceSnapshot;
 
 /// Entries a second that a table gained while it was watched.
 pub(crate) fn gained_per_sec(ns: &NamespaceSnapshot) -> Option<f64> {
-    let change = ns.change.as_ref()?;
-    let over = change.over.as_secs_f64();
-    (over > 0.0).then(|| change.occupancy as f64 / over)
+    ns.change.as_ref()?.entries_per_sec()
 }
 
 /// Entries a second that a table gained beyond those that come in states which date them (open connections, half-closed ones,

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use plimsoll_diagnose::diagnose;
 use plimsoll_host::{boottime_now, monotonic_now};
 use plimsoll_model::{Capacity, NamespaceSnapshot, Relation, Verdict};
-use plimsoll_observe::{Depth, Options, Target, observe};
+use plimsoll_observe::{Depth, Observer, Options, Target};
 
 use crate::foreseen::{findings, forecast_of};
 use crate::history::Point;
@@ -29,6 +29,7 @@ const STEP: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Watcher {
     board: Arc<Board>,
+    observer: Observer,
     state_dir: PathBuf,
     clock: WallClock,
     /// How long the last reading took beyond its interval.
@@ -57,21 +58,22 @@ pub struct Told {
 impl Watcher {
     /// One that reads as often as is said on a board; `state_dir` is where journals of what was applied are kept.
     pub fn new(board: Arc<Board>, state_dir: PathBuf) -> Self {
-        Self { board, state_dir, clock: WallClock::new(), took: Duration::ZERO }
+        Self { board, observer: Observer::default(), state_dir, clock: WallClock::new(), took: Duration::ZERO }
     }
 
     /// Watches for the interval, and reads the host.
     pub fn read(&mut self) -> Result<Told, plimsoll_observe::Error> {
         let began = monotonic_now();
         let every = self.board.interval();
-        let interval = every.saturating_sub(self.took);
+        // Where reading takes longer than the interval, some time is watched all the same.
+        let interval = every.saturating_sub(self.took).max(every / 10);
         let options = Options {
             target: Target::All,
             interval,
             depth: Depth::Sample(SAMPLE),
             timeout: LONGEST_READING.min(every / 2),
         };
-        let mut snapshot = observe(&options, &mut |_| {})?;
+        let mut snapshot = self.observer.observe(&options, &mut |_| {})?;
         // What cannot be read of journals leaves drift unknown, as where nothing was applied.
         snapshot.applied = plimsoll_apply::applied(&self.state_dir).ok().flatten();
         let findings = diagnose(&snapshot);

@@ -224,6 +224,7 @@ impl Simulated {
         let notes = DumpNotes { began_unix_nanos: NonZeroU64::new(READ_AT_NANOS), ..DumpNotes::default() };
         let change = (!self.course.is_empty()).then(|| Change {
             over: self.course.last().unwrap().0,
+            watched: self.course.last().unwrap().0,
             counters: CounterReading { cpus: Vec::new() }.since(&CounterReading { cpus: Vec::new() }),
             occupancy: 0,
             course: self.course.clone(),

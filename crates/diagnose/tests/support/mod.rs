@@ -78,7 +78,7 @@ pub(crate) fn counters(values: &[(Counter, u32)]) -> CounterReading {
 /// What was counted within a second.
 pub(crate) fn change(values: &[(Counter, u32)]) -> Change {
     let counters = counters(values).since(&counters(&[]));
-    Change { over: Duration::from_secs(1), counters, occupancy: 0, course: Vec::new() }
+    Change { over: Duration::from_secs(1), counters, watched: Duration::from_secs(1), occupancy: 0, course: Vec::new() }
 }
 
 /// A whole census of some entries, under some timeouts.

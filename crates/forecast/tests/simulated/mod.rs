@@ -211,6 +211,7 @@ impl Simulated {
             .map(|(at, count)| (Duration::from_secs_f64(at - began), Occupancy(u32::try_from(*count).unwrap())));
         let change = Change {
             over: Duration::from_secs_f64(self.now_secs - began),
+            watched: Duration::from_secs_f64(self.now_secs - began),
             counters: CounterReading { cpus: Vec::new() }.since(&CounterReading { cpus: Vec::new() }),
             occupancy: 0,
             course: course.collect(),

@@ -27,6 +27,7 @@ mod http;
 mod hub;
 mod limits;
 mod listen;
+mod places;
 mod server;
 mod site;
 mod users;

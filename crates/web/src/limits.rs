@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Bounds on what clients may use. `Limits::default()` suits a daemon that one or two scrapers and a few browsers look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at a time; more are answered with 503 at once.
+    /// Connections at a time, of which one peer may hold half; more are answered with 503 at once.
     pub connections: usize,
     /// Bytes of a request's line and headers; at least 8192.
     pub head_bytes: usize,

@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use crate::access::{Access, Gate};
 use crate::http::{refuse, serve};
 use crate::listen::{Listener, Socket};
+use crate::places::{Peer, Places};
 use crate::{Error, Limits, Site};
 
 /// Clients that can be told at a time that there are too many; more are cut off without a word.
@@ -103,8 +104,7 @@ impl fmt::Debug for Server {
 
 /// Serves until the end is told, or whoever could tell it is gone.
 fn run(runtime: &Runtime, shared: &Arc<Shared>, doors: Vec<Door>, ended: oneshot::Receiver<()>) {
-    let most = shared.limits.connections.min(Semaphore::MAX_PERMITS);
-    let places = Arc::new(Semaphore::new(most));
+    let places = Arc::new(Places::new(shared.limits.connections));
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     runtime.block_on(async {
         let mut accepting = JoinSet::new();
@@ -114,20 +114,19 @@ fn run(runtime: &Runtime, shared: &Arc<Shared>, doors: Vec<Door>, ended: oneshot
         let _ = ended.await;
         accepting.shutdown().await;
         shared.gate.end();
-        let all = u32::try_from(most).unwrap_or(u32::MAX);
         // Whoever has not ended then is cut off with the runtime.
-        let _ = timeout(FAREWELL, places.acquire_many(all)).await;
+        let _ = timeout(FAREWELL, places.all_back()).await;
     });
 }
 
 /// Lets clients in by a door, as far as there are places.
-async fn accept(shared: Arc<Shared>, door: Door, places: Arc<Semaphore>, refusals: Arc<Semaphore>) {
+async fn accept(shared: Arc<Shared>, door: Door, places: Arc<Places>, refusals: Arc<Semaphore>) {
     loop {
-        let Ok(stream) = door.accept().await else {
+        let Ok((stream, peer)) = door.accept().await else {
             sleep(PAUSE).await;
             continue;
         };
-        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+        if let Some(place) = places.take(peer) {
             let shared = Arc::clone(&shared);
             tokio::spawn(async move {
                 serve(&shared, stream).await;
@@ -169,14 +168,14 @@ impl Door {
         }
     }
 
-    async fn accept(&self) -> io::Result<Stream> {
+    async fn accept(&self) -> io::Result<(Stream, Peer)> {
         match self {
             Self::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, address) = listener.accept().await?;
                 notice_silence(&stream);
-                Ok(Stream::Tcp(stream))
+                Ok((Stream::Tcp(stream), Peer::at(address.ip())))
             }
-            Self::Unix(listener) => listener.accept().await.map(|(stream, _)| Stream::Unix(stream)),
+            Self::Unix(listener) => listener.accept().await.map(|(stream, _)| (Stream::Unix(stream), Peer::Unix)),
         }
     }
 }

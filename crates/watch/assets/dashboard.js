@@ -212,8 +212,19 @@ at('charts').addEventListener('pointermove', (event) => {
   drawHistory();
 });
 
-at('charts').addEventListener('pointerleave', () => {
-  reader.pointer = null;
+for (const leaving of ['pointerleave', 'blur']) {
+  at('charts').addEventListener(leaving, () => {
+    reader.pointer = null;
+    drawHistory();
+  });
+}
+
+at('charts').addEventListener('keydown', (event) => {
+  const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (!way) return;
+  event.preventDefault();
+  const width = at('charts').clientWidth;
+  reader.pointer = Math.min(Math.max((reader.pointer ?? width / 2) + way * width / 60, 0), width);
   drawHistory();
 });
 

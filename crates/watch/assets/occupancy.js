@@ -37,14 +37,14 @@ export function scene(history, ns, now, range) {
   };
 }
 
-/** The charts at a width, with what is under the pointer. */
+/** The charts at a width, with what is at the pointer, which a key may have moved. */
 export function charts(scene, width, magnified, pointer) {
   if (!scene.past.length) return el('p', { class: 'empty' }, 'No reading of that time yet.');
   const { from, to, now, range } = scene;
   const pointed = pointer === null ? null : nearest(scene, timeAt(pointer, { width, from, to }));
   const frame = { width, from, to, now, pointed: pointed?.t ?? null };
   return [
-    el('figure', null, occupancy(scene, frame, magnified), el('figcaption', null, el('p', null, summary(scene)), el('p', { class: 'quiet' }, pointed ? told(pointed, scene) : legend(scene)))),
+    el('figure', null, occupancy(scene, frame, magnified), el('figcaption', null, el('p', null, summary(scene)), el('p', { class: 'quiet', 'aria-live': pointed ? 'polite' : 'off' }, pointed ? told(pointed, scene) : legend(scene)))),
     range === 'hour' && rates(scene, frame, 'churn', 'New entries a second'),
     range === 'hour' && rates(scene, frame, 'lost', 'Lost packets a second'),
   ];

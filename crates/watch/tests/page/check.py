@@ -214,6 +214,15 @@ def keyboard(check):
     check.soon("Enter chooses", f"document.querySelector('#chosen bdi').textContent === {json.dumps(wanted)}")
     check.soon("the focus goes to what was chosen", "document.activeElement.id === 'chosen'")
     check.soon("its history is drawn", "!!document.querySelector('#charts svg, #charts .empty')")
+    if browser.run("!!document.querySelector('#charts svg')"):
+        browser.run("document.querySelector('#charts').focus()")
+        browser.press("ArrowLeft")
+        check.soon("a key marks a time", "!!document.querySelector('#charts path.pointed')")
+        before = browser.run("document.querySelector('#charts path.pointed').getAttribute('d')")
+        browser.press("ArrowLeft")
+        check.soon("a key goes along time", f"document.querySelector('#charts path.pointed')?.getAttribute('d') !== {json.dumps(before)}")
+        browser.run("document.activeElement.blur()")
+        check.soon("the mark goes with the focus", "!document.querySelector('#charts path.pointed')")
     return None
 
 

@@ -4,13 +4,22 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use plimsoll_host::{HostFs, monotonic_now};
-use plimsoll_model::{Edit, Reach, Sysctl, Timeout};
+use plimsoll_model::{Edit, NamedBy, Reach, Snapshot, Sysctl, Timeout};
 
 use crate::Error;
 use crate::application::{Application, Phase, Progress};
 use crate::pending::history;
 use crate::record::NamespaceKind;
 use crate::revert::Revert;
+
+/// Notes in a snapshot what the journals tell of the host's own namespace. Where they cannot be read it is as where nothing was
+/// applied.
+pub fn note_applied(snapshot: &mut Snapshot, state_dir: &Path) {
+    snapshot.applied = applied(state_dir).ok().flatten();
+    let host = snapshot.namespaces.iter().find(|ns| ns.namespace.named_by == NamedBy::Host);
+    let inode = host.and_then(|ns| ns.namespace.inode);
+    snapshot.governed = inode.and_then(|inode| governed(state_dir, inode.0).ok()).unwrap_or_default();
+}
 
 /// What was applied last to the host's own namespace and is not undone: what ought to be in force. `None` where nothing was ever
 /// applied there. Of another boot only what was made to last counts.

@@ -45,7 +45,7 @@ mod window;
 pub mod watchdog;
 
 pub use application::{Application, Lasting, Moved, Phase, Progress};
-pub use applied::{applied, armed_with, governed};
+pub use applied::{applied, armed_with, governed, note_applied};
 pub use apply::{Applied, Manner, Prepared, apply, unread};
 pub use author::Author;
 pub use confirm::{Confirmed, Persistence, Superseded, Unproven, confirm, unproven};

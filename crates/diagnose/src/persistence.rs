@@ -2,8 +2,8 @@
 
 use plimsoll_model::{
     Becomes, Buckets, Confidence, Edit, Effect, Evidence, Finding, FindingId, Lasting, ModuleState, NamedBy,
-    NamespaceSnapshot, Order, Presence, Remedy, SettingInFile, Severity, SizeRule, Snapshot, TableSize, Timeout,
-    Writer,
+    NamespaceSnapshot, Order, Presence, Remedy, SettingInFile, Severity, SizeRule, Snapshot, Sysctl, TableSize,
+    Timeout, Writer,
 };
 
 use crate::evidence::{advice, command, fact, number};
@@ -101,13 +101,16 @@ impl<'a> Boot<'a> {
         }
         // Files set those of the first namespace; every other begins with those compiled in.
         let first = snapshot.namespaces.iter().find(|ns| ns.namespace.named_by == NamedBy::Host);
-        settings.extend(first.into_iter().flat_map(|ns| self.timeouts(ns)));
+        settings.extend(first.into_iter().flat_map(|ns| self.timeouts(ns, &snapshot.governed)));
         settings
     }
 
-    fn timeouts(&self, ns: &NamespaceSnapshot) -> Vec<Setting<'a>> {
+    /// Those that a governor holds for a while are taken as they are meant to be.
+    fn timeouts(&self, ns: &NamespaceSnapshot, governed: &[(Sysctl, u32)]) -> Vec<Setting<'a>> {
         let setting = |(timeout, secs): (Timeout, u32)| {
             let name = timeout.sysctl()?;
+            let meant = governed.iter().find(|(sysctl, _)| sysctl.timeout() == Some(timeout));
+            let secs = meant.map_or(secs, |(_, meant)| *meant);
             self.setting(Kind::Timeout, name, &[&format!("net.netfilter.{name}")], secs, compiled_in(timeout))
         };
         ns.timeouts.iter_secs().filter_map(setting).collect()

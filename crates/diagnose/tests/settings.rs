@@ -9,8 +9,8 @@ use std::time::Duration;
 use plimsoll_diagnose::diagnose;
 use plimsoll_model::{
     Buckets, Capacity, Confidence, Counter, Entry, Finding, FindingId, Lasting, Layer4, ModuleState, NamedBy,
-    NetworkSettings, Occupancy, Protocol, ProtocolState, Relation, SettingInFile, Severity, Snapshot, Status, TcpState,
-    Timeout, Timeouts, Tuple, Verdict,
+    NetworkSettings, Occupancy, Protocol, ProtocolState, Relation, SettingInFile, Severity, Snapshot, Status, Sysctl,
+    TcpState, Timeout, Timeouts, Tuple, Verdict,
 };
 
 use crate::support::{census_of, change, host, namespace};
@@ -238,6 +238,18 @@ fn a_limit_set_by_hand_is_gone_after_a_boot() {
     assert_eq!(severity(&snapshot, ID), None, "a file sets it, in time");
     snapshot.lasting = Some(lasting(&[(MAX, "0")]));
     assert_eq!(severity(&snapshot, ID), Some(Severity::Info), "no limit is none below");
+}
+
+#[test]
+fn what_a_governor_holds_for_a_while_is_not_what_ought_to_last() {
+    let sysctl: Sysctl = "net.netfilter.nf_conntrack_tcp_timeout_time_wait".parse().expect("a sysctl");
+    let mut snapshot = booted();
+    snapshot.namespaces[0].timeouts = [(Timeout::Tcp(TcpState::TimeWait), 30)].into_iter().collect();
+    assert_eq!(severity(&snapshot, ID), Some(Severity::Info));
+    snapshot.governed = vec![(sysctl, 120)];
+    assert_eq!(severity(&snapshot, ID), None, "it will be 120 again");
+    snapshot.governed = vec![(sysctl, 60)];
+    assert_eq!(severity(&snapshot, ID), Some(Severity::Info), "60 was set by hand");
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub struct Snapshot {
     /// What Plimsoll applied last in the host's namespace, by its journal; `None` where it never did, or that could not be
     /// read.
     pub applied: Option<Vec<(Sysctl, u32)>>,
+    /// What a governor holds for a while in the host's namespace, by the same journal, and what each is meant to be.
+    pub governed: Vec<(Sysctl, u32)>,
     /// What could not be read.
     pub unseen: Vec<Unseen>,
 }

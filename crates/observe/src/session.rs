@@ -281,6 +281,7 @@ fn host_snapshot(host: &HostFs, asked: Asked, places: &[Found], mut unseen: Vec<
         lasting,
         writers,
         applied: None,
+        governed: Vec::new(),
         unseen,
     }
 }

@@ -74,8 +74,7 @@ impl Watcher {
             timeout: LONGEST_READING.min(every / 2),
         };
         let mut snapshot = self.observer.observe(&options, &mut |_| {})?;
-        // What cannot be read of journals leaves drift unknown, as where nothing was applied.
-        snapshot.applied = plimsoll_apply::applied(&self.state_dir).ok().flatten();
+        plimsoll_apply::note_applied(&mut snapshot, &self.state_dir);
         let findings = diagnose(&snapshot);
         let status = Status::of(&snapshot, findings);
         self.took = monotonic_now().saturating_sub(began).saturating_sub(interval);

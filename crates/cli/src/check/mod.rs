@@ -34,7 +34,7 @@ impl Checked {
         provisional: &mut dyn FnMut(&Snapshot, &[Finding]),
     ) -> Result<Self, plimsoll_observe::Error> {
         let mut snapshot = observe(options, &mut |snapshot| provisional(snapshot, &diagnose(snapshot)))?;
-        snapshot.applied = apply::what_was_applied();
+        plimsoll_apply::note_applied(&mut snapshot, &apply::state_dir());
         let findings = diagnose(&snapshot);
         Ok(Self { snapshot, findings })
     }

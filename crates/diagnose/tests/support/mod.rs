@@ -35,6 +35,7 @@ pub(crate) fn host() -> Snapshot {
         lasting: None,
         writers: Vec::new(),
         applied: None,
+        governed: Vec::new(),
         unseen: Vec::new(),
     }
 }

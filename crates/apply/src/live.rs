@@ -96,7 +96,8 @@ impl Live {
         };
         let help = match answer.kind() {
             io::ErrorKind::ReadOnlyFilesystem => format!(
-                ": /proc/sys is mounted read-only, as containers have it. On the host: `{}`",
+                ": /proc/sys is mounted read-only, as containers have it, and units of systemd's without \
+                 ProtectKernelTunables=no. On the host: `{}`",
                 self.command_for_the_host(*sysctl, *to)
             ),
             io::ErrorKind::PermissionDenied => {

@@ -3,16 +3,14 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::fs;
 use std::os::unix::net::UnixDatagram;
-use std::sync::{Arc, Mutex};
-use std::{fs, thread};
 
 use plimsoll_lab::{Kind, LabNamespace, entries, mixed_entries};
 use plimsoll_model::TcpState;
 use support::watching::{
-    ADDRESS, Daemon, PATIENCE, Running, await_that, curl, figure, forget, get, promtool_complains, status,
+    ADDRESS, Daemon, PATIENCE, Running, Webhook, await_that, curl, figure, folder_of, forget, get, promtool_complains,
+    status,
 };
 use support::{PLIMSOLL, plimsoll_in};
 
@@ -44,7 +42,7 @@ fn metrics_say_what_a_check_says_and_promtool_has_no_complaint() {
     let place = Place::new();
     let lab = &place.0;
     lab.fill(mixed_entries(30_000)).unwrap();
-    let daemon = Daemon::begin(lab, &["--compat-metrics"]);
+    let daemon = Daemon::begin(lab, &["--compat-metrics", "--notify-command", "/bin/true"]);
     status(lab);
     let metrics = get(lab, "/metrics").unwrap();
     assert_eq!(promtool_complains(&metrics, &daemon.folder), "");
@@ -104,13 +102,13 @@ fn a_restart_goes_on_with_the_history_whoever_was_killed() {
 fn a_full_table_blinds_scrapes_by_tracked_connections_and_no_other_way() {
     let place = Place::new();
     let lab = &place.0;
-    let folder = std::env::temp_dir().join(format!("plimsoll-watch-{}", lab.name()));
+    let folder = folder_of(lab);
     fs::create_dir_all(&folder).unwrap();
     let (socket, textfile) = (folder.join("watch.sock"), folder.join("plimsoll.prom"));
     let unix = format!("unix:{}", socket.display());
-    let (webhook, told) = webhook(lab);
+    let webhook = Webhook::begin(lab);
     let words =
-        ["--listen", ADDRESS, "--listen", &unix, "--textfile", textfile.to_str().unwrap(), "--webhook", &webhook];
+        ["--listen", ADDRESS, "--listen", &unix, "--textfile", textfile.to_str().unwrap(), "--webhook", &webhook.url];
     let mut daemon = Daemon::begin(lab, &words);
     status(lab);
 
@@ -144,7 +142,7 @@ fn a_full_table_blinds_scrapes_by_tracked_connections_and_no_other_way() {
     assert!(!in_file().unwrap().contains("\nprocess_"), "node_exporter has those of its own");
     daemon.running.await_line("CRITICAL table-full", 1);
     await_that("word by the connection that was opened before", || {
-        told.lock().unwrap().iter().any(|request| request.contains("\"finding\":\"table-full\""))
+        webhook.notices().iter().any(|notice| notice["finding"] == "table-full")
     });
     keep_full();
     assert!(get(lab, "/metrics").is_none(), "a scrape gets through, so nothing was tested");
@@ -164,40 +162,10 @@ fn a_full_table_blinds_scrapes_by_tracked_connections_and_no_other_way() {
     await_that("the rules to go", || table().is_err());
 }
 
-/// A webhook in a namespace: its address, and what it is sent. It keeps connections.
-fn webhook(lab: &LabNamespace) -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = lab.enter(|| TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
-    let address = format!("http://{}/hook", listener.local_addr().unwrap());
-    let told = Arc::<Mutex<Vec<String>>>::default();
-    let note = Arc::clone(&told);
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let note = Arc::clone(&note);
-            thread::spawn(move || answer(stream, &note));
-        }
-    });
-    (address, told)
-}
-
-fn answer(mut stream: TcpStream, note: &Mutex<Vec<String>>) {
-    let mut request = String::new();
-    let mut buffer = [0; 8192];
-    while let Ok(read @ 1..) = stream.read(&mut buffer) {
-        request += &String::from_utf8_lossy(&buffer[..read]);
-        let Some((head, body)) = request.split_once("\r\n\r\n") else { continue };
-        let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
-        if body.len() < length.unwrap_or(0) {
-            continue;
-        }
-        note.lock().unwrap().push(std::mem::take(&mut request));
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
-    }
-}
-
 #[test]
 fn the_service_manager_is_told_of_the_beginning_and_of_each_reading() {
     let place = Place::new();
-    let folder = std::env::temp_dir().join(format!("plimsoll-watch-{}", place.0.name()));
+    let folder = folder_of(&place.0);
     fs::create_dir_all(&folder).unwrap();
     let socket = folder.join("notify.sock");
     let manager = UnixDatagram::bind(&socket).unwrap();
@@ -241,7 +209,7 @@ fn what_it_gives_up_does_not_blind_it_to_namespaces_without_a_name() {
 fn settings_are_read_anew_and_bad_ones_change_nothing() {
     let place = Place::new();
     let lab = &place.0;
-    let folder = std::env::temp_dir().join(format!("plimsoll-watch-{}", lab.name()));
+    let folder = folder_of(lab);
     fs::create_dir_all(&folder).unwrap();
     let config = folder.join("watch.toml");
     fs::write(&config, "compat_metrics = false\n").unwrap();

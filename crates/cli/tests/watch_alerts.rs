@@ -5,10 +5,17 @@
 mod support;
 
 use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use plimsoll_lab::LabNamespace;
+use plimsoll_model::{FindingId, Severity, Untrusted};
+use plimsoll_notify::{News, Notifier, Outcome, Target};
+use plimsoll_watch::Ledger;
+use plimsoll_watch::alerts::{Alert, Trouble};
 use serde_json::Value;
-use support::watching::{Daemon, Running, await_that, curl, forget};
+use support::watching::{Daemon, Running, await_that, curl, folder_of, forget};
 use support::{Playing, ScenarioFile, plimsoll};
 
 const PROMETHEUS: &str = "127.0.0.1:9090";
@@ -76,13 +83,61 @@ fn alerts(lab: &LabNamespace, netns: &str) -> Vec<String> {
     alerts.as_array().into_iter().flatten().filter(of_namespace).map(name).collect()
 }
 
+fn begin_alertmanager(lab: &LabNamespace, folder: &Path) -> Running {
+    fs::create_dir_all(folder).unwrap();
+    let of = |name: &str| folder.join(name).display().to_string();
+    fs::write(of("alertmanager.yml"), "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n").unwrap();
+    let words = [
+        "prometheus-alertmanager",
+        "--config.file",
+        &of("alertmanager.yml"),
+        "--storage.path",
+        &of("alerts"),
+        "--web.listen-address",
+        ALERTMANAGER,
+        "--cluster.listen-address=",
+    ];
+    let running = Running::begin(lab, &words);
+    await_that("Alertmanager", || curl(lab, &[&format!("http://{ALERTMANAGER}/-/ready")]).is_some());
+    running
+}
+
+#[test]
+fn of_a_trouble_that_becomes_worse_or_milder_alertmanager_has_one_alert() {
+    let lab = LabNamespace::create().unwrap();
+    let _alertmanager = begin_alertmanager(&lab, &folder_of(&lab));
+    let targets = vec![Target::Alertmanager(format!("http://{ALERTMANAGER}"))];
+    let log = Arc::new(|outcome: Outcome<'_>| assert!(matches!(outcome, Outcome::Told(_)), "{outcome:?}"));
+    let begin = || Notifier::begin(targets, Untrusted::from("web-1"), log, &Ledger::default()).unwrap();
+    let notifier = lab.enter(begin).unwrap();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+    for severity in [Severity::Warning, Severity::Critical, Severity::Warning] {
+        let alert = Alert {
+            trouble: Trouble { finding: FindingId::TableFull, namespace: Some("host".to_string()) },
+            severity,
+            began_at: now,
+            title: "the table is full".to_string(),
+            meaning: "new flows are refused".to_string(),
+            first_step: None,
+        };
+        // As it is when it falls, which is no notice.
+        notifier.tell(&News { raised: vec![alert], notices: Vec::new(), at: now });
+        let severities = || -> Vec<Value> {
+            let answer = curl(&lab, &[&format!("http://{ALERTMANAGER}/api/v2/alerts?active=true")]).unwrap();
+            let alerts: Vec<Value> = serde_json::from_str(&answer).unwrap();
+            alerts.iter().map(|alert| alert["labels"]["severity"].clone()).collect()
+        };
+        await_that(&format!("{severity} alone, not {:?}", severities()), || severities() == [severity.to_string()]);
+    }
+    forget(&lab);
+}
+
 #[test]
 fn a_storm_raises_an_alert_that_is_over_after_it() {
     let lab = LabNamespace::create().unwrap();
-    let folder = std::env::temp_dir().join(format!("plimsoll-watch-{}", lab.name()));
+    let folder = folder_of(&lab);
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("rules.yml"), rules()).unwrap();
-    fs::write(folder.join("alertmanager.yml"), "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n").unwrap();
     let config = format!(
         "global: {{ scrape_interval: 1s, evaluation_interval: 1s }}\n\
          rule_files: [rules.yml]\n\
@@ -95,19 +150,7 @@ fn a_storm_raises_an_alert_that_is_over_after_it() {
     let of = |name: &str| folder.join(name).display().to_string();
 
     let alertmanager = format!("http://{ALERTMANAGER}");
-    let _alertmanager = Running::begin(
-        &lab,
-        &[
-            "prometheus-alertmanager",
-            "--config.file",
-            &of("alertmanager.yml"),
-            "--storage.path",
-            &of("alerts"),
-            "--web.listen-address",
-            ALERTMANAGER,
-            "--cluster.listen-address=",
-        ],
-    );
+    let _alertmanager = begin_alertmanager(&lab, &folder);
     let _node_exporter = Running::begin(
         &lab,
         &[
@@ -118,7 +161,6 @@ fn a_storm_raises_an_alert_that_is_over_after_it() {
             NODE_EXPORTER,
         ],
     );
-    await_that("Alertmanager", || curl(&lab, &[&format!("{alertmanager}/-/ready")]).is_some());
     let daemon = Daemon::begin(&lab, &["--alertmanager", &alertmanager]);
     let prometheus = Running::begin(
         &lab,

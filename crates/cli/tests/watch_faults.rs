@@ -10,7 +10,7 @@ use std::process::Command;
 
 use plimsoll_lab::{LabNamespace, mixed_entries};
 use support::PLIMSOLL;
-use support::watching::{ADDRESS, Daemon, Running, await_that, figure, forget, get, status};
+use support::watching::{ADDRESS, Daemon, Running, await_readings, await_that, figure, folder_of, forget, get, status};
 
 /// What a daemon may grow by and still be called flat.
 const FLAT_KIB: u64 = 4096;
@@ -19,15 +19,6 @@ fn resident_kib(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
-fn readings(lab: &LabNamespace) -> f64 {
-    get(lab, "/metrics").and_then(|metrics| figure(&metrics, "plimsoll_readings_total")).unwrap_or(0.0)
-}
-
-fn await_readings(lab: &LabNamespace, more: f64) {
-    let until = readings(lab) + more;
-    await_that("readings", || readings(lab) >= until);
 }
 
 /// Namespaces that go with the test.
@@ -126,7 +117,7 @@ fn is_whole(answer: &[u8]) -> bool {
 #[test]
 fn a_full_disk_costs_the_file_and_not_the_watch() {
     let lab = LabNamespace::tracking().unwrap();
-    let folder = std::env::temp_dir().join(format!("plimsoll-watch-{}", lab.name()));
+    let folder = folder_of(&lab);
     fs::create_dir_all(&folder).unwrap();
     // In a mount namespace of its own, so that nothing is left of it. It is full after a few readings.
     let disk = folder.join("disk");

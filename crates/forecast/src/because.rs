@@ -3,7 +3,7 @@
 use crate::daily::Daily;
 use crate::history::Seen;
 use crate::line::Line;
-use crate::mechanism::{By, Mechanism, Z};
+use crate::mechanism::{Mechanism, Z};
 
 /// A plain sentence without a full stop.
 pub(crate) fn words(seen: &Seen, line: &Line, mechanism: Option<&Mechanism>, daily: Option<&Daily>) -> String {
@@ -13,12 +13,8 @@ pub(crate) fn words(seen: &Seen, line: &Line, mechanism: Option<&Mechanism>, dai
             format!("what comes now fills the table in {} ({until})", time(fills.value))
         }
         Some(Mechanism::Level(level)) => {
-            let by = match level.by {
-                By::Ages => "what comes now",
-                By::TimeHeld => "what comes now, held as long as before,",
-            };
             let of = level.value / seen.capacity * 100.0;
-            format!("{by} leads to {} entries ({of:.0}% of the limit)", number(level.value))
+            format!("what comes now leads to {} entries ({of:.0}% of the limit)", number(level.value))
         }
         None => course(line),
     };

@@ -3,7 +3,7 @@
 use crate::daily::Daily;
 use crate::even;
 use crate::line::Line;
-use crate::mechanism::{Fills, Mechanism};
+use crate::mechanism::Mechanism;
 use crate::noise::Noise;
 use crate::ways::{FURTHEST_SECS, Way};
 
@@ -19,14 +19,22 @@ pub(crate) struct Course<'a> {
     pub(crate) capacity: f64,
     pub(crate) now_secs: f64,
     pub(crate) now: f64,
+    /// What the entries were before they took the course of now, but for the shape of the day; the least first.
+    pub(crate) before: Vec<f64>,
     /// How far readings lie below peaks, the least first.
     pub(crate) depths: Vec<f64>,
+    /// A tooth goes on rising after the reading that is its peak, until it is cut: by up to as much as from one reading to
+    /// the next.
+    pub(crate) rise: f64,
     pub(crate) line: Line,
     pub(crate) mechanism: Option<Mechanism>,
     pub(crate) daily: Option<&'a Daily>,
     pub(crate) noise: Noise,
     pub(crate) counting: Noise,
 }
+
+/// What has been seen for less than a minute has been seen for one reading.
+const LEAST_SEEN_SECS: f64 = 60.0;
 
 /// A trend that was seen for a time S lasts for longer than another r with the chance (S / (S + r))^0.4: half of all
 /// trends last for another 4.7 times as long as they were seen. Nothing about a trend tells its scale, so only the ratio
@@ -47,8 +55,9 @@ pub(crate) struct Moment {
     strays: [f64; 2],
     /// Of the way to a level.
     sought: f64,
-    /// Of the present stray from the line.
+    /// Of what the entries stray from the line by now: as chance does that comes and goes, and as a day does.
     kept: f64,
+    kept_by_days: f64,
     /// The standard deviation of chance.
     spread: f64,
     /// Draws of chance since the moment before.
@@ -67,11 +76,9 @@ impl Course<'_> {
             fades: self.daily.map_or(0.0, faded),
             stray,
             strays,
-            sought: match &self.mechanism {
-                Some(Mechanism::Level(level)) => -(-secs / level.seeks_secs.max(1.0)).exp_m1(),
-                Some(Mechanism::Fills(_)) | None => 0.0,
-            },
+            sought: self.sought(secs),
             kept: self.noise.kept(secs),
+            kept_by_days: self.daily.map_or(0.0, |daily| daily.noise(self.now_secs).kept(secs)),
             spread: self.chance_sd(secs),
             draws: step_secs / self.noise.keeps_secs,
         }
@@ -87,25 +94,66 @@ impl Course<'_> {
 
     /// One way that it may go.
     pub(crate) fn way(&self, way: Way) -> Followed<'_> {
-        let lasts = |seen_secs: f64| seen_secs * (way.outlasted_by.powf(-1.0 / LASTS) - 1.0);
-        let slope = self.line.per_sec + way.slope * self.line.per_sec_sd;
-        let trend = Trend { per_sec: slope, lasts_secs: lasts(self.line.seen_secs) };
-        let (from, trend, level) = match &self.mechanism {
-            None => (self.line.now + way.level * self.line.now_sd, trend, self.now),
-            Some(Mechanism::Level(level)) => {
-                // A young line is the way to the level, and no trend beside it.
-                let trend = if level.is_outlived_by(&self.line) { trend } else { Trend::NONE };
-                (self.now, trend, level.at(way.level))
-            }
+        let slope = self.line.slope_at(way.slope);
+        let (from, per_sec, level) = match &self.mechanism {
+            None => (self.line.now + way.level * self.line.now_sd, slope, self.now),
+            // A young line is the way to the level, and no trend beside it.
+            Some(Mechanism::Level(level)) if !level.is_outlived_by(&self.line) => (self.now, 0.0, level.at(way.level)),
+            Some(Mechanism::Level(level)) => (self.now, slope, level.at(way.level)),
             Some(Mechanism::Fills(fills)) => {
                 let per_sec = fills.at(way.level).map_or(0.0, |secs| (self.capacity - self.now) / secs);
-                (self.now, Trend { per_sec, lasts_secs: lasts(Fills::seen_secs(&self.line)) }, self.now)
+                (self.now, per_sec, self.now)
             }
         };
+        let lasts_secs = self.line.seen_secs.max(LEAST_SEEN_SECS) * (way.outlasted_by.powf(-1.0 / LASTS) - 1.0);
         let count = self.daily.map_or(0, |daily| self.strays(daily, FURTHEST_SECS).0 + 2);
         // The first is the way's own. Shares times powers of a number are spread as evenly, and hardly go together.
         let day = |at: usize| even::deviations((way.day * 7_f64.powi(i32::try_from(at).unwrap_or(0))).fract());
-        Followed { course: self, from, trend, level, days: (0..count).map(day).collect() }
+        Followed {
+            course: self,
+            days: (0..count).map(day).collect(),
+            from,
+            per_sec,
+            level,
+            lasts_secs,
+            held_secs: self.held_secs(level, even::beyond(way.slope)),
+            sought: self.sought(lasts_secs),
+            after: self.after(way.after),
+            stray_now: self.stray_now(from),
+        }
+    }
+
+    /// What the entries stray by from where a way begins: as far as chance leads, and beyond. What lies beyond comes of a day
+    /// that is another than those before; where no days are known, all is chance.
+    fn stray_now(&self, from: f64) -> (f64, f64) {
+        const USUAL: f64 = 2.0;
+        let stray = self.now - from;
+        let usual = USUAL * self.noise.sd;
+        let chance = self.daily.map_or(stray, |_| stray.clamp(-usual, usual));
+        (chance, stray - chance)
+    }
+
+    /// How long what is more than a level stays: what came at once leaves at once, when its time is over, and what came bit by
+    /// bit leaves so. So each way has a moment of its own.
+    fn held_secs(&self, level: f64, share: f64) -> f64 {
+        match &self.mechanism {
+            Some(Mechanism::Level(falls)) if level < self.now => share * falls.reached_secs(),
+            _ => 0.0,
+        }
+    }
+
+    /// Where a way goes that has ended: half of them stay where they are, as what has leaked does, and the others go to where
+    /// the entries were before, as after a storm.
+    fn after(&self, share: f64) -> Option<f64> {
+        even::quantile(&self.before, 2.0 * share - 1.0).filter(|_| share > 0.5)
+    }
+
+    /// How much of the way to a level is behind after so long.
+    fn sought(&self, secs: f64) -> f64 {
+        match &self.mechanism {
+            Some(Mechanism::Level(level)) => -(-secs / level.seeks_secs.max(1.0)).exp_m1(),
+            Some(Mechanism::Fills(_)) | None => 0.0,
+        }
     }
 
     /// How far a day strays from those before: another way after twice as long as a stray keeps, but not more often than
@@ -130,21 +178,6 @@ impl Course<'_> {
     pub(crate) fn depth(&self, share: f64) -> f64 {
         even::quantile(&self.depths, share).unwrap_or(0.0)
     }
-
-    /// How far the entries are from the line, where it is the line that they follow.
-    fn stray(&self) -> f64 {
-        if self.mechanism.is_some() { 0.0 } else { self.now - self.line.now }
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Trend {
-    per_sec: f64,
-    lasts_secs: f64,
-}
-
-impl Trend {
-    const NONE: Self = Self { per_sec: 0.0, lasts_secs: 0.0 };
 }
 
 /// A way that is followed.
@@ -154,8 +187,18 @@ pub(crate) struct Followed<'a> {
     /// How this day strays from those before, at one time and the next, in standard deviations.
     days: Vec<f64>,
     from: f64,
-    trend: Trend,
+    per_sec: f64,
     level: f64,
+    /// It ends then.
+    lasts_secs: f64,
+    /// What is more than the level leaves then.
+    held_secs: f64,
+    /// So much of the way to the level it has gone when it ends.
+    sought: f64,
+    /// Where it goes when it has ended; `None` if it stays.
+    after: Option<f64>,
+    /// What the entries stray from it by now: by chance, and beyond as days do.
+    stray_now: (f64, f64),
 }
 
 impl Followed<'_> {
@@ -168,13 +211,13 @@ impl Followed<'_> {
     /// Entries at a moment, and the standard deviation of chance about them.
     pub(crate) fn at(&self, moment: &Moment) -> (f64, f64) {
         let course = self.course;
-        let mean = self.from
-            + (self.level - course.now) * moment.sought
-            + self.trend.per_sec * moment.secs.min(self.trend.lasts_secs)
-            + moment.daily
+        let sought = if moment.secs < self.held_secs { 0.0 } else { moment.sought.min(self.sought) };
+        let followed = self.from + (self.level - course.now) * sought + self.per_sec * moment.secs.min(self.lasts_secs);
+        let mean = self.after.filter(|_| moment.secs > self.lasts_secs).unwrap_or(followed) + moment.daily
             - moment.fades
             + self.stray(moment)
-            + course.stray() * moment.kept;
+            + self.stray_now.0 * moment.kept
+            + self.stray_now.1 * moment.kept_by_days;
         // Chance grows as the root of a number.
         let more = (mean / course.now.max(1.0)).max(1.0);
         (mean.max(0.0), moment.spread * more.sqrt())

@@ -1,6 +1,7 @@
 //! The shape of the days before.
 
 use crate::history::Span;
+use crate::line::median;
 use crate::noise::Noise;
 
 /// What the days before let expect, by the time of the day.
@@ -24,8 +25,6 @@ const SLOT_SECS: f64 = 900.0;
 const SLOTS_A_DAY: i64 = 96;
 /// Misses are looked at over four days: what was expected earlier came from fewer days than what is expected now.
 const NEWEST: i64 = 4 * SLOTS_A_DAY;
-/// A day tells nothing of days. Two tell what they have in common.
-const FEWEST_DAYS: f64 = 2.0;
 
 impl Daily {
     /// `None` where less than two days were seen.
@@ -40,9 +39,16 @@ impl Daily {
         }
         // As far back as misses are looked at, and one more than a day ahead: what lies between two slots comes from both.
         let first = slots.first.max(next - NEWEST);
-        let expected = slots.expected(first, next + SLOTS_A_DAY);
+        let before: Vec<_> = (first..=next + SLOTS_A_DAY).map(|slot| slots.mean_before(slot)).collect();
+        let miss = |(slot, before): (i64, &Option<Before>)| {
+            let before = (*before)?;
+            Some(Missed { share: slots.value(slot)? / before.mean.max(1.0) - 1.0, before })
+        };
+        let missed: Vec<_> = (first..=slots.last).zip(&before).map(miss).collect();
+        let growth = Growth::of(&missed);
+        let expected = before.iter().map(|before| before.map(|before| before.mean * growth.over(&before))).collect();
         let days = u32::try_from((next - slots.first) / SLOTS_A_DAY).unwrap_or(u32::MAX);
-        Some(Self { days, strays: missed(&slots, first, &expected), expected, first })
+        Some(Self { days, strays: strays(&missed, &growth), expected, first })
     }
 
     /// How far the entries stray from it at a time, in entries.
@@ -63,25 +69,28 @@ impl Daily {
 }
 
 /// How far what was seen lay from what the days before let expect.
-fn missed(slots: &Slots, first: i64, expected: &[Option<f64>]) -> Noise {
+fn strays(missed: &[Option<Missed>], growth: &Growth) -> Noise {
     /// Half a day at least: fewer slots than that say nothing of a spread.
     const ENOUGH: usize = 48;
-    let past = || (first..=slots.last).zip(expected);
-    // In shares: where there is more, there is more to miss.
-    let miss = |slot: i64, expected: Option<f64>| Some(slots.value(slot)? / expected?.max(1.0) - 1.0);
     // What many days let expect tells most of what many days let expect; of two days the second has missed the first.
     let by = |least: usize| {
-        past().map(move |(slot, of)| miss(slot, of.filter(|_| slots.before(slot).count() >= least))).collect::<Vec<_>>()
+        let stray = |missed: &Missed| (1.0 + missed.share) / growth.over(&missed.before).max(0.01) - 1.0;
+        let of = |missed: &Option<Missed>| missed.as_ref().filter(|missed| missed.before.days >= least).map(stray);
+        missed.iter().map(of).collect::<Vec<_>>()
     };
-    let is_enough = |missed: &Vec<Option<f64>>| missed.iter().flatten().count() >= ENOUGH;
-    let missed = [3, 2].map(by).into_iter().find(is_enough).unwrap_or_else(|| by(1));
+    let is_enough = |strays: &Vec<Option<f64>>| strays.iter().flatten().count() >= ENOUGH;
+    let strays = [3, 2].map(by).into_iter().find(is_enough).unwrap_or_else(|| by(1));
     let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len().max(1) as f64;
-    let variance = mean(missed.iter().flatten().map(|miss| miss * miss).collect());
+    let variance = mean(strays.iter().flatten().map(|stray| stray * stray).collect());
+    let ago = mean(missed.iter().flatten().map(|missed| missed.before.ago.powi(2)).collect());
     // An hour later: four slots.
-    let pairs = missed.iter().zip(missed.iter().skip(4));
+    let pairs = strays.iter().zip(strays.iter().skip(4));
     let common = mean(pairs.filter_map(|(one, later)| Some((*one)? * (*later)?)).collect());
     let kept = (common / variance.max(f64::MIN_POSITIVE)).clamp(0.01, 0.99);
-    Noise { sd: variance.sqrt(), keeps_secs: (-3600.0 / kept.ln()).clamp(SLOT_SECS, 86_400.0) }
+    Noise {
+        sd: (variance + growth.variance * ago).sqrt(),
+        keeps_secs: (-3600.0 / kept.ln()).clamp(SLOT_SECS, 86_400.0),
+    }
 }
 
 /// Averages of quarters of an hour.
@@ -91,14 +100,15 @@ struct Slots {
     last: i64,
 }
 
-/// A line through the same time of some days.
-struct Days {
+/// The same time of the days before.
+#[derive(Clone, Copy)]
+struct Before {
+    /// So many days.
+    days: usize,
+    /// Their mean.
     mean: f64,
-    /// So many days lie between their middle and the moment.
-    before: f64,
-    growth_a_day: f64,
-    /// Of the growth.
-    variance: f64,
+    /// How many days lie between their middle and the moment.
+    ago: f64,
 }
 
 impl Slots {
@@ -128,43 +138,49 @@ impl Slots {
         (1..=8).filter_map(move |day| Some((day as f64, self.value(slot - day * SLOTS_A_DAY)?)))
     }
 
-    /// What the days before let expect of some slots: their mean, and growth from day to day as far as it is more than
-    /// chance.
-    fn expected(&self, first: i64, last: i64) -> Vec<Option<f64>> {
-        /// Growth is looked at over an hour to either side: it changes less within a day than the entries do.
-        const AROUND: usize = 4;
-        let all: Vec<_> = (first..=last).map(|slot| self.days(slot)).collect();
-        let expected = |(at, days): (usize, &Option<Days>)| {
-            let days = days.as_ref()?;
-            let near = &all[at.saturating_sub(AROUND)..(at + AROUND + 1).min(all.len())];
-            let count = near.iter().flatten().count() as f64;
-            let mean = |of: &dyn Fn(&Days) -> f64| near.iter().flatten().map(of).sum::<f64>() / count;
-            let growth = mean(&|days| days.growth_a_day);
-            // What neighbours stray by they have mostly in common, so it is not divided by their number.
-            let variance = mean(&|days| days.variance);
-            let share = growth.powi(2) / (growth.powi(2) + variance).max(f64::MIN_POSITIVE);
-            Some((days.mean + share * growth * days.before).max(0.0))
-        };
-        all.iter().enumerate().map(expected).collect()
+    fn mean_before(&self, slot: i64) -> Option<Before> {
+        let days = self.before(slot).count();
+        let mean = |of: &dyn Fn((f64, f64)) -> f64| self.before(slot).map(of).sum::<f64>() / days as f64;
+        (days > 0).then(|| Before { days, mean: mean(&|(_, value)| value), ago: mean(&|(day, _)| day) })
+    }
+}
+
+/// What the days before missed in the past.
+struct Missed {
+    before: Before,
+    /// As a share: where there is more, there is more to miss.
+    share: f64,
+}
+
+/// Growth from day to day, as a share: the same for peaks and valleys, since where there are more users there is more of
+/// everything.
+#[derive(Clone, Copy)]
+struct Growth {
+    a_day: f64,
+    variance: f64,
+}
+
+impl Growth {
+    /// What the days before missed by for their age, as far as it is more than chance. The median of it: what leaks, or
+    /// storms, for some hours of some days is no growth.
+    fn of(missed: &[Option<Missed>]) -> Self {
+        let sum = |of: &dyn Fn(&Missed) -> f64| missed.iter().flatten().map(of).sum::<f64>();
+        let weight = sum(&|missed| missed.before.ago.powi(2));
+        if weight == 0.0 {
+            return Self { a_day: 0.0, variance: 0.0 };
+        }
+        let mut growths: Vec<_> = missed.iter().flatten().map(|missed| missed.share / missed.before.ago).collect();
+        let a_day = median(&mut growths).unwrap_or(0.0);
+        let strays = sum(&|missed| (missed.share - a_day * missed.before.ago).powi(2)) / sum(&|_| 1.0);
+        // What slots stray by they have mostly in common with their day: a day is one value, not as many as it has slots.
+        let variance = strays / (weight / SLOTS_A_DAY as f64);
+        let share = a_day.powi(2) / (a_day.powi(2) + variance).max(f64::MIN_POSITIVE);
+        Self { a_day: share * a_day, variance: share * variance }
     }
 
-    fn days(&self, slot: i64) -> Option<Days> {
-        let count = self.before(slot).count() as f64;
-        if count == 0.0 {
-            return None;
-        }
-        let mean =
-            |of: &dyn Fn(f64, f64) -> f64| self.before(slot).map(|(day, value)| of(day, value)).sum::<f64>() / count;
-        let (day, value) = (mean(&|day, _| day), mean(&|_, value| value));
-        let spread = mean(&|at, _| (at - day).powi(2));
-        if count <= FEWEST_DAYS || spread == 0.0 {
-            // A line through two days fits whatever they are.
-            return Some(Days { mean: value, before: day, growth_a_day: 0.0, variance: 0.0 });
-        }
-        // Days are counted back from the moment.
-        let growth = -mean(&|at, entries| (at - day) * (entries - value)) / spread;
-        let strays = mean(&|at, entries| (entries - value + growth * (at - day)).powi(2));
-        Some(Days { mean: value, before: day, growth_a_day: growth, variance: strays / spread / (count - 2.0) })
+    /// By so much there is more than there was.
+    fn over(&self, before: &Before) -> f64 {
+        (1.0 + self.a_day * before.ago).max(0.0)
     }
 }
 
@@ -201,13 +217,13 @@ mod tests {
 
     #[test]
     fn the_same_day_again_is_expected_and_growth_goes_on() {
-        for growth_a_day in [0.0, 300.0] {
-            let entries = |at: f64| up_and_down(at) + growth_a_day * at / DAY;
+        for growth_a_day in [0.0, 0.05] {
+            let entries = |at: f64| up_and_down(at) * (1.0 + growth_a_day * at / DAY);
             let daily = Daily::of(&spans(5.3, entries), 5.3 * DAY).unwrap();
             for hour in 0..24 {
                 let at = 5.3 * DAY + 3600.0 * f64::from(hour);
                 let (expected, truth) = (daily.at(at).unwrap(), entries(at));
-                assert!((expected - truth).abs() < 40.0, "{growth_a_day} {hour} h ahead: {expected}, {truth}");
+                assert!((expected - truth).abs() < 0.01 * truth, "{growth_a_day} {hour} h ahead: {expected}, {truth}");
             }
         }
     }

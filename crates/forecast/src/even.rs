@@ -3,12 +3,12 @@
 use statrs::function::erf::{erfc, erfc_inv};
 
 /// In how many respects one way differs from another.
-pub(crate) const RESPECTS: usize = 6;
+pub(crate) const RESPECTS: usize = 7;
 
 /// So many points between 0 and 1, by the additive recurrence with square roots, whose multiples fill the unit evenly
-/// (Weyl 1916). These six are the roots among those of small numbers of which, over 128 points, no two go together.
+/// (Weyl 1916). These seven are the roots among those of small numbers of which, over 128 points, no two go together.
 pub(crate) fn points(count: u32) -> impl Iterator<Item = [f64; RESPECTS]> {
-    const ROOTS_OF: [f64; RESPECTS] = [2.0, 7.0, 10.0, 11.0, 14.0, 15.0];
+    const ROOTS_OF: [f64; RESPECTS] = [2.0, 7.0, 10.0, 11.0, 14.0, 15.0, 30.0];
     let steps = ROOTS_OF.map(f64::sqrt);
     (1..=count).map(move |at| steps.map(|step| (0.5 + step * f64::from(at)).fract()))
 }

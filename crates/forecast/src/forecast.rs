@@ -54,6 +54,35 @@ pub struct Ahead {
     pub entries: Interval,
 }
 
+/// What is worth being told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alarm {
+    /// The table may be full within the hour.
+    WithinHour,
+    /// The table may be full within the day.
+    WithinDay,
+}
+
+impl Alarm {
+    /// Within so many seconds, one of [`WITHIN_SECS`].
+    pub const fn secs(self) -> u32 {
+        match self {
+            Self::WithinHour => 3600,
+            Self::WithinDay => 86_400,
+        }
+    }
+
+    /// From this chance on. A full table that nobody was told of costs more than a look at one that does not fill; of the
+    /// next hour nine times as much is reckoned, so that a tenth is enough. A day ahead there is time to wait and see:
+    /// there it has to be as likely as not.
+    pub const fn from_probability(self) -> f64 {
+        match self {
+            Self::WithinHour => 0.1,
+            Self::WithinDay => 0.5,
+        }
+    }
+}
+
 /// Why nothing is foretold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotKnown {
@@ -93,6 +122,16 @@ impl Forecast {
     /// The chance that the table becomes full within one of [`WITHIN_SECS`]; `None` where that is not known.
     pub fn probability_within(&self, secs: u32) -> Option<f64> {
         self.within.iter().find(|within| within.secs == secs).map(|within| within.probability)
+    }
+
+    /// What is worth being told of, the nearest.
+    pub fn alarm(&self) -> Option<Alarm> {
+        [Alarm::WithinHour, Alarm::WithinDay].into_iter().find(|alarm| self.raises(*alarm))
+    }
+
+    /// Whether this is worth being told of, whatever else is.
+    pub fn raises(&self, alarm: Alarm) -> bool {
+        self.probability_within(alarm.secs()).is_some_and(|chance| chance >= alarm.from_probability())
     }
 
     fn full() -> Self {
@@ -136,7 +175,8 @@ pub fn forecast(history: &History<'_>, reads: &[Read<'_>]) -> Result<Forecast, N
     let noise = Noise::usual(&seen);
     let counting = Noise::of_counting(&seen);
     let noises = Noises { usual: noise, counting, days: daily.as_ref().map(|daily| daily.noise(seen.now.at_secs)) };
-    let line = line(&seen, &noises, daily.as_ref());
+    let series = series(&seen, daily.as_ref());
+    let line = Line::newest(&series, &noises).map(|line| line.shrunk().until_now(&series, &noises));
     let mechanism = Mechanism::governing(&seen, reads, line.as_ref());
     let (Some(line), mechanism) = (line.or(mechanism.map(|_| Line::point(seen.now.entries))), mechanism) else {
         return Err(NotKnown::TooShort { readings: seen.fine.len(), needed: crate::line::FEWEST });
@@ -148,7 +188,9 @@ pub fn forecast(history: &History<'_>, reads: &[Read<'_>]) -> Result<Forecast, N
         capacity: seen.capacity,
         now_secs: seen.now.at_secs,
         now: seen.now.entries,
+        before: before(&series, &line),
         depths: seen.depths(),
+        rise: seen.rise,
         line,
         mechanism,
         daily: daily.as_ref(),
@@ -158,21 +200,23 @@ pub fn forecast(history: &History<'_>, reads: &[Read<'_>]) -> Result<Forecast, N
     Ok(Forecast::of(&Ways::of(&course), known_secs.min(FURTHEST_SECS), because))
 }
 
-/// The line of now. Where the days before are known, it is one beside them: their own ups and downs are no trend.
-fn line(seen: &Seen, noises: &Noises, daily: Option<&Daily>) -> Option<Line> {
+/// What is looked at for a line, by the time before now. Where the days before are known, it is what lies beside them:
+/// their own ups and downs are no trend.
+fn series(seen: &Seen, daily: Option<&Daily>) -> Vec<(f64, f64)> {
     let now = seen.now.at_secs;
-    let before = seen.recent.iter().filter(|(at, _)| *at >= now - FURTHEST_SECS);
-    let line = match daily {
-        None => {
-            let series: Vec<_> = before.map(|(at, entries)| (at - now, *entries)).collect();
-            Line::newest(&series, noises)
-        }
-        Some(daily) => {
-            let expected_now = daily.at(now)?;
-            let beside = |at: f64, entries: f64| Some((at - now, entries - daily.at(at)? + expected_now));
-            let series: Vec<_> = before.filter_map(|(at, entries)| beside(*at, *entries)).collect();
-            Line::newest(&series, noises)
-        }
+    let day = seen.recent.iter().filter(|(at, _)| *at >= now - FURTHEST_SECS);
+    let expected_now = daily.and_then(|daily| daily.at(now));
+    let beside = |at: f64, entries: f64| match daily {
+        None => Some((at - now, entries)),
+        Some(daily) => Some((at - now, entries - daily.at(at)? + expected_now?)),
     };
-    line.map(Line::shrunk)
+    day.filter_map(|(at, entries)| beside(*at, *entries)).collect()
+}
+
+/// What the entries were before a line, in order.
+fn before(series: &[(f64, f64)], line: &Line) -> Vec<f64> {
+    let before = &series[..series.partition_point(|(at, _)| -at > line.seen_secs)];
+    let mut entries: Vec<_> = before.iter().map(|(_, entries)| *entries).collect();
+    entries.sort_unstable_by(f64::total_cmp);
+    entries
 }

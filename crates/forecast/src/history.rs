@@ -2,6 +2,8 @@
 
 use plimsoll_churn::Outlook;
 
+use crate::line::median;
+
 /// The history of one table. Its times are seconds on one clock; those that a clock that was set back made doubtful are
 /// left out.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +81,8 @@ pub(crate) struct Seen {
     pub(crate) fine: Vec<Point>,
     /// How far the readings lay below them.
     depths: Vec<f64>,
+    /// How much more there is from one reading to the next, where there is more, in the last minutes.
+    pub(crate) rise: f64,
     /// What the peaks were by all spans, whatever lay between: when a span began, and entries.
     pub(crate) coarse: Vec<(f64, f64)>,
     /// Peaks by time since the table began or was full the last time: of spans, then of readings.
@@ -86,7 +90,10 @@ pub(crate) struct Seen {
 }
 
 /// The longest that the garbage collector waits (`gc_worker` in `nf_conntrack_core.c`, since 5.15).
-const GC_SECS: f64 = 60.0;
+pub(crate) const GC_SECS: f64 = 60.0;
+
+/// Ten minutes at a reading each ten seconds.
+const NEWEST: usize = 60;
 
 /// Of the limit.
 const NEARLY: f64 = 0.9;
@@ -116,6 +123,9 @@ impl Seen {
         let readings = &fine[fine.partition_point(|point| point.at_secs <= began)..];
         let fine = peaks(readings);
         let depths: Vec<_> = fine.iter().zip(readings).map(|(peak, reading)| peak.entries - reading.entries).collect();
+        let last = &readings[readings.len().saturating_sub(NEWEST)..];
+        let rises = last.windows(2).map(|pair| pair[1].entries - pair[0].entries);
+        let rise = median(&mut rises.filter(|rise| *rise > 0.0).collect::<Vec<_>>()).unwrap_or(0.0);
         let sum = |points: &[Point]| points.iter().map(|point| point.entries).sum::<f64>();
         let over = sum(&fine) / sum(readings).max(1.0);
         let peak = |span: &Span| (span.mean * over).clamp(span.mean, span.most.max(span.mean));
@@ -124,7 +134,7 @@ impl Seen {
         let before = coarse.iter().filter(|(from, _)| *from >= began && from + Span::SECS <= first);
         let before = before.map(|(from, entries)| (from + Span::SECS / 2.0, *entries));
         let recent = before.chain(fine.iter().map(|point| (point.at_secs, point.entries))).collect();
-        Some(Self { now: *fine.last()?, capacity, is_full, fine, depths, coarse, recent })
+        Some(Self { now: *fine.last()?, capacity, is_full, fine, depths, rise, coarse, recent })
     }
 
     /// For how long the table was watched since it began or was full the last time.
@@ -134,8 +144,6 @@ impl Seen {
 
     /// How far readings of the last minutes lay below their peaks, the least first.
     pub(crate) fn depths(&self) -> Vec<f64> {
-        /// Ten minutes at a reading each ten seconds.
-        const NEWEST: usize = 60;
         let mut depths: Vec<_> = self.depths.iter().rev().take(NEWEST).copied().collect();
         depths.sort_unstable_by(f64::total_cmp);
         depths

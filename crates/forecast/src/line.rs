@@ -17,6 +17,8 @@ pub(crate) struct Line {
     pub(crate) now_sd: f64,
     /// How far single values lie from it, as a standard deviation.
     pub(crate) stray_sd: f64,
+    /// By so much steeper the newest readings go, where they do what none before them did; 0 else.
+    pub(crate) swerves_by: f64,
 }
 
 /// What a line may owe to chance.
@@ -28,6 +30,13 @@ pub(crate) struct Noises {
     pub(crate) counting: Noise,
     /// And that of a day that is not as those before.
     pub(crate) days: Option<Noise>,
+}
+
+impl Noises {
+    /// All of them together, in some respect.
+    fn chance(&self, of: &dyn Fn(&Noise) -> f64) -> f64 {
+        of(&self.usual).max(of(&self.counting)).hypot(self.days.as_ref().map_or(0.0, of))
+    }
 }
 
 /// How long a line may be looked back for. Between two of them is a factor of about two: a change of course is noticed
@@ -47,6 +56,8 @@ impl Line {
     pub(crate) fn newest(series: &[(f64, f64)], noises: &Noises) -> Option<Self> {
         /// In standard errors: twelve windows agree by chance nearly always.
         const AGREE: f64 = 3.0;
+        /// What values stray by where it is no chance any more, in standard deviations.
+        const BENT: f64 = 4.0;
         /// A window that is filled less than so far is no longer one.
         const FILLED: f64 = 0.8;
         let oldest = -series.first()?.0;
@@ -61,7 +72,8 @@ impl Line {
             let line = Self::through(part, secs, noises);
             slopes.narrow(line.per_sec, AGREE * line.per_sec_sd);
             ends.narrow(line.now, AGREE * line.now_sd);
-            if chosen.is_some() && (slopes.is_empty() || ends.is_empty()) {
+            let is_bent = line.stray_sd > BENT * noises.chance(&|noise| noise.sd);
+            if chosen.is_some() && (is_bent || slopes.is_empty() || ends.is_empty()) {
                 break;
             }
             chosen = Some(line);
@@ -84,26 +96,66 @@ impl Line {
         before.take_while(is_near).last().map_or(self.seen_secs, |(at, _)| -at)
     }
 
+    /// The same with what the newest reading says of it.
+    ///
+    /// A course that has changed within the last minute is too young for a line of its own. But where the newest reading
+    /// lies further off than chance leads, the old line has ended; and a step upwards that is twice as steep as the steepest
+    /// before it is no chance.
+    pub(crate) fn until_now(self, series: &[(f64, f64)], noises: &Noises) -> Self {
+        /// In standard deviations.
+        const FAR: f64 = 4.0;
+        const STEEPER: f64 = 2.0;
+        const NEWEST_SECS: f64 = 60.0;
+        let steep = |step: &[(f64, f64)]| match step {
+            [(from, then), (to, now)] => (now - then) / (to - from),
+            _ => 0.0,
+        };
+        let before = &series[..series.partition_point(|(at, _)| *at < -NEWEST_SECS)];
+        let steepest = before.windows(2).map(|step| steep(step).abs()).reduce(f64::max);
+        let newest = series.windows(2).next_back().map_or(0.0, steep);
+        let swerves = steepest.is_some_and(|steepest| newest > STEEPER * steepest);
+        let line = Self { swerves_by: if swerves { newest - self.per_sec } else { 0.0 }, ..self };
+        let sd = noises.chance(&|noise| noise.sd).hypot(self.now_sd);
+        match series.last() {
+            Some((_, now)) if (now - self.now).abs() > FAR * sd => {
+                Self { now: *now, now_sd: 0.0, seen_secs: 0.0, ..line }
+            }
+            _ => line,
+        }
+    }
+
+    /// The slope at so many standard deviations: its error reaches as far as the newest readings go.
+    pub(crate) fn slope_at(&self, deviations: f64) -> f64 {
+        let sd = if deviations > 0.0 { self.per_sec_sd.hypot(self.swerves_by) } else { self.per_sec_sd };
+        self.per_sec + deviations * sd
+    }
+
     /// One reading: it has been seen to do nothing.
     pub(crate) const fn point(entries: f64) -> Self {
-        Self { seen_secs: 0.0, per_sec: 0.0, per_sec_sd: 0.0, now: entries, now_sd: 0.0, stray_sd: 0.0 }
+        Self {
+            seen_secs: 0.0,
+            per_sec: 0.0,
+            per_sec_sd: 0.0,
+            now: entries,
+            now_sd: 0.0,
+            stray_sd: 0.0,
+            swerves_by: 0.0,
+        }
     }
 
     fn through(part: &[(f64, f64)], secs: f64, noises: &Noises) -> Self {
         let fit = Fit::through(part);
-        let chance = |of: &dyn Fn(&Noise) -> f64| {
-            of(&noises.usual).max(of(&noises.counting)).hypot(noises.days.as_ref().map_or(0.0, of))
-        };
         // What grows by so much a second had at least so many arrivals a second, each a chance of its own.
         let walk = fit.per_sec.abs();
         let strays = part.iter().map(|(at, value)| (value - fit.at(*at)).powi(2)).sum::<f64>();
         Self {
             seen_secs: secs,
             per_sec: fit.per_sec,
-            per_sec_sd: chance(&|noise| noise.slope_sd(secs, walk)),
+            per_sec_sd: noises.chance(&|noise| noise.slope_sd(secs, walk)),
             now: fit.now,
-            now_sd: chance(&|noise| noise.end_sd(secs, walk)),
+            now_sd: noises.chance(&|noise| noise.end_sd(secs, walk)),
             stray_sd: (strays / (part.len() as f64 - 2.0)).sqrt(),
+            swerves_by: 0.0,
         }
     }
 
@@ -250,7 +302,8 @@ mod tests {
     #[test]
     fn a_slope_that_may_be_chance_shrinks_and_a_clear_one_does_not() {
         let line = |per_sec| {
-            Line { seen_secs: 600.0, per_sec, per_sec_sd: 1.0, now: 0.0, now_sd: 1.0, stray_sd: 1.0 }.shrunk()
+            Line { seen_secs: 600.0, per_sec, per_sec_sd: 1.0, now: 0.0, now_sd: 1.0, stray_sd: 1.0, swerves_by: 0.0 }
+                .shrunk()
         };
         assert!(line(0.5).per_sec < 0.11 && line(20.0).per_sec > 19.9);
     }

@@ -2,7 +2,7 @@
 
 use plimsoll_churn::{Assumption, Direction, Outlook};
 
-use crate::history::{Point, Read, Seen};
+use crate::history::{GC_SECS, Read, Seen};
 use crate::line::Line;
 
 /// What the mechanism says.
@@ -22,19 +22,8 @@ pub(crate) struct Level {
     pub(crate) high: f64,
     pub(crate) seeks_secs: f64,
     pub(crate) direction: Direction,
-    /// By what it is known.
-    pub(crate) by: By,
     /// So far ahead that may be carried on.
     pub(crate) known_secs: f64,
-}
-
-/// By what a level is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum By {
-    /// The ages of entries.
-    Ages,
-    /// The number that came, and the time that entries were held.
-    TimeHeld,
 }
 
 /// When the number reaches the limit, in seconds from now.
@@ -56,20 +45,17 @@ impl Mechanism {
     ///
     /// A line that is older than what the entries remember has the mechanism in it, and more exactly. A younger one is
     /// what the mechanism explains: a ramp that ends at the level. And what has just begun, or ended, only the entries
-    /// show. How long flows are held that have just begun to come the time held before does not tell: so a level by
-    /// that may say what the line does not show yet, and does not hold against what it shows.
+    /// show.
     pub(crate) fn governing(seen: &Seen, reads: &[Read<'_>], line: Option<&Line>) -> Option<Self> {
-        let of_outlook = reads.iter().rev().find_map(|read| Self::of_outlook(seen, read, line));
-        let Some(line) = line else { return of_outlook };
-        let mechanism = of_outlook.or_else(|| time_held(seen, line).map(Self::Level))?;
+        let mechanism = reads.iter().rev().find_map(|read| Self::of_outlook(seen, read, line))?;
+        let Some(line) = line else { return Some(mechanism) };
         let governs = match mechanism {
             Self::Fills(fills) => fills.high.is_some() || line.seen_secs < fills.value.max(Level::REMEMBERS_SECS),
             Self::Level(level) => {
                 let to = level.seeks_secs * FIFTIETH;
                 let strays = 2.0 * line.now_sd.hypot(line.per_sec_sd * to);
                 let then = line.now + line.per_sec * to;
-                let is_way = level.by == By::Ages && !level.is_outlived_by(line);
-                is_way
+                !level.is_outlived_by(line)
                     || match level.direction {
                         Direction::Rises => level.low > then + strays,
                         Direction::Falls => level.high < then - strays,
@@ -101,7 +87,6 @@ impl Mechanism {
                 high: entries.high,
                 seeks_secs: (within_secs - age_secs).max(0.0) / FIFTIETH,
                 direction: *direction,
-                by: By::Ages,
                 known_secs: for_secs.unwrap_or(CARRIES_SECS),
             })),
             Outlook::FullIn { secs, at_least_secs, at_most_secs, .. } => {
@@ -124,6 +109,11 @@ impl Level {
     /// What stock timeouts let entries that tell their age remember, and the garbage collector after them: 120 s, 60 s.
     const REMEMBERS_SECS: f64 = 180.0;
 
+    /// When it is reached but for a fiftieth, and the garbage collector has passed.
+    pub(crate) fn reached_secs(&self) -> f64 {
+        self.seeks_secs * FIFTIETH + GC_SECS
+    }
+
     /// Whether a line is so old that what it rises by is no way to this level.
     pub(crate) fn is_outlived_by(&self, line: &Line) -> bool {
         line.seen_secs >= (self.seeks_secs * FIFTIETH).max(Self::REMEMBERS_SECS)
@@ -140,12 +130,6 @@ impl Level {
 pub(crate) const Z: f64 = 1.96;
 
 impl Fills {
-    /// For how long what fills it counts as seen: some minutes even where it has just begun, since a burst that is
-    /// shorter cannot be told from a storm, and to wait until it can is to wait until the table is full.
-    pub(crate) fn seen_secs(line: &Line) -> f64 {
-        line.seen_secs.max(CARRIES_SECS)
-    }
-
     /// The time at so many standard deviations, the later ones above; `None` where it does not fill.
     pub(crate) fn at(&self, deviations: f64) -> Option<f64> {
         /// Where no last time is stated more than a fortieth do not fill: this many, a tenth, is taken.
@@ -159,51 +143,4 @@ impl Fills {
         let end = if deviations < 0.0 { self.low.max(value / 100.0) } else { self.high.unwrap_or(LATER * value) };
         Some(value * (end.max(1.0) / value).powf(deviations.abs() / Z))
     }
-}
-
-/// The level by Little's law: entries are arrivals a second times seconds held. How long they are held the watch saw:
-/// what came less what the number grew by has gone, and entries over what goes a second is the time held.
-///
-/// Where arrivals have changed since, others come than came, and nothing says that they are held as long. So the further
-/// the rate is from what it was, the less is known: at fourfold arrivals, between twice and eight times the entries.
-fn time_held(seen: &Seen, line: &Line) -> Option<Level> {
-    /// Now: as many readings as a minute has.
-    const NOW_SECS: f64 = 60.0;
-    /// A table that grew by more than this share of what came was not in balance, and says nothing of the time held.
-    const BALANCED: f64 = 0.2;
-    let ago = |point: &Point| seen.now.at_secs - point.at_secs;
-    let known = |points: &[Point]| points.iter().filter_map(|point| point.new_per_sec).collect::<Vec<_>>();
-    let young = if line.seen_secs < seen.secs() / 2.0 { line.seen_secs.max(NOW_SECS) } else { NOW_SECS };
-    let before = &seen.fine[..seen.fine.partition_point(|point| ago(point) >= young)];
-    let last = &seen.fine[seen.fine.partition_point(|point| ago(point) > NOW_SECS)..];
-    let (came, now) = (known(before), known(last));
-    if came.len() < 6 || now.len() < 3 {
-        return None;
-    }
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let (came, now) = (mean(&came), mean(&now));
-    let (first, latest) = (before.first()?, before.last()?);
-    let grew = (latest.entries - first.entries) / (latest.at_secs - first.at_secs);
-    if came <= 0.0 || now <= 0.0 || grew.abs() > BALANCED * came {
-        return None;
-    }
-    let entries = before.iter().map(|point| point.entries).sum::<f64>() / before.len() as f64;
-    let held_secs = entries / (came - grew);
-    let ratio = now / came;
-    let at = |power: f64| entries * ratio.powf(power);
-    let (one, other) = (at(0.5), at(1.5));
-    let direction = match () {
-        () if one.min(other) > seen.now.entries => Direction::Rises,
-        () if one.max(other) < seen.now.entries => Direction::Falls,
-        () => Direction::Stays,
-    };
-    Some(Level {
-        low: one.min(other),
-        value: at(1.0),
-        high: one.max(other),
-        seeks_secs: held_secs,
-        direction,
-        by: By::TimeHeld,
-        known_secs: CARRIES_SECS,
-    })
 }

@@ -95,12 +95,23 @@ impl Noise {
     }
 }
 
-/// What was gained between neighbours, and within what time.
+/// What was gained within each minute, and within what time. Peaks are those of a minute: from one reading to the next they
+/// mostly do not move, and then leap.
 fn steps(points: &[Point]) -> Vec<(f64, f64)> {
+    const STEP_SECS: f64 = 60.0;
     /// A step over a longer time is a gap of the watch.
-    const GAP_SECS: f64 = 60.0;
-    let steps = points.windows(2).map(|pair| (pair[1].at_secs - pair[0].at_secs, pair[1].entries - pair[0].entries));
-    steps.filter(|(secs, _)| *secs <= GAP_SECS).collect()
+    const GAP_SECS: f64 = 120.0;
+    let mut steps = Vec::new();
+    let mut from = points.first();
+    for point in points {
+        let Some(last) = from.filter(|last| point.at_secs - last.at_secs >= STEP_SECS) else { continue };
+        let secs = point.at_secs - last.at_secs;
+        if secs <= GAP_SECS {
+            steps.push((secs, point.entries - last.entries));
+        }
+        from = Some(point);
+    }
+    steps
 }
 
 #[cfg(test)]

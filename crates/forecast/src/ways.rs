@@ -37,6 +37,8 @@ pub(crate) struct Way {
     pub(crate) outlasted_by: f64,
     /// The share of days that stray less upwards than this one.
     pub(crate) day: f64,
+    /// Where it goes when it has ended.
+    pub(crate) after: f64,
 }
 
 impl Ways {
@@ -58,13 +60,13 @@ impl Ways {
         let mut full = vec![0.0; secs.len()];
         let mut entries = vec![0.0; secs.len() * WAYS as usize];
         for (at_way, point) in even::points(WAYS).enumerate() {
-            let [level, slope, outlasted_by, day, chance, depth] = point;
+            let [level, slope, outlasted_by, day, chance, depth, after] = point;
             let [level, slope, chance] = [level, slope, chance].map(even::deviations);
-            let way = course.way(Way { level, slope, outlasted_by, day });
+            let way = course.way(Way { level, slope, outlasted_by, day, after });
             let mut not_full = 1.0;
             for (at, moment) in moments.iter().enumerate() {
                 let (mean, sd) = way.at(moment);
-                let room = course.capacity - mean;
+                let room = course.capacity - course.rise * depth - mean;
                 if room <= 0.0 {
                     not_full = 0.0;
                 } else if room < FAR * sd {

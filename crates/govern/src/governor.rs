@@ -21,7 +21,7 @@ pub struct Governor {
     left: BTreeSet<Timeout>,
     changed_at: Option<Duration>,
     growth: Growth,
-    trims_from: Duration,
+    trimmed: Option<LastTrim>,
 }
 
 /// A timeout that is shrunk.
@@ -40,6 +40,14 @@ struct Growth {
     grew_at: Option<Duration>,
     /// For how long it must ask.
     patience: Duration,
+}
+
+/// The last trim.
+#[derive(Clone, Copy, Debug)]
+struct LastTrim {
+    began: Duration,
+    /// The processor time that it took; none while that is not known.
+    cpu: Duration,
 }
 
 /// How many times as long as [`Rules::restore_after`] is waited at most.
@@ -61,7 +69,7 @@ impl Governor {
             left: BTreeSet::new(),
             changed_at: None,
             growth,
-            trims_from: Duration::ZERO,
+            trimmed: None,
         })
     }
 
@@ -78,8 +86,8 @@ impl Governor {
         if let Some(scale) = self.next_scale(now, wanted) {
             steps.extend(self.rescale(now, scale, reading, why));
         }
-        if reading.outlook == Outlook::Saturates && now >= self.trims_from {
-            self.trims_from = now + self.rules.trim_every;
+        if reading.outlook == Outlook::Saturates && self.may_trim(now, why) {
+            self.trimmed = Some(LastTrim { began: now, cpu: Duration::ZERO });
             steps.push(Step::Trim { as_if: self.trimmed_as_if(reading), why });
         }
         steps
@@ -111,7 +119,15 @@ impl Governor {
 
     /// A trim that began at a time took so much of a processor's time.
     pub fn trimmed(&mut self, began: Duration, cpu: Duration) {
-        self.trims_from = began + self.rules.trim_every.max(cpu.saturating_mul(TRIM_COST));
+        self.trimmed = Some(LastTrim { began, cpu });
+    }
+
+    /// The less room is left, the sooner it may be trimmed again: a table that fills within a minute would be full before the next trim.
+    fn may_trim(&self, now: Duration, why: Why) -> bool {
+        let Some(LastTrim { began, cpu }) = self.trimmed else { return true };
+        let room = (1.0 - why.utilization.unwrap_or(0.0)) / (1.0 - self.rules.start);
+        let pause = self.rules.trim_every.mul_f64(room.clamp(0.0, 1.0));
+        now.saturating_sub(began) >= pause.max(cpu.saturating_mul(TRIM_COST))
     }
 
     fn leave_what_others_changed(&mut self, reading: &Reading) -> Vec<Step> {

@@ -21,7 +21,8 @@ pub struct Rules {
     /// For so long the table must have asked for less before timeouts grow again; up to 16 times as long, where they shrank again
     /// soon after they had grown.
     pub restore_after: Duration,
-    /// Entries are trimmed once in this time, at most; less often where trimming takes long.
+    /// Entries are trimmed once in this time, at most, while the table is not fuller than [`Rules::start`]; then the sooner again the
+    /// less room is left. Less often where trimming takes long.
     pub trim_every: Duration,
 }
 

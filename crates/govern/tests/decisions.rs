@@ -25,7 +25,8 @@ struct World {
     now: Duration,
     /// When timeouts were set, and to what scale.
     changes: Vec<(Duration, Scale)>,
-    trims: Vec<Duration>,
+    /// When entries were trimmed, and how full the table was.
+    trims: Vec<(Duration, u32)>,
     left: Vec<Timeout>,
 }
 
@@ -62,7 +63,7 @@ impl World {
                     }
                     self.timeouts.extend(back);
                 }
-                Step::Trim { .. } => self.trims.push(self.now),
+                Step::Trim { .. } => self.trims.push((self.now, occupancy)),
                 Step::Leave { timeout, .. } => self.left.push(*timeout),
             }
         }
@@ -115,8 +116,19 @@ fn what_will_be_full_is_taken_for_full_and_trimmed_as_rarely_as_it_costs() {
     for _ in 0..10 {
         world.step(TEN, 100, Outlook::Saturates);
     }
-    assert_eq!(world.trims[1] - began, Duration::from_secs(40));
-    assert_eq!(world.trims[2] - world.trims[1], Duration::from_secs(20), "else every 15 s, at readings");
+    assert_eq!(world.trims[1].0 - began, Duration::from_secs(40));
+    assert_eq!(world.trims[2].0 - world.trims[1].0, Duration::from_secs(20), "else every 15 s, at readings");
+}
+
+#[test]
+fn the_less_room_is_left_the_sooner_it_is_trimmed_again() {
+    let pause_secs = |occupancy| {
+        let mut world = World::new();
+        (0..60).for_each(|_| drop(world.step(Duration::from_secs(1), occupancy, Outlook::Saturates)));
+        (world.trims[1].0 - world.trims[0].0).as_secs()
+    };
+    // Readings come each second.
+    assert_eq!([100, 600, 800, 900, 1000, 1100].map(pause_secs), [15, 15, 8, 4, 1, 1]);
 }
 
 #[test]
@@ -195,7 +207,8 @@ proptest! {
             prop_assert!(pair[1].1 != pair[0].1, "a change changes something");
         }
         for pair in world.trims.windows(2) {
-            prop_assert!(pair[1] - pair[0] >= Rules::default().trim_every);
+            let room = f64::from(CAPACITY.saturating_sub(pair[1].1)) / 400.0;
+            prop_assert!(pair[1].0 - pair[0].0 >= Rules::default().trim_every.mul_f64(room.min(1.0)));
         }
         prop_assert_eq!(world.left.len(), theirs.len(), "each is told once: {:?}", world.left);
     }

@@ -8,10 +8,13 @@ use std::process::Command;
 
 use crate::archive::Archive;
 use crate::kernel::Kernel;
-use crate::{Error, Guest};
+use crate::{Error, First, Guest, systemd};
 
-/// The first process. What is recorded goes to a serial line of its own, on which the kernel writes nothing.
+/// The first process, which becomes what `/first` says.
 const INIT: &str = include_str!("init.sh");
+
+/// What runs the script. What is recorded goes to a serial line of its own, on which the kernel writes nothing.
+const PLAY: &str = include_str!("play.sh");
 
 /// Where programs lie on a host; a caller's PATH may lack those that are for root.
 const PROGRAM_FOLDERS: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -23,7 +26,12 @@ pub(crate) fn initramfs(guest: &Guest, kernel: &Kernel, script: &str) -> Result<
         archive.add_folder(Path::new(folder));
     }
     archive.add(Path::new("/init"), INIT.as_bytes());
+    archive.add(Path::new("/play"), PLAY.as_bytes());
     archive.add(Path::new("/script"), script.as_bytes());
+    archive.add(Path::new("/first"), guest.first.command().as_bytes());
+    if guest.first == First::Systemd {
+        systemd::add(&mut archive)?;
+    }
     add_program(&mut archive, Path::new("busybox"))?;
     for program in &guest.programs {
         add_program(&mut archive, program)?;
@@ -72,10 +80,17 @@ pub(crate) fn output_of(program: &str, arguments: &[&OsStr]) -> Result<Vec<u8>, 
     Ok(output.stdout)
 }
 
-fn add_program(archive: &mut Archive, program: &Path) -> Result<(), Error> {
+/// Adds a program below `/bin`, with its libraries.
+pub(crate) fn add_program(archive: &mut Archive, program: &Path) -> Result<(), Error> {
     let source = find(program)?;
     let name = source.file_name().unwrap_or_default();
-    archive.add(&Path::new("/bin").join(name), &read(&source)?);
+    add_program_as(archive, &source, &Path::new("/bin").join(name))
+}
+
+/// Adds a program of this host's by another path, with its libraries.
+pub(crate) fn add_program_as(archive: &mut Archive, program: &Path, path: &Path) -> Result<(), Error> {
+    let source = find(program)?;
+    archive.add(path, &read(&source)?);
     for library in libraries(&source)? {
         archive.add(&library, &read(&library)?);
     }
@@ -97,6 +112,6 @@ fn libraries(program: &Path) -> Result<Vec<PathBuf>, Error> {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(Error::file(path))
 }

@@ -86,6 +86,7 @@ impl Error {
             "xz" => Some("xz-utils"),
             "conntrack" => Some("conntrack"),
             "ip" => Some("iproute2"),
+            "systemctl" | "journalctl" => Some("systemd"),
             _ => None,
         };
         let remedy = package.map_or("install what has it".to_string(), |package| format!("apt-get install {package}"));

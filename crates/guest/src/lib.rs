@@ -8,6 +8,7 @@ mod contents;
 mod error;
 mod kernel;
 mod machine;
+mod systemd;
 mod transcript;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,25 @@ pub struct Guest {
     files: Vec<(PathBuf, Vec<u8>)>,
     command_line: Vec<String>,
     stock: Stock,
+    first: First,
+}
+
+/// What is a guest's first process while its script runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum First {
+    /// What runs the script: there is nothing else.
+    #[default]
+    Script,
+    Systemd,
+}
+
+impl First {
+    const fn command(self) -> &'static str {
+        match self {
+            Self::Script => "/play",
+            Self::Systemd => systemd::FIRST,
+        }
+    }
 }
 
 impl Guest {
@@ -54,6 +74,14 @@ impl Guest {
     #[must_use]
     pub fn on(mut self, stock: Stock) -> Self {
         self.stock = stock;
+        self
+    }
+
+    /// Has Debian's systemd, as this host has it installed, for its first process, with its journal and with the targets to which services
+    /// belong: units that are added to `/etc/systemd/system` can be started. The script is a service, and root's.
+    #[must_use]
+    pub const fn systemd(mut self) -> Self {
+        self.first = First::Systemd;
         self
     }
 
@@ -125,6 +153,18 @@ mod tests {
         let second = guest.after(&first).command_line("a.word=1").run(script, ENOUGH).unwrap();
         assert_eq!(second.step("read").unwrap().output, "new\n\0end 7\nsame\n");
         assert!(second.step("line").unwrap().output.contains(" a.word=1"));
+    }
+
+    #[test]
+    fn systemd_starts_a_unit_and_keeps_what_it_says() {
+        let unit = "[Service]\nType=oneshot\nExecStart=/bin/echo words\n";
+        let guest = Guest::new().systemd().file("/etc/systemd/system/speak.service", unit);
+        let script = "step first cat /proc/1/comm\nstep start systemctl start speak.service
+            step fails systemctl start nothing.service\nstep said journalctl --unit=speak --output=cat";
+        let run = guest.run(script, ENOUGH).unwrap();
+        assert_eq!(run.step("first").unwrap().output, "systemd\n");
+        assert_eq!((run.step("start").unwrap().exit_code, run.step("fails").unwrap().exit_code), (0, 5));
+        assert!(run.step("said").unwrap().output.lines().any(|line| line == "words"));
     }
 
     #[test]

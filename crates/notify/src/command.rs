@@ -13,8 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked whether it has ended.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Runs a program with a document on its standard input.
-pub(crate) fn run(words: &[String], json: &str) -> Result<(), Error> {
+/// Runs a program with a document on its standard input. `patience` tells how long it may take yet, of what it usually might.
+pub(crate) fn run(words: &[String], json: &str, patience: &dyn Fn(Duration) -> Duration) -> Result<(), Error> {
     let Some((program, arguments)) = words.split_first() else { return Ok(()) };
     let started = Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
     let mut child = started.map_err(|answered| Error::Start { program: program.clone(), answered })?;
@@ -22,17 +22,17 @@ pub(crate) fn run(words: &[String], json: &str) -> Result<(), Error> {
         // One that does not read it has ended, or will be told by how it ends. A document is smaller than a pipe, so nothing waits.
         let _ = input.write_all(json.as_bytes());
     }
-    let until = Instant::now() + PATIENCE;
+    let began = Instant::now();
     loop {
         match child.try_wait() {
             Ok(Some(status)) if status.success() => return Ok(()),
             Ok(Some(status)) => return Err(Error::Ended { program: program.clone(), status }),
-            Ok(None) if Instant::now() < until => thread::sleep(LOOK),
+            Ok(None) if !patience(PATIENCE.saturating_sub(began.elapsed())).is_zero() => thread::sleep(LOOK),
             Ok(None) => {
                 // It may have ended meanwhile.
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(Error::TooSlow { program: program.clone(), after: PATIENCE });
+                return Err(Error::TooSlow { program: program.clone(), after: began.elapsed() });
             }
             Err(answered) => return Err(Error::Start { program: program.clone(), answered }),
         }

@@ -5,6 +5,7 @@ use plimsoll_watch::alerts::{Alert, FirstStep, Notice};
 use serde::Serialize;
 
 use crate::moment::rfc3339;
+use crate::outbox::Gone;
 
 /// Alertmanager takes an alert for resolved when it was not told of it for so long.
 const LASTS_SECS: f64 = 300.0;
@@ -14,13 +15,6 @@ pub(crate) fn alertmanager_document(host: &Untrusted, raised: &[Alert], gone: &[
     let there = raised.iter().map(|alert| posted(host, alert, now + LASTS_SECS));
     let gone = gone.iter().map(|gone| posted(host, &gone.alert, gone.at));
     serde_json::Value::Array(there.chain(gone).collect())
-}
-
-/// An alert that is gone.
-#[derive(Clone, Debug)]
-pub(crate) struct Gone {
-    pub(crate) alert: Alert,
-    pub(crate) at: f64,
 }
 
 fn posted(host: &Untrusted, alert: &Alert, ends_at: f64) -> serde_json::Value {

@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use plimsoll_model::Untrusted;
+
 /// Why somebody could not be told.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -10,9 +12,25 @@ pub enum Error {
     /// The connection, or the answer.
     #[error("{0}; is it running, and may this host reach it?")]
     Http(#[source] Box<ureq::Error>),
-    /// It answered, and did not take it.
-    #[error("it answered {status}, and not that it took the notice; is this the address that it redirects to?")]
-    NotTaken {
+    /// It answered that it cannot take it now.
+    #[error("it answered {status}: not now")]
+    Later {
+        /// The answer's status.
+        status: u16,
+        /// How long it asks to wait.
+        wait: Option<Duration>,
+    },
+    /// It answered that it will not take it.
+    #[error("it answered {status}: {answer}")]
+    Refused {
+        /// The answer's status.
+        status: u16,
+        /// How the answer begins.
+        answer: Untrusted,
+    },
+    /// It named another address. Nothing goes to where nobody said it should.
+    #[error("it answered {status}, which names another address, and that is not followed; is the address right?")]
+    Elsewhere {
         /// The answer's status.
         status: u16,
     },
@@ -41,6 +59,26 @@ pub enum Error {
         /// How long it was waited for.
         after: Duration,
     },
+}
+
+impl Error {
+    /// Whether it would be refused the next time too.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Refused { .. } | Self::Elsewhere { .. } => true,
+            Self::Http(_) | Self::Later { .. } | Self::Start { .. } | Self::Ended { .. } | Self::TooSlow { .. } => {
+                false
+            }
+        }
+    }
+
+    /// How long the target asks to wait.
+    pub(crate) fn asks_to_wait(&self) -> Option<Duration> {
+        match self {
+            Self::Later { wait, .. } => *wait,
+            _ => None,
+        }
+    }
 }
 
 impl From<ureq::Error> for Error {

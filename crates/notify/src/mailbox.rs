@@ -1,172 +1,332 @@
-//! What one target is told, and what it still has to be told.
+//! One target's mailbox: news are laid into it, and a thread of the target's own tells them.
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use plimsoll_model::Untrusted;
-use plimsoll_watch::alerts::{Alert, Notice};
+use plimsoll_watch::alerts::Notice;
 
-use crate::documents::{Gone, NoticeDocument, alertmanager_document};
-use crate::http::{Connection, Kept};
-use crate::{Error, News, Outcome, Target, command};
-
-/// Alertmanager is told what is there so often: it forgets what it is not told of.
-const REPEATED_EVERY: Duration = Duration::from_mins(1);
-
-/// Notices that are kept for a target that cannot be told.
-const MOST_KEPT: usize = 1000;
+use crate::outbox::{Letter, Outbox};
+use crate::{Error, KEPT_EVERY, News, Outcome, Target};
 
 /// After a failure nothing is tried for this long.
 const REST: Duration = Duration::from_secs(10);
+
+/// Nor, where a target asks for more, for longer than this.
+const LONGEST_REST: Duration = Duration::from_mins(5);
 
 /// One target's.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     target: Target,
-    host: Untrusted,
-    way: Way,
-    failed_at: Option<Instant>,
+    state: Mutex<State>,
+    changed: Condvar,
 }
 
-/// How it is told.
 #[derive(Debug)]
-enum Way {
-    /// All that is there, again and again.
-    State { connection: Connection, raised: Vec<Alert>, gone: Vec<Gone>, told: Option<Instant> },
-    /// Each notice once, to an address.
-    Post { connection: Connection, waiting: VecDeque<Notice> },
-    /// Each notice once, to a program.
-    Run { words: Vec<String>, waiting: VecDeque<Notice> },
+struct State {
+    outbox: Outbox,
+    stage: Stage,
+    standing: Standing,
+    /// When the connection was last used, where there is one.
+    used: Option<Instant>,
+    /// Notices that were dropped since there was last room.
+    burst: usize,
+    counts: Counts,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Working,
+    /// What waits is tried once more, until then.
+    Ending {
+        until: Instant,
+    },
+    /// Nobody wants it any more.
+    Removed,
+    /// Its thread does nothing more.
+    Ended,
+}
+
+/// How it stands with a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Well,
+    /// It would not take the last letter.
+    Refusing,
+    /// It could not be told; nothing is tried until then.
+    Failing {
+        until: Instant,
+    },
+}
+
+/// What came of notices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) told: u64,
+    pub(crate) refused: u64,
+    pub(crate) dropped: u64,
+}
+
+/// What a mailbox's thread is to do.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// Tell this.
+    Tell(Letter),
+    /// Use the connection, so that it stays open.
+    KeepOpen,
+    /// End.
+    End,
+}
+
+/// Who is told what comes of it.
+pub(crate) type Log = dyn Fn(Outcome<'_>) + Send + Sync;
 
 impl Mailbox {
-    pub(crate) fn new(target: Target, host: Untrusted) -> Self {
-        let way = match &target {
-            Target::Alertmanager(url) => {
-                let url = format!("{}/api/v2/alerts", url.trim_end_matches('/'));
-                Way::State { connection: Connection::new(url), raised: Vec::new(), gone: Vec::new(), told: None }
-            }
-            Target::Webhook(url) => Way::Post { connection: Connection::new(url.clone()), waiting: VecDeque::new() },
-            Target::Command(words) => Way::Run { words: words.clone(), waiting: VecDeque::new() },
+    pub(crate) fn new(target: Target, outbox: Outbox) -> Self {
+        let state = State {
+            outbox,
+            stage: Stage::Working,
+            standing: Standing::Well,
+            used: None,
+            burst: 0,
+            counts: Counts::default(),
         };
-        Self { target, host, way, failed_at: None }
+        Self { target, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Takes news, and tells what there is to be told.
-    pub(crate) fn take(&mut self, news: &News, log: &dyn Fn(Outcome<'_>)) {
-        let given_up = self.way.note(news);
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Takes news. It never waits for the target.
+    pub(crate) fn take(&self, news: &News, log: &Log) {
+        let mut state = self.lock();
+        let dropped = state.outbox.take(news);
+        let is_new = state.burst == 0 && dropped > 0;
+        state.burst += dropped;
+        state.counts.dropped += dropped as u64;
+        drop(state);
+        self.changed.notify_all();
+        if is_new {
+            log(Outcome::Overflowing(&self.target));
+        }
+    }
+
+    /// What would wait if it took this; `None` for a target that has heard of nothing yet.
+    pub(crate) fn waiting_with(&self, news: &News) -> Option<Vec<Notice>> {
+        let mut outbox = self.lock().outbox.clone();
+        outbox.take(news);
+        outbox.waiting()
+    }
+
+    /// What waits; `None` for a target that has heard of nothing yet.
+    pub(crate) fn waiting(&self) -> Option<Vec<Notice>> {
+        self.lock().outbox.waiting()
+    }
+
+    /// What came of notices, and how many wait.
+    pub(crate) fn counts(&self) -> (Counts, usize) {
+        let state = self.lock();
+        (state.counts, state.outbox.len())
+    }
+
+    /// Waits until there is something to do.
+    pub(crate) fn next(&self) -> Task {
+        let mut state = self.lock();
+        loop {
+            let now = Instant::now();
+            if let Some(task) = state.task(&self.target, now) {
+                return task;
+            }
+            state = match state.wakes_at(&self.target) {
+                Some(at) => {
+                    let waited = self.changed.wait_timeout(state, at.saturating_duration_since(now));
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    /// How long an answer may be waited for that is usually waited for so long.
+    pub(crate) fn patience(&self, usual: Duration) -> Duration {
+        match self.lock().stage {
+            Stage::Ending { until } => usual.min(until.saturating_duration_since(Instant::now())),
+            Stage::Working | Stage::Removed | Stage::Ended => usual,
+        }
+    }
+
+    /// Takes note of what came of a letter.
+    pub(crate) fn note_told(&self, letter: &Letter, outcome: &Result<(), Error>, log: &Log) {
+        let mut state = self.lock();
+        let before = state.standing;
+        match outcome {
+            Ok(()) => {
+                state.outbox.settle(letter);
+                state.counts.told += 1;
+                state.standing = Standing::Well;
+            }
+            Err(error) if error.is_refusal() => {
+                state.outbox.settle(letter);
+                state.counts.refused += 1;
+                state.standing = Standing::Refusing;
+            }
+            Err(error) => {
+                state.outbox.keep();
+                state.standing = Standing::failing(error);
+            }
+        }
+        let given_up = if state.outbox.has_room() { std::mem::take(&mut state.burst) } else { 0 };
+        drop(state);
+        match outcome {
+            Ok(()) => {
+                if before != Standing::Well {
+                    log(Outcome::Recovered(&self.target));
+                }
+                log(Outcome::Told(&self.target));
+            }
+            // What is there is told each minute: that it is refused is no news the second time. Each notice comes once.
+            Err(error) if error.is_refusal() => {
+                if before != Standing::Refusing || matches!(letter, Letter::Notice(_)) {
+                    log(Outcome::Refused(&self.target, error));
+                }
+            }
+            Err(error) => self.say_that_it_fails(before, error, log),
+        }
         if given_up > 0 {
             log(Outcome::GivenUp(&self.target, given_up));
         }
-        self.tell(log);
     }
 
-    /// Tells what there is to be told.
-    pub(crate) fn tell(&mut self, log: &dyn Fn(Outcome<'_>)) {
-        if self.is_resting() || !self.way.has_something_to_tell() {
-            return;
-        }
-        let told = self.way.tell(&self.host);
-        self.note_outcome(told, log);
-    }
-
-    /// Keeps the connection open, where there is one.
-    pub(crate) fn keep_open(&mut self, log: &dyn Fn(Outcome<'_>)) {
-        if self.is_resting() {
-            return;
-        }
-        let kept = match &mut self.way {
-            Way::State { connection, .. } | Way::Post { connection, .. } => connection.keep_open(),
-            Way::Run { .. } => return,
-        };
-        match kept {
-            Err(error) => self.note_outcome(Err(error), log),
+    /// Takes note of what came of using the connection for nothing.
+    pub(crate) fn note_kept(&self, outcome: &Result<(), Error>, log: &Log) {
+        let mut state = self.lock();
+        let before = state.standing;
+        match outcome {
+            Err(error) => state.standing = Standing::failing(error),
             // That it answers says nothing of what it would not take.
-            Ok(Kept::Tried) if !self.way.has_something_to_tell() => self.note_outcome(Ok(()), log),
-            Ok(Kept::Tried | Kept::Fresh) => {}
+            Ok(()) if matches!(before, Standing::Failing { .. }) && state.outbox.len() == 0 => {
+                state.standing = Standing::Well;
+            }
+            Ok(()) => {}
+        }
+        let after = state.standing;
+        drop(state);
+        match outcome {
+            Err(error) => self.say_that_it_fails(before, error, log),
+            Ok(()) if after != before => log(Outcome::Recovered(&self.target)),
+            Ok(()) => {}
         }
     }
 
-    fn is_resting(&self) -> bool {
-        self.failed_at.is_some_and(|failed| failed.elapsed() < REST)
+    /// What waits is to be tried once more, until then.
+    pub(crate) fn end(&self, until: Instant) {
+        let mut state = self.lock();
+        state.stage = Stage::Ending { until };
+        if let Standing::Failing { until } = &mut state.standing {
+            *until = Instant::now();
+        }
+        drop(state);
+        self.changed.notify_all();
     }
 
-    fn note_outcome(&mut self, outcome: Result<(), Error>, log: &dyn Fn(Outcome<'_>)) {
-        let before = self.failed_at;
-        self.failed_at = outcome.is_err().then(Instant::now);
-        match (before, outcome) {
-            (None, Err(error)) => log(Outcome::Failed(&self.target, &error)),
-            (Some(_), Ok(())) => log(Outcome::Recovered(&self.target)),
-            _ => {}
+    /// Waits until nothing more is done, but not longer than until then.
+    pub(crate) fn await_end(&self, until: Instant) {
+        let mut state = self.lock();
+        while state.stage != Stage::Ended {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Nothing is to be told any more.
+    pub(crate) fn remove(&self) {
+        self.lock().stage = Stage::Removed;
+        self.changed.notify_all();
+    }
+
+    /// Its thread does nothing more.
+    pub(crate) fn note_end(&self) {
+        self.lock().stage = Stage::Ended;
+        self.changed.notify_all();
+    }
+
+    fn say_that_it_fails(&self, before: Standing, error: &Error, log: &Log) {
+        if !matches!(before, Standing::Failing { .. }) {
+            log(Outcome::Failed(&self.target, error));
+        }
+    }
+
+    /// What a thread that died held is whole: nothing is left half-way.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Way {
-    /// Takes note of news; returns how many notices are not kept any more.
-    fn note(&mut self, news: &News) -> usize {
-        match self {
-            Self::State { raised, gone, told, .. } => {
-                raised.clone_from(&news.raised);
-                // What is there again is not gone.
-                gone.retain(|gone| raised.iter().all(|alert| alert.trouble != gone.alert.trouble));
-                gone.extend(news.notices.iter().filter_map(|notice| match notice {
-                    Notice::Resolved { alert, at } => Some(Gone { alert: alert.clone(), at: *at }),
-                    Notice::Raised(_) => None,
-                }));
-                if !news.notices.is_empty() {
-                    *told = None;
-                }
-                let too_many = gone.len().saturating_sub(MOST_KEPT);
-                gone.drain(..too_many);
-                too_many
-            }
-            Self::Post { waiting, .. } | Self::Run { waiting, .. } => {
-                waiting.extend(news.notices.iter().cloned());
-                let too_many = waiting.len().saturating_sub(MOST_KEPT);
-                waiting.drain(..too_many);
-                too_many
-            }
+impl State {
+    fn task(&mut self, target: &Target, now: Instant) -> Option<Task> {
+        let is_resting = matches!(self.standing, Standing::Failing { until } if now < until);
+        match self.stage {
+            Stage::Removed | Stage::Ended => return Some(Task::End),
+            // It is tried once more, not again and again.
+            Stage::Ending { until } if is_resting || now >= until => return Some(Task::End),
+            Stage::Working if is_resting => return None,
+            Stage::Working | Stage::Ending { .. } => {}
         }
+        if let Some(letter) = self.outbox.letter(now) {
+            self.used = Some(now);
+            return Some(Task::Tell(letter));
+        }
+        if self.stage != Stage::Working {
+            return Some(Task::End);
+        }
+        let is_used = self.used.is_some_and(|used| now.saturating_duration_since(used) < KEPT_EVERY);
+        if is_used || matches!(target, Target::Command(_)) {
+            return None;
+        }
+        self.used = Some(now);
+        Some(Task::KeepOpen)
     }
 
-    fn has_something_to_tell(&self) -> bool {
-        match self {
-            Self::State { raised, gone, told, .. } => {
-                let is_due = told.is_none_or(|told| told.elapsed() >= REPEATED_EVERY);
-                is_due && !(raised.is_empty() && gone.is_empty())
-            }
-            Self::Post { waiting, .. } | Self::Run { waiting, .. } => !waiting.is_empty(),
+    /// When there is something to do, though nothing happens.
+    fn wakes_at(&self, target: &Target) -> Option<Instant> {
+        if let Standing::Failing { until } = self.standing
+            && until > Instant::now()
+        {
+            return Some(until);
         }
-    }
-
-    fn tell(&mut self, host: &Untrusted) -> Result<(), Error> {
-        match self {
-            Self::State { connection, raised, gone, told } => {
-                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                let document = alertmanager_document(host, raised, gone, now.as_secs_f64());
-                connection.post(&document.to_string())?;
-                *told = Some(Instant::now());
-                gone.clear();
-                Ok(())
-            }
-            Self::Post { connection, waiting } => each(waiting, host, &mut |json| connection.post(json)),
-            Self::Run { words, waiting } => each(waiting, host, &mut |json| command::run(words, json)),
-        }
+        let kept = self.used.filter(|_| !matches!(target, Target::Command(_))).map(|used| used + KEPT_EVERY);
+        [kept, self.outbox.due()].into_iter().flatten().min()
     }
 }
 
-/// Tells each notice, the oldest first. One that fails is tried again, and those after it wait.
-fn each(
-    waiting: &mut VecDeque<Notice>,
-    host: &Untrusted,
-    tell: &mut dyn FnMut(&str) -> Result<(), Error>,
-) -> Result<(), Error> {
-    while let Some(notice) = waiting.front() {
-        // It is text and a few numbers, which always make a document.
-        let json = serde_json::to_string(&NoticeDocument::of(host, notice)).unwrap_or_default();
-        tell(&json)?;
-        waiting.pop_front();
+impl Standing {
+    fn failing(error: &Error) -> Self {
+        let rest = error.asks_to_wait().unwrap_or_default().clamp(REST, LONGEST_REST);
+        Self::Failing { until: Instant::now() + rest }
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rest_after(wait: Option<Duration>) -> Duration {
+        let now = Instant::now();
+        match Standing::failing(&Error::Later { status: 429, wait }) {
+            Standing::Failing { until } => until.duration_since(now),
+            Standing::Well | Standing::Refusing => Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn who_asks_to_wait_is_waited_for_within_bounds() {
+        assert!(rest_after(None) >= REST && rest_after(None) < Duration::from_mins(1));
+        assert!(rest_after(Some(Duration::from_secs(1))) >= REST);
+        assert!(rest_after(Some(Duration::from_mins(2))) >= Duration::from_mins(2));
+        assert!(rest_after(Some(Duration::MAX)) < Duration::from_mins(6));
+    }
 }

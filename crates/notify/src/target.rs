@@ -1,6 +1,9 @@
 //! Who is told.
 
 use std::fmt;
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
 
 /// Who is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +14,32 @@ pub enum Target {
     Webhook(String),
     /// A program that is run for each notice, with the document on its standard input. No shell is between.
     Command(Vec<String>),
+}
+
+impl Target {
+    /// What kind it is, in a word.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Alertmanager(_) => "alertmanager",
+            Self::Webhook(_) => "webhook",
+            Self::Command(_) => "command",
+        }
+    }
+
+    /// A name that is the same in every run, for what is kept of it. It shows nothing secret: a key in an address cannot be had back from
+    /// a hash.
+    pub fn key(&self) -> String {
+        let words = match self {
+            Self::Alertmanager(url) | Self::Webhook(url) => std::slice::from_ref(url),
+            Self::Command(words) => words,
+        };
+        let mut hasher = SipHasher13::new();
+        for word in words {
+            hasher.write_usize(word.len());
+            hasher.write(word.as_bytes());
+        }
+        format!("{}-{:016x}", self.kind(), hasher.finish())
+    }
 }
 
 impl fmt::Display for Target {
@@ -39,5 +68,20 @@ mod tests {
     fn secrets_of_an_address_are_not_shown() {
         let shown = Target::Webhook("https://u:secret@hooks.example:8443/services/KEY?token=x".to_string()).to_string();
         assert_eq!(shown, "webhook https://hooks.example:8443");
+    }
+
+    #[test]
+    fn keys_tell_targets_apart() {
+        let command = |words: &[&str]| Target::Command(words.iter().map(ToString::to_string).collect());
+        let targets = [
+            Target::Alertmanager("http://x".to_string()),
+            Target::Webhook("http://x".to_string()),
+            Target::Webhook("http://x/KEY".to_string()),
+            command(&["a", "bc"]),
+            command(&["ab", "c"]),
+        ];
+        let keys: std::collections::BTreeSet<String> = targets.iter().map(Target::key).collect();
+        assert_eq!(keys.len(), targets.len());
+        assert!(keys.iter().all(|key| !key.contains("KEY")));
     }
 }

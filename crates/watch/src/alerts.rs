@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use plimsoll_model::{Finding, FindingId, Severity};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Status;
 
 /// A warning has to be there at so many readings, one after the other, before somebody is told: what passes by itself is no news.
 const WARNING_READINGS: u32 = 3;
 
-/// What is gone has to stay away for so many readings: at the brink it comes and goes.
+/// What is gone has to stay away for so many readings, and what is milder has to stay so: at the brink it comes and goes.
 const GONE_READINGS: u32 = 6;
 
 /// What is the matter, and where.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Trouble {
     /// Which.
     pub finding: FindingId,
@@ -23,7 +23,7 @@ pub struct Trouble {
 }
 
 /// A trouble that somebody was told of, or will be.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// Which.
     #[serde(flatten)]
@@ -41,7 +41,7 @@ pub struct Alert {
 }
 
 /// What to do first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirstStep {
     /// In words.
     pub action: String,
@@ -50,7 +50,8 @@ pub struct FirstStep {
 }
 
 /// News.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Notice {
     /// It is there, or has become worse.
     Raised(Alert),
@@ -71,13 +72,32 @@ pub struct Alerts {
 
 #[derive(Clone, Debug)]
 struct Seen {
+    /// As it was when it was last there.
     alert: Alert,
+    origin: Origin,
     /// Readings at which it was there, one after the other.
     there: u32,
     /// Readings at which it was gone, one after the other.
     gone: u32,
-    /// How bad it was when somebody was told.
-    told: Option<Severity>,
+    told: Option<Told>,
+}
+
+/// Who first saw a trouble, by whose clock its beginning is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// This run.
+    ThisRun,
+    /// An earlier one, which told somebody.
+    Kept,
+}
+
+/// That somebody was told.
+#[derive(Clone, Debug)]
+struct Told {
+    /// As it was told.
+    alert: Alert,
+    /// Readings at which it was milder than that, one after the other.
+    milder: u32,
 }
 
 impl Alerts {
@@ -86,14 +106,26 @@ impl Alerts {
         Self::default()
     }
 
-    /// What is there and was told.
-    pub fn raised(&self) -> impl Iterator<Item = &Alert> {
-        self.troubles.values().filter(|seen| seen.told.is_some()).map(|seen| &seen.alert)
+    /// Those that an earlier run told of, as they were told. They are not told again, and are over by the same rule as others.
+    pub fn kept(told: impl IntoIterator<Item = Alert>) -> Self {
+        let troubles = told.into_iter().map(|alert| (alert.trouble.clone(), Seen::kept(alert)));
+        Self { troubles: troubles.collect() }
     }
 
-    /// The clock was set: all of it began so many seconds later, or earlier, than it was thought.
+    /// What was told and is not over: as it is now, and as bad as is told.
+    pub fn raised(&self) -> impl Iterator<Item = Alert> {
+        self.troubles.values().filter_map(Seen::raised)
+    }
+
+    /// What was told and is not over, as it was told.
+    pub fn told(&self) -> impl Iterator<Item = &Alert> {
+        self.troubles.values().filter_map(|seen| seen.told.as_ref()).map(|told| &told.alert)
+    }
+
+    /// The clock was set: what began in this run began so many seconds later, or earlier, than it was thought. What came from an
+    /// earlier one was written by a clock that may have been right.
     pub fn shift(&mut self, secs: f64) {
-        self.troubles.values_mut().for_each(|seen| seen.alert.began_at += secs);
+        self.troubles.values_mut().filter(|seen| seen.origin == Origin::ThisRun).for_each(|seen| seen.shift(secs));
     }
 
     /// Takes note of a reading; returns what is to be told.
@@ -122,34 +154,60 @@ type Remembered = bool;
 
 impl Seen {
     fn first(trouble: &Trouble, finding: &Finding, at: f64) -> Self {
-        Self { alert: alert(trouble, finding, at), there: 0, gone: 0, told: None }
+        Self { alert: alert(trouble, finding, at), origin: Origin::ThisRun, there: 0, gone: 0, told: None }
+    }
+
+    fn kept(alert: Alert) -> Self {
+        let told = Some(Told { alert: alert.clone(), milder: 0 });
+        Self { alert, origin: Origin::Kept, there: 0, gone: 0, told }
+    }
+
+    fn raised(&self) -> Option<Alert> {
+        self.told.as_ref().map(|told| Alert { severity: told.alert.severity, ..self.alert.clone() })
+    }
+
+    fn shift(&mut self, secs: f64) {
+        self.alert.began_at += secs;
+        if let Some(told) = &mut self.told {
+            told.alert.began_at += secs;
+        }
     }
 
     fn is_there(&mut self, finding: &Finding) -> Option<Notice> {
         self.gone = 0;
         self.there += 1;
         self.alert = alert(&self.alert.trouble, finding, self.alert.began_at);
-        let is_due = match finding.severity {
-            Severity::Critical => true,
-            _ => self.there >= WARNING_READINGS,
-        };
-        let is_news = self.told.is_none_or(|told| finding.severity > told);
-        (is_due && is_news).then(|| {
-            self.told = Some(finding.severity);
-            Notice::Raised(self.alert.clone())
-        })
+        let is_due = finding.severity == Severity::Critical || self.there >= WARNING_READINGS;
+        match &mut self.told {
+            None => is_due.then(|| self.tell()),
+            Some(told) if finding.severity > told.alert.severity => Some(self.tell()),
+            Some(told) if finding.severity < told.alert.severity => {
+                told.milder += 1;
+                if told.milder >= GONE_READINGS {
+                    *told = Told { alert: self.alert.clone(), milder: 0 };
+                }
+                None
+            }
+            Some(told) => {
+                told.milder = 0;
+                None
+            }
+        }
+    }
+
+    fn tell(&mut self) -> Notice {
+        self.told = Some(Told { alert: self.alert.clone(), milder: 0 });
+        Notice::Raised(self.alert.clone())
     }
 
     fn is_gone(&mut self, at: f64, notices: &mut Vec<Notice>) -> Remembered {
         self.there = 0;
         self.gone += 1;
-        if self.told.is_none() {
-            return false;
-        }
+        let Some(alert) = self.raised() else { return false };
         if self.gone < GONE_READINGS {
             return true;
         }
-        notices.push(Notice::Resolved { alert: self.alert.clone(), at });
+        notices.push(Notice::Resolved { alert, at });
         false
     }
 }

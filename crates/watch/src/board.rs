@@ -9,7 +9,7 @@ use plimsoll_model::Capacity;
 
 use crate::documents::{history_document, status_document};
 use crate::history::{Error, History};
-use crate::metrics::{Family, Format, Governing, Names, Own, of_daemon, of_process, of_tables};
+use crate::metrics::{Family, Format, Governing, Names, Own, Telling, of_daemon, of_process, of_tables};
 use crate::{Status, Told};
 
 /// Without a reading for so many intervals, something is wrong.
@@ -104,6 +104,11 @@ impl Board {
         let governing = known.own.governing.get_or_insert_with(begin);
         governing.scale = scale;
         acts.for_each(|act| *governing.acts.entry(act).or_default() += 1);
+    }
+
+    /// Takes note of what came of telling others.
+    pub fn note_telling(&self, telling: Vec<Telling>) {
+        lock(&self.known).own.telling = telling;
     }
 
     /// The metrics, for somebody who scrapes them.

@@ -3,17 +3,11 @@
 use std::fmt::Write;
 
 use plimsoll_diagnose::words::duration;
-use plimsoll_forecast::{Forecast, History as Seen, Limit, Point as Reading, Read, Span as Stretch, forecast};
+use plimsoll_forecast::{Alarm, Forecast, History as Seen, Limit, Point as Reading, Read, Span as Stretch, forecast};
 use plimsoll_model::{Confidence, Evidence, Finding, FindingId, Remedy, Severity};
 
 use crate::history::{Course, Point};
 use crate::status::{Status, TableStatus};
-
-/// A table that more likely than not is full within this time is worth a finding.
-const SOON_SECS: u32 = 3600;
-
-/// More likely than not.
-const LIKELY: f64 = 0.5;
 
 /// When a table will be full. `booted_at`: when the host began, in seconds since 1970; tables were empty then.
 pub(crate) fn forecast_of(course: &Course, booted_at: f64) -> Option<Forecast> {
@@ -62,13 +56,18 @@ pub(crate) fn findings(status: &Status) -> Vec<Finding> {
 
 fn finding(table: &TableStatus) -> Option<Finding> {
     let forecast = table.forecast.as_ref()?;
-    let probability = forecast.probability_within(SOON_SECS).filter(|probability| *probability > LIKELY)?;
+    let alarm = forecast.alarm()?;
+    let probability = forecast.probability_within(alarm.secs())?;
+    let within = match alarm {
+        Alarm::WithinHour => "within the hour",
+        Alarm::WithinDay => "within a day",
+    };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time ahead, not negative")]
     let whole = |secs: f64| duration(secs as u64);
-    let mut title = format!("{}: the table will probably be full within the hour", table.namespace.name);
+    let mut title = format!("{}: the table may be full {within}", table.namespace.name);
     if let Some(full_in) = forecast.full_in_secs {
         // Writing to a string cannot fail.
-        let _ = write!(title, ", in about {}", whole(full_in.value));
+        let _ = write!(title, ", as likely as not in {}", whole(full_in.value));
     }
     Some(Finding {
         id: FindingId::TableFilling,
@@ -80,7 +79,7 @@ fn finding(table: &TableStatus) -> Option<Finding> {
         evidence: vec![Evidence {
             key: "saturation_probability",
             value: Some(probability),
-            text: format!("a chance of {:.0} % within the hour: {}", probability * 100.0, forecast.because),
+            text: format!("a chance of {:.0} % {within}: {}", probability * 100.0, forecast.because),
         }],
         meaning: "When the table is full, new connections are refused without a word; those that are there go on."
             .to_string(),

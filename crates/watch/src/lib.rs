@@ -9,7 +9,9 @@ mod board;
 mod documents;
 mod foreseen;
 pub mod history;
+pub mod ledger;
 pub mod metrics;
+mod replace;
 mod site;
 pub mod status;
 pub mod textfile;
@@ -18,6 +20,7 @@ mod watcher;
 
 pub use board::{Board, Health};
 pub use history::History;
+pub use ledger::Ledger;
 pub use site::Pages;
 pub use status::Status;
 pub use watcher::{Told, Watcher};

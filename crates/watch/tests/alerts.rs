@@ -37,7 +37,11 @@ fn status(findings: Vec<Finding>) -> Status {
 
 /// Plays readings, `c` critical, `w` a warning, `i` for information, `-` nothing; tells which notices came: `C`, `W`, or `R` for resolved.
 fn played(readings: &str) -> String {
-    let mut alerts = Alerts::new();
+    played_to(&mut Alerts::new(), readings)
+}
+
+/// As [`played`], to alerts that know of earlier readings.
+fn played_to(alerts: &mut Alerts, readings: &str) -> String {
     let mut told = String::new();
     for (step, reading) in readings.chars().enumerate() {
         let of = |severity| vec![finding(FindingId::TableFull, severity)];
@@ -77,6 +81,52 @@ fn what_comes_and_goes_is_told_once_and_resolved_when_it_stays_away() {
 fn what_becomes_worse_is_told_again_and_what_becomes_better_is_not() {
     assert_eq!(played("wwwwcwwwc"), "..W.C....");
     assert_eq!(played("cwwwwww"), "C......");
+}
+
+#[test]
+fn what_stays_milder_is_told_as_milder_and_again_when_it_becomes_worse() {
+    let severity = |readings| {
+        let mut alerts = Alerts::new();
+        played_to(&mut alerts, readings);
+        alerts.raised().next().unwrap().severity
+    };
+    assert_eq!(severity("cwwwww"), Severity::Critical, "it may come back at any moment");
+    assert_eq!(severity("cwwwwwcw"), Severity::Critical);
+    assert_eq!(severity("cwwwwww"), Severity::Warning);
+    assert_eq!(played("cwwwwwc"), "C......");
+    assert_eq!(played("cwwwwwwc"), "C......C");
+    // Until then the end is told of what was told.
+    let mut alerts = Alerts::new();
+    played_to(&mut alerts, "cw-----");
+    let notices = alerts.take(&status(Vec::new()), 7.0);
+    assert!(matches!(&notices[..], [Notice::Resolved { alert, .. }] if alert.severity == Severity::Critical));
+}
+
+#[test]
+fn what_an_earlier_run_told_is_not_told_again_and_its_end_is() {
+    let told = |readings| {
+        let mut before = Alerts::new();
+        played_to(&mut before, readings);
+        before.told().cloned().collect::<Vec<_>>()
+    };
+    let after = |before, readings| played_to(&mut Alerts::kept(told(before)), readings);
+    assert_eq!(after("ww", "wwww"), "..W.", "nobody was told of two warnings");
+    assert_eq!(after("www", "wwww"), "....");
+    assert_eq!(after("www", "c"), "C");
+    assert_eq!(after("c", "-----c------"), "...........R");
+    assert_eq!(after("c------", "------"), "......");
+}
+
+#[test]
+fn the_beginning_moves_with_the_clock_where_this_run_saw_it() {
+    let mut before = Alerts::new();
+    before.take(&status(vec![finding(FindingId::TableFull, Severity::Critical)]), 5.0);
+    let mut alerts = Alerts::kept(before.told().cloned());
+    alerts.take(&status(vec![finding(FindingId::SynFlood, Severity::Critical)]), 7.0);
+    alerts.shift(100.0);
+    let began: Vec<f64> = alerts.raised().map(|alert| alert.began_at).collect();
+    let told: Vec<f64> = alerts.told().map(|alert| alert.began_at).collect();
+    assert_eq!((began.clone(), began), (told, vec![5.0, 107.0]));
 }
 
 #[test]

@@ -124,6 +124,25 @@ fn a_clock_that_was_ahead_at_the_start_moves_nothing_that_was_before() {
 }
 
 #[test]
+fn a_clock_that_is_set_behind_what_came_from_the_file_takes_that_along() {
+    let folder = Folder::new("taken-along");
+    let mut history = History::in_file(&folder.file(), T0).unwrap();
+    add(&mut history, "host", T0, 5);
+    let mut again = History::in_file(&folder.file(), T0 + 20.0).unwrap();
+    add(&mut again, "host", T0 + 30.0, 6);
+    // What is left in the future would be forgotten by nobody for a day, and each reading adds to it.
+    again.shift(-86_400.0).unwrap();
+    let ahead = |at: f64| T0 - 86_400.0 + at;
+    (4..2000_u32).for_each(|number| add(&mut again, "host", ahead(f64::from(number) * 10.0), 7));
+    let times: Vec<f64> = again.course("host").unwrap().points().iter().map(|point| point.at - ahead(0.0)).collect();
+    assert!(times.is_sorted() && times.len() <= 361, "{} from {:?}", times.len(), times.first());
+    // And back.
+    let mut again = History::in_file(&folder.file(), ahead(20_000.0)).unwrap();
+    again.shift(86_400.0).unwrap();
+    assert!(again.course("host").unwrap().points().iter().is_sorted_by(|one, next| one.at < next.at));
+}
+
+#[test]
 fn a_clock_that_is_set_moves_what_was_before() {
     let folder = Folder::new("set");
     let mut history = History::in_file(&folder.file(), T0).unwrap();

@@ -22,3 +22,17 @@ fn nothing_that_lies_there_is_followed_or_waited_for_and_everybody_may_read_it()
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o644);
     fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn whether_it_could_be_written_is_tried_without_a_trace() {
+    let folder = std::env::temp_dir().join(format!("plimsoll-textfile-tried-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("a.prom");
+    fs::write(&file, "x 1\n").unwrap();
+    textfile::try_out(&file).unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), "x 1\n");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    let refused = textfile::try_out(&folder.join("nowhere/a.prom")).unwrap_err().to_string();
+    assert!(refused.contains("nowhere/a.prom: No such file"), "{refused}");
+    fs::remove_dir_all(&folder).unwrap();
+}

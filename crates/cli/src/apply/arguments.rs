@@ -97,6 +97,7 @@ EXIT CODES
 EXAMPLES
   plimsoll rollback        the last application
   plimsoll rollback 7      to what was before application 7
+  plimsoll rollback --left-behind    what `watch --govern` has set, if it was killed with its watchdog
 ")]
 pub(crate) struct RollbackArguments {
     /// Go back to before this application; without it, undo the last one
@@ -106,6 +107,10 @@ pub(crate) struct RollbackArguments {
     /// Undo this application if it is not confirmed by its deadline, for a timer
     #[arg(long, value_name = "NUMBER", conflicts_with = "number")]
     pub(crate) if_unconfirmed: Option<u32>,
+
+    /// Undo only what `watch --govern` has left behind, if it was killed and its watchdog too, for a service manager
+    #[arg(long, conflicts_with_all = ["number", "if_unconfirmed"])]
+    pub(crate) left_behind: bool,
 
     #[command(flatten)]
     pub(crate) common: CommonArguments,

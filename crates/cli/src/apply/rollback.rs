@@ -1,5 +1,6 @@
 //! `plimsoll rollback`: undoing.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use plimsoll_apply::{Application, Phase, Progress, RolledBack, Root, Undone, Which};
@@ -12,13 +13,8 @@ use crate::output;
 
 /// Undoes, and says what came of it.
 pub(crate) fn run(arguments: &RollbackArguments) -> anyhow::Result<ExitCode> {
-    let which = match (arguments.number, arguments.if_unconfirmed) {
-        (_, Some(id)) => Which::IfUnconfirmed(id),
-        (Some(id), None) => Which::Since(id),
-        (None, None) => Which::Last,
-    };
     let state_dir = arguments.common.state_dir();
-    let rolled_back = plimsoll_apply::rollback(&state_dir, &Root::default(), which, &|_, _| {})?;
+    let rolled_back = undo(arguments, &state_dir)?;
     for left in rolled_back.iter().filter(|one| remains(&one.application)) {
         // What is undone is told all the same.
         if let Err(error) = guardian().and_then(|guardian| Ok(guardian.go_on(&state_dir, left.application.begun.id)?)) {
@@ -33,6 +29,16 @@ pub(crate) fn run(arguments: &RollbackArguments) -> anyhow::Result<ExitCode> {
         text(&rolled_back)
     };
     Ok(tell(&written, arguments.common.color, code(&rolled_back)))
+}
+
+fn undo(arguments: &RollbackArguments, state_dir: &Path) -> Result<Vec<RolledBack>, plimsoll_apply::Error> {
+    let which = match (arguments.number, arguments.if_unconfirmed) {
+        _ if arguments.left_behind => return plimsoll_apply::release(state_dir, &|_, _| {}),
+        (_, Some(id)) => Which::IfUnconfirmed(id),
+        (Some(id), None) => Which::Since(id),
+        (None, None) => Which::Last,
+    };
+    plimsoll_apply::rollback(state_dir, &Root::default(), which, &|_, _| {})
 }
 
 fn document(one: &RolledBack) -> serde_json::Value {

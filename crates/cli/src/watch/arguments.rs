@@ -94,7 +94,7 @@ pub(crate) struct WatchArguments {
     #[arg(long, value_name = "DIR")]
     pub(super) state_dir: Option<PathBuf>,
 
-    /// Keep the history in memory alone
+    /// Keep the history, and what was told, in memory alone
     #[arg(long)]
     pub(super) no_history_file: bool,
 

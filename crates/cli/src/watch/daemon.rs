@@ -1,21 +1,24 @@
 //! The daemon: what it holds, and what it does with a reading.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use plimsoll_confine::Report;
 use plimsoll_host::HostFs;
 use plimsoll_model::Untrusted;
 use plimsoll_notify::{News, Notifier, Outcome};
-use plimsoll_watch::alerts::Alerts;
+use plimsoll_watch::alerts::{Alerts, Notice};
+use plimsoll_watch::ledger::LedgerFile;
 use plimsoll_watch::metrics::Format;
 use plimsoll_watch::untracked::Untracked;
-use plimsoll_watch::{Board, History, Pages, Told, Watcher, textfile};
+use plimsoll_watch::{Board, History, Ledger, Pages, Told, Watcher, textfile};
 use plimsoll_web::{Access, Limits, Listen, Listener, Server};
 use sd_notify::NotifyState;
 
 use super::confined::confined;
+use super::events::Bell;
 use super::governing::Governing;
 use super::log::{Log, Once};
 use super::settings::{self, HistoryIn, Settings, Where};
@@ -23,25 +26,34 @@ use super::settings::{self, HistoryIn, Settings, Where};
 /// The history's file, in the folder of the daemon's state.
 const HISTORY_FILE: &str = "history.jsonl";
 
+/// The file of what was told, beside it.
+const LEDGER_FILE: &str = "told.jsonl";
+
+/// When it ends, what waits to be told is tried for so long. A service manager waits longer.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 pub(super) struct Daemon {
-    settings: Settings,
-    log: Log,
-    board: Arc<Board>,
-    pages: Arc<Pages>,
-    server: Option<Server>,
-    untracked: Option<Untracked>,
-    notifier: Notifier,
-    governing: Option<Governing>,
+    pub(super) settings: Settings,
+    pub(super) log: Log,
+    pub(super) board: Arc<Board>,
+    pub(super) pages: Arc<Pages>,
+    pub(super) server: Option<Server>,
+    pub(super) untracked: Option<Untracked>,
+    pub(super) notifier: Notifier,
+    pub(super) governing: Option<Governing>,
     given_up: Option<Report>,
     alerts: Alerts,
+    /// Where it is written down what was told; in memory alone without.
+    ledger: Option<LedgerFile>,
     readings: Once,
     history: Once,
     textfile: Once,
+    telling: Once,
 }
 
 impl Daemon {
     /// Opens all that it needs. What is refused now is an error; what is refused later is said, and it goes on.
-    pub(super) fn begin(settings: Settings, log: Log) -> anyhow::Result<Self> {
+    pub(super) fn begin(settings: Settings, log: Log, bell: Bell) -> anyhow::Result<Self> {
         let history = history(&settings)?;
         let board = Arc::new(Board::new(settings.interval, settings.names, history));
         let web = move |notice: plimsoll_web::Notice<'_>| match notice {
@@ -62,7 +74,8 @@ impl Daemon {
             textfile::write(path, &board.metrics(Format::Prometheus))?;
         }
         let server = serve(&settings, listeners, &pages)?;
-        let notifier = notifier(&settings, log)?;
+        let (ledger_file, ledger) = ledger(&settings, log);
+        let notifier = notifier(&settings, log, bell, &ledger)?;
         let governing = governing(&settings, &board, log)?;
         Ok(Self {
             settings,
@@ -74,10 +87,12 @@ impl Daemon {
             notifier,
             governing,
             given_up,
-            alerts: Alerts::new(),
+            alerts: Alerts::kept(ledger.told),
+            ledger: ledger_file,
             readings: Once::default(),
             history: Once::default(),
             textfile: Once::default(),
+            telling: Once::default(),
         })
     }
 
@@ -112,11 +127,21 @@ impl Daemon {
         for notice in &notices {
             self.log.notice(notice);
         }
-        self.notifier.tell(&News { raised: self.alerts.raised().cloned().collect(), notices });
+        let news = News { raised: self.alerts.raised().collect(), notices, at: told.at };
+        self.board.note_telling(self.notifier.telling());
+        // What is told is written down first: whoever is killed in between tells it twice rather than never that it is over.
+        self.keep_what_is_told(self.notifier.waiting_with(&news));
+        self.notifier.tell(&news);
         self.write_textfile();
         self.look_after_rules();
         // It is the readings that must not stand still.
         tell_systemd(NotifyState::Watchdog);
+    }
+
+    /// Somebody was told something, which is written down at once: whoever is killed then has nothing to tell twice.
+    pub(super) fn note_told(&mut self) {
+        self.board.note_telling(self.notifier.telling());
+        self.keep_what_is_told(self.notifier.waiting());
     }
 
     /// A reading could not be made.
@@ -124,66 +149,6 @@ impl Daemon {
         self.board.note_failure();
         self.readings.note(Err(error), self.log, "");
         self.write_textfile();
-    }
-
-    /// Does from now on what other settings ask for. What cannot be done stays as it was.
-    pub(super) fn adopt(&mut self, new: Settings) {
-        match self.try_to_adopt(new) {
-            Ok(()) => self.log.say("the settings were read anew, and are in force"),
-            Err(error) => self.log.wrong(&format!("what was in force stays so: {error:#}")),
-        }
-    }
-
-    /// Does first what may fail, so that what failed leaves all of it as it was.
-    fn try_to_adopt(&mut self, new: Settings) -> anyhow::Result<()> {
-        let lasting = |of: &Settings| (of.state_dir.clone(), of.history, of.confined);
-        if lasting(&new) != lasting(&self.settings) {
-            anyhow::bail!("where the history is kept, and what is given up, changes only at the next start");
-        }
-        self.adopt_listeners(&new)?;
-        if new.govern != self.settings.govern {
-            // What is set is undone first.
-            self.governing = None;
-            self.governing = governing(&new, &self.board, self.log)?;
-        }
-        if new.targets != self.settings.targets {
-            self.notifier = notifier(&new, self.log)?;
-        }
-        self.board.adopt(new.interval, new.names);
-        self.settings = new;
-        Ok(())
-    }
-
-    /// Listens where other settings want it to. If that fails it listens where it did.
-    fn adopt_listeners(&mut self, new: &Settings) -> anyhow::Result<()> {
-        let places = |of: &Settings| (of.listen.clone(), of.untracked);
-        let is_deaf = self.server.is_none() && !new.listen.is_empty();
-        if places(new) == places(&self.settings) && !is_deaf {
-            return match &self.server {
-                Some(server) => Ok(server.reload(access(new))?),
-                None => Ok(()),
-            };
-        }
-        // The old sockets first: the new ones may be the same.
-        self.server = None;
-        self.untracked = None;
-        let open = |of: &Settings| anyhow::Ok((untracked(of)?, serve(of, bind(of)?, &self.pages)?));
-        match open(new) {
-            Ok((rules, server)) => {
-                (self.untracked, self.server) = (rules, server);
-                Ok(())
-            }
-            Err(error) => {
-                match open(&self.settings) {
-                    Ok((rules, server)) => (self.untracked, self.server) = (rules, server),
-                    Err(again) => {
-                        self.log
-                            .wrong(&format!("it does not listen any more, until settings are read anew: {again:#}"));
-                    }
-                }
-                Err(error)
-            }
-        }
     }
 
     /// Makes the rules for untracked connections anew, if whoever held them has ended.
@@ -201,14 +166,26 @@ impl Daemon {
         }
     }
 
-    /// Ends, and leaves nothing behind but the history.
-    pub(super) fn end(self) {
+    /// Ends, and leaves nothing behind but the history, and what was told.
+    pub(super) fn end(mut self) {
         tell_systemd(NotifyState::Stopping);
-        drop(self.governing);
+        self.governing = None;
+        for (target, waiting) in self.notifier.end(FAREWELL) {
+            let then = self.ledger.as_ref().map_or("they are lost", |_| "they are told after the next start");
+            self.log.wrong(&format!("notices for {target} that could not be told: {waiting}; {then}"));
+        }
+        self.keep_what_is_told(self.notifier.waiting());
         if let Some(server) = self.server {
             server.end();
         }
         drop(self.untracked);
+    }
+
+    /// Writes down what was told, and what waits to be told.
+    fn keep_what_is_told(&mut self, waiting: BTreeMap<String, Vec<Notice>>) {
+        let Some(file) = &mut self.ledger else { return };
+        let kept = file.keep(Ledger { told: self.alerts.told().cloned().collect(), waiting });
+        self.telling.note(kept, self.log, "what was told is written down again");
     }
 
     fn write_textfile(&self) {
@@ -229,7 +206,7 @@ fn history(settings: &Settings) -> anyhow::Result<History> {
     }
 }
 
-fn untracked(settings: &Settings) -> anyhow::Result<Option<Untracked>> {
+pub(super) fn untracked(settings: &Settings) -> anyhow::Result<Option<Untracked>> {
     let addresses = settings.addresses();
     if settings.untracked == settings::Untracked::No || addresses.is_empty() {
         return Ok(None);
@@ -237,7 +214,7 @@ fn untracked(settings: &Settings) -> anyhow::Result<Option<Untracked>> {
     Ok(Some(Untracked::begin(&addresses)?))
 }
 
-fn bind(settings: &Settings) -> anyhow::Result<Vec<Listener>> {
+pub(super) fn bind(settings: &Settings) -> anyhow::Result<Vec<Listener>> {
     let bind = |place: &Where| match place {
         Where::Tcp(address) => Listen::Tcp(*address).bind(),
         Where::Unix(path) => Listen::Unix { path: path.clone(), mode: Listen::GROUP }.bind(),
@@ -245,32 +222,48 @@ fn bind(settings: &Settings) -> anyhow::Result<Vec<Listener>> {
     Ok(settings.listen.iter().map(bind).collect::<Result<_, _>>()?)
 }
 
-fn serve(settings: &Settings, listeners: Vec<Listener>, pages: &Arc<Pages>) -> anyhow::Result<Option<Server>> {
+pub(super) fn serve(
+    settings: &Settings,
+    listeners: Vec<Listener>,
+    pages: &Arc<Pages>,
+) -> anyhow::Result<Option<Server>> {
     if listeners.is_empty() {
         return Ok(None);
     }
     Ok(Some(Server::begin(listeners, access(settings), Limits::default(), Arc::clone(pages) as _)?))
 }
 
-fn access(settings: &Settings) -> Access {
+pub(super) fn access(settings: &Settings) -> Access {
     Access { web_config: settings.web_config.clone(), names: settings.names_of_host.clone() }
 }
 
-fn governing(settings: &Settings, board: &Arc<Board>, log: Log) -> anyhow::Result<Option<Governing>> {
+pub(super) fn governing(settings: &Settings, board: &Arc<Board>, log: Log) -> anyhow::Result<Option<Governing>> {
     let begin = |wish| Governing::begin(wish, settings.state_dir.clone(), Arc::clone(board), log);
     settings.govern.as_ref().map(begin).transpose()
 }
 
-fn notifier(settings: &Settings, log: Log) -> anyhow::Result<Notifier> {
+/// What an earlier run told, and where this one writes it down.
+fn ledger(settings: &Settings, log: Log) -> (Option<LedgerFile>, Ledger) {
+    match settings.history {
+        HistoryIn::Memory => (None, Ledger::default()),
+        HistoryIn::File => {
+            let path = settings.state_dir.join(LEDGER_FILE);
+            let (file, ledger) = LedgerFile::open(&path, &|error| log.wrong(&error.to_string()));
+            (Some(file), ledger)
+        }
+    }
+}
+
+fn notifier(settings: &Settings, log: Log, bell: Bell, ledger: &Ledger) -> anyhow::Result<Notifier> {
     let host = HostFs::new().host().read.name.unwrap_or_else(|| Untrusted::from("this host"));
     let host = Untrusted::from_escaped(host.as_str().trim_end().to_string());
-    let note = move |outcome: Outcome<'_>| match outcome {
-        Outcome::Recovered(target) => log.say(&format!("{target} can be told again")),
-        Outcome::Failed(target, error) => log.wrong(&format!("{target} cannot be told: {error}")),
-        Outcome::GivenUp(target, number) => log.wrong(&format!("{number} notices for {target} were not told")),
+    let note = move |outcome: Outcome<'_>| {
+        log.telling(&outcome);
+        if matches!(outcome, Outcome::Told(_) | Outcome::Refused(..)) {
+            bell.told();
+        }
     };
-    let note: Arc<dyn Fn(Outcome<'_>) + Send + Sync> = Arc::new(note);
-    Notifier::begin(settings.targets.clone(), &host, &note).context("a thread cannot be started")
+    Notifier::begin(settings.targets.clone(), host, Arc::new(note), ledger).context("a thread cannot be started")
 }
 
 /// Tells the service manager, where there is one that wants to know.

@@ -19,6 +19,8 @@ pub(super) enum Event {
     Read(Box<Told>),
     /// It could not be.
     NotRead(plimsoll_observe::Error),
+    /// Somebody was told something.
+    Told,
     /// Somebody wants something.
     Signal(Signal),
 }
@@ -34,18 +36,40 @@ pub(super) enum Signal {
 
 /// What happens, in its order.
 pub(super) struct Events {
+    sender: SyncSender<Event>,
     receiver: Receiver<Event>,
 }
 
+/// By which others say that something has happened.
+#[derive(Clone)]
+pub(super) struct Bell(SyncSender<Event>);
+
 impl Events {
-    /// Reads the host in one thread, and takes signals in another.
-    pub(super) fn begin(watcher: Watcher) -> anyhow::Result<Self> {
+    /// None yet.
+    pub(super) fn new() -> Self {
         // One reading is taken up before the next one is made.
         let (sender, receiver) = sync_channel(1);
-        take_signals(sender.clone()).context("signals cannot be taken")?;
+        Self { sender, receiver }
+    }
+
+    pub(super) fn bell(&self) -> Bell {
+        Bell(self.sender.clone())
+    }
+
+    /// Reads the host in one thread, and takes signals in another.
+    pub(super) fn begin(&self, watcher: Watcher) -> anyhow::Result<()> {
+        take_signals(self.sender.clone()).context("signals cannot be taken")?;
+        let sender = self.sender.clone();
         let read = move || read(watcher, &sender);
         thread::Builder::new().name("read".to_string()).spawn(read).context("a thread cannot be started")?;
-        Ok(Self { receiver })
+        Ok(())
+    }
+}
+
+impl Bell {
+    /// Somebody was told something. Where something else happens already, that is what it waits for anyway.
+    pub(super) fn told(&self) {
+        let _ = self.0.try_send(Event::Told);
     }
 }
 

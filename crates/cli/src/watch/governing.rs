@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Context;
-use plimsoll_apply::Author;
+use plimsoll_apply::{Author, Progress, Undone};
 use plimsoll_govern::{Floors, Governor, Outlook, Reading, Rules, Seat, Steward};
 use plimsoll_model::{NetworkSettings, Untrusted};
 use plimsoll_plan::{Holds, Profile, Role, rails};
@@ -49,8 +49,16 @@ impl Governing {
     /// Begins with the first reading. What an earlier one has left behind is undone now.
     pub(super) fn begin(wish: &Wish, state_dir: PathBuf, board: Arc<Board>, log: Log) -> anyhow::Result<Self> {
         for undone in plimsoll_apply::release(&state_dir, &|_, _| {})? {
-            let id = undone.application.begun.id;
-            log.wrong(&format!("application {id}, by a governor that is no more, was undone"));
+            let (id, changes) = (undone.application.begun.id, &undone.application.changes);
+            let is_gone = |change: &Progress| matches!(change, Progress::Undone(Undone::Gone));
+            log.wrong(&if changes.iter().all(is_gone) {
+                format!(
+                    "nothing of application {id}, by a governor that is no more, was in force: it went with the boot, or the \
+                     namespace, that it was set in"
+                )
+            } else {
+                format!("application {id}, by a governor that is no more, was undone")
+            });
         }
         // Made once here, so that what makes no sense is an error now.
         Governor::new(wish.rules.clone(), Floors::new())?;

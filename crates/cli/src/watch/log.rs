@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use plimsoll_model::Untrusted;
+use plimsoll_notify::Outcome;
 use plimsoll_watch::alerts::Notice;
 
 use crate::arguments::Color;
@@ -58,6 +59,28 @@ impl Log {
             Notice::Resolved { alert, .. } => {
                 self.wrong(&format!("resolved {}: {}", alert.trouble.finding, alert.title));
             }
+        }
+    }
+
+    /// What came of telling others.
+    pub(super) fn telling(self, outcome: &Outcome<'_>) {
+        match outcome {
+            Outcome::Recovered(target) => self.say(&format!("{target} can be told again")),
+            Outcome::Failed(target, error) => self.wrong(&format!("{target} cannot be told: {error}")),
+            Outcome::Refused(target, error) => {
+                self.wrong(&format!("{target} does not take a notice, and is not told it again: {error}"));
+            }
+            Outcome::Overflowing(target) => {
+                self.wrong(&format!("too many notices wait for {target}: the oldest are given up"));
+            }
+            Outcome::GivenUp(target, number) => {
+                self.wrong(&format!("notices for {target} that were given up: {number}"));
+            }
+            Outcome::Removed(target, number) => {
+                self.wrong(&format!("{target} is not told any more; notices that waited for it are dropped: {number}"));
+            }
+            // What goes as it should is counted, and no news.
+            _ => {}
         }
     }
 

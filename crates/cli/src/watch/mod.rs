@@ -1,5 +1,6 @@
 //! `plimsoll watch`: a daemon that keeps watch over this host's tables.
 
+mod adopting;
 mod arguments;
 mod confined;
 mod daemon;
@@ -21,13 +22,15 @@ use self::settings::Settings;
 pub(crate) fn run(arguments: &WatchArguments) -> anyhow::Result<ExitCode> {
     let log = Log::new(arguments.quiet, arguments.color);
     let settings = Settings::of(arguments)?;
-    let mut daemon = Daemon::begin(settings, log)?;
-    let events = Events::begin(daemon.watcher())?;
+    let events = Events::new();
+    let mut daemon = Daemon::begin(settings, log, events.bell())?;
+    events.begin(daemon.watcher())?;
     daemon.say_that_it_has_begun();
     for event in events {
         match event {
             Event::Read(told) => daemon.take(*told),
             Event::NotRead(error) => daemon.note_failure(&error),
+            Event::Told => daemon.note_told(),
             Event::Signal(Signal::Reload) => match Settings::of(arguments) {
                 Ok(settings) => daemon.adopt(settings),
                 Err(error) => log.wrong(&format!("what was in force stays so: {error:#}")),

@@ -1,6 +1,7 @@
 //! A daemon in a namespace, and what it and others say meanwhile.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -96,7 +97,7 @@ impl Daemon {
 
     /// Begins one that reads so often.
     pub(crate) fn begin_every(lab: &LabNamespace, interval: &str, arguments: &[&str]) -> Self {
-        let folder = std::env::temp_dir().join(format!("plimsoll-watch-{}", lab.name()));
+        let folder = folder_of(lab);
         fs::create_dir_all(&folder).unwrap();
         let state = folder.join("state");
         let mut words = vec![PLIMSOLL, "watch", "--interval", interval, "--state-dir", state.to_str().unwrap()];
@@ -111,9 +112,69 @@ impl Daemon {
     }
 }
 
+/// A webhook in a namespace, which keeps connections, and what it was sent.
+#[derive(Debug)]
+pub(crate) struct Webhook {
+    pub(crate) url: String,
+    requests: Arc<Mutex<Vec<String>>>,
+    status: Arc<Mutex<&'static str>>,
+}
+
+impl Webhook {
+    /// One that takes what comes.
+    pub(crate) fn begin(lab: &LabNamespace) -> Self {
+        let listener = lab.enter(|| TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let webhook = Self { url, requests: Arc::default(), status: Arc::new(Mutex::new("200 OK")) };
+        let (requests, status) = (Arc::clone(&webhook.requests), Arc::clone(&webhook.status));
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (requests, status) = (Arc::clone(&requests), Arc::clone(&status));
+                thread::spawn(move || answer(stream, &requests, &status));
+            }
+        });
+        webhook
+    }
+
+    /// From now on it answers so.
+    pub(crate) fn answer_with(&self, status: &'static str) {
+        *self.status.lock().unwrap() = status;
+    }
+
+    /// The documents that it was sent.
+    pub(crate) fn notices(&self) -> Vec<Value> {
+        let requests = self.requests.lock().unwrap();
+        let bodies = requests.iter().filter_map(|request| Some(request.split_once("\r\n\r\n")?.1));
+        bodies.filter(|body| !body.is_empty()).map(|body| serde_json::from_str(body).unwrap()).collect()
+    }
+}
+
+fn answer(mut stream: TcpStream, requests: &Mutex<Vec<String>>, status: &Mutex<&'static str>) {
+    let mut request = String::new();
+    let mut buffer = [0; 8192];
+    while let Ok(read @ 1..) = stream.read(&mut buffer) {
+        request += &String::from_utf8_lossy(&buffer[..read]);
+        let Some((head, body)) = request.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        if body.len() < length.unwrap_or(0) {
+            continue;
+        }
+        requests.lock().unwrap().push(std::mem::take(&mut request));
+        let answer = format!("HTTP/1.1 {}\r\ncontent-length: 0\r\n\r\n", status.lock().unwrap());
+        if stream.write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+/// The folder of daemons in a namespace.
+pub(crate) fn folder_of(lab: &LabNamespace) -> PathBuf {
+    std::env::temp_dir().join(format!("plimsoll-watch-{}", lab.name()))
+}
+
 /// Removes the folder that daemons of a namespace had.
 pub(crate) fn forget(lab: &LabNamespace) {
-    let _ = fs::remove_dir_all(std::env::temp_dir().join(format!("plimsoll-watch-{}", lab.name())));
+    let _ = fs::remove_dir_all(folder_of(lab));
 }
 
 /// What is answered under a path: `None` where nobody answers, or not with 200.
@@ -136,6 +197,13 @@ pub(crate) fn status(lab: &LabNamespace) -> Value {
         text.is_some()
     });
     serde_json::from_str(&text.unwrap()).unwrap()
+}
+
+/// Waits until there have been so many readings more.
+pub(crate) fn await_readings(lab: &LabNamespace, more: f64) {
+    let readings = || get(lab, "/metrics").and_then(|metrics| figure(&metrics, "plimsoll_readings_total"));
+    let until = readings().unwrap_or(0.0) + more;
+    await_that("readings", || readings() >= Some(until));
 }
 
 /// The figure of a metric with these labels; `None` where there is none.

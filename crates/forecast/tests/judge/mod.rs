@@ -1,11 +1,12 @@
 //! The forecast and straight lines side by side, on scenarios whose truth is known.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use plimsoll_draw::Draw;
-use plimsoll_forecast::{AHEAD_SECS, Forecast, History, Read, forecast};
+use plimsoll_forecast::{AHEAD_SECS, Alarm, Forecast, History, Read, WITHIN_SECS, forecast};
 
-use crate::simulated::{Kind, Simulated, normal};
+use crate::simulated::{Kind, READING_SECS, Simulated, normal};
 
 /// A kind of traffic, and how it is watched.
 #[derive(Clone, Copy)]
@@ -16,6 +17,8 @@ pub(crate) struct Scenario {
     from_secs: f64,
     until_secs: f64,
     every_secs: f64,
+    /// When something begins of which nothing is seen before. Forecasts made until then are not judged by what came after.
+    begins_secs: Option<f64>,
     /// Whether the entries are read each time.
     entries_read: bool,
     /// Whether it fills the table.
@@ -42,12 +45,6 @@ fn within(from_secs: f64, for_secs: f64, rate: f64) -> impl Fn(f64) -> f64 + Sen
 
 fn storm(seed: u64) -> Simulated {
     usual(seed).with(Kind::Syn, within(2.0 * HOUR, 1200.0, between(seed, 50.0, 90.0)))
-}
-
-fn storm_counted(seed: u64) -> Simulated {
-    let mut table = storm(seed);
-    table.rate_known = true;
-    table
 }
 
 fn leak(seed: u64) -> Simulated {
@@ -117,27 +114,35 @@ fn growing(seed: u64) -> Simulated {
     })
 }
 
-pub(crate) const SCENARIOS: [Scenario; 11] = {
+pub(crate) const SCENARIOS: [Scenario; 10] = {
     let minutes = Scenario {
         name: "storm that levels off",
         make: storm,
         from_secs: 1.97 * HOUR,
         until_secs: 2.5 * HOUR,
         every_secs: 30.0,
+        begins_secs: Some(2.0 * HOUR),
         entries_read: true,
         fills: false,
     };
-    let hours = Scenario { every_secs: 60.0, entries_read: false, ..minutes };
+    let hours = Scenario { every_secs: 60.0, begins_secs: None, entries_read: false, ..minutes };
     let days = Scenario { from_secs: 2.5 * DAY, until_secs: 8.0 * DAY, every_secs: 300.0, ..hours };
     [
         minutes,
         Scenario { name: "storm, entries not read", entries_read: false, ..minutes },
-        Scenario { name: "storm, arrivals counted", make: storm_counted, entries_read: false, ..minutes },
         Scenario { name: "burst that ends", make: burst, until_secs: 2.1 * HOUR, every_secs: 10.0, ..minutes },
         Scenario { name: "quiet noisy table", make: quiet, from_secs: 3.0 * HOUR, until_secs: 9.0 * HOUR, ..hours },
         Scenario { name: "daily peak below", make: daily, until_secs: 6.5 * DAY, ..days },
         Scenario { name: "daily peak that grows", make: growing, fills: true, ..days },
-        Scenario { name: "slow leak", make: leak, from_secs: 2.0 * HOUR, until_secs: DAY, fills: true, ..hours },
+        Scenario {
+            name: "slow leak",
+            make: leak,
+            from_secs: 2.0 * HOUR,
+            until_secs: DAY,
+            begins_secs: Some(3.0 * HOUR),
+            fills: true,
+            ..hours
+        },
         Scenario { name: "SYN flood", make: syn_flood, every_secs: 10.0, fills: true, ..minutes },
         Scenario {
             name: "SYN flood, entries not read",
@@ -151,6 +156,9 @@ pub(crate) const SCENARIOS: [Scenario; 11] = {
     ]
 };
 
+/// What the forecast was made with were seeds below 1,000: it is judged by others.
+pub(crate) const FRESH_SEEDS: u64 = 1_000;
+
 /// An alarm of "within an hour" that comes true in five quarters was right.
 const GRACE: f64 = 1.25;
 
@@ -158,49 +166,67 @@ const GRACE: f64 = 1.25;
 const AGAIN_SECS: f64 = 300.0;
 
 /// Who raises an alarm.
+///
+/// An alarm says that the table will be full within a time. Whoever watches a table by more than one rule is alarmed by
+/// any of them, and takes the nearest time that one says. It is false if that time, and a quarter of it more, passes
+/// without the table being full; and a table that became full was missed if no alarm was right before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
-    /// More likely than not full within so many seconds, by the forecast.
-    Forecast(u32),
-    /// Full in so many seconds, by a straight line through the last so many.
-    Line { over_secs: u32, ahead_secs: u32 },
+    /// What the forecast holds worth being told of.
+    Forecast,
+    /// One of its alarms alone.
+    Alone(Alarm),
+    /// Both of the usual straight lines.
+    Lines,
+    /// One of them alone.
+    Line(Line),
 }
 
-pub(crate) const OURS: [Rule; 3] = [Rule::Forecast(900), Rule::Forecast(3600), Rule::Forecast(86_400)];
-pub(crate) const SHORT_LINE: Rule = Rule::Line { over_secs: 900, ahead_secs: 3600 };
-pub(crate) const LONG_LINE: Rule = Rule::Line { over_secs: 3600, ahead_secs: 14_400 };
-pub(crate) const RULES: [Rule; 5] = [OURS[0], OURS[1], OURS[2], SHORT_LINE, LONG_LINE];
+/// A straight line through the last so many seconds, carried on for so many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    over_secs: u32,
+    ahead_secs: u32,
+}
+
+/// For the next hour, and for as far ahead as is usual.
+const LINES: [Line; 2] = [Line { over_secs: 900, ahead_secs: 3600 }, Line { over_secs: 3600, ahead_secs: 14_400 }];
+
+/// Ours, and the lines; then each alone.
+const RULES: [Rule; 6] = [
+    Rule::Forecast,
+    Rule::Lines,
+    Rule::Alone(Alarm::WithinHour),
+    Rule::Line(LINES[0]),
+    Rule::Alone(Alarm::WithinDay),
+    Rule::Line(LINES[1]),
+];
 
 impl Rule {
     fn name(self) -> String {
         match self {
-            Self::Forecast(900) => "forecast 15m".to_string(),
-            Self::Forecast(3600) => "forecast 1h".to_string(),
-            Self::Forecast(_) => "forecast 24h".to_string(),
-            Self::Line { over_secs, ahead_secs } => format!("line {}m→{}h", over_secs / 60, ahead_secs / 3600),
+            Self::Forecast => "forecast".to_string(),
+            Self::Alone(alarm) => format!("  within {}h", alarm.secs() / 3600),
+            Self::Lines => "lines".to_string(),
+            Self::Line(Line { over_secs, ahead_secs }) => format!("  {}m→{}h", over_secs / 60, ahead_secs / 3600),
         }
     }
 
-    fn ahead_secs(self) -> f64 {
+    /// Within how many seconds it says that the table will be full, if it does.
+    fn alarm_secs(self, history: &History<'_>, capacity: f64, told: Option<&Forecast>) -> Option<f64> {
+        let reaches = |line: &Line| predict_linear(history, *line) > capacity;
         match self {
-            Self::Forecast(ahead_secs) | Self::Line { ahead_secs, .. } => ahead_secs.into(),
-        }
-    }
-
-    fn is_alarmed(self, history: &History<'_>, capacity: f64, told: Option<&Forecast>) -> bool {
-        match self {
-            Self::Forecast(secs) => {
-                told.and_then(|told| told.probability_within(secs)).is_some_and(|chance| chance > 0.5)
-            }
-            Self::Line { over_secs, ahead_secs } => {
-                predict_linear(history, over_secs.into(), ahead_secs.into()) > capacity
-            }
+            Self::Forecast => told?.alarm().map(|alarm| alarm.secs().into()),
+            Self::Alone(alarm) => told?.raises(alarm).then(|| alarm.secs().into()),
+            Self::Lines => LINES.into_iter().find(reaches).map(|line| line.ahead_secs.into()),
+            Self::Line(line) => reaches(&line).then(|| line.ahead_secs.into()),
         }
     }
 }
 
 /// As Prometheus reckons it: least squares over the readings of a time, carried on from now.
-fn predict_linear(history: &History<'_>, over_secs: f64, ahead_secs: f64) -> f64 {
+fn predict_linear(history: &History<'_>, line: Line) -> f64 {
+    let (over_secs, ahead_secs) = (f64::from(line.over_secs), f64::from(line.ahead_secs));
     let now = history.fine.last().unwrap().at_secs;
     let points: Vec<_> = history.fine.iter().filter(|point| point.at_secs > now - over_secs).collect();
     let count = points.len() as f64;
@@ -232,8 +258,8 @@ pub(crate) struct Run {
     pub(crate) told: Vec<(u32, f64, bool)>,
     /// Of the entries told ahead, which were within the interval.
     pub(crate) covered: [(u32, u32); AHEAD_SECS.len()],
-    /// Seconds until full as told with an end, and as it was.
-    pub(crate) full_in: Vec<(f64, f64, Option<f64>, f64)>,
+    /// Of the times until full, which were within the interval.
+    pub(crate) full_in: (u32, u32),
 }
 
 impl Scenario {
@@ -244,10 +270,10 @@ impl Scenario {
         let mut counts = Vec::new();
         let mut full_at = None;
         let mut outlooks = Vec::new();
-        while table.now_secs < self.until_secs && full_at.is_none() {
+        while table.now_secs < self.until_secs {
             table.read();
             counts.push(table.entries() as f64);
-            if table.refused > 0 {
+            if table.refused > 0 && full_at.is_none() {
                 full_at = Some(table.now_secs);
             }
             if full_at.is_some() || table.now_secs < self.from_secs || table.now_secs % self.every_secs != 0.0 {
@@ -258,57 +284,61 @@ impl Scenario {
             let newest = &outlooks[outlooks.len().saturating_sub(10)..];
             let reads: Vec<_> = newest.iter().map(|(at_secs, outlook)| Read { at_secs: *at_secs, outlook }).collect();
             let told = forecast(&table.history(), &reads).ok();
-            let alarm = RULES.map(|rule| rule.is_alarmed(&table.history(), table.capacity, told.as_ref()));
+            let alarm = RULES.map(|rule| rule.alarm_secs(&table.history(), table.capacity, told.as_ref()));
             alarms.push((table.now_secs, alarm));
             tolds.extend(told.map(|told| (table.now_secs, told)));
         }
         let end = table.now_secs;
         let mut run = Run { full_at, ..Run::default() };
-        for (at, rule) in RULES.into_iter().enumerate() {
+        for (at, verdict) in run.verdicts.iter_mut().enumerate() {
             let mut last_false = f64::NEG_INFINITY;
             for (now, alarm) in &alarms {
-                let is_right = full_at.is_some_and(|full| full - now <= GRACE * rule.ahead_secs());
-                let is_false = alarm[at] && !is_right;
-                let verdict = &mut run.verdicts[at];
-                if is_false {
+                let Some(ahead_secs) = alarm[at] else { continue };
+                if full_at.is_none_or(|full| full - now > GRACE * ahead_secs) {
                     verdict.false_secs += self.every_secs;
                     verdict.false_alarms += u32::from(now - last_false > AGAIN_SECS);
                     last_false = *now;
-                } else if alarm[at] && verdict.lead_secs.is_none() {
+                } else if verdict.lead_secs.is_none() {
                     verdict.lead_secs = full_at.map(|full| full - now);
                 }
             }
         }
         for (now, told) in &tolds {
+            let is_foreseeable =
+                |secs: f64| self.begins_secs.is_none_or(|begins| *now > begins || now + secs <= begins);
             for within in &told.within {
                 let until = now + f64::from(within.secs);
-                if full_at.is_some() || until <= end {
+                let is_foreseeable = is_foreseeable(within.secs.into());
+                if is_foreseeable && (full_at.is_some() || until <= end) {
                     let came = full_at.is_some_and(|full| full <= until);
                     run.told.push((within.secs, within.probability, came));
                 }
             }
             for (at, ahead) in told.ahead.iter().enumerate() {
-                let reading = ((now + f64::from(ahead.in_secs)) / crate::simulated::READING_SECS).round() as usize - 1;
-                if let Some(count) = counts.get(reading) {
+                let reading = ((now + f64::from(ahead.in_secs)) / READING_SECS).round() as usize - 1;
+                // All readings of that minute: the table is judged at whole minutes, when the garbage collector has passed.
+                let minute = counts.get(reading - 5..=reading).filter(|_| is_foreseeable(ahead.in_secs.into()));
+                for count in minute.into_iter().flatten() {
                     run.covered[at].0 += u32::from(ahead.entries.covers(*count));
                     run.covered[at].1 += 1;
                 }
             }
-            if let (Some(full_in), Some(full)) = (told.full_in_secs, full_at) {
-                run.full_in.push((full_in.low, full_in.value, full_in.high, full - now));
+            if let (Some(full_in), Some(full), true) = (told.full_in_secs, full_at, is_foreseeable(f64::INFINITY)) {
+                let truth = full - now;
+                let is_within = full_in.low <= truth && full_in.high.is_none_or(|high| truth <= high);
+                run.full_in = (run.full_in.0 + u32::from(is_within), run.full_in.1 + 1);
             }
         }
         run
     }
 
-    /// Runs for as many seeds, on as many threads as there are processors.
-    pub(crate) fn runs(&self, seeds: u64) -> Vec<Run> {
+    /// A run for each of some seeds, on as many threads as there are processors.
+    pub(crate) fn runs(&self, seeds: Range<u64>) -> Vec<Run> {
         let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
         std::thread::scope(|scope| {
             let part = |thread: u64| {
-                move || {
-                    (0..seeds).filter(|seed| seed % threads == thread).map(|seed| self.run(seed)).collect::<Vec<_>>()
-                }
+                let own = seeds.clone().filter(move |seed| seed % threads == thread);
+                move || own.map(|seed| self.run(seed)).collect::<Vec<_>>()
             };
             let parts: Vec<_> = (0..threads).map(|thread| scope.spawn(part(thread))).collect();
             parts.into_iter().flat_map(|part| part.join().unwrap()).collect()
@@ -350,9 +380,9 @@ pub(crate) fn lines(scenario: &Scenario, runs: &[Run]) -> String {
         let lead =
             if full > 0 { format!("missed {missed:>3}   lead {:>7.1} min", lead_secs / 60.0) } else { String::new() };
         let _ =
-            writeln!(text, "  {name:<14} false {false_alarms_a_run:>6.2} a run, {false_mins_a_run:>7.1} min   {lead}");
+            writeln!(text, "  {name:<12} false {false_alarms_a_run:>6.2} a run, {false_mins_a_run:>7.1} min   {lead}");
     }
-    for secs in [900, 3600, 86_400] {
+    for secs in WITHIN_SECS {
         let told = || runs.iter().flat_map(|run| &run.told).filter(|(of, _, _)| *of == secs);
         let shares: Vec<_> = [(0.0, 0.05), (0.05, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 0.95), (0.95, 1.01)]
             .into_iter()
@@ -368,35 +398,29 @@ pub(crate) fn lines(scenario: &Scenario, runs: &[Run]) -> String {
                 }
             })
             .collect();
-        let _ = writeln!(text, "  told→came {:>3} {}", secs / 900, shares.join(" "));
+        let _ = writeln!(text, "  told→came {:>4}m {}", secs / 60, shares.join(" "));
     }
-    let covered: Vec<_> = AHEAD_SECS
-        .iter()
-        .enumerate()
-        .map(|(at, secs)| {
-            let (held, of) =
-                runs.iter().map(|run| run.covered[at]).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-            format!("{}m {:.0}%", secs / 60, 100.0 * f64::from(held) / f64::from(of.max(1)))
-        })
-        .collect();
-    let _ = writeln!(text, "  ahead covered {}", covered.join(" "));
-    let times: Vec<_> = runs.iter().flat_map(|run| &run.full_in).collect();
-    if !times.is_empty() {
-        let held =
-            times.iter().filter(|(low, _, high, truth)| low <= truth && high.is_none_or(|high| *truth <= high)).count();
-        let open = times.iter().filter(|(_, _, high, _)| high.is_none()).count();
-        let mut off: Vec<_> = times.iter().map(|(_, value, _, truth)| (value / truth).ln()).collect();
-        off.sort_by(f64::total_cmp);
-        let at = |share: f64| off[(share * (off.len() - 1) as f64) as usize].exp();
-        let _ = writeln!(
-            text,
-            "  time covered {:.0}% of {}, open {open}; told/true {:.2} {:.2} {:.2}",
-            100.0 * held as f64 / times.len() as f64,
-            times.len(),
-            at(0.1),
-            at(0.5),
-            at(0.9)
-        );
+    let share = |(held, of): (u32, u32)| format!("{:.0}% of {of}", 100.0 * f64::from(held) / f64::from(of));
+    let covered = AHEAD_SECS.iter().zip(ahead_covered(runs)).filter(|(_, (_, of))| *of > 0);
+    let covered: Vec<_> = covered.map(|(secs, covered)| format!("{}m {}", secs / 60, share(covered))).collect();
+    let _ = writeln!(text, "  entries within their interval: {}", covered.join(", "));
+    let times = full_in_covered(runs);
+    if times.1 > 0 {
+        let _ = writeln!(text, "  time within its interval: {}", share(times));
     }
     text
+}
+
+/// Of the entries told ahead, at each of [`AHEAD_SECS`], how many were within their interval, and of how many.
+pub(crate) fn ahead_covered(runs: &[Run]) -> [(u32, u32); AHEAD_SECS.len()] {
+    std::array::from_fn(|at| sum(runs.iter().map(|run| run.covered[at])))
+}
+
+/// Of the times until full, how many were within their interval, and of how many.
+pub(crate) fn full_in_covered(runs: &[Run]) -> (u32, u32) {
+    sum(runs.iter().map(|run| run.full_in))
+}
+
+fn sum(counts: impl Iterator<Item = (u32, u32)>) -> (u32, u32) {
+    counts.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
 }

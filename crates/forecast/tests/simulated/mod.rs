@@ -51,15 +51,12 @@ pub(crate) struct Simulated {
     step_secs: f64,
     sources: Vec<Source>,
     expired: u64,
-    came: u64,
     pub(crate) refused: u64,
     pub(crate) fine: Vec<Point>,
     pub(crate) coarse: Vec<Span>,
     limits: Vec<Limit>,
     /// Counts of the last half minute.
     course: VecDeque<(f64, u64)>,
-    /// Whether it is known how many come a second.
-    pub(crate) rate_known: bool,
 }
 
 impl Simulated {
@@ -71,13 +68,11 @@ impl Simulated {
             step_secs,
             sources: Vec::new(),
             expired: 0,
-            came: 0,
             refused: 0,
             fine: Vec::new(),
             coarse: Vec::new(),
             limits: vec![Limit { since_secs: 0.0, entries: capacity }],
             course: VecDeque::new(),
-            rate_known: false,
         }
     }
 
@@ -109,13 +104,11 @@ impl Simulated {
     /// Goes on to the next reading.
     pub(crate) fn read(&mut self) {
         let steps = (READING_SECS / self.step_secs) as u32;
-        self.came = 0;
         for _ in 0..steps {
             self.step();
         }
         let entries = self.entries() as f64;
-        let new_per_sec = self.rate_known.then_some(self.came as f64 / READING_SECS);
-        self.fine.push(Point { at_secs: self.now_secs, entries, new_per_sec });
+        self.fine.push(Point { at_secs: self.now_secs, entries, new_per_sec: None });
         if self.fine.len() > 361 {
             self.fine.remove(0);
         }
@@ -154,7 +147,6 @@ impl Simulated {
             let made = come.min(room);
             room -= made;
             self.refused += come - made;
-            self.came += made;
             match source.kind {
                 Kind::Syn => source.fixed.push_front(made),
                 Kind::Connection { open_secs } => {

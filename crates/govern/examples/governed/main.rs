@@ -1,13 +1,10 @@
-//! Stands in for the daemon, in tests: a steward, its watchdog, and a storm for it to govern.
+//! Stands in for the daemon, in tests: a steward, and its watchdog.
 //!
 //! - `governed watchdog ID --state-dir DIR --applier PID`: the watchdog, as a steward starts it
 //! - `governed hold NETNS DIR SCRIPT [KILL-AT]`: governs with made-up readings, until it is ended
-//! - `governed release DIR`: undoes what was left behind, and says what became of it
-//! - `governed storm DIR governed|stock`: plays a storm that overflows a small table, and says what came of it
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "it is of tests")]
 
 mod hold;
-mod storm;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -27,9 +24,6 @@ fn main() {
         ["hold", netns, folder, script, kill_at] => {
             hold::hold(netns, Path::new(folder), script, kill_at.parse().unwrap());
         }
-        ["release", folder] => watch::release(Path::new(folder)),
-        ["storm", folder, "governed"] => storm::storm(Path::new(folder), storm::Table::Governed),
-        ["storm", folder, "stock"] => storm::storm(Path::new(folder), storm::Table::Stock),
         _ => panic!("what is {arguments:?}?"),
     }
 }

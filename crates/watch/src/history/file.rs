@@ -2,13 +2,13 @@
 //! grown to twice what it takes; so whoever is killed loses no more than the line that was being written.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Point, Span};
+use crate::replace::{Manner, replace};
 
 /// A line that is longer is none of ours.
 const LONGEST_LINE: u64 = 4096;
@@ -109,26 +109,13 @@ impl File {
 
     /// Writes all of it, beside what is there, and puts it in its place.
     pub(super) fn write_anew(&mut self, records: impl Iterator<Item = Record>) -> Result<(), Error> {
-        let beside = self.path.with_extension("new");
-        let write = || -> io::Result<u64> {
-            let _ = fs::remove_file(&beside);
-            let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&beside)?;
-            let mut writer = BufWriter::new(file);
+        let written = replace(&self.path, Manner::Kept, |file| {
             for record in records {
-                serde_json::to_writer(&mut writer, &record)?;
-                writer.write_all(b"\n")?;
+                serde_json::to_writer(&mut *file, &record)?;
+                file.write_all(b"\n")?;
             }
-            let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
-            file.sync_all()?;
-            let bytes = file.metadata()?.len();
-            fs::rename(&beside, &self.path)?;
-            Ok(bytes)
-        };
-        let written = write();
-        if written.is_err() {
-            // Half of it is of no use, and takes room that a full disk has not.
-            let _ = fs::remove_file(&beside);
-        }
+            Ok(())
+        });
         self.is_whole = written.is_ok();
         let bytes = written.map_err(self.failed("write"))?;
         (self.least_bytes, self.bytes) = (bytes, bytes);

@@ -27,11 +27,13 @@ pub struct History {
 }
 
 /// How the times of what came from a file are to be taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Restored {
-    /// As they were written.
+    /// Nothing came from one.
     #[default]
-    AsWritten,
+    Nothing,
+    /// As they were written, up to this moment.
+    AsWritten { until: f64 },
     /// They were later than the clock showed, which was wrong by so much at least: they were moved to it, and go with it when it is
     /// set.
     Moved,
@@ -50,8 +52,8 @@ impl History {
         history.begun_at = now;
         // A clock that is behind, as without a battery, must not cost what was read before.
         let newest = history.courses.values().filter_map(Course::newest_at).fold(f64::NEG_INFINITY, f64::max);
-        if newest > now {
-            history.restored = Restored::Moved;
+        history.restored = if newest > now { Restored::Moved } else { Restored::AsWritten { until: newest } };
+        if history.restored == Restored::Moved {
             history.courses.values_mut().for_each(|course| course.shift(now - newest, f64::NEG_INFINITY));
         }
         history.forget(now);
@@ -95,8 +97,12 @@ impl History {
     /// The clock was set: what was read since the beginning was so many seconds later, or earlier, than it was thought. What came
     /// from a file was written by a clock that may have been right.
     pub fn shift(&mut self, secs: f64) -> Result<(), Error> {
+        // It would come to lie among what came after it.
+        if matches!(self.restored, Restored::AsWritten { until } if until > self.begun_at + secs) {
+            self.restored = Restored::Moved;
+        }
         let from = match self.restored {
-            Restored::AsWritten => self.begun_at,
+            Restored::Nothing | Restored::AsWritten { .. } => self.begun_at,
             Restored::Moved => f64::NEG_INFINITY,
         };
         self.courses.values_mut().for_each(|course| course.shift(secs, from));

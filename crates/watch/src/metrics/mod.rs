@@ -9,7 +9,7 @@ mod tables;
 
 pub use family::{Family, Format, Kind, Sample};
 pub(crate) use own::VERSION;
-pub use own::{Governing, Own};
+pub use own::{Governing, Own, Telling};
 
 use crate::status::Status;
 

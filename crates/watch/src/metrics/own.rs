@@ -21,6 +21,23 @@ pub struct Own {
     pub scrapes: u64,
     /// What the governor does, where there is one.
     pub governing: Option<Governing>,
+    /// What came of telling others, by the kind of target, of which there is one each.
+    pub telling: Vec<Telling>,
+}
+
+/// What came of telling targets of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Telling {
+    /// Their kind.
+    pub target_kind: &'static str,
+    /// Notices that were told.
+    pub told: u64,
+    /// Notices that the target would not take.
+    pub refused: u64,
+    /// Notices that were given up: too many waited, or the target was taken away.
+    pub dropped: u64,
+    /// Notices that wait.
+    pub waiting: u64,
 }
 
 /// What a governor does.
@@ -61,7 +78,28 @@ pub(super) fn families(own: &Own) -> Vec<Family> {
             own.governing.iter().map(|governing| of_governor(governing, Vec::new(), governing.scale)).collect(),
         ),
         counter("plimsoll_governor_acts_total", "Acts of the governor.", own.governing.iter().flat_map(acts).collect()),
+        counter(
+            "plimsoll_notices_total",
+            "Notices to those who are told of troubles, by what came of them.",
+            own.telling.iter().flat_map(outcomes).collect(),
+        ),
+        gauge("plimsoll_notices_waiting", "Notices that wait to be told.", own.telling.iter().map(waiting).collect()),
     ]
+}
+
+fn outcomes(telling: &Telling) -> [Sample; 3] {
+    [("told", telling.told), ("refused", telling.refused), ("dropped", telling.dropped)]
+        .map(|(outcome, number)| of_targets(telling, vec![("outcome", outcome.to_string())], number))
+}
+
+fn waiting(telling: &Telling) -> Sample {
+    of_targets(telling, Vec::new(), telling.waiting)
+}
+
+fn of_targets(telling: &Telling, more: Vec<(&'static str, String)>, number: u64) -> Sample {
+    let mut labels = vec![("target_kind", telling.target_kind.to_string())];
+    labels.extend(more);
+    Sample { labels, value: number as f64 }
 }
 
 fn acts(governing: &Governing) -> Vec<Sample> {

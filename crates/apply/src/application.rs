@@ -162,6 +162,16 @@ impl Application {
         self.begun.kind == Kind::Governed
     }
 
+    /// Whether it is a shield.
+    pub fn is_shield(&self) -> bool {
+        self.begun.kind == Kind::Shield
+    }
+
+    /// Why it is undone when its deadline has passed.
+    pub fn when_over(&self) -> Because {
+        if self.is_shield() { Because::Expired } else { Because::NotConfirmed }
+    }
+
     /// What a change's sysctl may be while it is this application's: one value, or two while it is being moved. Nothing of what
     /// is no sysctl.
     pub fn ours(&self, change: usize) -> Vec<u32> {
@@ -208,6 +218,7 @@ impl Application {
         match self.phase {
             Phase::Applying if self.is_governed() => "governed",
             Phase::Applying => "being applied",
+            Phase::Awaiting { .. } if self.is_shield() => "a shield, until its time is over",
             Phase::Awaiting { .. } => "awaits confirmation",
             Phase::Confirmed(Lasting::ToBeWritten) => "confirmed, files to be written",
             Phase::Confirmed(Lasting::Written) => "confirmed",

@@ -15,9 +15,9 @@ use crate::guard::Signal;
 use crate::journal::{Journal, Observer, now_ms};
 use crate::lasting::{LastingFiles, ToLast, lasting_files};
 use crate::live::Live;
+use crate::own_rules::{Armed, OwnRules};
 use crate::place::Place;
 use crate::plan::Change;
-use crate::policy::Armed;
 use crate::probe;
 use crate::record::{Because, Begun, Event, Kind, SCHEMA, Where};
 use crate::recovery::{Governors, recover};
@@ -80,7 +80,7 @@ pub struct Prepared {
 }
 
 /// Time for the writes themselves, which is added to that of watching before a process is taken to be stuck.
-const WRITES: Duration = Duration::from_secs(30);
+pub(crate) const WRITES: Duration = Duration::from_secs(30);
 
 impl Prepared {
     /// Checks a plan against what is in force, and writes nothing. Changes that change nothing are left out.
@@ -221,7 +221,7 @@ impl Carrier<'_> {
         self.see_to_the_watchdog(id)?;
         let deadline_ms = now_ms() + millis(self.manner.confirm_within);
         for revert in &self.prepared.reverts {
-            if let Revert::Policy(name) = revert {
+            if let Revert::Rules(name) = revert {
                 self.prepared.live.rearm(name, Armed::For(self.manner.confirm_within)).map_err(failed)?;
             }
         }
@@ -235,6 +235,7 @@ impl Carrier<'_> {
 
     fn write(&self, change: usize, edit: &Edit) -> Result<(), Error> {
         let live = &self.prepared.live;
+        let no_revert = || Error::Refused(format!("change {change} has no revert of its kind"));
         match (edit, self.prepared.reverts.get(change)) {
             (Edit::Sysctl { sysctl, from, to }, Some(Revert::Sysctl { ours, .. })) => {
                 let (sysctl, found) = (*sysctl, live.read(*sysctl)?);
@@ -247,19 +248,20 @@ impl Carrier<'_> {
                     found => Err(Error::NotTaken { sysctl, written: *to, found }),
                 }
             }
-            (Edit::Policy(policy), Some(Revert::Policy(name))) => {
-                live.make(policy, name, Armed::For(self.armed()))?;
-                if live.policies()?.contains(name) {
+            (edit, Some(Revert::Rules(name))) => {
+                let rules = OwnRules::of(edit).ok_or_else(no_revert)?;
+                live.make(rules, name, Armed::For(self.armed()))?;
+                if live.rules()?.contains(name) {
                     Ok(())
                 } else {
-                    Err(Error::Refused(format!("the policy {name} is not there after it was made")))
+                    Err(Error::Refused(format!("the rules {name} are not there after they were made")))
                 }
             }
-            _ => Err(Error::Refused(format!("change {change} has no revert of its kind"))),
+            _ => Err(no_revert()),
         }
     }
 
-    /// How long a policy matches that is made now: what is left to be watched, and the time to confirm.
+    /// How long rules match that are made now: what is left to be watched, and the time to confirm.
     fn armed(&self) -> Duration {
         self.manner.longest(self.prepared.changes.len()) + self.manner.confirm_within
     }
@@ -301,9 +303,10 @@ fn current(changes: &[Change], live: &Live) -> Result<Current, Error> {
             Edit::Sysctl { sysctl, .. } => {
                 current.sysctls.insert(*sysctl, live.read(*sysctl)?);
             }
-            Edit::Policy(_) => {
-                current.policies.extend(live.policies()?.into_iter().map(|name| (name.protocol, name.port)));
+            Edit::Policy(_) | Edit::Bypass(_) => {
+                current.rules.extend(live.rules()?.into_iter().map(|name| (name.does, name.protocol, name.port)));
             }
+            Edit::Shield(_) => {}
         }
     }
     Ok(current)
@@ -328,6 +331,6 @@ fn refuse_too_little_room(changes: &[Change], live: &Live) -> Result<(), Error> 
     Ok(())
 }
 
-fn millis(span: Duration) -> u64 {
+pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

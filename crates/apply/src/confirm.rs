@@ -14,7 +14,7 @@ use crate::ground::Footing;
 use crate::journal::{self, Journal, Observer, now_ms};
 use crate::lasting::{ToLast, lasting_files};
 use crate::live::Live;
-use crate::policy::{Armed, PolicyName};
+use crate::own_rules::{Armed, RulesName};
 use crate::record::Event;
 use crate::recovery::is_ahead;
 use crate::revert::Revert;
@@ -50,8 +50,8 @@ pub struct Confirmed {
 pub struct Superseded {
     /// Settings that have another value.
     pub sysctls: Vec<Sysctl>,
-    /// Policies that were removed, as a firewall does that loads all its rules anew.
-    pub policies: Vec<PolicyName>,
+    /// Rules that were removed, as a firewall does that loads all its rules anew.
+    pub rules: Vec<RulesName>,
 }
 
 /// A timeout whose harm shows only later.
@@ -106,6 +106,10 @@ fn awaiting(folder: &StateDir) -> Result<(u32, Application), Error> {
     let mut last = None;
     for id in folder.ids()?.into_iter().rev() {
         let application = journal::read(folder, id)?;
+        // Nobody confirms a shield; what was applied beside it may be older.
+        if application.is_shield() && application.phase != Phase::Ended {
+            continue;
+        }
         if matches!(application.phase, Phase::Awaiting { .. } | Phase::Confirmed(Lasting::ToBeWritten)) {
             return Ok((id, application));
         }
@@ -160,10 +164,10 @@ fn keep(
     // First what would stop matching by itself. Killed after it, the application is unconfirmed still, and undone.
     for revert in &begun.reverts {
         match revert {
-            Revert::Policy(name) if !confirmed.superseded.policies.contains(name) => {
+            Revert::Rules(name) if !confirmed.superseded.rules.contains(name) => {
                 live.rearm(name, Armed::ForGood)?;
             }
-            Revert::Policy(_) | Revert::Sysctl { .. } => {}
+            Revert::Rules(_) | Revert::Sysctl { .. } | Revert::Shield { .. } => {}
         }
     }
     // Time has passed; a deadline is one.
@@ -182,8 +186,9 @@ fn superseded(reverts: &[Revert], live: &Live) -> Result<Superseded, Error> {
             Revert::Sysctl { sysctl, ours, .. } => {
                 last.insert(*sysctl, *ours);
             }
-            Revert::Policy(name) if live.policies()?.contains(name) => {}
-            Revert::Policy(name) => others.policies.push(name.clone()),
+            Revert::Rules(name) if live.rules()?.contains(name) => {}
+            Revert::Rules(name) => others.rules.push(name.clone()),
+            Revert::Shield { .. } => {}
         }
     }
     for (sysctl, ours) in last {

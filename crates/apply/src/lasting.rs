@@ -11,12 +11,12 @@ use plimsoll_render::{Place, Target};
 use crate::Error;
 use crate::confirm::Superseded;
 use crate::files::{self, Content, NewFile, Root};
+use crate::own_rules::{Armed, OwnRules, RulesName, making};
 use crate::plan::Change;
-use crate::policy::{Armed, PolicyName, making};
 use crate::record::{FileEdit, NamespaceKind, Where};
 
-/// Policies of single services. `include "/etc/plimsoll/policies.nft"` in nftables' own file loads them at boot.
-pub const POLICY_FILE: &str = "/etc/plimsoll/policies.nft";
+/// Rules for single services. `include "/etc/plimsoll/rules.nft"` in nftables' own file loads them at boot.
+pub const RULES_FILE: &str = "/etc/plimsoll/rules.nft";
 
 /// What has to be done to files so that an application lasts, and why some of it will not.
 #[derive(Debug, Default)]
@@ -56,7 +56,7 @@ pub(crate) fn lasting_files(root: &Root, to_last: &ToLast<'_>) -> LastingFiles {
     let settings = sysctls(root, &of_files, &superseded.sysctls);
     // Files of settings that are read before the module is there set nothing.
     let in_time = if matches!(settings, Ok(Some(_))) { read_in_time() } else { Vec::new() };
-    let all = [settings, policies(root, &of_files, *id, &superseded.policies)]
+    let all = [settings, rules(root, &of_files, *id, &superseded.rules)]
         .into_iter()
         .chain(in_time.into_iter().map(|file| Ok(Some(file))));
     for file in all {
@@ -85,7 +85,7 @@ fn read_in_time() -> Vec<NewFile> {
 fn is_of_files(edit: &Edit, namespace: NamespaceKind) -> bool {
     let reach = match edit {
         Edit::Sysctl { sysctl, .. } => sysctl.reach(),
-        Edit::Policy(_) => Reach::Namespace,
+        Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) => Reach::Namespace,
     };
     reach == Reach::Host || namespace == NamespaceKind::Host
 }
@@ -117,20 +117,19 @@ fn setting(line: &str) -> Option<(Sysctl, u32)> {
     Some((name.trim().parse().ok()?, value.trim().parse().ok()?))
 }
 
-fn policies(root: &Root, edits: &[&Edit], id: u32, superseded: &[PolicyName]) -> Result<Option<NewFile>, Error> {
+fn rules(root: &Root, edits: &[&Edit], id: u32, superseded: &[RulesName]) -> Result<Option<NewFile>, Error> {
     let mut made = String::new();
-    for edit in edits {
-        let Edit::Policy(policy) = edit else { continue };
-        let name = PolicyName::of(policy, id);
+    for rules in edits.iter().filter_map(|edit| OwnRules::of(edit)) {
+        let name = rules.name(id);
         if !superseded.contains(&name) {
-            made += &making(policy, &name, Armed::ForGood);
+            made += &making(rules, &name, Armed::ForGood);
         }
     }
     if made.is_empty() {
         return Ok(None);
     }
-    let contents = below(root, POLICY_FILE)? + &made;
-    Ok(Some(NewFile { path: POLICY_FILE.into(), contents }))
+    let contents = below(root, RULES_FILE)? + &made;
+    Ok(Some(NewFile { path: RULES_FILE.into(), contents }))
 }
 
 /// What is below the marker of a file of ours; nothing where there is none.

@@ -9,6 +9,8 @@
 //! A [`Governed`] application is one whose sysctls a process moves to and fro for as long as it lives; its end, however it comes,
 //! undoes them.
 //!
+//! A [`Shielded`] application is a filter before tracking: put up in shadow, enforced and taken back, and gone at its deadline.
+//!
 //! The state is a journal for each application (`docs/apply.md`); [`Application`] is a pure function of it. Whoever is killed
 //! leaves a journal that tells the next process what to undo.
 
@@ -26,16 +28,17 @@ mod journal;
 mod lasting;
 mod live;
 mod nft;
+mod own_rules;
 mod pending;
 mod place;
 mod plan;
-mod policy;
 mod probe;
 mod record;
 mod recovery;
 mod revert;
 mod rollback;
 mod settings;
+mod shielded;
 mod soak;
 mod state_dir;
 mod undo;
@@ -54,18 +57,19 @@ pub use files::{Content, NewFile, Root, Written, content, edit, restore, write};
 pub use governed::{Governed, Set, release};
 pub use guard::{LEAST, SURE, Signal, TOLERATED, Worse};
 pub use journal::{Journal, Moment, Observer};
-pub use lasting::{LastingFiles, POLICY_FILE};
+pub use lasting::{LastingFiles, RULES_FILE};
 pub use live::{Live, value_in_force};
+pub use own_rules::{Armed, OwnRules, RulesKind, RulesName, TABLE, making, rearming};
 pub use pending::{history, pending};
 pub use place::Place;
 pub use plan::{Change, LONGEST_POLICY_SECS, MOST_CHANGES, NoPlan, Plan, SCHEMA as PLAN_SCHEMA};
-pub use policy::{Armed, PolicyName, TABLE, making, rearming};
 pub use record::{
     Because, Begun, Event, FileEdit, Kind, Move, NamespaceKind, Record, SCHEMA as JOURNAL_SCHEMA, Undone, Where,
 };
 pub use revert::{Current, NotRevertible, Revert, in_force, reverts};
 pub use rollback::{RolledBack, Which, rollback};
 pub use settings::Settings;
+pub use shielded::{Rehearsed, Shielded, connected_to, own_addresses, peers};
 pub use state_dir::{MOST_JOURNALS, STATE_DIR, StateDir};
 pub use undo::{Ground, holds, undo};
 pub use window::{Reading, Window};

@@ -3,14 +3,15 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use plimsoll_host::{HostFs, NetFiles, boottime_now};
-use plimsoll_model::{Edit, Occupancy, Reach, ServicePolicy, Sysctl};
+use plimsoll_model::{Edit, Occupancy, Reach, Sysctl};
 
 use crate::Error;
 use crate::nft;
+use crate::own_rules::{Armed, OwnRules, RulesName, making, rearming};
 use crate::place::{Place, fullest};
-use crate::policy::{Armed, LastInTable, PolicyName, making, rearming, removing};
 use crate::settings::Settings;
 use crate::window::Reading;
 
@@ -39,6 +40,11 @@ impl Live {
         self.place.as_ref().ok_or_else(|| Error::Refused("the network namespace is no more".to_string()))
     }
 
+    /// The namespace, for good.
+    pub(crate) fn into_place(self) -> Result<Place, Error> {
+        self.place.ok_or_else(|| Error::Refused("the network namespace is no more".to_string()))
+    }
+
     /// Makes sure that an edit may be made, without making it.
     pub fn may_edit(&self, edit: &Edit, application: u32) -> Result<(), Error> {
         match edit {
@@ -47,11 +53,18 @@ impl Live {
                     self.for_sysctl(*sysctl)?.visit(|| OpenOptions::new().write(true).open(file(*sysctl)).map(drop))?;
                 may.map_err(|answer| self.not_writable(edit, answer))
             }
-            Edit::Policy(policy) => {
-                let name = PolicyName::of(policy, application);
-                self.place()?.visit(|| nft::check(&making(policy, &name, Armed::ForGood)))?
+            Edit::Policy(policy) => self.may_make(OwnRules::Policy(policy), application),
+            Edit::Bypass(bypass) => self.may_make(OwnRules::Bypass(bypass), application),
+            Edit::Shield(shield) => {
+                let commands = plimsoll_shield::loading(shield, application, Duration::ZERO);
+                self.place()?.visit(|| nft::check(&commands))?
             }
         }
+    }
+
+    fn may_make(&self, rules: OwnRules<'_>, application: u32) -> Result<(), Error> {
+        let commands = making(rules, &rules.name(application), Armed::ForGood);
+        self.place()?.visit(|| nft::check(&commands))?
     }
 
     /// Reads what shows whether a change does harm. What cannot be read is left out of it.
@@ -142,24 +155,29 @@ impl Settings for Live {
         fullest()
     }
 
-    fn policies(&self) -> Result<Vec<PolicyName>, Error> {
-        self.place()?.visit(nft::policies)?
+    fn rules(&self) -> Result<Vec<RulesName>, Error> {
+        self.place()?.visit(nft::rules)?
     }
 
-    fn make(&self, policy: &ServicePolicy, name: &PolicyName, armed: Armed) -> Result<(), Error> {
-        let commands = making(policy, name, armed);
+    fn make(&self, rules: OwnRules<'_>, name: &RulesName, armed: Armed) -> Result<(), Error> {
+        let commands = making(rules, name, armed);
         self.place()?.visit(|| nft::check(&commands).and_then(|()| nft::load(&commands)))?
     }
 
-    fn rearm(&self, name: &PolicyName, armed: Armed) -> Result<(), Error> {
+    fn rearm(&self, name: &RulesName, armed: Armed) -> Result<(), Error> {
         self.place()?.visit(|| nft::load(&rearming(name, armed)))?
     }
 
-    fn remove(&self, name: &PolicyName) -> Result<(), Error> {
-        self.place()?.visit(|| {
-            let last = if nft::holds_nothing_but(name)? { LastInTable::Yes } else { LastInTable::No };
-            nft::load(&removing(name, last))
-        })?
+    fn remove(&self, name: &RulesName) -> Result<(), Error> {
+        self.place()?.visit(|| nft::remove(name))?
+    }
+
+    fn shield(&self) -> Result<Option<u32>, Error> {
+        self.place()?.visit(nft::shield)?
+    }
+
+    fn remove_shield(&self) -> Result<(), Error> {
+        self.place()?.visit(|| nft::load(&plimsoll_shield::removing()))?
     }
 }
 

@@ -8,7 +8,7 @@ use plimsoll_model::Untrusted;
 use serde_json::Value;
 
 use crate::Error;
-use crate::policy::{PolicyName, TABLE};
+use crate::own_rules::{RulesName, TABLE};
 
 /// Checks commands without carrying them out.
 pub(crate) fn check(commands: &str) -> Result<(), Error> {
@@ -20,37 +20,73 @@ pub(crate) fn load(commands: &str) -> Result<(), Error> {
     nft(&["-f", "-"], commands).map(drop)
 }
 
-/// The policies in Plimsoll's table.
-pub(crate) fn policies() -> Result<Vec<PolicyName>, Error> {
+/// The rules in Plimsoll's table.
+pub(crate) fn rules() -> Result<Vec<RulesName>, Error> {
     let objects = objects()?;
-    let timeouts = objects.iter().filter_map(|object| object.get("ct timeout")?.get("name")?.as_str());
-    Ok(timeouts.filter_map(PolicyName::parse).collect())
+    let sets = objects.iter().filter_map(|object| object.get("set")?.get("name")?.as_str());
+    Ok(sets.filter_map(RulesName::of_set).collect())
 }
 
-/// Whether the table holds a policy's parts and nothing else.
-pub(crate) fn holds_nothing_but(name: &PolicyName) -> Result<bool, Error> {
-    let suffix = format!("_{name}");
-    let belongs = |object: &Value| {
-        let parts = object.as_object().into_iter().flatten();
-        parts.into_iter().all(|(kind, part)| match kind.as_str() {
-            "metainfo" | "table" => true,
-            "rule" => part["chain"].as_str().is_some_and(|chain| chain.ends_with(&suffix)),
-            _ => part["name"].as_str().is_some_and(|own| own == name.to_string() || own.ends_with(&suffix)),
-        })
+/// Removes all that belongs to rules, and the table with it where nothing else is in it.
+pub(crate) fn remove(name: &RulesName) -> Result<(), Error> {
+    let parts: Vec<_> = objects()?.iter().flat_map(parts).collect();
+    let (own, others): (Vec<_>, Vec<_>) = parts.iter().partition(|part| name.owns(&part.name));
+    if others.is_empty() {
+        return load(&format!("delete table {TABLE}\n"));
+    }
+    // In this order: chains use sets and timeouts.
+    let of_kind = |kind: &'static str| own.iter().filter(move |part| part.kind == kind);
+    let deletions = ["chain", "set", "ct timeout"].into_iter().flat_map(of_kind);
+    load(&deletions.map(|Part { kind, name }| format!("delete {kind} {TABLE} {name}\n")).collect::<Vec<_>>().concat())
+}
+
+/// What a table holds: a chain, a set, a `ct timeout`, or something of somebody else's.
+struct Part {
+    kind: String,
+    name: String,
+}
+
+/// The parts in one object that nft lists. What rules are in is told by their chain.
+fn parts(object: &Value) -> Vec<Part> {
+    let named = |(kind, part): (&String, &Value)| match kind.as_str() {
+        "metainfo" | "table" | "rule" => None,
+        _ => Some(Part { kind: kind.clone(), name: part["name"].as_str().unwrap_or_default().to_string() }),
     };
-    Ok(objects()?.iter().all(belongs))
+    object.as_object().into_iter().flatten().filter_map(named).collect()
+}
+
+/// The application that made the shield which is there; `None` where there is none of Plimsoll's.
+pub(crate) fn shield() -> Result<Option<u32>, Error> {
+    // Without the elements of sets: a flood fills them.
+    let objects = objects_of(plimsoll_shield::TABLE, &["-t"])?;
+    let sets = objects.iter().filter_map(|object| object.get("set")?.get("name")?.as_str());
+    Ok(plimsoll_shield::made_by(sets))
+}
+
+/// Whether a table is there, whoever made it.
+pub(crate) fn is_there(table: &str) -> Result<bool, Error> {
+    Ok(nft(&["list", "tables"], "")?.lines().any(|line| line.trim() == format!("table {table}")))
+}
+
+/// What nft writes as JSON when it is asked so.
+pub(crate) fn json(question: &str) -> Result<String, Error> {
+    let arguments: Vec<_> = ["-j"].into_iter().chain(question.split(' ')).collect();
+    nft(&arguments, "")
 }
 
 /// What is in the table; nothing where there is no such table.
 fn objects() -> Result<Vec<Value>, Error> {
-    let table: Vec<_> = ["-j", "list", "table"].into_iter().chain(TABLE.split(' ')).collect();
+    objects_of(TABLE, &[])
+}
+
+fn objects_of(table: &str, options: &[&str]) -> Result<Vec<Value>, Error> {
     // Asked first: a table that is not there is an error for nft like any other.
-    let tables = nft(&["list", "tables"], "")?;
-    if !tables.lines().any(|line| line.trim() == format!("table {TABLE}")) {
+    if !is_there(table)? {
         return Ok(Vec::new());
     }
-    let listed: Value = serde_json::from_str(&nft(&table, "")?)
-        .map_err(|error| Error::Program { command: "nft -j list table".to_string(), answer: error.to_string() })?;
+    let asked = options.iter().copied().chain(["-j", "list", "table"]).chain(table.split(' ')).collect::<Vec<_>>();
+    let listed: Value = serde_json::from_str(&nft(&asked, "")?)
+        .map_err(|error| Error::Program { command: format!("nft {}", asked.join(" ")), answer: error.to_string() })?;
     Ok(listed["nftables"].as_array().cloned().unwrap_or_default())
 }
 
@@ -68,8 +104,7 @@ fn nft(arguments: &[&str], input: &str) -> Result<String, Error> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
-    let mut child =
-        child.map_err(|error| failed(&format!("{error}: policies of single services take the package nftables")))?;
+    let mut child = child.map_err(|error| failed(&format!("{error}: rules take the package nftables")))?;
     let written = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(input.as_bytes()));
     let output = child.wait_with_output().map_err(|error| failed(&error.to_string()))?;
     if !output.status.success() {

@@ -51,13 +51,19 @@ fn sentence(folder: &StateDir, application: &Application) -> Result<Option<Strin
             format!("application {id} was begun, and whoever made it was killed: `plimsoll rollback {id}` undoes it")
         }
         Phase::Applying => format!("application {id} is being made at this moment"),
+        Phase::Awaiting { deadline_ms } if application.is_shield() && is_ahead(begun, deadline_ms)? => {
+            let secs = deadline_ms.saturating_sub(now_ms()) / 1000;
+            format!(
+                "application {id} is a shield, which ends in {secs} s{unguarded}; `plimsoll shield --status` tells more"
+            )
+        }
         Phase::Awaiting { deadline_ms } if is_ahead(begun, deadline_ms)? => {
             let secs = deadline_ms.saturating_sub(now_ms()) / 1000;
             format!("application {id} is undone in {secs} s{unguarded} unless `plimsoll confirm` keeps it")
         }
         Phase::Awaiting { .. } => {
             format!(
-                "application {id} was not confirmed in time and is not undone yet{unguarded}: `plimsoll rollback {id}` undoes it"
+                "application {id} was to be undone by now and is not yet{unguarded}: `plimsoll rollback {id}` undoes it"
             )
         }
         Phase::Confirmed(Lasting::ToBeWritten) => {

@@ -62,7 +62,7 @@ impl Place {
     }
 
     /// Runs a closure in it.
-    pub(crate) fn visit<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+    pub fn visit<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
         visit(&self.found, work)
     }
 }

@@ -1,6 +1,6 @@
 //! What is to be done: edits, each with its reason.
 
-use plimsoll_model::{Edit, ServicePolicy, Sysctl};
+use plimsoll_model::{Bypass, Bypassed, Edit, PolicyProtocol, ServicePolicy, Sysctl};
 use serde::{Deserialize, Serialize};
 
 /// The document that says what is to be done.
@@ -43,6 +43,9 @@ pub enum NoPlan {
     /// It has too much in it.
     #[error("it has {0} changes; at most {MOST_CHANGES} are carried out at once, because each is watched on its own")]
     TooLong(usize),
+    /// A shield, which is no part of a plan.
+    #[error("a shield is put up by `plimsoll shield`, in shadow first; a plan cannot hold one")]
+    Shield,
     /// A timeout of a policy that a policy of that protocol cannot have.
     #[error("a policy for {service} cannot set {sysctl}: it is no timeout of that protocol's")]
     Foreign {
@@ -51,8 +54,8 @@ pub enum NoPlan {
         /// What was to be set.
         sysctl: Sysctl,
     },
-    /// A policy that the kernel would take, and make something else of.
-    #[error("a policy for {service} is not made: {problem}")]
+    /// Rules that the kernel would take, and make something else of, or that would be for more than was meant.
+    #[error("rules for {service} are not made: {problem}")]
     Senseless {
         /// The service, as `tcp/443`.
         service: String,
@@ -97,9 +100,14 @@ impl Plan {
             return Err(NoPlan::TooLong(self.changes.len()));
         }
         for change in &self.changes {
-            if let Edit::Policy(policy) = &change.edit {
-                refuse_foreign(policy)?;
-                refuse_senseless(policy)?;
+            match &change.edit {
+                Edit::Policy(policy) => {
+                    refuse_foreign(policy)?;
+                    refuse_senseless(policy)?;
+                }
+                Edit::Bypass(bypass) => refuse_boundless(bypass)?,
+                Edit::Shield(_) => return Err(NoPlan::Shield),
+                Edit::Sysctl { .. } => {}
             }
         }
         Ok(self)
@@ -120,8 +128,35 @@ fn refuse_senseless(policy: &ServicePolicy) -> Result<(), NoPlan> {
     Err(NoPlan::Senseless { service: service(policy), problem })
 }
 
+/// Networks of a bypass on each side.
+const MOST_NETWORKS: usize = 1024;
+
+/// Without peers it would be for all.
+fn refuse_boundless(bypass: &Bypass) -> Result<(), NoPlan> {
+    let (clients, servers) = (bypass.flows.clients().len(), bypass.flows.servers().len());
+    let lacks = match bypass.flows {
+        Bypassed::ServedHere => false,
+        Bypassed::AskedFromHere { .. } => servers == 0,
+        Bypassed::Forwarded { .. } => servers == 0 || clients == 0,
+    };
+    let problem = if bypass.port == 0 {
+        "no service has port 0".to_string()
+    } else if lacks {
+        "it does not say whose packets are not to be tracked".to_string()
+    } else if clients.max(servers) > MOST_NETWORKS {
+        format!("it names more than {MOST_NETWORKS} networks")
+    } else {
+        return Ok(());
+    };
+    Err(NoPlan::Senseless { service: named(bypass.protocol, bypass.port), problem })
+}
+
 fn service(policy: &ServicePolicy) -> String {
-    format!("{}/{}", policy.protocol.name(), policy.port)
+    named(policy.protocol, policy.port)
+}
+
+fn named(protocol: PolicyProtocol, port: u16) -> String {
+    format!("{}/{port}", protocol.name())
 }
 
 fn refuse_foreign(policy: &ServicePolicy) -> Result<(), NoPlan> {
@@ -146,6 +181,9 @@ mod tests {
             "timeouts":[{"sysctl":"net.netfilter.nf_conntrack_tcp_timeout_close","secs":1}]}}]}"#;
         assert!(matches!(Plan::from_json(foreign), Err(NoPlan::Foreign { .. })));
         assert!(matches!(Plan::from_json("["), Err(NoPlan::Malformed(_))));
+        let shield = r#"{"schema":"plimsoll.plan/1","changes":[{"edit":{"kind":"shield","class":{"kind":"handshakes","ports":[443]},
+            "limits":null,"drop":[],"allow":[]}}]}"#;
+        assert!(matches!(Plan::from_json(shield), Err(NoPlan::Shield)), "it would have no end");
     }
 
     #[test]

@@ -117,6 +117,9 @@ pub enum Kind {
     Once,
     /// A process moves its sysctls to and fro for as long as it lives; whatever ends it, all are undone.
     Governed,
+    /// It is a shield: its table is there until its deadline, and its sysctls are written, and undone, with each turn between shadow and
+    /// enforcement. Nobody confirms it.
+    Shield,
 }
 
 impl Kind {
@@ -200,6 +203,8 @@ pub enum Because {
     Worse(Worse),
     /// Nobody confirmed in time.
     NotConfirmed,
+    /// Of a shield: its time was over.
+    Expired,
     /// Somebody asked for it.
     Asked,
     /// Whoever applied or guarded them was told to stop.
@@ -261,6 +266,7 @@ impl fmt::Display for Because {
         match self {
             Self::Worse(worse) => worse.fmt(f),
             Self::NotConfirmed => f.write_str("nobody confirmed in time"),
+            Self::Expired => f.write_str("its time was over"),
             Self::Asked => f.write_str("rollback was asked for"),
             Self::Interrupted => f.write_str("the process that watched was told to stop"),
             Self::ApplierLost => f.write_str("the process that applied them ended, or hung, before it was done"),
@@ -292,7 +298,10 @@ impl fmt::Display for Revert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sysctl { sysctl, ours, back } => write!(f, "{sysctl} = {back}, if it is still {ours}"),
-            Self::Policy(name) => write!(f, "remove the policy {name} from table {}", crate::policy::TABLE),
+            Self::Rules(name) => write!(f, "remove the rules {name} from table {}", crate::own_rules::TABLE),
+            Self::Shield { application } => {
+                write!(f, "remove the table {}, if it is that of application {application}", plimsoll_shield::TABLE)
+            }
         }
     }
 }
@@ -302,7 +311,7 @@ impl Revert {
     pub const fn sysctl(&self) -> Option<Sysctl> {
         match self {
             Self::Sysctl { sysctl, .. } => Some(*sysctl),
-            Self::Policy(_) => None,
+            Self::Rules(_) | Self::Shield { .. } => None,
         }
     }
 }

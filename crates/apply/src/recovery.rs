@@ -30,15 +30,19 @@ pub(crate) fn recover(
     observer: Observer<'_>,
 ) -> Result<(), Error> {
     let ids = folder.ids()?;
-    let mut of_governors = BTreeSet::new();
+    let (mut of_governors, mut shields) = (BTreeSet::new(), BTreeSet::new());
     for id in &ids {
         let application = journal::read(folder, *id)?;
         if application.is_governed() && application.phase == Phase::Ended {
             of_governors.insert(*id);
         }
         recover_one(folder, root, &application, governors, observer)?;
+        // What is in force is undone by its journal alone.
+        if application.is_shield() && application.phase != Phase::Ended {
+            shields.insert(*id);
+        }
     }
-    prune(folder, &ids, &of_governors)
+    prune(folder, &ids.into_iter().filter(|id| !shields.contains(id)).collect::<Vec<_>>(), &of_governors)
 }
 
 fn recover_one(
@@ -60,13 +64,17 @@ fn recover_one(
             // What is somebody else's by now, or cannot be written, is no reason to do nothing more.
             return write_files(&mut Journal::resume(folder, id, observer)?, root).map(drop);
         }
+        // It rests on nothing that others change, and what undoes it compares before it sets.
+        Phase::Awaiting { deadline_ms } if application.is_shield() && is_ahead(&application.begun, deadline_ms)? => {
+            return Ok(());
+        }
         Phase::Awaiting { deadline_ms } if is_ahead(&application.begun, deadline_ms)? => {
             return Err(Error::Refused(format!(
                 "application {id} awaits its confirmation: `plimsoll confirm` keeps it, `plimsoll rollback` undoes it; two are not \
                  watched at once"
             )));
         }
-        Phase::Awaiting { .. } => Because::NotConfirmed,
+        Phase::Awaiting { .. } => application.when_over(),
         Phase::Applying => Because::ApplierLost,
         Phase::Undoing => application.undone_because.last().cloned().unwrap_or(Because::ApplierLost),
     };

@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use plimsoll_model::{Buckets, Edit, PolicyProtocol, Sysctl};
 use serde::{Deserialize, Serialize};
 
+use crate::own_rules::{OwnRules, RulesKind, RulesName};
 use crate::plan::Change;
-use crate::policy::PolicyName;
 
 /// What is in force, as far as a plan touches it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Current {
     /// Sysctls.
     pub sysctls: BTreeMap<Sysctl, u32>,
-    /// Services that a policy of Plimsoll's governs.
+    /// Services that rules of Plimsoll's are for.
     #[serde(default)]
-    pub policies: BTreeSet<(PolicyProtocol, u16)>,
+    pub rules: BTreeSet<(RulesKind, PolicyProtocol, u16)>,
 }
 
 /// What undoes an edit.
@@ -31,8 +31,13 @@ pub enum Revert {
         /// What it was before.
         back: u32,
     },
-    /// A policy is removed, if it is still there under the name that was given to it.
-    Policy(PolicyName),
+    /// Rules are removed, if they are still there under the name that was given to them.
+    Rules(RulesName),
+    /// The table of a shield is removed, if it is still the one of this application.
+    Shield {
+        /// Its number.
+        application: u32,
+    },
 }
 
 /// Why an edit is not made: what would undo it could not be said.
@@ -72,9 +77,11 @@ pub enum NotRevertible {
         /// What it was to be.
         value: u32,
     },
-    /// A policy for the service is in force.
-    #[error("a policy of Plimsoll's for {}/{port} is in force already; `plimsoll rollback` removes it", protocol.name())]
+    /// The same is in force for the service.
+    #[error("rules of Plimsoll's for {}/{port} ({does}) are in force already; `plimsoll rollback` removes them", protocol.name())]
     Governed {
+        /// What the rules do.
+        does: RulesKind,
         /// The service's protocol.
         protocol: PolicyProtocol,
         /// The service's port.
@@ -104,13 +111,19 @@ fn revert(edit: &Edit, current: &mut Current, application: u32) -> Result<Revert
             current.sysctls.insert(sysctl, ours);
             Ok(Revert::Sysctl { sysctl, ours, back: found })
         }
-        Edit::Policy(policy) => {
-            let (protocol, port) = (policy.protocol, policy.port);
-            if !current.policies.insert((protocol, port)) {
-                return Err(NotRevertible::Governed { protocol, port });
-            }
-            Ok(Revert::Policy(PolicyName::of(policy, application)))
-        }
+        Edit::Policy(policy) => of_rules(OwnRules::Policy(policy), current, application),
+        Edit::Bypass(bypass) => of_rules(OwnRules::Bypass(bypass), current, application),
+        Edit::Shield(_) => Ok(Revert::Shield { application }),
+    }
+}
+
+fn of_rules(rules: OwnRules<'_>, current: &mut Current, application: u32) -> Result<Revert, NotRevertible> {
+    let name = rules.name(application);
+    let (does, protocol, port) = (name.does, name.protocol, name.port);
+    if current.rules.insert((does, protocol, port)) {
+        Ok(Revert::Rules(name))
+    } else {
+        Err(NotRevertible::Governed { does, protocol, port })
     }
 }
 

@@ -49,7 +49,10 @@ pub fn rollback(state_dir: &Path, root: &Root, which: Which, observer: Observer<
         Which::IfUnconfirmed(_) => Vec::new(),
     };
     for id in chosen(&folder, which)? {
-        let because = if matches!(which, Which::IfUnconfirmed(_)) { Because::NotConfirmed } else { Because::Asked };
+        let because = match which {
+            Which::IfUnconfirmed(_) => journal::read(&folder, id)?.when_over(),
+            Which::Last | Which::Since(_) => Because::Asked,
+        };
         rolled_back.push(undo_application(&folder, root, id, because, observer)?);
     }
     Ok(rolled_back)

@@ -1,9 +1,9 @@
 //! What changes are written to, as the rest sees it: so that deciding what to undo needs no kernel.
 
-use plimsoll_model::{Occupancy, Reach, ServicePolicy, Sysctl};
+use plimsoll_model::{Occupancy, Reach, Sysctl};
 
 use crate::Error;
-use crate::policy::{Armed, PolicyName};
+use crate::own_rules::{Armed, OwnRules, RulesName};
 
 /// The settings in force where an application's changes go.
 pub trait Settings {
@@ -15,12 +15,16 @@ pub trait Settings {
     fn write(&self, sysctl: Sysctl, value: u32) -> Result<(), Error>;
     /// The entries of the fullest network namespace of the host.
     fn fullest(&self) -> Result<Occupancy, Error>;
-    /// The policies that are in Plimsoll's table.
-    fn policies(&self) -> Result<Vec<PolicyName>, Error>;
-    /// Makes a policy.
-    fn make(&self, policy: &ServicePolicy, name: &PolicyName, armed: Armed) -> Result<(), Error>;
-    /// Changes how long a policy matches.
-    fn rearm(&self, name: &PolicyName, armed: Armed) -> Result<(), Error>;
-    /// Removes a policy.
-    fn remove(&self, name: &PolicyName) -> Result<(), Error>;
+    /// The rules that are in Plimsoll's table.
+    fn rules(&self) -> Result<Vec<RulesName>, Error>;
+    /// Makes rules.
+    fn make(&self, rules: OwnRules<'_>, name: &RulesName, armed: Armed) -> Result<(), Error>;
+    /// Changes how long rules match.
+    fn rearm(&self, name: &RulesName, armed: Armed) -> Result<(), Error>;
+    /// Removes rules.
+    fn remove(&self, name: &RulesName) -> Result<(), Error>;
+    /// The application that made the shield which is there; `None` where there is none of Plimsoll's.
+    fn shield(&self) -> Result<Option<u32>, Error>;
+    /// Removes the shield.
+    fn remove_shield(&self) -> Result<(), Error>;
 }

@@ -72,16 +72,24 @@ fn is_done(application: &Application) -> bool {
     application.to_undo().is_empty() && application.files_to_restore().is_empty()
 }
 
-fn undo_one(revert: &Revert, ours: &[u32], settings: &dyn Settings) -> Undone {
+/// Undoes one change, whatever the journal tells of the others.
+pub(crate) fn undo_one(revert: &Revert, ours: &[u32], settings: &dyn Settings) -> Undone {
     // A limit of the host's is in force, whatever has become of the namespace that it was set beside.
     if !settings.holds(revert.sysctl().map_or(Reach::Namespace, Sysctl::reach)) {
         return Undone::Gone;
     }
     let done = match revert {
         Revert::Sysctl { sysctl, back, .. } => restore(*sysctl, ours, *back, settings),
-        Revert::Policy(name) => settings.policies().and_then(|policies| {
-            if policies.contains(name) {
+        Revert::Rules(name) => settings.rules().and_then(|rules| {
+            if rules.contains(name) {
                 settings.remove(name).map(|()| Undone::Restored)
+            } else {
+                Ok(Undone::NothingToDo)
+            }
+        }),
+        Revert::Shield { application } => settings.shield().and_then(|there| {
+            if there == Some(*application) {
+                settings.remove_shield().map(|()| Undone::Restored)
             } else {
                 Ok(Undone::NothingToDo)
             }

@@ -29,7 +29,7 @@ pub const COMMAND: &str = "watchdog";
 
 /// How often the journal is looked at.
 const GLANCE: Duration = Duration::from_millis(200);
-/// How often that of a governed application is looked at, which goes on for hours. Its process's end is noticed at once.
+/// How often that of a shield or a governed application is looked at, which goes on for hours. A governing process's end is noticed at once.
 const GOVERNED_GLANCE: Duration = Duration::from_secs(2);
 /// How long after an undo that was held, or failed, it is tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -221,7 +221,7 @@ impl Watchdog<'_> {
                     return Some(if application.is_governed() { Because::GovernorLost } else { Because::ApplierLost });
                 }
                 Phase::Applying => {}
-                Phase::Awaiting { deadline_ms } if now_ms() >= deadline_ms => return Some(Because::NotConfirmed),
+                Phase::Awaiting { deadline_ms } if now_ms() >= deadline_ms => return Some(application.when_over()),
                 Phase::Awaiting { deadline_ms } => {
                     if let Some(because) = self.soak(&application, deadline_ms) {
                         return Some(because);
@@ -258,7 +258,8 @@ impl Watchdog<'_> {
         let footing = begun.baseline.as_ref().and_then(|_| Footing::of(begun).ok());
         let (Some(baseline), Some(live)) = (&begun.baseline, footing.as_ref().and_then(Footing::live)) else {
             // Nothing can be watched; the journal is looked at again, and the deadline comes.
-            thread::sleep(GLANCE.min(left));
+            let glance = if application.is_shield() { GOVERNED_GLANCE } else { GLANCE };
+            thread::sleep(glance.min(left));
             return None;
         };
         let watch = Watch { live, probe: begun.probe.as_deref(), baseline: Some(baseline) };

@@ -12,7 +12,7 @@ use plimsoll_apply::{
 };
 use plimsoll_model::{Occupancy, Sysctl};
 
-use support::{Fake, Folder, NOBODY, applied, timeout, undo_now};
+use support::{Fake, Folder, NOBODY, applied, shielded, timeout, undo_now};
 
 #[test]
 fn what_is_still_ours_is_restored_and_what_is_not_is_left() {
@@ -51,6 +51,24 @@ fn capacity_stays_above_the_entries_until_they_are_fewer() {
     fake.fullest.set(Some(909));
     assert_eq!(undo_now(&mut journal, &fake).phase, Phase::Ended);
     assert_eq!(fake.get(Sysctl::CAPACITY), 1000);
+}
+
+#[test]
+fn a_shield_is_removed_if_it_is_that_one_and_what_was_not_enforced_is_not_undone() {
+    let (folder, fake) = (Folder::new("shield"), Fake::default());
+    fake.set(Sysctl::TCP_LOOSE, 1);
+    let mut journal = shielded(&folder.state(), &fake, 1);
+    // Somebody else's wish: in shadow nothing was written.
+    fake.set(Sysctl::TCP_LOOSE, 0);
+    let application = undo_now(&mut journal, &fake);
+    assert_eq!((fake.shield.get(), fake.get(Sysctl::TCP_LOOSE), application.phase), (None, 0, Phase::Ended));
+    assert_eq!(application.changes, [Progress::Untouched, Progress::Undone(Undone::Restored)]);
+
+    fake.set(Sysctl::TCP_LOOSE, 1);
+    let mut journal = shielded(&folder.state(), &fake, 2);
+    fake.shield.set(Some(3));
+    let application = undo_now(&mut journal, &fake);
+    assert_eq!((fake.shield.get(), &application.changes[1]), (Some(3), &Progress::Undone(Undone::NothingToDo)));
 }
 
 #[test]

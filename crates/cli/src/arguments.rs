@@ -14,6 +14,7 @@ use crate::plan::PlanArguments;
 use crate::record::RecordArguments;
 use crate::relieve::RelieveArguments;
 use crate::rules::RulesArguments;
+use crate::shield::ShieldArguments;
 use crate::simulate::{Assignment, Kernel, Lifetime, Mix, Ram, Share, Swept};
 use crate::trim::TrimArguments;
 use crate::watch::WatchArguments;
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     Relieve(RelieveArguments),
     /// Write rules, a dashboard or checks for a monitoring system: Prometheus, Grafana, Nagios, Zabbix
     Rules(RulesArguments),
+    /// Filter or limit traffic before it is tracked: in shadow first, then enforced, always with an end
+    Shield(Box<ShieldArguments>),
     /// Say what a table would do under a workload and settings: how full, when, what it would lose
     Simulate(Box<SimulateArguments>),
     /// Bring existing entries under the timeouts in force, or under others: a lower timeout alone does nothing to them

@@ -20,6 +20,7 @@ mod recording;
 mod relieve;
 mod rules;
 mod setting;
+mod shield;
 mod simulate;
 mod stop;
 mod svg;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         Some(Command::Record(record)) => record::run(record),
         Some(Command::Relieve(relieve)) => relieve::run(relieve),
         Some(Command::Rules(rules)) => rules::run(rules),
+        Some(Command::Shield(shield)) => shield::run(shield),
         Some(Command::Simulate(simulate)) => simulate::run(simulate),
         Some(Command::Trim(trim)) => trim::run(trim),
         Some(Command::Watch(watch)) => watch::run(watch),

@@ -1,5 +1,7 @@
 //! Paragraphs of a width that a terminal shows.
 
+use plimsoll_model::Untrusted;
+
 /// Lines are no longer than this, the usual width of a terminal beside another.
 const WIDTH: usize = 100;
 
@@ -23,6 +25,11 @@ pub(crate) fn paragraph(first: &str, text: &str) -> String {
     }
     wrapped.push('\n');
     wrapped
+}
+
+/// Lines by two spaces to the right, each escaped.
+pub(crate) fn indented(text: &str) -> String {
+    text.lines().fold(String::new(), |all, line| all + "  " + Untrusted::from(line).as_str() + "\n")
 }
 
 #[cfg(test)]

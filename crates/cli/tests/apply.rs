@@ -166,7 +166,10 @@ fn a_dry_run_prints_every_write_and_writes_nothing() {
     let plan = write_plan(&scene, POLICY);
     let run = scene.plimsoll(&["apply", &plan, "--netns", scene.lab.name(), "--dry-run"]);
     assert_eq!(run.code, 0, "{run:?}");
-    assert!(run.stdout.contains("ct timeout udp_9999_1 { protocol udp; policy = { unreplied: 300 }; }"), "{run:?}");
+    assert!(
+        run.stdout.contains("ct timeout timeouts_udp_9999_1 { protocol udp; policy = { unreplied: 300 }; }"),
+        "{run:?}"
+    );
     assert!(run.stdout.contains(r"why: one \u{1b}[2Jservice"), "{run:?}");
     let stale = plan_of(r#"{"kind":"sysctl","sysctl":"net.netfilter.nf_conntrack_udp_timeout","from":31,"to":20}"#);
     let plan = write_plan(&scene, &stale);

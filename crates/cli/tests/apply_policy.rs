@@ -38,10 +38,10 @@ fn a_policy_that_is_confirmed_matches_for_good_and_others_are_left() {
     let applied = ["apply", &plan, "--netns", name, "--soak", "0"];
     assert_eq!(scene.plimsoll(&applied).code, 0);
     assert_eq!(scene.plimsoll(&["confirm", "--no-persist"]).code, 0);
-    let set = scene.lab.run(&["nft", "list", "set", "inet", "plimsoll", "armed_udp_9999_1"]).unwrap();
+    let set = scene.lab.run(&["nft", "list", "set", "inet", "plimsoll", "armed_timeouts_udp_9999_1"]).unwrap();
     assert!(set.contains("elements = { udp }"), "{set}");
     let again = scene.plimsoll(&applied);
-    assert!(again.code == 3 && again.stderr.contains("is in force already"), "{again:?}");
+    assert!(again.code == 3 && again.stderr.contains("are in force already"), "{again:?}");
     // Somebody else puts something into the table: it stays, and with it the table.
     scene.lab.nft("add chain inet plimsoll theirs\n").unwrap();
     assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
@@ -62,7 +62,7 @@ fn a_policy_that_somebody_has_removed_keeps_nothing_else_from_being_confirmed() 
     assert_eq!(scene.plimsoll(&["apply", &plan, "--netns", scene.lab.name(), "--soak", "0"]).code, 0);
     scene.lab.nft("delete table inet plimsoll\n").unwrap();
     let confirmed = scene.plimsoll(&["confirm", "--no-persist"]);
-    assert!(confirmed.code == 0 && confirmed.stdout.contains("removed the policy udp_9999_1"), "{confirmed:?}");
+    assert!(confirmed.code == 0 && confirmed.stdout.contains("removed the rules timeouts_udp_9999_1"), "{confirmed:?}");
     assert_eq!(scene.sysctl(UDP), 20);
     assert_eq!(scene.plimsoll(&["rollback"]).code, 0);
     assert_eq!(scene.sysctl(UDP), 30);

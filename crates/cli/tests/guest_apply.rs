@@ -115,7 +115,7 @@ fn what_is_confirmed_is_in_files_and_what_is_somebodys_is_left() {
         step policy plimsoll confirm
         nft list table inet plimsoll >/tmp/made
         nft delete table inet plimsoll
-        nft -f /etc/plimsoll/policies.nft
+        nft -f /etc/plimsoll/rules.nft
         nft list table inet plimsoll >/tmp/loaded
         step same cmp /tmp/made /tmp/loaded
         step policies cat /tmp/loaded

@@ -32,6 +32,9 @@ is() (
     shift
     [ "$("$@")" = "$wanted" ]
 )
+restarts() { property NRestarts; }
+# restarted_since NUMBER: whether it was restarted since there were so many restarts.
+restarted_since() { [ "$(restarts)" -gt "$1" ]; }
 says() { journalctl --unit=$unit --output=cat | grep -q -e "$1"; }
 serves() { get /metrics | grep -q "^plimsoll_readings_total [1-9]"; }
 # drop_in NAME, with its lines on standard input.
@@ -76,10 +79,10 @@ fn systemd_starts_reloads_restarts_and_stops_the_unit_as_it_is_packaged() {
         await is active property ActiveState
         step another test "$main" != "$(property MainPID)"
 
-        # It hangs. Its readings come each second now, so that this is noticed soon.
+        # It hangs. Its readings come each second now, so that this is noticed soon, but not so soon that a slow one is taken for it.
         drop_in hung <<LINES
 [Service]
-WatchdogSec=8
+WatchdogSec=20
 ExecStart=
 ExecStart=/usr/bin/plimsoll watch --interval 1s --untracked
 LINES
@@ -88,8 +91,9 @@ LINES
         step rules nft list tables
         /bin/ip netns add after
         await sh -c 'wget -q -O - http://127.0.0.1:9754/metrics | grep after'
+        before=$(restarts)
         systemctl kill --signal=STOP --kill-who=main $unit
-        await is 1 property NRestarts
+        await restarted_since $before
         await is active property ActiveState
         await serves
 
@@ -120,8 +124,11 @@ LINES
 
     let journal = output("journal");
     let times = |words: &str| journal.lines().filter(|line| line.contains(words)).count();
-    assert_eq!((times("status=9/KILL"), times("Watchdog timeout"), times("status=6/ABRT")), (1, 1, 1), "{journal}");
-    assert_eq!((times("Scheduled restart job"), times("Deactivated successfully")), (2, 2), "{journal}");
+    // Where a processor is wanted for long, another may be taken to hang.
+    let hung = times("Watchdog timeout");
+    assert!(hung >= 1, "{journal}");
+    assert_eq!((times("status=9/KILL"), times("status=6/ABRT")), (1, hung), "{journal}");
+    assert_eq!((times("Scheduled restart job"), times("Deactivated successfully")), (1 + hung, 2), "{journal}");
     assert!(!journal.contains("denied") && !journal.contains("not permitted"), "{journal}");
     assert_eq!(output("end"), "success\n0\ninactive");
     assert_eq!((output("left-processes"), output("left-rules")), ("", "table inet lab"));

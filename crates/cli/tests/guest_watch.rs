@@ -144,8 +144,10 @@ metrics() { inside governed wget -q -O - http://127.0.0.1:9754/metrics; }
 serves() { metrics | grep -q '^plimsoll_readings_total [1-9]'; }
 # The entries of those that live, by ids that no other entry gets while these last.
 live() { inside governed conntrack -L -o id 2>/dev/null | grep -v -e 192.0.2.10 -e 127.0.0.1 | grep -o ' id=[0-9]*' | sort; }
+all_live() { [ "$(live | wc -l)" -ge 130 ]; }
 # What the kernel counts, of both processors.
 counter() { inside "$1" conntrack -S | grep -o " $2=[0-9]*" | awk -F= '{ sum += $2 } END { print sum }'; }
+overflows() { [ "$(counter stock drop)" -gt 100 ]; }
 watch() {
     inside governed sh -c 'echo $$ >/tmp/pid; exec plimsoll watch --interval 1s --govern --govern-profile kubernetes 2>>/tmp/log' &
     await serves
@@ -161,7 +163,7 @@ at() { await sh -c "[ \$(cut -d. -f1 /proc/uptime) -ge $((began + $1)) ]"; }
 
 step before in_force
 watch
-at 8
+await all_live
 step live live
 await grep -q 'governor: trim' /tmp/log
 step shrunk time_wait
@@ -172,6 +174,7 @@ watch
 
 # All that live have spoken again.
 at 58
+await overflows
 step live-still live
 for table in stock governed; do
     step $table-drop counter $table drop
@@ -230,9 +233,10 @@ const HOST: &str = r#"
 time_wait() { cat /proc/sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait; }
 get() { wget -q -O - "http://127.0.0.1:9754$1"; }
 readings() { get /metrics | sed -n 's/^plimsoll_readings_total //p'; }
+# watch INTERVAL
 watch() {
     # What asks it here is no load of the table.
-    plimsoll watch --interval 1s --govern --untracked 2>/tmp/log &
+    plimsoll watch --interval "$1" --govern --untracked 2>/tmp/log &
     daemon=$!
 }
 # reached NUMBER: whether so many readings were made. Every answer on the way must be that all is well.
@@ -280,7 +284,7 @@ fn after_a_reboot_nothing_is_in_force_and_a_clock_that_is_set_disturbs_nothing()
             "{HOST}
             send-udp 127.0.0.1 1 400
             set_max 500
-            watch
+            watch 1s
             await is 72 time_wait
             more 5
             step shrunk time_wait
@@ -299,17 +303,18 @@ fn after_a_reboot_nothing_is_in_force_and_a_clock_that_is_set_disturbs_nothing()
             send-udp 127.0.0.1 1 400
             set_max 1000
             touch /tmp/ill
-            watch
+            # A reading may be late by three of these, which is long enough where a processor is wanted.
+            watch 4s
             await sh -c 'wget -q -O - http://127.0.0.1:9754/healthz'
             step began cat /tmp/log
             step undone plimsoll history --json
-            more 5
+            more 4
             known before
             set_clock -86400
-            more 5
+            more 4
             known earlier
             set_clock 3600
-            more 5
+            more 4
             known later
             kill $daemon
             wait $daemon
@@ -326,9 +331,11 @@ fn after_a_reboot_nothing_is_in_force_and_a_clock_that_is_set_disturbs_nothing()
     assert!(changes.iter().all(|change| change["state"] == "gone") && changes.len() == 6, "{undone:#}");
 
     let [before, earlier, later] = ["before", "earlier", "later"].map(|when| is_well_at(when, &second));
-    assert!(before >= 10, "those of the first boot are there: {before}");
-    assert!(earlier >= before + 5 && later >= earlier + 5, "none is lost: {before}, {earlier}, {later}");
+    assert!(before >= 9, "those of the first boot are there: {before}");
+    assert!(earlier >= before + 4 && later >= earlier + 4, "none is lost: {before}, {earlier}, {later}");
     assert_eq!(output(&second, "ill"), "", "it was well at each moment");
     let log = output(&second, "log");
-    assert_eq!(log.lines().count(), 3, "it tells of its beginning, and of nothing else: {log}");
+    // What was told before the boot is over.
+    let is_new = |line: &&str| !line.starts_with("plimsoll watch: resolved ");
+    assert_eq!(log.lines().filter(is_new).count(), 3, "it tells of its beginning, and of nothing else: {log}");
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// Crates that do no I/O, read no clock and draw no unseeded number; those of them that are not written yet are named
 /// already.
-const PURE: [&str; 16] = [
+const PURE: [&str; 17] = [
     "model",
     "draw",
     "census",
@@ -18,6 +18,7 @@ const PURE: [&str; 16] = [
     "plan",
     "twin",
     "rules",
+    "shield",
     "simulate",
     "capture",
     "render",

@@ -97,6 +97,7 @@ impl Foretold {
             findings: &[],
             capabilities: Capabilities::LINUX_6_18,
             is_replicated: None,
+            bypass: Err("not asked"),
             measured: None,
         };
         let request = Request {

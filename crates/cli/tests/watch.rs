@@ -4,7 +4,9 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 
 use plimsoll_lab::{Kind, LabNamespace, entries, mixed_entries};
 use plimsoll_model::TcpState;
@@ -163,6 +165,43 @@ fn a_full_table_blinds_scrapes_by_tracked_connections_and_no_other_way() {
 }
 
 #[test]
+fn rules_that_are_gone_are_made_anew_as_soon_as_they_can_be() {
+    let place = Place::new();
+    let lab = &place.0;
+    let folder = folder_of(lab);
+    let (programs, state) = (folder.join("programs"), folder.join("state"));
+    fs::create_dir_all(&programs).unwrap();
+    let found = Command::new("sh").args(["-c", "command -v nft"]).output().unwrap().stdout;
+    let (found, nft) = (String::from_utf8(found).unwrap(), programs.join("nft"));
+    let install = || symlink(found.trim(), &nft).unwrap();
+    install();
+    let path = format!("PATH={}", programs.display());
+    let words = ["env", &path, PLIMSOLL, "watch", "--interval", "1s", "--untracked", "--state-dir"];
+    let running = Running::begin(lab, &[&words[..], &[state.to_str().unwrap()]].concat());
+    running.await_line("reading every", 1);
+    let is_there = || lab.run(&["nft", "list", "table", "inet", "plimsoll-watch"]).is_ok();
+    assert!(is_there());
+    let kill = || {
+        let killed = Command::new("pkill").args(["-KILL", "-P", &running.pid().to_string(), "-x", "nft"]).status();
+        assert!(killed.unwrap().success());
+    };
+    kill();
+    running.await_line("were gone, and are made anew", 1);
+    assert!(is_there());
+
+    fs::remove_file(&nft).unwrap();
+    kill();
+    running.await_line("connections are tracked: running nft", 1);
+    let readings = || figure(&get(lab, "/metrics").unwrap(), "plimsoll_readings_total").unwrap();
+    let then = readings();
+    await_that("three readings", || readings() >= then + 3.0);
+    install();
+    running.await_line("connections are not tracked again", 1);
+    assert!(is_there());
+    assert_eq!(running.said().iter().filter(|line| line.contains("connections are tracked")).count(), 1);
+}
+
+#[test]
 fn the_service_manager_is_told_of_the_beginning_and_of_each_reading() {
     let place = Place::new();
     let folder = folder_of(&place.0);
@@ -226,9 +265,10 @@ fn settings_are_read_anew_and_bad_ones_change_nothing() {
     for (bad, complaint) in [
         ("interval = \"10s\"\nlisten = 7\n", "line 2"),
         ("intervall = \"10s\"\n", "unknown field `intervall`"),
-        ("listen = [\"nowhere\"]\n", "--listen takes ADDRESS:PORT"),
+        ("interval = \"0.5s\"\n", "line 1, interval: readings may come once a second at most"),
+        ("listen = [\"nowhere\"]\n", "line 1, listen: takes ADDRESS:PORT"),
         ("listen = [\"192.0.2.1:9754\"]\n", "192.0.2.1:9754"),
-        ("[[notify]]\nwebhook = \"ftp://x\"\n", "begins with http"),
+        ("[[notify]]\nwebhook = \"ftp://x\"\n", "line 1, notify: an address"),
     ] {
         fs::write(&config, bad).unwrap();
         daemon.running.signal("-HUP");

@@ -8,7 +8,7 @@ use std::fs;
 
 use plimsoll_lab::{Kind, LabNamespace, entries};
 use plimsoll_model::TcpState;
-use support::watching::{Daemon, await_that, figure, forget, get, status};
+use support::watching::{Daemon, await_that, figure, folder_of, forget, get, status};
 
 const TIME_WAIT: &str = "net/netfilter/nf_conntrack_tcp_timeout_time_wait";
 
@@ -41,6 +41,23 @@ fn timeouts_shrink_while_the_table_fills_and_come_back_whoever_is_killed() {
     assert!(daemon.running.end_by("-TERM").success());
     assert_eq!(time_wait(&lab), 120);
     daemon.running.await_line("governor: restore", 1);
+    forget(&lab);
+}
+
+#[test]
+fn what_is_governed_no_more_after_a_reload_is_not_told_of() {
+    let lab = LabNamespace::tracking().unwrap();
+    lab.fill(entries(Kind::AssuredTcp(TcpState::Established), 0, 1000)).unwrap();
+    let config = folder_of(&lab).join("watch.toml");
+    fs::create_dir_all(folder_of(&lab)).unwrap();
+    fs::write(&config, "[govern]\n").unwrap();
+    let daemon = Daemon::begin(&lab, &["--config", config.to_str().unwrap()]);
+    let tells = || get(&lab, "/metrics").map(|metrics| metrics.contains("plimsoll_governor"));
+    await_that("the governor to be told of", || tells() == Some(true));
+    fs::write(&config, "").unwrap();
+    daemon.running.signal("-HUP");
+    daemon.running.await_line("read anew, and are in force", 1);
+    await_that("it to be told of no more", || tells() == Some(false));
     forget(&lab);
 }
 

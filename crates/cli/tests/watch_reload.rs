@@ -101,12 +101,37 @@ fn a_failed_reload_changes_nothing_and_the_next_one_works() {
     daemon.running.signal("-HUP");
     daemon.running.await_line("read anew, and are in force", 1);
     await_that("the other settings", || after().are_in_force(lab));
-    fs::remove_file(&before.textfile).unwrap();
     await_that("the other webhook to be told what is there", || told_after.notices().len() == 1);
     assert!(!before.are_partly_in_force(lab));
     place.end();
     await_that("the other webhook to be told of the end", || told_after.notices().len() == 2);
     assert_eq!(told_before.notices().len(), 1);
+}
+
+#[test]
+fn a_broken_web_configuration_and_another_address_at_once_leave_it_listening() {
+    let place = Troubled::not_yet();
+    let lab = &place.0;
+    let folder = folder_of(lab);
+    fs::create_dir_all(&folder).unwrap();
+    let (config, web) = (folder.join("watch.toml"), folder.join("web.yml"));
+    let settings = |port: u16| format!("listen = [\"127.0.0.1:{port}\"]\nweb_config = \"{}\"\n", web.display());
+    let answers = |port: u16| curl(lab, &[&format!("http://127.0.0.1:{port}/api/status")]).is_some();
+    fs::write(&web, "").unwrap();
+    fs::write(&config, settings(9754)).unwrap();
+    let daemon = Daemon::begin(lab, &["--config", config.to_str().unwrap()]);
+    await_that("a reading", || answers(9754));
+
+    fs::write(&web, "nonsense: 1\n").unwrap();
+    fs::write(&config, settings(9755)).unwrap();
+    daemon.running.signal("-HUP");
+    daemon.running.await_line("what was in force stays so", 1);
+    assert!(answers(9754) && !answers(9755), "{:#?}", daemon.running.said());
+
+    fs::write(&web, "").unwrap();
+    daemon.running.signal("-HUP");
+    daemon.running.await_line("read anew, and are in force", 1);
+    assert!(answers(9755) && !answers(9754), "{:#?}", daemon.running.said());
 }
 
 #[test]

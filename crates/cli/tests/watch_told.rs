@@ -112,6 +112,19 @@ fn what_waits_at_the_end_is_tried_once_more_and_else_told_after_the_next_start()
 }
 
 #[test]
+fn what_waited_for_a_target_that_is_configured_no_more_is_said_to_be_dropped() {
+    let place = Troubled::not_yet();
+    let webhook = Webhook::begin(&place.0);
+    webhook.answer_with("503 Service Unavailable");
+    let mut daemon = Daemon::begin(&place.0, &["--webhook", &webhook.url]);
+    place.begin();
+    daemon.running.await_line("cannot be told: it answered 503", 1);
+    assert!(daemon.running.end_by("-TERM").success());
+    let daemon = Daemon::begin(&place.0, &[]);
+    daemon.running.await_line("is not told any more; notices that waited for it are dropped: 1", 1);
+}
+
+#[test]
 fn what_makes_no_sense_of_what_was_told_is_said_and_no_more() {
     let place = Troubled::not_yet();
     let webhook = Webhook::begin(&place.0);

@@ -26,6 +26,12 @@ pub enum Request {
     ZoneLimits,
     /// Events of entries.
     Events,
+    /// Network interfaces and their XDP programs.
+    Links,
+    /// That an XDP program be attached to an interface.
+    AttachXdp,
+    /// That an XDP program be detached from an interface.
+    DetachXdp,
 }
 
 impl fmt::Display for Request {
@@ -41,6 +47,9 @@ impl fmt::Display for Request {
             Self::Look => "look at a conntrack entry",
             Self::ZoneLimits => "talk to Open vSwitch about its conntrack zones' limits",
             Self::Events => "listen to conntrack events",
+            Self::Links => "list network interfaces",
+            Self::AttachXdp => "attach an XDP program to a network interface",
+            Self::DetachXdp => "detach an XDP program from a network interface",
         })
     }
 }
@@ -144,7 +153,8 @@ impl Error {
             .is_some_and(|errno| unsupported.iter().any(|candidate| candidate.raw_os_error() == errno))
     }
 
-    fn answer(&self) -> Option<&io::Error> {
+    /// What the system answered; `None` where its answer could not be understood.
+    pub fn answer(&self) -> Option<&io::Error> {
         match self {
             Self::Socket { answer, .. }
             | Self::Subscribe { answer, .. }

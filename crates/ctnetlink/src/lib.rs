@@ -39,6 +39,7 @@ mod entry;
 mod error;
 mod events;
 mod hooks;
+mod links;
 mod listener;
 mod look;
 mod message;
@@ -58,6 +59,7 @@ pub use entry::{DumpedEntry, EntryKey};
 pub use error::{AttributePath, Error, ParseError, Problem, Request};
 pub use events::{Event, EventBatch, EventKind, Events};
 pub use hooks::conntrack_is_hooked;
+pub use links::{Link, XdpMode, XdpProgram, attach_xdp, detach_xdp, links};
 pub use listener::{Listener, Received};
 pub use look::Looker;
 pub use plimsoll_model::{
@@ -74,6 +76,7 @@ pub use zones::zone_limits;
 pub mod parse {
     pub use crate::dump::parse_datagram;
     pub use crate::events::parse_events;
+    pub use crate::links::parse_links;
     pub use crate::statistics::{parse_cpu_statistics, parse_table_statistics};
     pub use crate::zones::parse_zone_limits;
 }

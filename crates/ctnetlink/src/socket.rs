@@ -28,10 +28,12 @@ pub(crate) struct Socket {
 impl Socket {
     pub(crate) fn open(request: Request) -> Result<Self, Error> {
         let open = || -> rustix::io::Result<OwnedFd> {
-            let protocol = Some(match request {
-                Request::ZoneLimits => netlink::GENERIC,
-                _ => netlink::NETFILTER,
-            });
+            let protocol = match request {
+                Request::ZoneLimits => Some(netlink::GENERIC),
+                // NETLINK_ROUTE is 0.
+                Request::Links | Request::AttachXdp | Request::DetachXdp => None,
+                _ => Some(netlink::NETFILTER),
+            };
             let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
             // Connected to the kernel (port 0), the socket takes messages from nobody else
             // (netlink_getsockbyportid in net/netlink/af_netlink.c).

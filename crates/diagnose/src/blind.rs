@@ -281,7 +281,8 @@ fn severity_unseen(snapshot: &Snapshot, unseen: &Unseen) -> Severity {
         | Reading::Memory
         | Reading::Settings
         | Reading::Lasting
-        | Reading::Writers => Severity::Info,
+        | Reading::Writers
+        | Reading::Ruleset => Severity::Info,
     }
 }
 
@@ -309,5 +310,6 @@ fn key_unseen(reading: Reading) -> &'static str {
         Reading::Settings => "settings",
         Reading::Lasting => "lasting",
         Reading::Writers => "writers",
+        Reading::Ruleset => "ruleset",
     }
 }

@@ -72,6 +72,15 @@ pub(crate) fn limit(ns: &NamespaceSnapshot) -> Option<u32> {
     ns.capacity.and_then(plimsoll_model::Capacity::limit)
 }
 
+/// What filters a flood or a scan before it is tracked.
+pub(crate) fn shield(ns: &NamespaceSnapshot) -> Remedy {
+    Remedy {
+        action: "Have that done for a while: what is too many is counted first, and dropped once you have seen whom it hits."
+            .to_string(),
+        command: in_namespace(ns, "plimsoll shield"),
+    }
+}
+
 /// A command, run where the entries are. Only by a name that stays what it is in a shell, and that still means the
 /// same namespace when the command is run: a process's number may be another's by then.
 pub(crate) fn in_namespace(ns: &NamespaceSnapshot, command: &str) -> Option<String> {

@@ -25,7 +25,7 @@ pub use drift::{drift, in_force, report as drift_report, sentence as drift_in_wo
 pub use evidence::bytes_per_entry;
 pub use overwrite::{in_words as overwrite_in_words, overwritten};
 
-use plimsoll_model::{Finding, FindingId, Snapshot};
+use plimsoll_model::{Census, Entry, Finding, FindingId, Snapshot};
 
 /// Every cause that the snapshot shows, the worst first.
 pub fn diagnose(snapshot: &Snapshot) -> Vec<Finding> {
@@ -46,6 +46,16 @@ pub fn diagnose(snapshot: &Snapshot) -> Vec<Finding> {
     leave_out_explained(&mut findings);
     findings.sort_by_key(|finding| std::cmp::Reverse(rank(finding)));
     findings
+}
+
+/// The entries, of those that were drawn, that `syn-flood`, `outbound-scan` or `udp-unreplied` is about: none for another finding.
+pub fn entries_of(id: FindingId, census: &Census) -> Vec<&Entry> {
+    causes::entries_of(id, census)
+}
+
+/// Whether most of some entries come from a few sources ([`thresholds::FEW_SOURCES`]).
+pub fn is_from_few<'a>(entries: impl ExactSizeIterator<Item = &'a Entry>) -> bool {
+    causes::part::is_from_few(entries)
 }
 
 /// A flow that finds no port fails as a clash does: one finding says so, and says why.

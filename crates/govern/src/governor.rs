@@ -98,6 +98,16 @@ impl Governor {
         self.scale
     }
 
+    /// The values below which no timeout goes.
+    pub const fn floors(&self) -> &Floors {
+        &self.floors
+    }
+
+    /// Others from now on. Nothing may be shrunk.
+    pub(crate) fn keep_above(&mut self, floors: Floors) {
+        self.floors = floors;
+    }
+
     /// Whether a timeout is what this governor has set.
     pub fn holds(&self, timeout: Timeout) -> bool {
         self.held.contains_key(&timeout)

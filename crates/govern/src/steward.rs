@@ -13,6 +13,7 @@ use plimsoll_model::{Edit, Sysctl, Timeout};
 use crate::act::{Act, Effect, What};
 use crate::error::Error;
 use crate::governor::Governor;
+use crate::rules::Floors;
 use crate::scale::Scale;
 use crate::step::{Reading, Setting, Step, Why};
 use crate::trim;
@@ -89,6 +90,20 @@ impl Steward {
                 acts.extend(self.take(step, observer));
             }
         }
+        if !acts.is_empty() {
+            self.settled_at = monotonic_now();
+        }
+        acts
+    }
+
+    /// No timeout goes below these from now on. Where they are others than before, what is set is undone, and the next reading
+    /// begins anew; what others changed is left as before.
+    pub fn keep_above(&mut self, floors: Floors, observer: Observer<'_>) -> Vec<Act> {
+        if *self.governor.floors() == floors {
+            return Vec::new();
+        }
+        let acts = if self.tenure.is_some() { self.end(observer) } else { Vec::new() };
+        self.governor.keep_above(floors);
         if !acts.is_empty() {
             self.settled_at = monotonic_now();
         }

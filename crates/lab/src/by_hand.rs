@@ -76,7 +76,7 @@ impl ByHand {
             Side::Client => (clients, servers),
             Side::Server => (servers, clients),
         };
-        let sent = to_router.send(&bytes_of(packet)).and_then(|()| drain(from_router));
+        let sent = to_router.send(&packet.datagram()).and_then(|()| drain(from_router));
         sent.map_err(|answer| Error::Send { answer: answer.to_string() })
     }
 }
@@ -87,30 +87,33 @@ fn drain(tun: &Tun) -> io::Result<()> {
     Ok(())
 }
 
-fn bytes_of(packet: &HandPacket) -> Vec<u8> {
-    let (from, to) = match packet.from {
-        Side::Client => (packet.client, packet.server),
-        Side::Server => (packet.server, packet.client),
-    };
-    let zeroes = [0; MOST_BYTES];
-    let data = |bytes: u16| zeroes.get(..usize::from(bytes)).unwrap_or_default();
-    let ports = [from.port(), to.port()];
-    let transport = match packet.payload {
-        Payload::Tcp { flags, sequence, acknowledgement, window, bytes } => {
-            let header = TcpHeader { flags, sequence, acknowledgement, window };
-            Transport::Tcp { ports, header, options: &[], payload: data(bytes) }
-        }
-        Payload::Udp(bytes) => Transport::Udp { ports, payload: data(bytes) },
-        Payload::Echo => {
-            let [high, low] = packet.client.port().to_be_bytes();
-            let kind = match (packet.from, packet.client.is_ipv4()) {
-                (Side::Client, true) => 8,
-                (Side::Server, true) => 0,
-                (Side::Client, false) => 128,
-                (Side::Server, false) => 129,
-            };
-            Transport::Icmp { kind, code: 0, rest: [high, low, 0, 1], body: data(8) }
-        }
-    };
-    datagram(from.ip(), to.ip(), 0, &transport, Defect::None)
+impl HandPacket {
+    /// The datagram, from its IP header on, with checksums that are right.
+    pub fn datagram(&self) -> Vec<u8> {
+        let (from, to) = match self.from {
+            Side::Client => (self.client, self.server),
+            Side::Server => (self.server, self.client),
+        };
+        let zeroes = [0; MOST_BYTES];
+        let data = |bytes: u16| zeroes.get(..usize::from(bytes)).unwrap_or_default();
+        let ports = [from.port(), to.port()];
+        let transport = match self.payload {
+            Payload::Tcp { flags, sequence, acknowledgement, window, bytes } => {
+                let header = TcpHeader { flags, sequence, acknowledgement, window };
+                Transport::Tcp { ports, header, options: &[], payload: data(bytes) }
+            }
+            Payload::Udp(bytes) => Transport::Udp { ports, payload: data(bytes) },
+            Payload::Echo => {
+                let [high, low] = self.client.port().to_be_bytes();
+                let kind = match (self.from, self.client.is_ipv4()) {
+                    (Side::Client, true) => 8,
+                    (Side::Server, true) => 0,
+                    (Side::Client, false) => 128,
+                    (Side::Server, false) => 129,
+                };
+                Transport::Icmp { kind, code: 0, rest: [high, low, 0, 1], body: data(8) }
+            }
+        };
+        datagram(from.ip(), to.ip(), 0, &transport, Defect::None)
+    }
 }

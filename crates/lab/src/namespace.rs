@@ -51,7 +51,7 @@ pub enum Error {
         needs: &'static str,
     },
     /// A packet could not be sent, or what came of it not be received.
-    #[error("sending a packet by the lab's TUN devices: {answer}")]
+    #[error("sending a packet by the lab's TUN or TAP devices: {answer}")]
     Send {
         /// What was answered.
         answer: String,

@@ -1,5 +1,5 @@
-//! A TUN device: what is written to it comes into the namespace as a packet, and what the namespace sends by it can be
-//! read.
+//! TUN and TAP devices: what is written to one comes into the namespace as a packet, or as a frame; what the namespace sends by
+//! it can be read.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -22,6 +22,10 @@ pub(crate) struct Tun {
 impl Tun {
     /// Makes a device of this name in a namespace.
     pub(crate) fn create(namespace: &LabNamespace, name: &str) -> Result<Self, Error> {
+        Self::carrying(IFF_TUN, namespace, name)
+    }
+
+    fn carrying(carries: u16, namespace: &LabNamespace, name: &str) -> Result<Self, Error> {
         let failed = |answer: io::Error| Error::Tun {
             name: name.to_string(),
             needs: match answer.kind() {
@@ -36,7 +40,7 @@ impl Tun {
             answer: answer.to_string(),
         };
         // The device is made in the namespace of the thread that opens the file.
-        namespace.enter(|| open(name))?.map(|file| Self { file }).map_err(failed)
+        namespace.enter(|| open(name, carries))?.map(|file| Self { file }).map_err(failed)
     }
 
     /// Has the namespace receive a packet. All that forwarding does with it has been done on return.
@@ -54,10 +58,28 @@ impl Tun {
     }
 }
 
-fn open(name: &str) -> io::Result<File> {
+/// A TAP device, gone when dropped: an Ethernet card of which this process is the wire.
+#[derive(Debug)]
+pub struct Tap {
+    device: Tun,
+}
+
+impl Tap {
+    /// Makes a device of this name in a namespace, which is down.
+    pub fn create(namespace: &LabNamespace, name: &str) -> Result<Self, Error> {
+        Tun::carrying(IFF_TAP, namespace, name).map(|device| Self { device })
+    }
+
+    /// Has the namespace receive a frame. What it does with it is done on return.
+    pub fn send(&self, frame: &[u8]) -> Result<(), Error> {
+        self.device.send(frame).map_err(|answer| Error::Send { answer: answer.to_string() })
+    }
+}
+
+fn open(name: &str, carries: u16) -> io::Result<File> {
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().read(true).write(true).custom_flags(nonblocking).open(PATH)?;
-    attach(&file, name)?;
+    attach(&file, name, carries)?;
     Ok(file)
 }
 
@@ -71,12 +93,13 @@ struct InterfaceRequest {
 
 // linux/if_tun.h.
 const IFF_TUN: u16 = 0x0001;
+const IFF_TAP: u16 = 0x0002;
 const IFF_NO_PI: u16 = 0x1000;
 const TUNSETIFF: Opcode = opcode::write::<std::ffi::c_int>(b'T', 202);
 
 #[allow(unsafe_code)]
-fn attach(file: &File, name: &str) -> io::Result<()> {
-    let mut request = InterfaceRequest { name: [0; 16], flags: IFF_TUN | IFF_NO_PI, rest: [0; 22] };
+fn attach(file: &File, name: &str, carries: u16) -> io::Result<()> {
+    let mut request = InterfaceRequest { name: [0; 16], flags: carries | IFF_NO_PI, rest: [0; 22] };
     // The last byte stays 0.
     request.name.iter_mut().take(15).zip(name.bytes()).for_each(|(to, from)| *to = from);
     // SAFETY: TUNSETIFF reads and writes a `struct ifreq`, 40 bytes on every architecture with 64 bits and 32 with 32

@@ -61,6 +61,8 @@ pub(crate) enum Defect {
     HeaderLength,
     /// UDP-Lite with a checksum as UDP has it, which is the only one that the kernel takes for right.
     UdpChecksum,
+    /// A hop limit that the next host uses up.
+    LastHop,
 }
 
 /// Bytes that a packet may have: what fits an Ethernet frame.
@@ -74,7 +76,8 @@ pub(crate) fn datagram(from: IpAddr, to: IpAddr, mark: u16, transport: &Transpor
     {
         *offset = 0xf0;
     }
-    let mut bytes = header(from, to, mark, protocol, body.len());
+    let hops = if defect == Defect::LastHop { 1 } else { 64 };
+    let mut bytes = header(from, to, mark, hops, protocol, body.len());
     let sealed_as = if defect == Defect::UdpChecksum { Protocol::UDP } else { protocol };
     seal(from, to, sealed_as, &mut body);
     if defect == Defect::Checksum
@@ -140,14 +143,13 @@ fn body(transport: &Transport<'_>) -> (Protocol, Vec<u8>) {
     (protocol, bytes)
 }
 
-fn header(from: IpAddr, to: IpAddr, mark: u16, protocol: Protocol, length: usize) -> Vec<u8> {
-    const HOPS: u8 = 64;
+fn header(from: IpAddr, to: IpAddr, mark: u16, hops: u8, protocol: Protocol, length: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(40 + length);
     if let (IpAddr::V4(from), IpAddr::V4(to)) = (from, to) {
         bytes.extend_from_slice(&[0x45, 0]);
         bytes.extend_from_slice(&u16::try_from(20 + length).unwrap_or(u16::MAX).to_be_bytes());
         bytes.extend_from_slice(&mark.to_be_bytes());
-        bytes.extend_from_slice(&[0x40, 0, HOPS, protocol.0, 0, 0]);
+        bytes.extend_from_slice(&[0x40, 0, hops, protocol.0, 0, 0]);
         bytes.extend_from_slice(&from.octets());
         bytes.extend_from_slice(&to.octets());
         let sum = checksum::of(&bytes, 0);
@@ -162,7 +164,7 @@ fn header(from: IpAddr, to: IpAddr, mark: u16, protocol: Protocol, length: usize
     let [high, low] = mark.to_be_bytes();
     bytes.extend_from_slice(&[0x60, 0, high, low]);
     bytes.extend_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
-    bytes.extend_from_slice(&[protocol.0, HOPS]);
+    bytes.extend_from_slice(&[protocol.0, hops]);
     bytes.extend_from_slice(&octets(from));
     bytes.extend_from_slice(&octets(to));
     bytes

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Sysctl, Timeout};
+use crate::{Bypass, Shield, Sysctl, Timeout};
 
 /// One thing that is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,11 @@ pub enum Edit {
     },
     /// Timeouts for one service alone, by rules in an nft table of Plimsoll's own. They are not there before.
     Policy(ServicePolicy),
+    /// No tracking for one service, by rules in the same table.
+    Bypass(Bypass),
+    /// A filter before tracking, by rules in another nft table of Plimsoll's own. No plan holds one: `plimsoll shield` makes it, in
+    /// shadow first and never without an end.
+    Shield(Shield),
 }
 
 /// Timeouts for the new flows of one service (an nft `ct timeout` object).

@@ -4,6 +4,7 @@
 //! diagnosis turns both into [`Finding`]s. Whatever came from outside and is text is an [`Untrusted`], which escapes
 //! itself in every output; whatever could not be read is an [`Unseen`], so that a gap is never silent.
 
+mod bypass;
 mod census;
 mod counters;
 mod drift;
@@ -13,10 +14,12 @@ mod estimate;
 mod finding;
 mod limits;
 mod namespace;
+mod network;
 mod new_entry;
 mod probe;
 mod sample;
 mod settings;
+mod shield;
 mod snapshot;
 mod sysctl;
 mod table_size;
@@ -25,6 +28,7 @@ mod tuple;
 mod untrusted;
 mod writer;
 
+pub use bypass::{Bypass, Bypassed};
 pub use census::{
     Census, Count, Coverage, Drawn, Group, HeavyHitter, HeavyHitters, Homogeneity, IDLE_EDGES_SECS, IdleAge,
     IdleHistogram, StateKey, StoppedBecause, Unknowns,
@@ -37,10 +41,12 @@ pub use estimate::{Interval, Range};
 pub use finding::{Confidence, Evidence, Finding, FindingId, NoSuchFinding, Remedy, Severity, Verdict};
 pub use limits::{Buckets, Capacity, Limits, Occupancy};
 pub use namespace::{Inode, NamedBy, Namespace, Owner, Relation};
+pub use network::{Network, NoNetwork};
 pub use new_entry::NewEntry;
 pub use probe::{Answer, Capabilities};
 pub use sample::Sample;
 pub use settings::{Lasting, NetworkSettings, OWN_SYSCTL_FILE, SettingInFile};
+pub use shield::{Class, NoPorts, NoRate, Ports, Rate, Shield, SourceLimits, Way};
 pub use snapshot::{
     Change, Elsewhere, Host, KernelLog, LogOccurrences, ModuleState, NamespaceSnapshot, Policies, Reading, Scope, Slab,
     Snapshot, Unseen, ZoneLimit,

@@ -272,6 +272,8 @@ pub enum Reading {
     Lasting,
     /// Who else sets what tracking does.
     Writers,
+    /// Rules of nftables and iptables.
+    Ruleset,
 }
 
 /// Something that could not be read.

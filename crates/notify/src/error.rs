@@ -9,9 +9,9 @@ use plimsoll_model::Untrusted;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The connection, or the answer.
+    /// The connection, or the answer: what is wrong with it, without what is secret in the address.
     #[error("{0}; is it running, and may this host reach it?")]
-    Http(#[source] Box<ureq::Error>),
+    Http(Untrusted),
     /// It answered that it cannot take it now.
     #[error("it answered {status}: not now")]
     Later {
@@ -78,11 +78,5 @@ impl Error {
             Self::Later { wait, .. } => *wait,
             _ => None,
         }
-    }
-}
-
-impl From<ureq::Error> for Error {
-    fn from(error: ureq::Error) -> Self {
-        Self::Http(Box::new(error))
     }
 }

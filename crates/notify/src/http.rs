@@ -43,7 +43,7 @@ impl Connection {
     /// Posts a document, and waits so long for the answer.
     pub(crate) fn post(&self, json: &str, patience: Duration) -> Result<(), Error> {
         let request = self.agent.post(&self.url).config().timeout_global(Some(patience)).build();
-        let answer = request.content_type("application/json").send(json)?;
+        let answer = request.content_type("application/json").send(json).map_err(|error| self.failed(&error))?;
         let status = answer.status().as_u16();
         let wait = answer.headers().get("retry-after").and_then(|value| waiting_time(value.to_str().ok()?));
         let answer = read(answer.into_body());
@@ -52,14 +52,20 @@ impl Connection {
             // RFC 9110, sections 15.5.9 and 15.6; RFC 8470, section 5.2; RFC 6585, section 4.
             408 | 425 | 429 | 500..=599 => Err(Error::Later { status, wait }),
             300..=399 => Err(Error::Elsewhere { status }),
-            _ => Err(Error::Refused { status, answer: beginning(&answer, &self.url) }),
+            _ => Err(Error::Refused { status, answer: beginning(&String::from_utf8_lossy(&answer), &self.url) }),
         }
     }
 
     /// Opens the connection, or keeps it open: asks for what is there without fetching it. Any answer will do.
     pub(crate) fn keep_open(&self) -> Result<(), Error> {
-        read(self.agent.head(&self.url).call()?.into_body());
+        let answer = self.agent.head(&self.url).call().map_err(|error| self.failed(&error))?;
+        read(answer.into_body());
         Ok(())
+    }
+
+    /// What is wrong with an address is said with the whole of it.
+    fn failed(&self, error: &ureq::Error) -> Error {
+        Error::Http(beginning(&error.to_string(), &self.url))
     }
 }
 
@@ -71,18 +77,19 @@ fn read(mut body: Body) -> Vec<u8> {
     bytes
 }
 
-/// Its first characters, without what is secret in the address: it may repeat that.
-fn beginning(answer: &[u8], url: &str) -> Untrusted {
-    let text = String::from_utf8_lossy(answer);
+/// A text's first characters, without what is secret in the address: it may repeat that.
+fn beginning(text: &str, url: &str) -> Untrusted {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let text = secrets(url).iter().fold(line, |text, secret| text.replace(secret, "…"));
     Untrusted::from(text.chars().take(MOST_SHOWN).collect::<String>().as_str())
 }
 
-/// What follows the host, where webhooks have their keys, and what comes before it.
+/// What follows the host, where webhooks have their keys, and what comes before it; all of an address that is none.
 fn secrets(url: &str) -> Vec<&str> {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (authority, path) = match url.split_once("://") {
+        Some((_, rest)) => rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len())),
+        None => ("", url),
+    };
     let password = authority.rsplit_once('@').map_or("", |(user, _)| user);
     let parts = path.split(['/', '?', '&', '#', '=']).chain([path, password]);
     let mut secrets: Vec<&str> = parts.filter(|part| part.len() > 1).collect();
@@ -117,8 +124,17 @@ mod tests {
     #[test]
     fn the_beginning_of_an_answer_repeats_no_secret_and_does_no_harm() {
         let url = "https://me:word@hooks.example/services/KEY?token=abc";
-        let shown = beginning(b" no /services/KEY?token=abc,\n  nor KEY of me:word \x1b[2J\n", url);
+        let shown = beginning(" no /services/KEY?token=abc,\n  nor KEY of me:word \x1b[2J\n", url);
         assert_eq!(shown.as_str(), "no …, nor … of … \\u{1b}[2J");
-        assert_eq!(beginning(&[b'x'; 5000], url).as_str().len(), MOST_SHOWN);
+        assert_eq!(beginning(&"x".repeat(5000), url).as_str().len(), MOST_SHOWN);
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_address_is_said_without_its_secrets() {
+        let connection = Connection::new("/services/KEY".to_string());
+        for failed in [connection.post("{}", Connection::PATIENCE), connection.keep_open()] {
+            let said = failed.unwrap_err().to_string();
+            assert!(said.starts_with("bad uri: … is missing scheme"), "{said}");
+        }
     }
 }

@@ -29,7 +29,7 @@ use plimsoll_watch::alerts::{Alert, Notice};
 use plimsoll_watch::metrics::Telling;
 
 pub use error::Error;
-pub use target::Target;
+pub use target::{BadTarget, Target};
 
 use self::mailbox::{Log, Mailbox};
 use self::outbox::{Left, Outbox};
@@ -70,6 +70,8 @@ pub enum Outcome<'a> {
     GivenUp(&'a Target, usize),
     /// It is a target no more, and so many notices that waited for it are given up.
     Removed(&'a Target, usize),
+    /// An earlier run told somebody, whom it knew by this key, and who is a target no more: so many notices that waited are given up.
+    Forgotten(&'a str, usize),
 }
 
 /// Tells others.
@@ -95,6 +97,7 @@ impl Notifier {
         let mut notifier = Self { host, log, mailboxes: Vec::new(), earlier: BTreeMap::new() };
         let invited = notifier.invite_with(targets, ledger)?;
         notifier.adopt(invited);
+        notifier.forget_others(ledger);
         Ok(notifier)
     }
 
@@ -166,6 +169,16 @@ impl Notifier {
             invited.newcomers.push(mailbox);
         }
         Ok(invited)
+    }
+
+    /// What waited for who is a target no more is dropped.
+    fn forget_others(&self, ledger: &Ledger) {
+        for (key, waiting) in &ledger.waiting {
+            let is_told = self.mailboxes.iter().any(|mailbox| mailbox.target().key() == *key);
+            if !(is_told || waiting.is_empty()) {
+                (self.log)(Outcome::Forgotten(key, waiting.len()));
+            }
+        }
     }
 
     fn retire(&mut self, mailbox: &Mailbox) {

@@ -60,6 +60,8 @@ pub(crate) struct State {
     ended: Vec<Gone>,
     /// When it was told of all that is there, if nothing has changed since.
     told: Option<Instant>,
+    /// A letter is on its way: nobody knows yet whether it was told.
+    is_in_hand: bool,
 }
 
 /// Of a target that is told each notice once.
@@ -114,7 +116,10 @@ impl Outbox {
     /// A letter was told, or given up.
     pub(crate) fn settle(&mut self, letter: &Letter) {
         match (self, letter) {
-            (Self::State(state), Letter::State { ended, .. }) => state.ended.retain(|gone| !ended.contains(gone)),
+            (Self::State(state), Letter::State { ended, .. }) => {
+                state.is_in_hand = false;
+                state.ended.retain(|gone| !ended.contains(gone));
+            }
             (Self::Notices(notices), Letter::Notice(_)) => notices.in_hand = None,
             // A letter is settled where it came from.
             (Self::State(_), Letter::Notice(_)) | (Self::Notices(_), Letter::State { .. }) => {}
@@ -124,7 +129,7 @@ impl Outbox {
     /// The last letter could not be told.
     pub(crate) fn keep(&mut self) {
         match self {
-            Self::State(state) => state.told = None,
+            Self::State(state) => (state.told, state.is_in_hand) = (None, false),
             Self::Notices(_) => {}
         }
     }
@@ -137,10 +142,10 @@ impl Outbox {
         }
     }
 
-    /// How many letters wait.
+    /// How many letters wait, or are on their way.
     pub(crate) fn len(&self) -> usize {
         match self {
-            Self::State(state) => usize::from(state.told.is_none() && state.has_anything()),
+            Self::State(state) => usize::from(state.is_in_hand || (state.told.is_none() && state.has_anything())),
             Self::Notices(notices) => usize::from(notices.in_hand.is_some()) + notices.waiting.len(),
         }
     }
@@ -181,7 +186,7 @@ impl State {
         if !(is_due && self.has_anything()) {
             return None;
         }
-        self.told = Some(now);
+        (self.told, self.is_in_hand) = (Some(now), true);
         let news: Vec<Alert> = self.raised.iter().filter(|alert| !is_among(alert, &self.believed)).cloned().collect();
         self.believed.extend(news);
         Some(Letter::State { raised: self.raised.clone(), ended: self.ended.clone() })

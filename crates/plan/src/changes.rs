@@ -113,6 +113,8 @@ pub(crate) fn named(edit: &Edit) -> String {
     match edit {
         Edit::Sysctl { sysctl, .. } => sysctl.timeout().map_or(sysctl.name(), name).to_string(),
         Edit::Policy(policy) => format!("timeouts for {} port {}", policy.protocol.name(), policy.port),
+        Edit::Bypass(bypass) => bypass.to_string(),
+        Edit::Shield(shield) => format!("a shield of {}", shield.class),
     }
 }
 

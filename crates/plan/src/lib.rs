@@ -5,6 +5,7 @@
 //! comes ([`Rehearsal`]). What the entries cannot tell (how long flows are silent that will send again) is bounded by their idle ages.
 
 mod buckets;
+mod bypass;
 mod changes;
 mod demand;
 mod growth;
@@ -25,6 +26,7 @@ mod timeouts;
 mod workload;
 
 pub use buckets::{BucketChoice, BucketOption};
+pub use bypass::BypassGround;
 pub use demand::Demand;
 pub use measured::{
     Compared, Guard, MeasureRequest, Measured, MeasuredPolicy, MeasuredService, MeasuredTimeout, Rails, Recommended,

@@ -7,6 +7,7 @@ use plimsoll_diagnose::words::grouped;
 use plimsoll_model::{Edit, Finding, FindingId, NamespaceSnapshot, Overwrite, Snapshot, Sysctl};
 use plimsoll_twin::Capabilities;
 
+use crate::bypass;
 use crate::changes::{bucket_change, other_change, policy_change, size_change, timeout_change};
 use crate::measured::of_recording;
 use crate::notes::notes;
@@ -14,8 +15,8 @@ use crate::others;
 use crate::revert::{is_within, within};
 use crate::timeouts::{self, Pressure, TimeoutChoice, comes_to};
 use crate::{
-    BucketChoice, Forecast, Measured, PassedOver, Plan, Planned, Rehearsal, Risk, Role, SizeDecision, Sizing,
-    TimeoutsBy,
+    BucketChoice, BypassGround, Forecast, Measured, PassedOver, Plan, Planned, Rehearsal, Risk, Role, SizeDecision,
+    Sizing, TimeoutsBy,
 };
 
 /// What a plan starts from.
@@ -31,6 +32,8 @@ pub struct Situation<'a> {
     pub capabilities: Capabilities,
     /// Whether entries are replicated to another host (conntrackd).
     pub is_replicated: Option<bool>,
+    /// What services that need no entries are judged by; or why that was not read, and then none is left untracked.
+    pub bypass: Result<BypassGround<'a>, &'a str>,
     /// What a recording says of timeouts, for [`TimeoutsBy::Recording`].
     pub measured: Option<&'a Measured>,
 }
@@ -67,6 +70,9 @@ pub fn plan(situation: Situation<'_>, request: Request) -> Plan {
     changes.extend(policies.into_iter().map(policy_change));
     changes.extend(others::changes(snapshot, ns, findings).into_iter().map(other_change));
 
+    let bypasses = bypass::choose(ns, situation.bypass, pressure(ns, &sizing));
+    changes.extend(bypasses.changes);
+    passed_over.extend(bypasses.passed_over);
     passed_over.extend(others::passed_over(ns, findings, &changes));
 
     for change in &mut changes {
@@ -151,7 +157,7 @@ fn rehearse(situation: Situation<'_>, request: Request, changes: &mut [Planned])
     let Situation { snapshot, namespace, capabilities, .. } = situation;
     let set = |edit: &Edit| match edit {
         Edit::Sysctl { sysctl, to, .. } => Some((*sysctl, *to)),
-        Edit::Policy(_) => None,
+        Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) => None,
     };
     let together: Vec<_> = changes.iter().filter_map(|change| set(&change.edit)).collect();
     let mut alone: Vec<_> = changes.iter_mut().filter(|change| matters(&change.edit, namespace)).collect();
@@ -176,7 +182,7 @@ fn matters(edit: &Edit, ns: &NamespaceSnapshot) -> bool {
     match edit {
         Edit::Sysctl { sysctl: Sysctl::CAPACITY | Sysctl::BUCKETS, .. } => true,
         Edit::Sysctl { sysctl, .. } => sysctl.timeout().is_some_and(|timeout| comes_to(timeout, ns)),
-        Edit::Policy(_) => false,
+        Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) => false,
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn within(ns: &NamespaceSnapshot, edit: &Edit, command: &str) -> Stri
     let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) && !name.starts_with('-');
     match ns.namespace.named_by {
         // A policy is undone by `plimsoll rollback`, which knows where it is.
-        _ if !is_within(ns, edit) || matches!(edit, Edit::Policy(_)) => command.to_string(),
+        _ if !is_within(ns, edit) || matches!(edit, Edit::Policy(_) | Edit::Bypass(_)) => command.to_string(),
         // Whoever reads this is in it.
         NamedBy::This => command.to_string(),
         NamedBy::Given if is_plain => format!("ip netns exec {name} {command}"),

@@ -46,7 +46,7 @@ pub(crate) struct Pressure {
 }
 
 impl Pressure {
-    fn is_there(&self) -> bool {
+    pub(crate) const fn is_there(self) -> bool {
         self.with_growth > self.room
     }
 }

@@ -1,6 +1,6 @@
 //! What is rendered, and for which host.
 
-use plimsoll_model::{Edit, Limits, ModuleState, PolicyProtocol, ServicePolicy, Sysctl, Untrusted};
+use plimsoll_model::{Bypass, Edit, Limits, ModuleState, PolicyProtocol, ServicePolicy, Sysctl, Untrusted};
 
 /// An edit, and why it is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,19 +50,33 @@ pub(crate) struct Policy<'a> {
     pub(crate) why: &'a str,
 }
 
+/// A service that is not to be tracked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BypassChange<'a> {
+    pub(crate) bypass: &'a Bypass,
+    pub(crate) why: &'a str,
+}
+
 pub(crate) fn settings(changes: &[Reasoned]) -> impl Iterator<Item = Setting<'_>> {
     changes.iter().filter_map(|Reasoned { edit, why }| match edit {
         Edit::Sysctl { sysctl, from, to } => {
             Some(Setting { sysctl: *sysctl, from: *from, to: sysctl.as_read(*to), why })
         }
-        Edit::Policy(_) => None,
+        Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) => None,
     })
 }
 
 pub(crate) fn policies(changes: &[Reasoned]) -> impl Iterator<Item = Policy<'_>> {
     changes.iter().filter_map(|Reasoned { edit, why }| match edit {
         Edit::Policy(policy) => Some(Policy { policy, why }),
-        Edit::Sysctl { .. } => None,
+        Edit::Sysctl { .. } | Edit::Bypass(_) | Edit::Shield(_) => None,
+    })
+}
+
+pub(crate) fn bypasses(changes: &[Reasoned]) -> impl Iterator<Item = BypassChange<'_>> {
+    changes.iter().filter_map(|Reasoned { edit, why }| match edit {
+        Edit::Bypass(bypass) => Some(BypassChange { bypass, why }),
+        Edit::Sysctl { .. } | Edit::Policy(_) | Edit::Shield(_) => None,
     })
 }
 

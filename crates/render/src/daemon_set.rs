@@ -25,7 +25,7 @@ pub(crate) fn render(changes: &[Reasoned], target: &Target) -> Rendered {
         }
         commands.push_str(&format!("echo '{} = {}'\n", setting.sysctl, setting.to));
     }
-    rendered.leave_out_policies(changes);
+    rendered.leave_out_rules(changes);
     if !commands.contains("/proc/sys/") {
         return rendered;
     }

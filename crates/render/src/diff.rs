@@ -3,7 +3,7 @@
 use plimsoll_model::Sysctl;
 
 use crate::change::{Reasoned, policies, settings, sysctl_line};
-use crate::nft::ruleset;
+use crate::nft::tables;
 
 /// Today's values as a file of sysctl.d: what the diff is against.
 pub fn today(values: &[(Sysctl, u32)]) -> String {
@@ -16,7 +16,8 @@ pub fn today(values: &[(Sysctl, u32)]) -> String {
 /// A value that is not among today's is taken from the plan, which knows what it was.
 pub fn diff(changes: &[Reasoned], values: &[(Sysctl, u32)]) -> String {
     let all: Vec<_> = policies(changes).collect();
-    let rules = ruleset(&all).map_or_else(String::new, |rules| new_file("plimsoll.nft", &rules));
+    let rules: String = tables(&all, changes).into_iter().map(|table| table.text).collect();
+    let rules = if rules.is_empty() { rules } else { new_file("plimsoll.nft", &rules) };
     of_settings(changes, values) + &rules
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn render(changes: &[Reasoned], target: &Target) -> Rendered {
             Err(why) => rendered.leave_out(setting.sysctl, why),
         }
     }
-    rendered.leave_out_policies(changes);
+    rendered.leave_out_rules(changes);
     if fields.is_empty() {
         return rendered;
     }

@@ -62,7 +62,7 @@ pub(crate) fn hashsize<'a>(changes: &'a [Reasoned], target: &Target, rendered: &
             }
         }
     }
-    rendered.leave_out_policies(changes);
+    rendered.leave_out_rules(changes);
     found
 }
 

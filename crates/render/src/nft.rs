@@ -1,6 +1,7 @@
 //! nft(8): `ct timeout` objects in a table of our own.
 
 use crate::change::{Dialect, Policy, Reasoned, Target, named, policies, settings, timeouts};
+use crate::notrack::{self, NOTRACK_TABLE};
 use crate::quote::comment;
 use crate::rendered::Rendered;
 
@@ -14,11 +15,32 @@ pub(crate) fn render(changes: &[Reasoned], _target: &Target) -> Rendered {
     for setting in settings(changes) {
         rendered.leave_out(setting.sysctl, "it is a setting of the kernel's, no rule: use sysctl.d");
     }
-    let expressible = expressible(changes, Dialect::Nft, &mut rendered);
-    match ruleset(&expressible) {
-        Some(text) => rendered.snippet(text),
-        None => rendered,
+    let tables = tables(&expressible(changes, Dialect::Nft, &mut rendered), changes);
+    if tables.is_empty() {
+        return rendered;
     }
+    let text: Vec<_> = tables.into_iter().map(|table| table.text).collect();
+    rendered.snippet(text.join("\n"))
+}
+
+/// A table of ours, of the family `inet`.
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    /// What is in it, in a few words.
+    pub(crate) holds: &'static str,
+    /// Commands that replace it as a whole, in one transaction.
+    pub(crate) text: String,
+}
+
+/// The tables that say the changes that are rules.
+pub(crate) fn tables(policies: &[Policy<'_>], changes: &[Reasoned]) -> Vec<Table> {
+    let timeouts = ruleset(policies).map(|text| Table { name: TABLE, holds: "timeouts for some services", text });
+    let untracked = notrack::ruleset(changes).map(|text| Table {
+        name: NOTRACK_TABLE,
+        holds: "no tracking for some services",
+        text,
+    });
+    timeouts.into_iter().chain(untracked).collect()
 }
 
 /// The policies of which something can be said in a dialect; the rest is left out.
@@ -37,7 +59,7 @@ pub(crate) fn expressible<'a>(changes: &'a [Reasoned], dialect: Dialect, rendere
 }
 
 /// Replaces the table as a whole, in one transaction. `None` where there is nothing to say.
-pub(crate) fn ruleset(policies: &[Policy<'_>]) -> Option<String> {
+fn ruleset(policies: &[Policy<'_>]) -> Option<String> {
     if policies.is_empty() {
         return None;
     }

@@ -7,6 +7,8 @@ use plimsoll_model::Edit;
 use crate::change::{Reasoned, named};
 use crate::quote::comment;
 
+const RULES: &str = "that takes rules: render them for nft or iptables";
+
 /// Files, or what is to be put into some.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rendered {
@@ -49,11 +51,13 @@ impl Rendered {
         self.left_out.push(LeftOut { what: what.to_string(), why: why.into() });
     }
 
-    /// Leaves out all policies, which no setting of the kernel's says.
-    pub(crate) fn leave_out_policies(&mut self, changes: &[Reasoned]) {
+    /// Leaves out all that is rules, which no setting of the kernel's says.
+    pub(crate) fn leave_out_rules(&mut self, changes: &[Reasoned]) {
         for change in changes {
-            if let Edit::Policy(policy) = &change.edit {
-                self.leave_out(named(policy), "they are rules: render them for nft or iptables");
+            match &change.edit {
+                Edit::Policy(policy) => self.leave_out(named(policy), RULES),
+                Edit::Bypass(bypass) => self.leave_out(bypass, RULES),
+                Edit::Sysctl { .. } | Edit::Shield(_) => {}
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use plimsoll_model::{Reach, Sysctl};
 
-use crate::change::{Dialect, Place, Policy, Reasoned, Setting, Target, settings};
-use crate::nft::{TABLE, expressible, ruleset};
+use crate::change::{Dialect, Place, Reasoned, Setting, Target, bypasses, settings};
+use crate::nft::{Table, expressible, tables};
 use crate::quote::{comment, shell};
 use crate::rendered::Rendered;
 
@@ -11,18 +11,21 @@ pub(crate) fn render(changes: &[Reasoned], target: &Target) -> Rendered {
     let mut rendered = Rendered::default();
     let settings = within_reach(changes, target, &mut rendered);
     let policies = expressible(changes, Dialect::Nft, &mut rendered);
-    if settings.is_empty() && policies.is_empty() {
+    let tables = tables(&policies, changes);
+    if settings.is_empty() && tables.is_empty() {
         return rendered;
     }
+    let reasons: Vec<_> =
+        policies.iter().map(|policy| policy.why).chain(bypasses(changes).map(|bypass| bypass.why)).collect();
     let mut text = head(target);
     text.push_str(FUNCTIONS);
-    if let Some(rules) = ruleset(&policies) {
-        text.push_str(&format!("\nadd_policies() {{\n    nft -f - <<'END'\n{rules}END\n}}\n"));
+    for Table { name, text: rules, .. } in &tables {
+        text.push_str(&format!("\nadd_{name}() {{\n    nft -f - <<'END'\n{rules}END\n}}\n"));
     }
     text.push_str("\ncase ${1:-apply} in\napply)\n");
-    text.push_str(&apply(&settings, &policies));
+    text.push_str(&apply(&settings, &tables, &reasons));
     text.push_str("    ;;\nrevert)\n");
-    text.push_str(&revert(&settings, &policies));
+    text.push_str(&revert(&settings, &tables));
     text.push_str("    ;;\n*)\n    echo \"usage: sh $0 [apply | revert]\" >&2\n    exit 2\n    ;;\nesac\n");
     rendered.snippet(text)
 }
@@ -62,34 +65,36 @@ fn head(target: &Target) -> String {
     text
 }
 
-fn apply(settings: &[Setting<'_>], policies: &[Policy<'_>]) -> String {
+fn apply(settings: &[Setting<'_>], tables: &[Table], reasons: &[&str]) -> String {
     let mut text = String::new();
     for setting in settings {
         text.push_str(&format!("    expect {}\n", arguments(setting)));
     }
-    if !policies.is_empty() {
+    if !tables.is_empty() {
         text.push_str("    command -v nft >/dev/null || { echo \"nft is not here: install nftables\" >&2; exit 1; }\n");
     }
     for setting in settings {
         text.push_str(&format!("\n{}    change {}\n", comment("    ", setting.why), arguments(setting)));
     }
-    if !policies.is_empty() {
+    if !tables.is_empty() {
         text.push('\n');
-        for policy in policies {
-            text.push_str(&comment("    ", policy.why));
+        for why in reasons {
+            text.push_str(&comment("    ", why));
         }
-        text.push_str(&format!("    echo \"table inet {TABLE}: timeouts for some services\"\n    add_policies\n"));
+    }
+    for Table { name, holds, .. } in tables {
+        text.push_str(&format!("    echo \"table inet {name}: {holds}\"\n    add_{name}\n"));
     }
     text
 }
 
 /// In the opposite order.
-fn revert(settings: &[Setting<'_>], policies: &[Policy<'_>]) -> String {
+fn revert(settings: &[Setting<'_>], tables: &[Table]) -> String {
     let mut text = String::from("    left=0\n");
-    if !policies.is_empty() {
+    for Table { name, .. } in tables.iter().rev() {
         text.push_str(&format!(
-            "    if nft list table inet {TABLE} >/dev/null 2>&1; then\n        echo \"table inet {TABLE} goes\"\n        \
-             nft delete table inet {TABLE}\n    fi\n"
+            "    if nft list table inet {name} >/dev/null 2>&1; then\n        echo \"table inet {name} goes\"\n        \
+             nft delete table inet {name}\n    fi\n"
         ));
     }
     for setting in settings.iter().rev() {

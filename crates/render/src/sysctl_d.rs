@@ -26,7 +26,7 @@ pub(crate) fn render(changes: &[Reasoned], target: &Target) -> Rendered {
 
 /// The settings that files can make: those of the namespace that the host boots with. Others are left out, and policies.
 pub(crate) fn of_files<'a>(changes: &'a [Reasoned], target: &Target, rendered: &mut Rendered) -> Vec<Setting<'a>> {
-    rendered.leave_out_policies(changes);
+    rendered.leave_out_rules(changes);
     let all = settings(changes);
     let Place::Other(name) = &target.place else { return all.collect() };
     for setting in all {

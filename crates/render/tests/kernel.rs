@@ -42,7 +42,7 @@ fn value(lab: &LabNamespace, sysctl: Sysctl) -> u32 {
 fn values(lab: &LabNamespace) -> Vec<u32> {
     let sysctl = |change: &Reasoned| match change.edit {
         plimsoll_model::Edit::Sysctl { sysctl, .. } => Some(value(lab, sysctl)),
-        plimsoll_model::Edit::Policy(_) => None,
+        _ => None,
     };
     namespaced().iter().filter_map(sysctl).collect()
 }

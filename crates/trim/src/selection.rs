@@ -3,9 +3,7 @@
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-use plimsoll_model::{Entry, Protocol, ProtocolState, SctpState, Service, Status, TcpState};
-
-use crate::Network;
+use plimsoll_model::{Entry, Network, Protocol, ProtocolState, SctpState, Service, Status, TcpState};
 
 /// What an entry has to be. Of several values of one kind it has to have one; where none is given any will do.
 ///

@@ -106,6 +106,11 @@ impl Board {
         acts.for_each(|act| *governing.acts.entry(act).or_default() += 1);
     }
 
+    /// Nothing is governed any more.
+    pub fn forget_governing(&self) {
+        lock(&self.known).own.governing = None;
+    }
+
     /// Takes note of what came of telling others.
     pub fn note_telling(&self, telling: Vec<Telling>) {
         lock(&self.known).own.telling = telling;

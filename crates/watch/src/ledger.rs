@@ -61,6 +61,14 @@ pub enum Error {
         /// How many lines.
         lines: usize,
     },
+    /// There is more than is written down. The rest of it is.
+    #[error("what was told, in {path}: {left_out} troubles of more than {MOST_TOLD} are left out; they may be told anew after a restart", path = path.display())]
+    TooMuch {
+        /// The file.
+        path: PathBuf,
+        /// How many troubles are left out.
+        left_out: usize,
+    },
 }
 
 /// A line.
@@ -92,11 +100,19 @@ impl LedgerFile {
         (Self { path: path.to_owned(), holds }, ledger)
     }
 
-    /// Writes a ledger down, unless it is what the file holds.
+    /// Writes a ledger down, unless it is what the file holds. What is too much is left out, and complained of each time.
     pub fn keep(&mut self, ledger: Ledger) -> Result<(), Error> {
-        if self.holds.as_ref() == Some(&ledger) {
-            return Ok(());
+        let left_out = ledger.told.len().saturating_sub(MOST_TOLD);
+        if self.holds.as_ref() != Some(&ledger) {
+            self.write(ledger)?;
         }
+        if left_out > 0 {
+            return Err(Error::TooMuch { path: self.path.clone(), left_out });
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, ledger: Ledger) -> Result<(), Error> {
         let written = replace(&self.path, Manner::Kept, |file| {
             for record in ledger.records() {
                 serde_json::to_writer(&mut *file, &record)?;

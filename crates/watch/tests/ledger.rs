@@ -102,6 +102,23 @@ fn of_a_broken_file_what_makes_sense_is_taken_and_it_is_written_anew() {
 }
 
 #[test]
+fn what_is_too_much_is_left_out_and_complained_of() {
+    let folder = Folder::new("too-much");
+    let (mut file, ..) = opened(&folder.file());
+    let of = |number: usize| {
+        let told = (0..number).map(|number| alert(FindingId::TableFull, Some(&number.to_string()))).collect();
+        Ledger { told, ..ledger() }
+    };
+    // The second time nothing is written.
+    for _ in 0..2 {
+        let complaint = file.keep(of(4098)).unwrap_err().to_string();
+        assert!(complaint.contains("told.jsonl: 2 troubles of more than 4096 are left out"), "{complaint}");
+    }
+    assert_eq!(opened(&folder.file()).1, of(4096));
+    file.keep(of(4096)).unwrap();
+}
+
+#[test]
 fn one_that_cannot_be_read_or_written_is_complained_of() {
     let folder = Folder::new("refused");
     fs::create_dir(folder.file()).unwrap();

@@ -36,3 +36,17 @@ fn whether_it_could_be_written_is_tried_without_a_trace() {
     assert!(refused.contains("nowhere/a.prom: No such file"), "{refused}");
     fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn what_is_not_written_any_more_is_removed_and_what_is_not_there_is_no_error() {
+    let folder = std::env::temp_dir().join(format!("plimsoll-textfile-removed-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("a.prom");
+    textfile::write(&file, "x 1\n").unwrap();
+    textfile::remove(&file).unwrap();
+    assert!(!file.exists());
+    textfile::remove(&file).unwrap();
+    let refused = textfile::remove(&folder).unwrap_err().to_string();
+    assert!(refused.contains("removing metrics from"), "{refused}");
+    fs::remove_dir_all(&folder).unwrap();
+}

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 use plimsoll_apply::{
     Application, Armed, Author, Because, Begun, Change, Current, Error, Event, Ground, JOURNAL_SCHEMA, Journal, Kind,
-    NamespaceKind, PolicyName, Root, Settings, StateDir, Where, in_force, reverts, undo,
+    NamespaceKind, OwnRules, Root, RulesName, Settings, StateDir, Where, in_force, reverts, undo,
 };
-use plimsoll_model::{Edit, Occupancy, Reach, ServicePolicy, Sysctl};
+use plimsoll_model::{Class, Edit, Occupancy, Ports, Reach, Shield, Sysctl};
 
 /// Settings in memory.
 #[derive(Default)]
@@ -20,6 +20,7 @@ pub(crate) struct Fake {
     pub(crate) fullest: Cell<Option<u32>>,
     pub(crate) namespace_is_gone: Cell<bool>,
     pub(crate) refuses: Cell<Option<Sysctl>>,
+    pub(crate) shield: Cell<Option<u32>>,
 }
 
 impl Fake {
@@ -54,19 +55,28 @@ impl Settings for Fake {
         self.fullest.get().map(Occupancy).ok_or_else(|| Error::Refused("it is not known".to_string()))
     }
 
-    fn policies(&self) -> Result<Vec<PolicyName>, Error> {
+    fn rules(&self) -> Result<Vec<RulesName>, Error> {
         Ok(Vec::new())
     }
 
-    fn make(&self, _: &ServicePolicy, _: &PolicyName, _: Armed) -> Result<(), Error> {
+    fn make(&self, _: OwnRules<'_>, _: &RulesName, _: Armed) -> Result<(), Error> {
         Ok(())
     }
 
-    fn rearm(&self, _: &PolicyName, _: Armed) -> Result<(), Error> {
+    fn rearm(&self, _: &RulesName, _: Armed) -> Result<(), Error> {
         Ok(())
     }
 
-    fn remove(&self, _: &PolicyName) -> Result<(), Error> {
+    fn remove(&self, _: &RulesName) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn shield(&self) -> Result<Option<u32>, Error> {
+        Ok(self.shield.get())
+    }
+
+    fn remove_shield(&self) -> Result<(), Error> {
+        self.shield.set(None);
         Ok(())
     }
 }
@@ -105,11 +115,36 @@ pub(crate) fn applied<'a>(folder: &StateDir, fake: &Fake, id: u32, edits: &[(Sys
         Change { edit, why: String::new() }
     };
     let changes: Vec<_> = edits.iter().map(change).collect();
+    let mut journal = begun(folder, fake, id, Kind::Once, changes);
+    for (change, (sysctl, to)) in edits.iter().enumerate() {
+        journal.append(Event::Writing { change }).unwrap();
+        fake.write(*sysctl, *to).unwrap();
+        journal.append(Event::Written { change }).unwrap();
+    }
+    journal.append(Event::Applied { deadline_ms: 0 }).unwrap();
+    journal
+}
+
+/// A shield in shadow, for which a sysctl would be written if it were enforced.
+pub(crate) fn shielded<'a>(folder: &StateDir, fake: &Fake, id: u32) -> Journal<'a> {
+    let class = Class::Handshakes { ports: Ports::one(443).unwrap() };
+    let shield = Shield { class, limits: None, drop: Vec::new(), allow: Vec::new() };
+    let edits = [Edit::Sysctl { sysctl: Sysctl::TCP_LOOSE, from: 1, to: 0 }, Edit::Shield(shield)];
+    let changes = edits.into_iter().map(|edit| Change { edit, why: String::new() }).collect();
+    let mut journal = begun(folder, fake, id, Kind::Shield, changes);
+    journal.append(Event::Writing { change: 1 }).unwrap();
+    fake.shield.set(Some(id));
+    journal.append(Event::Written { change: 1 }).unwrap();
+    journal.append(Event::Applied { deadline_ms: 0 }).unwrap();
+    journal
+}
+
+fn begun<'a>(folder: &StateDir, fake: &Fake, id: u32, kind: Kind, changes: Vec<Change>) -> Journal<'a> {
     let current = Current { sysctls: fake.sysctls.borrow().clone(), ..Current::default() };
     let begun = Begun {
         schema: JOURNAL_SCHEMA.to_string(),
         id,
-        kind: Kind::Once,
+        kind,
         boot_id: "a-boot".to_string(),
         by: Author::default(),
         namespace: Where { name: "host".to_string(), inode: 1, kind: NamespaceKind::Host },
@@ -121,14 +156,7 @@ pub(crate) fn applied<'a>(folder: &StateDir, fake: &Fake, id: u32, edits: &[(Sys
         probe: None,
         baseline: None,
     };
-    let mut journal = Journal::begin(folder, begun, &NOBODY).unwrap();
-    for (change, (sysctl, to)) in edits.iter().enumerate() {
-        journal.append(Event::Writing { change }).unwrap();
-        fake.write(*sysctl, *to).unwrap();
-        journal.append(Event::Written { change }).unwrap();
-    }
-    journal.append(Event::Applied { deadline_ms: 0 }).unwrap();
-    journal
+    Journal::begin(folder, begun, &NOBODY).unwrap()
 }
 
 pub(crate) fn undo_now(journal: &mut Journal<'_>, fake: &Fake) -> Application {

@@ -25,7 +25,7 @@ fn document(confirmed: &Confirmed) -> Value {
     let mut document = application_as_json(&confirmed.application);
     document["schema"] = "plimsoll.confirm/1".into();
     document["superseded"] = json!(confirmed.superseded.sysctls);
-    document["removed"] = json!(confirmed.superseded.policies.iter().map(ToString::to_string).collect::<Vec<_>>());
+    document["removed"] = json!(confirmed.superseded.rules.iter().map(ToString::to_string).collect::<Vec<_>>());
     document["not_lasting"] =
         json!(confirmed.not_lasting.iter().map(|why| Untrusted::from(why.as_str())).collect::<Vec<_>>());
     document
@@ -46,10 +46,10 @@ fn text(confirmed: &Confirmed, arguments: &ConfirmArguments) -> String {
     for sysctl in &confirmed.superseded.sysctls {
         text += &format!("Somebody else has changed {sysctl} since; that is left as it is, and is in no file.\n");
     }
-    for policy in &confirmed.superseded.policies {
+    for rules in &confirmed.superseded.rules {
         text += &paragraph(
             "",
-            &format!("Somebody else has removed the policy {policy} since; it is not made again, and is in no file."),
+            &format!("Somebody else has removed the rules {rules} since; they are not made again, and are in no file."),
         );
     }
     text + &unproven_in_words(&confirmed.unproven)

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use plimsoll_apply::{Application, Because, Change, LastingFiles, Phase, Progress, Revert, Unproven, unproven, unread};
+use plimsoll_apply::{
+    Application, Because, Change, LastingFiles, OwnRules, Phase, Progress, Revert, Unproven, unproven, unread,
+};
 use plimsoll_model::{Edit, Untrusted};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::arguments::ApplyArguments;
-use crate::wrap::paragraph;
+use crate::wrap::{indented, paragraph};
 
 /// What `apply` came to.
 #[derive(Debug)]
@@ -153,8 +155,8 @@ fn planned(namespace: &str, changes: &[Change], reverts: &[Revert], arguments: &
             text += &format!("     why: {}\n", Untrusted::from(change.why.as_str()));
         }
         text += &format!("     undone by: {revert}\n");
-        if let (Edit::Policy(policy), Revert::Policy(name)) = (&change.edit, revert) {
-            let commands = plimsoll_apply::making(policy, name, plimsoll_apply::Armed::For(arguments.confirm_within));
+        if let (Some(rules), Revert::Rules(name)) = (OwnRules::of(&change.edit), revert) {
+            let commands = plimsoll_apply::making(rules, name, plimsoll_apply::Armed::For(arguments.confirm_within));
             commands.lines().for_each(|line| text += &format!("       {line}\n"));
         }
     }
@@ -173,10 +175,6 @@ fn kept(lasting: &LastingFiles) -> String {
         .map(|file| format!("`plimsoll confirm` then writes {}:\n{}", shown(&file.path), indented(&file.after)));
     let not = lasting.not_lasting.iter().map(|why| paragraph("", &format!("Not all of it would last: {why}")));
     files.chain(not).collect()
-}
-
-fn indented(text: &str) -> String {
-    text.lines().fold(String::new(), |all, line| all + "  " + Untrusted::from(line).as_str() + "\n")
 }
 
 fn shown(path: &Path) -> Untrusted {
@@ -267,5 +265,7 @@ pub(super) fn edit_in_words(edit: &Edit) -> String {
                 policy.timeouts.iter().map(|one| format!("{} = {} s", one.sysctl.name(), one.secs)).collect();
             format!("timeouts of {}/{} alone: {}", policy.protocol.name(), policy.port, timeouts.join(", "))
         }
+        Edit::Bypass(bypass) => bypass.to_string(),
+        Edit::Shield(shield) => format!("a shield of {}", shield.class),
     }
 }

@@ -4,6 +4,7 @@ mod arguments;
 mod drifted;
 mod json;
 mod rendered;
+mod rules_read;
 mod text;
 
 use std::num::NonZeroUsize;
@@ -19,6 +20,7 @@ use plimsoll_plan::{MeasureRequest, Measured, Plan, Rails, Request, Situation, S
 use plimsoll_twin::{Capabilities, Version};
 
 pub(crate) use self::arguments::PlanArguments;
+use self::rules_read::RulesRead;
 
 use crate::measured::{self, Detail};
 use crate::output;
@@ -77,12 +79,14 @@ pub(crate) fn made(arguments: &PlanArguments) -> anyhow::Result<Made> {
         Some(recording) => Some(measured(recording, namespace, capabilities, arguments)?),
         None => None,
     };
+    let read_rules = RulesRead::of(namespace).map_err(|error| format!("the rules in force were not read: {error:#}"));
     let situation = Situation {
         snapshot: &snapshot,
         namespace,
         findings: &findings,
         capabilities,
         is_replicated: HostFs::new().is_replicated().ok(),
+        bypass: read_rules.as_ref().map(RulesRead::ground).map_err(String::as_str),
         measured: measured.as_ref(),
     };
     let request = Request {

@@ -91,6 +91,8 @@ pub(crate) fn edited(edit: &Edit) -> String {
             format!("{sysctl}: {} -> {}", grouped((*from).into()), grouped((*to).into()))
         }
         Edit::Policy(policy) => format!("timeouts of its own for {} port {}", policy.protocol.name(), policy.port),
+        Edit::Bypass(bypass) => bypass.to_string(),
+        Edit::Shield(shield) => format!("a shield of {}", shield.class),
     }
 }
 

@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::Args;
-use plimsoll_model::Protocol;
-use plimsoll_trim::{Network, StateName};
+use plimsoll_model::{Network, Protocol};
+use plimsoll_trim::StateName;
 
 use super::names::{TimeoutSetting, network, protocol, state};
 use crate::arguments::{Color, seconds};

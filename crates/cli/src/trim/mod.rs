@@ -13,9 +13,9 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, bail};
 use plimsoll_host::HostFs;
-use plimsoll_model::{Capacity, Occupancy};
+use plimsoll_model::{Capacity, Network, Occupancy};
 use plimsoll_observe::{Place, find};
-use plimsoll_trim::{Ground, Limits, Manner, Network, Replies, Selection, Trimming, Wish, settle};
+use plimsoll_trim::{Ground, Limits, Manner, Replies, Selection, Trimming, Wish, settle};
 
 pub(crate) use self::arguments::TrimArguments;
 

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use plimsoll_model::{Protocol, Sysctl, Timeout};
-use plimsoll_trim::{Network, StateName};
+use plimsoll_model::{Network, Protocol, Sysctl, Timeout};
+use plimsoll_trim::StateName;
 
 use crate::nearest::nearest;
 use crate::setting::{name_and_value, sysctl_named};
@@ -54,7 +54,7 @@ pub(super) fn protocol(text: &str) -> Result<Protocol, String> {
 
 /// A network, whose own errors say too little where a whole command is read.
 pub(super) fn network(text: &str) -> Result<Network, String> {
-    text.parse().map_err(|error: plimsoll_trim::NoNetwork| error.to_string())
+    text.parse().map_err(|error: plimsoll_model::NoNetwork| error.to_string())
 }
 
 #[cfg(test)]

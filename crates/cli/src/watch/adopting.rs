@@ -13,6 +13,9 @@ impl Daemon {
             Ok(()) => self.log.say("the settings were read anew, and are in force"),
             Err(error) => self.log.wrong(&format!("what was in force stays so: {error:#}")),
         }
+        if self.governing.is_none() {
+            self.board.forget_governing();
+        }
     }
 
     /// Does first what may fail, so that what failed leaves all of it as it was.
@@ -36,7 +39,18 @@ impl Daemon {
         self.notifier.adopt(invited);
         self.board.adopt(new.interval, new.names);
         self.settings = new;
+        self.remove_textfile_of(&old);
         Ok(())
+    }
+
+    /// Removes the file of metrics of earlier settings, if it is not written any more: `node_exporter` would go on to tell what is in it.
+    fn remove_textfile_of(&self, old: &Settings) {
+        let Some(path) = old.textfile.as_ref().filter(|path| self.settings.textfile.as_ref() != Some(path)) else {
+            return;
+        };
+        if let Err(error) = textfile::remove(path) {
+            self.log.wrong(&error.to_string());
+        }
     }
 
     /// Listens where other settings want it to. If that fails it listens where it did.
@@ -48,6 +62,10 @@ impl Daemon {
                 Some(server) => Ok(server.reload(access(new))?),
                 None => Ok(()),
             };
+        }
+        // Before anything is given up: a file that is broken now would keep the old server from coming back, too.
+        if !new.listen.is_empty() {
+            access(new).try_out()?;
         }
         // The old sockets first: the new ones may be the same.
         self.server = None;

@@ -78,6 +78,11 @@ pub(crate) struct WatchArguments {
     #[arg(long, value_name = "PROFILE", requires = "govern", value_parser = profile(), help_heading = "Govern")]
     pub(super) govern_profile: Option<Profile>,
 
+    /// Measured values below which none goes, before the profile's: a plan from this host's recording, as `plimsoll plan --from
+    /// RECORDING --json` writes it
+    #[arg(long, value_name = "FILE", requires = "govern", help_heading = "Govern")]
+    pub(super) govern_measured: Option<PathBuf>,
+
     /// Tell an Alertmanager of troubles: its address, as `http://10.0.0.1:9093`
     #[arg(long, value_name = "URL", help_heading = "Who is told")]
     pub(super) alertmanager: Vec<String>,

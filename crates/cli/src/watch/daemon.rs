@@ -49,6 +49,7 @@ pub(super) struct Daemon {
     history: Once,
     textfile: Once,
     telling: Once,
+    rules: Once,
 }
 
 impl Daemon {
@@ -93,6 +94,7 @@ impl Daemon {
             history: Once::default(),
             textfile: Once::default(),
             telling: Once::default(),
+            rules: Once::default(),
         })
     }
 
@@ -151,22 +153,21 @@ impl Daemon {
         self.write_textfile();
     }
 
-    /// Makes the rules for untracked connections anew, if whoever held them has ended.
+    /// Makes the rules for untracked connections anew, if there should be some and whoever held them has ended.
     fn look_after_rules(&mut self) {
-        if self.untracked.as_mut().is_none_or(Untracked::is_there) {
+        if self.server.is_none() || self.untracked.as_mut().is_some_and(Untracked::is_there) {
             return;
         }
-        self.untracked = None;
-        match untracked(&self.settings) {
-            Ok(rules) => {
-                self.untracked = rules;
-                self.log.wrong("the rules for connections that are not tracked were gone, and are made anew");
-            }
-            Err(error) => self.log.wrong(&format!("connections are tracked: {error:#}")),
+        let were_there = self.untracked.take().is_some();
+        let made = untracked(&self.settings).map(|rules| self.untracked = rules);
+        if were_there && made.is_ok() {
+            self.log.wrong("the rules for connections that are not tracked were gone, and are made anew");
         }
+        let made = made.map_err(|error| format!("connections are tracked: {error:#}"));
+        self.rules.note(made, self.log, "connections are not tracked again");
     }
 
-    /// Ends, and leaves nothing behind but the history, and what was told.
+    /// Ends, and leaves nothing behind but the history, what was told, and the file of metrics.
     pub(super) fn end(mut self) {
         tell_systemd(NotifyState::Stopping);
         self.governing = None;

@@ -13,7 +13,7 @@ use plimsoll_model::{NetworkSettings, Untrusted};
 use plimsoll_plan::{Holds, Profile, Role, rails};
 use plimsoll_watch::{Board, Told};
 
-use super::log::Log;
+use super::log::{Log, Once};
 use crate::apply::guardian;
 
 /// A table that more likely than not is full within this time is about to be.
@@ -26,6 +26,8 @@ const LIKELY: f64 = 0.5;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Wish {
     pub(super) profile: Profile,
+    /// Values below which none goes, before the profile's.
+    pub(super) measured: Floors,
     pub(super) rules: Rules,
 }
 
@@ -40,8 +42,10 @@ struct Look {
     began: Duration,
     reading: Reading,
     profile: Profile,
+    measured: Floors,
     settings: NetworkSettings,
-    role: Role,
+    /// `None` where no entries were read.
+    role: Option<Role>,
     namespace: Untrusted,
 }
 
@@ -62,7 +66,7 @@ impl Governing {
         }
         // Made once here, so that what makes no sense is an error now.
         Governor::new(wish.rules.clone(), Floors::new())?;
-        let desk = Desk { rules: wish.rules.clone(), state_dir, board, log, role: Role::Plain, steward: None };
+        let desk = Desk { rules: wish.rules.clone(), state_dir, board, log, role: None, steward: None };
         let (looks, received) = sync_channel(1);
         let govern = move || desk.work(&received);
         let thread = thread::Builder::new().name("govern".to_string()).spawn(govern);
@@ -97,20 +101,29 @@ fn look(told: &Told, wish: &Wish) -> Option<Look> {
             outlook: if soon.is_some_and(|soon| soon > LIKELY) { Outlook::Saturates } else { Outlook::Room },
         },
         profile: wish.profile,
+        measured: wish.measured.clone(),
         settings: own.settings,
-        role: Role::of(own),
+        role: own.census.as_ref().map(|_| Role::of(own)),
         namespace: own.namespace.name.clone(),
     })
 }
 
-/// A profile's values, but never below the rails that hold on this host.
-fn floors(profile: Profile, settings: &NetworkSettings, role: Role) -> Floors {
-    let floor = |(timeout, secs): &(plimsoll_model::Timeout, u32)| {
-        let rails = rails(*timeout, settings, role);
+/// What was measured, else a profile's values, but never below the rails that hold on this host.
+fn floors(look: &Look, role: Role) -> Floors {
+    let mut floors: Floors = look.profile.timeouts().iter().copied().collect();
+    floors.extend(&look.measured);
+    for (timeout, secs) in &mut floors {
+        let rails = rails(*timeout, &look.settings, role);
         let least = rails.iter().filter(|rail| rail.holds == Holds::Binding).map(|rail| rail.least_secs).max();
-        (*timeout, (*secs).max(least.unwrap_or(0)))
-    };
-    profile.timeouts().iter().map(floor).collect()
+        *secs = (*secs).max(least.unwrap_or(0));
+    }
+    floors
+}
+
+/// What is known of a host's role after a look that may have read no entries. One that was seen to translate does, whatever the next
+/// sample shows.
+fn role_after(before: Option<Role>, seen: Option<Role>) -> Option<Role> {
+    if before == Some(Role::Nat) { before } else { seen.or(before) }
 }
 
 /// What the thread has.
@@ -119,56 +132,51 @@ struct Desk {
     state_dir: PathBuf,
     board: Arc<Board>,
     log: Log,
-    /// A host that was seen to translate does, whatever the next sample shows.
-    role: Role,
-    steward: Option<(Floors, Steward)>,
+    /// As it is known; `None` while no entries were read.
+    role: Option<Role>,
+    steward: Option<Steward>,
 }
 
 impl Desk {
     fn work(mut self, looks: &Receiver<Look>) {
         let mut namespace = Untrusted::from("");
+        let stewards = Once::default();
         while let Ok(look) = looks.recv() {
             namespace.clone_from(&look.namespace);
-            let acts = match self.steward(&look) {
-                Ok(steward) => steward.tick(look.began, &look.reading, &|_, _| {}),
-                Err(error) => {
-                    self.log.wrong(&format!("timeouts are not governed: {error:#}"));
-                    Vec::new()
-                }
+            let (acts, made) = match self.steward(&look) {
+                Ok(steward) => (steward.tick(look.began, &look.reading, &|_, _| {}), Ok(())),
+                Err(error) => (Vec::new(), Err(format!("timeouts are not governed: {error:#}"))),
             };
-            let scale = self.steward.as_ref().map_or(1.0, |(_, steward)| steward.scale().share());
+            stewards.note(made, self.log, "timeouts are governed again");
+            let scale = self.steward.as_ref().map_or(1.0, |steward| steward.scale().share());
             self.tell(&namespace, scale, &acts);
         }
-        if let Some((_, mut steward)) = self.steward.take() {
+        if let Some(mut steward) = self.steward.take() {
             let acts = steward.end(&|_, _| {});
             self.tell(&namespace, 1.0, &acts);
         }
     }
 
-    /// The steward by these floors: another one where they have changed, as when keepalive settings have.
+    /// The steward, by the floors of now: they change with the role of the host, and with keepalive settings.
     fn steward(&mut self, look: &Look) -> anyhow::Result<&mut Steward> {
-        if look.role == Role::Nat {
-            self.role = Role::Nat;
-        }
-        let wanted = floors(look.profile, &look.settings, self.role);
-        let (floors, steward) = match self.steward.take() {
-            Some((floors, steward)) if floors == wanted => (floors, steward),
-            earlier => {
-                if let Some((_, mut steward)) = earlier {
-                    let acts = steward.end(&|_, _| {});
-                    self.tell(&look.namespace, 1.0, &acts);
-                }
-                let governor = Governor::new(self.rules.clone(), wanted.clone())?;
-                let seat = Seat {
-                    namespace: "this".to_string(),
-                    state_dir: self.state_dir.clone(),
-                    guardian: guardian()?,
-                    by: Author::of_this_process(),
-                };
-                (wanted, Steward::new(governor, seat))
-            }
+        self.role = role_after(self.role, look.role);
+        // Where it is not known, translation is not ruled out.
+        let floors = floors(look, self.role.unwrap_or(Role::Nat));
+        let mut steward = if let Some(steward) = self.steward.take() {
+            steward
+        } else {
+            let governor = Governor::new(self.rules.clone(), floors.clone())?;
+            let seat = Seat {
+                namespace: "this".to_string(),
+                state_dir: self.state_dir.clone(),
+                guardian: guardian()?,
+                by: Author::of_this_process(),
+            };
+            Steward::new(governor, seat)
         };
-        Ok(&mut self.steward.insert((floors, steward)).1)
+        let acts = steward.keep_above(floors, &|_, _| {});
+        self.tell(&look.namespace, steward.scale().share(), &acts);
+        Ok(self.steward.insert(steward))
     }
 
     fn tell(&self, namespace: &Untrusted, scale: f64, acts: &[plimsoll_govern::Act]) {
@@ -176,5 +184,20 @@ impl Desk {
             self.log.wrong(&format!("governor: {act}"));
         }
         self.board.note_governing(namespace.as_str(), scale, acts.iter().map(|act| act.what.name()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_is_not_read_says_nothing_of_translation() {
+        let after = |looks: &[Option<Role>]| looks.iter().fold(None, |before, seen| role_after(before, *seen));
+        let (nat, plain) = (Some(Role::Nat), Some(Role::Plain));
+        assert_eq!(after(&[None]), None);
+        assert_eq!(after(&[None, plain]), plain, "a daemon that begins with an empty table");
+        assert_eq!(after(&[plain, None]), plain);
+        assert_eq!(after(&[plain, nat, plain, None]), nat);
     }
 }

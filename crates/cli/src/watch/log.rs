@@ -79,6 +79,12 @@ impl Log {
             Outcome::Removed(target, number) => {
                 self.wrong(&format!("{target} is not told any more; notices that waited for it are dropped: {number}"));
             }
+            Outcome::Forgotten(key, number) => {
+                self.wrong(&format!(
+                    "a target of an earlier run ({key}) is not told any more; notices that waited for it are dropped: \
+                     {number}"
+                ));
+            }
             // What goes as it should is counted, and no news.
             _ => {}
         }

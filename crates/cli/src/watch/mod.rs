@@ -7,7 +7,9 @@ mod daemon;
 mod events;
 mod governing;
 mod log;
+mod measured_floors;
 mod settings;
+mod settings_file;
 
 use std::process::ExitCode;
 

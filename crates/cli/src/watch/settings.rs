@@ -1,25 +1,22 @@
 //! What the daemon is to do: by the command line, and by a file for what that leaves open.
 
-use std::fs;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
-use plimsoll_govern::Rules;
-use plimsoll_model::Untrusted;
+use anyhow::anyhow;
 use plimsoll_notify::Target;
 use plimsoll_plan::Profile;
 use plimsoll_watch::metrics::Names;
-use serde::Deserialize;
 
 use super::WatchArguments;
 use super::governing::Wish;
+use super::measured_floors;
+use super::settings_file::{File, Govern, Interval, Notify, Place, Textfile};
 use crate::apply::state_dir;
-use crate::arguments::seconds;
 
 /// Where it listens if nothing is said.
-const LISTEN: &str = "127.0.0.1:9754";
+const LISTEN: Where = Where::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9754));
 
 /// How often it reads if nothing is said.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -70,87 +67,23 @@ pub(super) enum HistoryIn {
     File,
 }
 
-/// The file.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct File {
-    interval: Option<Time>,
-    listen: Option<Vec<String>>,
-    web_config: Option<PathBuf>,
-    names: Vec<String>,
-    unconfined: bool,
-    textfile: Option<PathBuf>,
-    compat_metrics: bool,
-    untracked: bool,
-    state_dir: Option<PathBuf>,
-    keep_history: Option<bool>,
-    notify: Vec<Notify>,
-    govern: Option<Govern>,
-}
-
-/// That timeouts are to be governed, and how.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Govern {
-    profile: Option<Name>,
-    start: Option<f64>,
-    end: Option<f64>,
-}
-
-/// A profile's name.
-#[derive(Clone, Copy, Debug)]
-struct Name(Profile);
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(serde::de::Error::custom)
-    }
-}
-
-/// A time, as the command line has it.
-#[derive(Clone, Copy, Debug)]
-struct Time(Duration);
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        seconds(&text).map(Self).map_err(serde::de::Error::custom)
-    }
-}
-
-/// Somebody to tell.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
-enum Notify {
-    Alertmanager(String),
-    Webhook(String),
-    Command(Vec<String>),
-}
-
 impl Settings {
     /// What the command line asks for, and the file that it names.
     pub(super) fn of(arguments: &WatchArguments) -> anyhow::Result<Self> {
         let file = arguments.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
-        let interval = arguments.interval.or(file.interval.map(|Time(time)| time)).unwrap_or(INTERVAL);
-        if interval < Duration::from_secs(1) {
-            bail!("readings may come once a second at most (--interval)");
-        }
-        let listen = if arguments.listen.is_empty() { file.listen } else { Some(arguments.listen.clone()) };
-        let listen = listen.unwrap_or_else(|| vec![LISTEN.to_string()]);
+        let interval = arguments.interval.map(not_too_often).transpose();
+        let interval = interval.map_err(|wrong| anyhow!("{wrong} (--interval)"))?;
+        let textfile =
+            arguments.textfile.clone().map(prom).transpose().map_err(|wrong| anyhow!("{wrong} (--textfile)"))?;
         let untracked = if arguments.untracked || file.untracked { Untracked::Yes } else { Untracked::No };
         let in_memory = arguments.no_history_file || file.keep_history == Some(false);
         Ok(Self {
-            interval,
-            listen: listen
-                .iter()
-                .filter(|place| *place != "none")
-                .map(|place| place_of(place))
-                .collect::<Result<_, _>>()?,
+            interval: interval.or(file.interval.map(|Interval(interval)| interval)).unwrap_or(INTERVAL),
+            listen: listen(arguments, file.listen)?,
             web_config: arguments.web_config.clone().or(file.web_config),
             names_of_host: if arguments.name.is_empty() { file.names } else { arguments.name.clone() },
             confined: if arguments.unconfined || file.unconfined { Confined::No } else { Confined::Yes },
-            textfile: arguments.textfile.clone().or(file.textfile).map(textfile).transpose()?,
+            textfile: textfile.or(file.textfile.map(|Textfile(path)| path)),
             names: if arguments.compat_metrics || file.compat_metrics { Names::AndNodeExporters } else { Names::Own },
             untracked,
             targets: targets(arguments, file.notify)?,
@@ -170,68 +103,61 @@ impl Settings {
     }
 }
 
-impl File {
-    fn read(path: &Path) -> anyhow::Result<Self> {
-        let name = Untrusted::from(path.to_string_lossy().as_ref());
-        let text = fs::read_to_string(path).with_context(|| format!("reading the configuration file {name}"))?;
-        // The error has the line and the key.
-        toml::from_str(&text)
-            .map_err(|error| anyhow!("the configuration file {name}: {}", error.to_string().trim_end()))
+/// A place to listen, as it is written; `None` is nowhere.
+pub(super) fn place_of(text: &str) -> Result<Option<Where>, String> {
+    if text == "none" {
+        return Ok(None);
     }
-}
-
-fn place_of(text: &str) -> anyhow::Result<Where> {
     if let Some(path) = text.strip_prefix("unix:") {
-        return Ok(Where::Unix(path.into()));
+        return Ok(Some(Where::Unix(path.into())));
     }
-    let address = text.parse().map_err(|_| {
-        anyhow!("--listen takes ADDRESS:PORT (127.0.0.1:9754, [::]:9754), unix:PATH, or none: not {text:?}")
-    })?;
-    Ok(Where::Tcp(address))
+    text.parse()
+        .map(|address| Some(Where::Tcp(address)))
+        .map_err(|_| format!("takes ADDRESS:PORT (127.0.0.1:9754, [::]:9754), unix:PATH, or none: not {text:?}"))
 }
 
-fn textfile(path: PathBuf) -> anyhow::Result<PathBuf> {
+/// The same time, if readings may come so often.
+pub(super) fn not_too_often(interval: Duration) -> Result<Duration, String> {
+    if interval < Duration::from_secs(1) {
+        Err("readings may come once a second at most".to_string())
+    } else {
+        Ok(interval)
+    }
+}
+
+/// The same file, if `node_exporter` reads it.
+pub(super) fn prom(path: PathBuf) -> Result<PathBuf, String> {
     if path.extension().is_none_or(|extension| extension != "prom") {
-        bail!("node_exporter reads files whose names end in .prom: {} does not", path.display());
+        return Err(format!("node_exporter reads files whose names end in .prom: {} does not", path.display()));
     }
     Ok(path)
 }
 
+fn listen(arguments: &WatchArguments, of_file: Option<Vec<Place>>) -> anyhow::Result<Vec<Where>> {
+    let places = match of_file {
+        Some(of_file) if arguments.listen.is_empty() => of_file.into_iter().map(|Place(place)| place).collect(),
+        None if arguments.listen.is_empty() => vec![Some(LISTEN)],
+        _ => {
+            let places = arguments.listen.iter().map(|text| place_of(text));
+            places.collect::<Result<Vec<_>, _>>().map_err(|wrong| anyhow!("--listen {wrong}"))?
+        }
+    };
+    Ok(places.into_iter().flatten().collect())
+}
+
 fn targets(arguments: &WatchArguments, of_file: Vec<Notify>) -> anyhow::Result<Vec<Target>> {
-    let mut targets: Vec<Target> = of_file.into_iter().map(target).collect();
+    let mut targets: Vec<Target> = of_file.into_iter().map(Notify::target).collect();
     targets.extend(arguments.alertmanager.iter().cloned().map(Target::Alertmanager));
     targets.extend(arguments.webhook.iter().cloned().map(Target::Webhook));
     let program = |path: &PathBuf| Target::Command(vec![path.to_string_lossy().into_owned()]);
     targets.extend(arguments.notify_command.iter().map(program));
-    for target in &targets {
-        match target {
-            Target::Alertmanager(url) | Target::Webhook(url) => {
-                if !(url.starts_with("http://") || url.starts_with("https://")) {
-                    bail!(
-                        "an address of Alertmanager or of a webhook begins with http:// or https://: {target} has none such"
-                    );
-                }
-            }
-            Target::Command(words) if words.is_empty() => bail!("a command to run for each notice is empty"),
-            Target::Command(_) => {}
-        }
-    }
-    Ok(targets)
+    Ok(targets.into_iter().map(Target::checked).collect::<Result<_, _>>()?)
 }
 
 fn govern(arguments: &WatchArguments, of_file: Option<Govern>) -> anyhow::Result<Option<Wish>> {
     let Some(of_file) = of_file.or(arguments.govern.then(Govern::default)) else { return Ok(None) };
-    let profile = arguments.govern_profile.or(of_file.profile.map(|Name(profile)| profile));
-    let default = Rules::default();
-    let rules =
-        Rules { start: of_file.start.unwrap_or(default.start), end: of_file.end.unwrap_or(default.end), ..default };
-    Ok(Some(Wish { profile: profile.unwrap_or(Profile::General), rules: rules.checked()? }))
-}
-
-fn target(notify: Notify) -> Target {
-    match notify {
-        Notify::Alertmanager(url) => Target::Alertmanager(url),
-        Notify::Webhook(url) => Target::Webhook(url),
-        Notify::Command(words) => Target::Command(words),
-    }
+    let profile = arguments.govern_profile.or(of_file.profile);
+    let measured = arguments.govern_measured.as_ref().or(of_file.measured.as_ref());
+    let measured = measured.map(|path| measured_floors::read(path)).transpose()?.unwrap_or_default();
+    Ok(Some(Wish { profile: profile.unwrap_or(Profile::General), measured, rules: of_file.rules }))
 }

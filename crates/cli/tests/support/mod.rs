@@ -7,6 +7,7 @@ pub(crate) mod killed;
 pub(crate) mod packets;
 pub(crate) mod recorded;
 pub(crate) mod recording;
+pub(crate) mod shielding;
 pub(crate) mod watching;
 
 use std::fs;

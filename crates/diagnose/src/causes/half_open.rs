@@ -9,12 +9,12 @@ use std::hash::Hash;
 use std::net::IpAddr;
 
 use plimsoll_model::{
-    Confidence, Entry, Evidence, Finding, FindingId, Prefix, Protocol, ProtocolState, Remedy, Status, TcpState,
+    Census, Confidence, Entry, Evidence, Finding, FindingId, Prefix, Protocol, ProtocolState, Remedy, Status, TcpState,
 };
 
 use super::part::{Part, Said, is_from_few};
 use super::table::Table;
-use crate::evidence::{advice, in_namespace, number};
+use crate::evidence::{advice, in_namespace, number, shield};
 use crate::thresholds::{ENTRIES_A_SPOOFED_SOURCE, FEW_SOURCES, FEWEST_SCANNED, MOSTLY, SCATTERED, TARGETED};
 use crate::words::percent;
 
@@ -23,9 +23,9 @@ pub(super) struct Scanners(HashSet<IpAddr>);
 
 impl Scanners {
     /// Sources whose unanswered flows go to a service of their own each.
-    pub(super) fn of(table: &Table<'_>) -> Self {
+    pub(super) fn of(census: &Census) -> Self {
         let mut asked: HashMap<IpAddr, (usize, HashSet<_>)> = HashMap::new();
-        for entry in table.census.drawn.iter().map(|drawn| &drawn.entry).filter(|entry| is_unanswered(entry)) {
+        for entry in census.drawn.iter().map(|drawn| &drawn.entry).filter(|entry| is_unanswered(entry)) {
             let (flows, services) = asked.entry(entry.original.source).or_default();
             *flows += 1;
             services.insert((entry.original.destination, entry.original.service()));
@@ -44,13 +44,13 @@ impl Scanners {
 }
 
 pub(super) fn findings(table: &Table<'_>, scanners: &Scanners) -> Vec<Finding> {
-    let scan = table.entries(|entry| scanners.sent(entry)).filter(Part::is_worth_naming).map(|part| scan(&part));
+    let scan = table.entries(|entry| scanners.sent(entry)).filter(Part::is_worth_naming).map(|part| scan(table, &part));
     let flood = table.entries(|entry| is_half_open(entry) && !scanners.sent(entry));
     let flood = flood.filter(Part::is_worth_naming).map(|part| flood_of(table, &part));
     scan.into_iter().chain(flood).collect()
 }
 
-fn is_half_open(entry: &Entry) -> bool {
+pub(super) fn is_half_open(entry: &Entry) -> bool {
     matches!(entry.state, ProtocolState::Tcp(TcpState::SynSent | TcpState::SynRecv | TcpState::SynSent2))
 }
 
@@ -66,7 +66,7 @@ fn is_unanswered(entry: &Entry) -> bool {
     }
 }
 
-fn scan(part: &Part<'_>) -> Finding {
+fn scan(table: &Table<'_>, part: &Part<'_>) -> Finding {
     let asked = part.tally(|entry| Some((entry.original.destination, entry.original.service()))).len();
     let sources = part.tally(|entry| Some(entry.original.source)).len();
     let what = match sources {
@@ -101,6 +101,7 @@ fn scan(part: &Part<'_>) -> Finding {
                  own: output) at priority raw (-300): a rule in the forward or output filter chain acts after the entry \
                  is taken.",
             ),
+            shield(table.ns),
         ],
     })
 }
@@ -134,6 +135,7 @@ fn flood_of(table: &Table<'_>, part: &Part<'_>) -> Finding {
         });
     }
     remedies.push(advice(from.filter()));
+    remedies.push(shield(table.ns));
     part.finding(Said {
         id: FindingId::SynFlood,
         // A service that is down, and its clients who try again, leave the same entries.

@@ -7,12 +7,12 @@ mod half_open;
 mod helpers;
 mod idle;
 mod nat_ports;
-mod part;
+pub(crate) mod part;
 mod short;
 mod table;
 mod udp;
 
-use plimsoll_model::{Finding, Snapshot};
+use plimsoll_model::{Census, Entry, Finding, FindingId, Snapshot};
 
 use self::half_open::Scanners;
 use self::table::Table;
@@ -21,9 +21,21 @@ pub(crate) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     snapshot.namespaces.iter().filter_map(|ns| Table::of(snapshot, ns)).flat_map(|table| of_table(&table)).collect()
 }
 
+/// The drawn entries that a finding about floods or scans is about, whether or not they are enough to be named.
+pub(crate) fn entries_of(id: FindingId, census: &Census) -> Vec<&Entry> {
+    let scanners = Scanners::of(census);
+    let is_meant = |entry: &&Entry| match id {
+        FindingId::SynFlood => half_open::is_half_open(entry) && !scanners.sent(entry),
+        FindingId::OutboundScan => scanners.sent(entry),
+        FindingId::UdpUnreplied => udp::is_unreplied(entry) && !scanners.sent(entry),
+        _ => false,
+    };
+    census.drawn.iter().map(|drawn| &drawn.entry).filter(is_meant).collect()
+}
+
 fn of_table(table: &Table<'_>) -> Vec<Finding> {
     let mut findings = short::findings(table);
-    let scanners = Scanners::of(table);
+    let scanners = Scanners::of(table.census);
     findings.extend(half_open::findings(table, &scanners));
     findings.extend(udp::finding(table, &scanners));
     findings.extend(idle::finding(table));

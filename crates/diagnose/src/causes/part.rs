@@ -177,7 +177,7 @@ pub(super) fn tally<K: Copy + Eq + Hash + Ord>(values: impl Iterator<Item = K>) 
 }
 
 /// Whether few sources are behind so many entries.
-pub(super) fn is_from_few<'a>(entries: impl ExactSizeIterator<Item = &'a Entry>) -> bool {
+pub(crate) fn is_from_few<'a>(entries: impl ExactSizeIterator<Item = &'a Entry>) -> bool {
     let all = entries.len();
     let few: usize =
         tally(entries.map(|entry| entry.original.source)).iter().take(FEW_SOURCES).map(|(_, seen)| seen).sum();

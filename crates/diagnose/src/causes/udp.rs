@@ -5,7 +5,7 @@ use plimsoll_model::{Confidence, Entry, Finding, FindingId, Protocol, Service, S
 use super::half_open::Scanners;
 use super::part::{Part, Said};
 use super::table::Table;
-use crate::evidence::advice;
+use crate::evidence::{advice, shield};
 use crate::thresholds::MOSTLY;
 use crate::words::duration;
 
@@ -36,6 +36,7 @@ pub(super) fn finding(table: &Table<'_>, scanners: &Scanners) -> Option<Finding>
             "See who sends (the sources above) and whether it is meant to be answered. Floods are dropped or limited in a \
              chain of prerouting at priority raw (-300), before they are tracked.",
         ));
+        remedies.push(shield(table.ns));
     }
     remedies.push(advice(
         "One-way traffic that is wanted (syslog, flow export, DNS on a server of its own) needs no entry where no rule asks \
@@ -63,7 +64,7 @@ pub(super) fn finding(table: &Table<'_>, scanners: &Scanners) -> Option<Finding>
 }
 
 /// UDP, and whatever else is tracked without a handshake.
-fn is_unreplied(entry: &Entry) -> bool {
+pub(super) fn is_unreplied(entry: &Entry) -> bool {
     !matches!(entry.original.protocol, Protocol::TCP | Protocol::SCTP | Protocol::DCCP)
         && !entry.status.has(Status::SEEN_REPLY)
 }

@@ -212,6 +212,7 @@ pub(crate) fn begin_with(targets: Vec<Target>, ledger: &Ledger) -> (Notifier, Sa
             Outcome::Overflowing(target) => format!("overflowing {target}"),
             Outcome::GivenUp(target, number) => format!("given up {target}: {number}"),
             Outcome::Removed(target, number) => format!("removed {target}: {number}"),
+            Outcome::Forgotten(key, number) => format!("forgotten {key}: {number}"),
             other => panic!("{other:?}"),
         });
     };

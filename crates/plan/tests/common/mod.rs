@@ -16,6 +16,7 @@ pub(crate) fn planned(snapshot: &Snapshot, timeouts: TimeoutsBy) -> Plan {
         findings: &findings,
         capabilities: Capabilities::LINUX_6_18,
         is_replicated: None,
+        bypass: Err("not asked"),
         measured: None,
     };
     let request = Request {
@@ -43,7 +44,7 @@ pub(crate) fn of(plan: &Plan, sysctl: Sysctl) -> Option<&Planned> {
 pub(crate) fn to(plan: &Plan, sysctl: Sysctl) -> Option<u32> {
     of(plan, sysctl).map(|change| match change.edit {
         Edit::Sysctl { to, .. } => to,
-        Edit::Policy(_) => 0,
+        Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) => 0,
     })
 }
 

@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use plimsoll_model::{
-    Buckets, Capacity, Edit, Limits, ModuleState, PolicyProtocol, PolicyTimeout, ServicePolicy, Sysctl, TcpState,
-    Timeout,
+    Buckets, Bypass, Bypassed, Capacity, Edit, Limits, ModuleState, Network, PolicyProtocol, PolicyTimeout,
+    ServicePolicy, Sysctl, TcpState, Timeout,
 };
 use plimsoll_render::{Place, Reasoned, Target};
 
@@ -72,6 +72,25 @@ pub(crate) fn policies() -> Vec<Reasoned> {
     ]
 }
 
+pub(crate) fn bypass(protocol: PolicyProtocol, port: u16, flows: Bypassed, why: &str) -> Reasoned {
+    Reasoned { edit: Edit::Bypass(Bypass { protocol, port, flows }), why: why.to_string() }
+}
+
+pub(crate) fn networks(all: &[&str]) -> Vec<Network> {
+    all.iter().map(|network| network.parse().unwrap()).collect()
+}
+
+pub(crate) fn bypasses() -> Vec<Reasoned> {
+    let servers = networks(&["192.0.2.53/32", "2001:db8::53/128"]);
+    let between =
+        Bypassed::Forwarded { clients: networks(&["10.1.0.0/16", "10.2.0.0/16"]), servers: networks(&["10.9.0.0/24"]) };
+    vec![
+        bypass(PolicyProtocol::Udp, 53, Bypassed::ServedHere, "DNS is served here: 62% of the entries."),
+        bypass(PolicyProtocol::Udp, 53, Bypassed::AskedFromHere { servers }, "Resolvers are asked from here."),
+        bypass(PolicyProtocol::Tcp, 9100, between, "Exporters are scraped through here."),
+    ]
+}
+
 /// All of it.
 pub(crate) fn plan() -> Vec<Reasoned> {
     let limits = [
@@ -83,5 +102,5 @@ pub(crate) fn plan() -> Vec<Reasoned> {
             "Demand is 310,000 entries at its peak, and it grows by a half a year; this is 1.7 times as many, and takes 192 MiB of 16 GiB.",
         ),
     ];
-    limits.into_iter().chain(namespaced()).chain(policies()).collect()
+    limits.into_iter().chain(namespaced()).chain(policies()).chain(bypasses()).collect()
 }

@@ -1,34 +1,60 @@
-//! Networks that sources are selected by.
+//! Networks, as people write them: an address and the length of its prefix.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// An address and how many of its bits count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Network {
     address: IpAddr,
     bits: u8,
 }
 
 /// Not a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoNetwork {
     /// It is not written as one.
-    #[error("must be a network, as 10.1.0.0/16 or 2001:db8::/32")]
     NotOne,
     /// More bits than an address has.
-    #[error("an address of its family has {0} bits")]
     TooManyBits(u8),
     /// Bits behind the prefix are set: it may not be what was meant.
-    #[error("has bits set behind its prefix: the network is {0}")]
     HostBits(Network),
 }
+
+impl fmt::Display for NoNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotOne => f.write_str("must be a network, as 10.1.0.0/16 or 2001:db8::/32"),
+            Self::TooManyBits(bits) => write!(f, "an address of its family has {bits} bits"),
+            Self::HostBits(network) => write!(f, "has bits set behind its prefix: the network is {network}"),
+        }
+    }
+}
+
+impl std::error::Error for NoNetwork {}
 
 impl Network {
     /// One address.
     pub const fn host(address: IpAddr) -> Self {
         Self { address, bits: most_bits(address) }
+    }
+
+    /// Its first address.
+    pub const fn address(self) -> IpAddr {
+        self.address
+    }
+
+    /// How many of its first address's bits count.
+    pub const fn bits(self) -> u8 {
+        self.bits
+    }
+
+    /// Whether all of another network lies in it.
+    pub fn covers(self, other: Self) -> bool {
+        self.bits <= other.bits && self.holds(other.address)
     }
 
     /// Whether an address lies in it.
@@ -72,6 +98,19 @@ impl FromStr for Network {
         }
         let network = Self { address: masked(address, bits), bits };
         if network.address == address { Ok(network) } else { Err(NoNetwork::HostBits(network)) }
+    }
+}
+
+impl Serialize for Network {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(|error| serde::de::Error::custom(format!("\"{}\": {error}", text.escape_default())))
     }
 }
 

@@ -1,0 +1,104 @@
+//! Flows that are kept out of the table.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Network, PolicyProtocol};
+
+/// A service whose packets are not tracked, both ways.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bypass {
+    /// The service's protocol.
+    pub protocol: PolicyProtocol,
+    /// The service's port.
+    pub port: u16,
+    /// Which of its flows.
+    pub flows: Bypassed,
+}
+
+/// Which flows of a service are not tracked. Nothing else with its port is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Bypassed {
+    /// Those of its clients, whoever they are, with this host, which serves it.
+    ServedHere,
+    /// Those of this host with the servers.
+    AskedFromHere {
+        /// Where it is served.
+        servers: Vec<Network>,
+    },
+    /// Those that pass through between the two.
+    Forwarded {
+        /// Who asks.
+        clients: Vec<Network>,
+        /// Where it is served.
+        servers: Vec<Network>,
+    },
+}
+
+/// In words: `no tracking of udp port 53, served here`.
+impl fmt::Display for Bypass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no tracking of {} port {}, ", self.protocol.name(), self.port)?;
+        match &self.flows {
+            Bypassed::ServedHere => f.write_str("served here"),
+            Bypassed::AskedFromHere { servers } => write!(f, "asked from here of {}", few(servers)),
+            Bypassed::Forwarded { clients, servers } => {
+                write!(f, "passing from {} to {}", few(clients), few(servers))
+            }
+        }
+    }
+}
+
+/// The networks themselves where they are few.
+fn few(networks: &[Network]) -> String {
+    const FEW: usize = 3;
+    if networks.len() > FEW {
+        return format!("{} networks", networks.len());
+    }
+    networks.iter().map(Network::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl Bypassed {
+    /// One word for it.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::ServedHere => "here",
+            Self::AskedFromHere { .. } => "asked",
+            Self::Forwarded { .. } => "forwarded",
+        }
+    }
+
+    /// Who may ask; none where anybody may.
+    pub fn clients(&self) -> &[Network] {
+        match self {
+            Self::ServedHere | Self::AskedFromHere { .. } => &[],
+            Self::Forwarded { clients, .. } => clients,
+        }
+    }
+
+    /// Where it is served; none where that is here.
+    pub fn servers(&self) -> &[Network] {
+        match self {
+            Self::ServedHere => &[],
+            Self::AskedFromHere { servers } | Self::Forwarded { servers, .. } => servers,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_read_back_as_it_was_written() {
+        let servers = vec!["192.0.2.1/32".parse().unwrap(), "2001:db8::/64".parse().unwrap()];
+        let bypass = Bypass { protocol: PolicyProtocol::Udp, port: 53, flows: Bypassed::AskedFromHere { servers } };
+        let text = serde_json::to_string(&bypass).unwrap();
+        let flows = r#"{"kind":"asked_from_here","servers":["192.0.2.1/32","2001:db8::/64"]}"#;
+        assert_eq!(text, format!(r#"{{"protocol":"udp","port":53,"flows":{flows}}}"#));
+        assert_eq!(serde_json::from_str::<Bypass>(&text).unwrap(), bypass);
+        assert_eq!(bypass.to_string(), "no tracking of udp port 53, asked from here of 192.0.2.1/32, 2001:db8::/64");
+    }
+}

@@ -1,0 +1,700 @@
+//! A class of packets through the rules: everything that may become of it.
+//!
+//! A condition that holds for some packets of a class splits it. One that is not reckoned is assumed both ways, and stays as assumed, so
+//! that two evaluations of a class can be compared assumption by assumption.
+
+use crate::class::{PacketClass, Route};
+use crate::key::{EntryBit, Field, IPV4, IPV6, Key};
+use crate::model::{
+    Base, ChainKind, Depends, Effect, Element, Family, Hook, Known, Match, Opaque, Policy, Rule, Ruleset, Sense, Set,
+    Statement, Table, Term, Verdict,
+};
+use crate::numbers::Numbers;
+use crate::path::{Outcome, Path, Place, Step};
+use crate::state::{Bits, Fork, Spot, State};
+use crate::tracking::{BYPASS_PRIORITY, EntryState, TRACKED_FROM, Tracking, View};
+
+/// There are more ways through the rules than are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the rules take these packets more ways than the {MOST_WAYS} that are followed; ask for fewer packets at once")]
+pub struct TooManyWays;
+
+/// How many times a class is split before it is given up.
+const MOST_WAYS: usize = 4_000;
+
+/// The kernel's own bound on chains in chains is 16 (`NFT_JUMP_STACK_SIZE`); iptables' is that of its ruleset.
+const DEEPEST: usize = 64;
+
+impl Ruleset {
+    /// Everything that may become of packets of a class. What they meet in `bridge` and `arp` tables is not told: no packet of IP
+    /// goes through `arp`, and what `bridge` passes on comes by other hooks.
+    pub fn evaluate(&self, class: &PacketClass, tracking: Tracking) -> Result<Vec<Path>, TooManyWays> {
+        let mut walk = Walk { ruleset: self, tracking, ended: Vec::new(), ways: 0 };
+        if !class.is_empty() {
+            walk.go(vec![State::begin(class.clone(), tracking)], hooks(class.route()))?;
+        }
+        Ok(walk.ended)
+    }
+}
+
+fn hooks(route: Route) -> &'static [Hook] {
+    match route {
+        Route::ToHost => &[Hook::Ingress, Hook::Prerouting, Hook::Input],
+        Route::FromHost => &[Hook::Output, Hook::Postrouting, Hook::Egress],
+        Route::Forwarded => &[Hook::Ingress, Hook::Prerouting, Hook::Forward, Hook::Postrouting, Hook::Egress],
+    }
+}
+
+struct Walk<'a> {
+    ruleset: &'a Ruleset,
+    tracking: Tracking,
+    ended: Vec<Path>,
+    ways: usize,
+}
+
+/// A state behind a rule or chain, and where it goes.
+type Ends = Vec<(State, End)>;
+
+enum End {
+    /// On to what comes next.
+    Next,
+    /// Back to who called the chain.
+    Return,
+    Verdict(Outcome),
+}
+
+impl<'a> Walk<'a> {
+    fn go(&mut self, mut states: Vec<State>, hooks: &[Hook]) -> Result<(), TooManyWays> {
+        let Some((hook, rest)) = hooks.split_first() else {
+            for state in states {
+                self.end(state, Outcome::Accept);
+            }
+            return Ok(());
+        };
+        let mut bases = self.bases(*hook);
+        let late = bases.split_off(bases.partition_point(|(_, _, base)| base.priority < BYPASS_PRIORITY));
+        for (table, chain, base) in bases {
+            states = self.base(states, table, chain, base)?;
+        }
+        if self.tracking == Tracking::Untracked && matches!(hook, Hook::Prerouting | Hook::Output) {
+            for state in &mut states {
+                state.untracked = true;
+            }
+        }
+        for (table, chain, base) in late {
+            states = self.base(states, table, chain, base)?;
+        }
+        // Where a destination was translated or written it is not known where the packet goes.
+        if *hook == Hook::Prerouting {
+            let (translated, others): (Vec<_>, _) = states.into_iter().partition(|state| {
+                state.destination_translated == Some(true) || state.is_rewritten(Field::Destination)
+            });
+            for route in [Route::ToHost, Route::Forwarded] {
+                let routed = translated.iter().cloned().map(|state| rerouted(state, route)).collect();
+                self.go(routed, hooks_behind_prerouting(route))?;
+            }
+            states = others;
+        }
+        self.go(states, rest)
+    }
+
+    /// The base chains of a hook that IP packets come to, in order.
+    fn bases(&self, hook: Hook) -> Vec<(usize, usize, &'a Base)> {
+        let mut bases = Vec::new();
+        let ruleset = self.ruleset;
+        for (at, table) in ruleset.tables.iter().enumerate() {
+            let of_ip = !matches!(table.family, Family::Bridge | Family::Arp);
+            let chains = table.chains.iter().enumerate().filter(|_| of_ip);
+            bases.extend(chains.filter_map(|(chain, is)| {
+                is.base.as_ref().filter(|base| base.hook == hook).map(|base| (at, chain, base))
+            }));
+        }
+        bases.sort_by_key(|(_, _, base)| base.priority);
+        bases
+    }
+
+    /// States through a base chain; those that end are taken down.
+    fn base(&mut self, states: Vec<State>, table: usize, chain: usize, base: &Base) -> Result<Vec<State>, TooManyWays> {
+        let mut passed = Vec::new();
+        for state in states {
+            let (here, elsewhere) = self.comes(state, table, chain, base);
+            passed.extend(elsewhere);
+            for state in here {
+                let step = |rule| Step { base: (table, chain), place: Place { table, chain, rule } };
+                for (mut state, end) in self.chain(state, table, chain, (table, chain), base, DEEPEST)? {
+                    match end {
+                        End::Verdict(Outcome::Accept) => passed.push(state),
+                        End::Verdict(outcome) => self.end(state, outcome),
+                        End::Next | End::Return if base.policy == Policy::Accept => passed.push(state),
+                        End::Next | End::Return => {
+                            state.steps.push(step(None));
+                            self.end(state, Outcome::Drop);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(passed)
+    }
+
+    /// Whether packets come to a base chain at all: those that do, and those that do not.
+    fn comes(&self, state: State, table: usize, chain: usize, base: &Base) -> (Vec<State>, Vec<State>) {
+        let family = self.ruleset.tables.get(table).map(|table| table.family);
+        let of_family = match family {
+            Some(Family::Ip) => state.class.field(Field::Family).has(IPV4),
+            Some(Family::Ip6) => state.class.field(Field::Family).has(IPV6),
+            _ => true,
+        };
+        let view = self.view(&state, base);
+        let is_icmp = state.class.field(Field::Protocol).single().is_some_and(|protocol| matches!(protocol, 1 | 58));
+        let by_nat = match view {
+            View::Entry(EntryState::New, _) => true,
+            // An error is translated as its flow is, without rules.
+            View::Entry(EntryState::Related, _) => !is_icmp,
+            _ => false,
+        };
+        let translated = match base.hook {
+            Hook::Prerouting | Hook::Output => state.destination_translated,
+            _ => state.source_translated,
+        };
+        if !of_family || base.kind == ChainKind::Nat && (!by_nat || translated == Some(true)) {
+            return (Vec::new(), vec![state]);
+        }
+        if !matches!(base.hook, Hook::Ingress | Hook::Egress) {
+            return (vec![state], Vec::new());
+        }
+        if base.devices.is_empty() {
+            // The JSON of nft 1.0.6 does not name a chain's devices.
+            let fork = state.assume(base.hook, &format!("by a device of the chain {table} {chain}"));
+            return (fork.yes.into_iter().collect(), fork.no.into_iter().collect());
+        }
+        let devices: Numbers = base.devices.iter().filter_map(|name| crate::key::interface(name)).collect();
+        let field = if base.hook == Hook::Egress { Field::OutInterface } else { Field::InInterface };
+        // The device of ingress is known there, whatever a rule sees of it.
+        let fork = state.split(field, &devices, Hook::Forward, Place { table, chain, rule: None });
+        (fork.yes.into_iter().collect(), fork.no.into_iter().collect())
+    }
+
+    fn view(&self, state: &State, base: &Base) -> View {
+        let seen = match base.hook {
+            Hook::Ingress => false,
+            Hook::Prerouting | Hook::Output => base.priority >= TRACKED_FROM,
+            _ => true,
+        };
+        state.view(self.tracking, seen)
+    }
+
+    /// A state through a chain and all that it calls.
+    fn chain(
+        &mut self,
+        state: State,
+        table: usize,
+        chain: usize,
+        root: (usize, usize),
+        base: &Base,
+        depth: usize,
+    ) -> Result<Ends, TooManyWays> {
+        let ruleset = self.ruleset;
+        let rules = ruleset.tables.get(table).and_then(|table| table.chains.get(chain)).map(|chain| &chain.rules);
+        let (Some(rules), Some(depth)) = (rules, depth.checked_sub(1)) else {
+            return Ok(vec![(state, End::Verdict(Outcome::Unknown))]);
+        };
+        let mut live = vec![state];
+        let mut ends = Vec::new();
+        for (at, rule) in rules.iter().enumerate() {
+            if !does_something(rule) {
+                continue;
+            }
+            let place = Place { table, chain, rule: Some(at) };
+            let mut next = Vec::new();
+            for state in live {
+                let spot = Spot { hook: base.hook, priority: base.priority, view: self.view(&state, base), place };
+                for (mut state, matched) in self.rule(state, rule, spot)? {
+                    if let Matched::No = matched {
+                        next.push(state);
+                        continue;
+                    }
+                    state.steps.push(Step { base: root, place });
+                    match self.decided(state, matched, table, root, base, depth)? {
+                        Went::On(states) => next.extend(states),
+                        Went::Away(more) => ends.extend(more),
+                        Went::Both(states, more) => {
+                            next.extend(states);
+                            ends.extend(more);
+                        }
+                    }
+                }
+            }
+            self.count(next.len().saturating_sub(1))?;
+            live = next;
+            if live.is_empty() {
+                return Ok(ends);
+            }
+        }
+        ends.extend(live.into_iter().map(|state| (state, End::Next)));
+        Ok(ends)
+    }
+
+    /// What a rule that matched leads to.
+    fn decided(
+        &mut self,
+        state: State,
+        matched: Matched,
+        table: usize,
+        root: (usize, usize),
+        base: &Base,
+        depth: usize,
+    ) -> Result<Went, TooManyWays> {
+        let outcome = |state, outcome| Went::Away(vec![(state, End::Verdict(outcome))]);
+        let verdict = match matched {
+            Matched::No | Matched::Yes => return Ok(Went::On(vec![state])),
+            Matched::Ends(end) => return Ok(outcome(state, end)),
+            Matched::Verdict(verdict) => verdict,
+        };
+        Ok(match verdict {
+            Verdict::Accept => outcome(state, Outcome::Accept),
+            Verdict::Drop => outcome(state, Outcome::Drop),
+            Verdict::Reject(with) => outcome(state, Outcome::Reject(with)),
+            Verdict::Queue => outcome(state, Outcome::Queue),
+            Verdict::Continue => Went::On(vec![state]),
+            Verdict::Return => Went::Away(vec![(state, End::Return)]),
+            Verdict::Jump(name) => {
+                let mut on = Vec::new();
+                let mut away = Vec::new();
+                for (state, end) in self.named(state, &name, table, root, base, depth)? {
+                    match end {
+                        End::Next | End::Return => on.push(state),
+                        verdict @ End::Verdict(_) => away.push((state, verdict)),
+                    }
+                }
+                Went::Both(on, away)
+            }
+            Verdict::Goto(name) => {
+                let ends = self.named(state, &name, table, root, base, depth)?.into_iter();
+                Went::Away(
+                    ends.map(|(state, end)| (state, if let End::Next = end { End::Return } else { end })).collect(),
+                )
+            }
+        })
+    }
+
+    fn named(
+        &mut self,
+        state: State,
+        name: &str,
+        table: usize,
+        root: (usize, usize),
+        base: &Base,
+        depth: usize,
+    ) -> Result<Ends, TooManyWays> {
+        let chains = self.ruleset.tables.get(table).map(|table| table.chains.as_slice()).unwrap_or_default();
+        match chains.iter().position(|chain| chain.name == name) {
+            Some(chain) => self.chain(state, table, chain, root, base, depth),
+            None => Ok(vec![(state, End::Verdict(Outcome::Unknown))]),
+        }
+    }
+
+    /// A state through a rule.
+    fn rule(&mut self, state: State, rule: &Rule, spot: Spot) -> Result<Vec<(State, Matched)>, TooManyWays> {
+        let ruleset = self.ruleset;
+        let Some(table) = ruleset.tables.get(spot.place.table) else { return Ok(vec![(state, Matched::No)]) };
+        if cannot_match(&state, rule, spot.hook) {
+            return Ok(vec![(state, Matched::No)]);
+        }
+        let mut live = vec![state];
+        let mut out = Vec::new();
+        for term in &rule.terms {
+            let mut on = Vec::new();
+            for state in live {
+                match term {
+                    Term::Match(condition) => {
+                        let (yes, no) = matches(state, condition, table, spot)?;
+                        on.extend(yes);
+                        out.extend(no.into_iter().map(|state| (state, Matched::No)));
+                    }
+                    Term::Statement(Statement::Nothing) => on.push(state),
+                    Term::Statement(Statement::Verdict(verdict)) => {
+                        out.push((state, Matched::Verdict(verdict.clone())));
+                    }
+                    Term::Statement(Statement::VerdictMap { keys, map }) => {
+                        out.extend(mapped(state, keys, map, table, spot)?);
+                    }
+                    Term::Statement(Statement::Effect(effect)) => {
+                        for (state, matched) in apply(state, effect, spot) {
+                            match matched {
+                                Matched::Yes => on.push(state),
+                                other => out.push((state, other)),
+                            }
+                        }
+                    }
+                }
+            }
+            live = on;
+            self.count(out.len().saturating_sub(1))?;
+        }
+        out.extend(live.into_iter().map(|state| (state, Matched::Yes)));
+        Ok(out)
+    }
+
+    fn end(&mut self, state: State, outcome: Outcome) {
+        let State { class, facts, doubts, effects, steps, .. } = state;
+        self.ended.push(Path { class, outcome, effects, steps, facts, doubts });
+    }
+
+    fn count(&mut self, more: usize) -> Result<(), TooManyWays> {
+        self.ways += more;
+        if self.ways > MOST_WAYS { Err(TooManyWays) } else { Ok(()) }
+    }
+}
+
+enum Matched {
+    No,
+    Yes,
+    Verdict(Verdict),
+    Ends(Outcome),
+}
+
+enum Went {
+    On(Vec<State>),
+    Away(Ends),
+    Both(Vec<State>, Ends),
+}
+
+/// Whether a rule can do more than count: what remembers packets (`-m recent --set`) does so without a target, too.
+fn does_something(rule: &Rule) -> bool {
+    rule.terms.iter().any(|term| match term {
+        Term::Match(condition) => remembers(condition),
+        Term::Statement(statement) => *statement != Statement::Nothing,
+    })
+}
+
+/// Whether a condition remembers the packets that come to it.
+fn remembers(condition: &Match) -> bool {
+    let is_history = |opaque: &Opaque| opaque.depends == Depends::History;
+    match condition {
+        Match::Opaque(opaque) => is_history(opaque),
+        Match::Lookup { keys, .. } => keys.iter().any(|key| matches!(key, Key::Other(opaque) if is_history(opaque))),
+    }
+}
+
+fn hooks_behind_prerouting(route: Route) -> &'static [Hook] {
+    match route {
+        Route::ToHost => &[Hook::Input],
+        _ => &[Hook::Forward, Hook::Postrouting, Hook::Egress],
+    }
+}
+
+fn rerouted(mut state: State, route: Route) -> State {
+    let there = PacketClass::new(route, state.class.version().unwrap_or(crate::class::IpVersion::V4));
+    *state.class.slot(Field::OutInterface) = there.field(Field::OutInterface).clone();
+    *state.class.slot(Field::DestinationKind) = there.field(Field::DestinationKind).clone();
+    state.class = state.class.on(route);
+    state
+}
+
+/// A state behind an effect.
+fn apply(mut state: State, effect: &Effect, spot: Spot) -> Vec<(State, Matched)> {
+    let has_entry = matches!(spot.view, View::Entry(..));
+    let done = |mut state: State| {
+        state.done(effect.clone(), spot.place);
+        state
+    };
+    match effect {
+        Effect::Mark { value, mask } => {
+            state.mark.set(*value, *mask);
+            vec![(done(state), Matched::Yes)]
+        }
+        Effect::MarkUnknown(_) => {
+            state.mark = Bits::default();
+            vec![(done(state), Matched::Yes)]
+        }
+        Effect::MarkFromEntry(_) | Effect::Offload(_) if !has_entry => vec![(state, Matched::No)],
+        Effect::MarkFromEntry(_) => {
+            state.mark = state.entry_mark;
+            vec![(done(state), Matched::Yes)]
+        }
+        Effect::EntryMark(_) if has_entry => {
+            state.entry_mark = Bits::default();
+            vec![(done(state), Matched::Yes)]
+        }
+        Effect::EntryMark(_) => vec![(state, Matched::Yes)],
+        Effect::Entry(_) | Effect::TimeoutPolicy(_) | Effect::Zone(_) => {
+            // Without an entry, now or later, there is nothing to do it to.
+            let is_done = spot.view != View::Untracked;
+            vec![(if is_done { done(state) } else { state }, Matched::Yes)]
+        }
+        Effect::Notrack => {
+            let is_in_time = match spot.hook {
+                Hook::Ingress => true,
+                Hook::Prerouting | Hook::Output => spot.priority < TRACKED_FROM,
+                _ => false,
+            };
+            if is_in_time && spot.view == View::Absent {
+                state.untracked = true;
+                state = done(state);
+            }
+            vec![(state, Matched::Yes)]
+        }
+        Effect::TranslateDestination(_) => {
+            state.destination_translated = Some(true);
+            for field in [Field::Destination, Field::DestinationPort, Field::DestinationKind, Field::OutInterface] {
+                state.class.forget(field);
+            }
+            vec![(done(state), Matched::Verdict(Verdict::Accept))]
+        }
+        Effect::TranslateSource(_) => {
+            state.source_translated = Some(true);
+            for field in [Field::Source, Field::SourcePort, Field::SourceKind] {
+                state.class.forget(field);
+            }
+            vec![(done(state), Matched::Verdict(Verdict::Accept))]
+        }
+        Effect::Synproxy(_) if !state.class.field(Field::Protocol).has(6) => vec![(state, Matched::No)],
+        Effect::Synproxy(_) => {
+            let state = done(state);
+            vec![(state.clone(), Matched::Yes), (state, Matched::Ends(Outcome::Answered))]
+        }
+        Effect::Unknown(_) => {
+            let mut state = done(state);
+            state.doubts.push(spot.place);
+            vec![(state.clone(), Matched::Yes), (state, Matched::Ends(Outcome::Unknown))]
+        }
+        _ => vec![(done(state), Matched::Yes)],
+    }
+}
+
+/// Whether one of the conditions with which a rule begins holds for none of the packets, so that the others need not split them. What remembers
+/// packets counts those that come to it, and so ends the search.
+fn cannot_match(state: &State, rule: &Rule, hook: Hook) -> bool {
+    let conditions = rule.terms.iter().map_while(|term| match term {
+        Term::Match(condition) => Some(condition).filter(|condition| !remembers(condition)),
+        Term::Statement(_) => None,
+    });
+    conditions.into_iter().any(|condition| match condition {
+        Match::Lookup { keys, set: Set::Elements(elements), sense } => {
+            let [Key::Field(field)] = keys.as_slice() else { return false };
+            let is_before_routing = matches!(hook, Hook::Ingress | Hook::Prerouting);
+            if state.is_rewritten(*field) || *field == Field::OutInterface && is_before_routing {
+                return false;
+            }
+            let numbers: Numbers = elements.iter().flat_map(|element| element.values.iter().cloned()).collect();
+            let held = state.class.field(*field);
+            match sense {
+                Sense::Is => held.and(&numbers).is_empty(),
+                Sense::IsNot => held.minus(&numbers).is_empty(),
+            }
+        }
+        _ => false,
+    })
+}
+
+/// Those for which a condition holds, and those for which it does not.
+type Split = (Vec<State>, Vec<State>);
+
+fn matches(state: State, condition: &Match, table: &Table, spot: Spot) -> Result<Split, TooManyWays> {
+    Ok(match condition {
+        Match::Opaque(condition) => unreckoned(state, condition, spot),
+        Match::Lookup { keys, set, sense } => {
+            // Without an entry it has neither mark nor direction, and a rule that asks for them does not match, whatever it asks.
+            let asks_entry = keys.iter().any(|key| matches!(key, Key::Direction | Key::EntryMark { .. }));
+            if asks_entry && !matches!(spot.view, View::Entry(..)) {
+                return Ok((Vec::new(), vec![state]));
+            }
+            let (yes, no) = match contents(set, table) {
+                Some(elements) => {
+                    let (yes, no) = any_of(state, keys, elements, spot)?;
+                    (yes.into_iter().map(|(state, _)| state).collect(), no)
+                }
+                None => unreckoned(state, &of_unknown_contents(keys, set, table), spot),
+            };
+            if *sense == Sense::Is { (yes, no) } else { (no, yes) }
+        }
+    })
+}
+
+/// A state behind a verdict map.
+fn mapped(
+    state: State,
+    keys: &[Key],
+    map: &Set,
+    table: &Table,
+    spot: Spot,
+) -> Result<Vec<(State, Matched)>, TooManyWays> {
+    let Some(elements) = contents(map, table) else {
+        // Which of its verdicts holds is not known.
+        let (yes, no) = unreckoned(state, &of_unknown_contents(keys, map, table), spot);
+        let yes = yes.into_iter().map(|mut state| {
+            state.doubts.push(spot.place);
+            (state, Matched::Ends(Outcome::Unknown))
+        });
+        return Ok(yes.chain(no.into_iter().map(|state| (state, Matched::No))).collect());
+    };
+    let (yes, no) = any_of(state, keys, elements, spot)?;
+    let no = no.into_iter().map(|state| (state, Matched::No));
+    let verdict = |element: &Element| element.verdict.clone().map_or(Matched::Ends(Outcome::Unknown), Matched::Verdict);
+    Ok(yes.into_iter().map(|(state, element)| (state, verdict(element))).chain(no).collect())
+}
+
+/// A set's elements, where all are known.
+fn contents<'a>(set: &'a Set, table: &'a Table) -> Option<&'a [Element]> {
+    match set {
+        Set::Elements(elements) => Some(elements),
+        Set::Named(name) => {
+            let set = table.sets.iter().find(|set| set.name == *name)?;
+            (set.known == Known::Constant).then_some(set.elements.as_slice())
+        }
+    }
+}
+
+/// Whether values are in a set whose elements are not known: the same for a packet, whoever asks, if its values are.
+fn of_unknown_contents(keys: &[Key], set: &Set, table: &Table) -> Opaque {
+    let name = match set {
+        Set::Named(name) => name.as_str(),
+        Set::Elements(_) => "",
+    };
+    let depends = keys.iter().map(|key| match key {
+        Key::Field(_) | Key::Mark { .. } => Depends::Packet,
+        Key::State | Key::Direction | Key::EntryMark { .. } => Depends::Unknown,
+        Key::Other(opaque) => opaque.depends,
+    });
+    // Another table's set of this name is another set.
+    let text = format!("{keys:?} in @{name:?} of {} {:?}", table.family.name(), table.name);
+    let text = plimsoll_model::Untrusted::from(text.as_str());
+    Opaque { text, depends: depends.max().unwrap_or(Depends::Unknown) }
+}
+
+/// Those that an element stands for, with the first that does, and the others.
+type Found<'a> = (Vec<(State, &'a Element)>, Vec<State>);
+
+/// Gives up as soon as there are too many: each way more makes the next element take longer.
+fn any_of<'a>(state: State, keys: &[Key], elements: &'a [Element], spot: Spot) -> Result<Found<'a>, TooManyWays> {
+    // One key and no verdicts: the elements are one set of numbers.
+    if let ([key], Some(first)) = (keys, elements.first())
+        && elements.iter().all(|element| element.verdict.is_none() && element.values.len() == 1)
+    {
+        let numbers = elements.iter().flat_map(|element| element.values.iter().cloned()).collect();
+        let fork = one(state, key, &numbers, spot);
+        return Ok((fork.yes.into_iter().map(|state| (state, first)).collect(), fork.no.into_iter().collect()));
+    }
+    let mut rest = vec![state];
+    let mut found = Vec::new();
+    for element in elements {
+        let mut others = Vec::new();
+        for state in rest {
+            let mut live = vec![state];
+            for (key, numbers) in keys.iter().zip(&element.values) {
+                let mut on = Vec::new();
+                for state in live {
+                    let fork = one(state, key, numbers, spot);
+                    on.extend(fork.yes);
+                    others.extend(fork.no);
+                }
+                live = on;
+            }
+            found.extend(live.into_iter().map(|state| (state, element)));
+        }
+        rest = others;
+        if found.len() + rest.len() > MOST_WAYS {
+            return Err(TooManyWays);
+        }
+    }
+    Ok((found, rest))
+}
+
+/// Those for which one value is in a set of numbers.
+fn one(state: State, key: &Key, numbers: &Numbers, spot: Spot) -> Fork {
+    match key {
+        Key::Field(field) => state.split(*field, numbers, spot.hook, spot.place),
+        Key::State => entry_state(state, numbers, spot),
+        Key::Direction => match spot.view {
+            View::Entry(_, direction) if numbers.has(State::direction(direction)) => Fork::yes(state),
+            _ => Fork::no(state),
+        },
+        Key::Mark { mask } => marked(state, numbers, *mask, spot, Whose::Packets),
+        Key::EntryMark { mask } => marked(state, numbers, *mask, spot, Whose::Entrys),
+        Key::Other(condition) => {
+            let asked = format!("{} in {:?}", condition.text, numbers.spans());
+            match condition.depends {
+                Depends::Unknown => state.doubt(spot.place),
+                Depends::History => {
+                    remembered(state, &Opaque { text: asked.as_str().into(), ..condition.clone() }, spot)
+                }
+                Depends::Entry | Depends::NoEntry if !matches!(spot.view, View::Entry(..)) => Fork::no(state),
+                _ => state.assume(spot.hook, &asked),
+            }
+        }
+    }
+}
+
+fn entry_state(state: State, numbers: &Numbers, spot: Spot) -> Fork {
+    if numbers.has(spot.view.bit().number()) {
+        return Fork::yes(state);
+    }
+    if !matches!(spot.view, View::Entry(..)) {
+        return Fork::no(state);
+    }
+    let asked = |bit: EntryBit, is: Option<bool>| if numbers.has(bit.number()) { is } else { Some(false) };
+    match (asked(EntryBit::Snat, state.source_translated), asked(EntryBit::Dnat, state.destination_translated)) {
+        (Some(true), _) | (_, Some(true)) => Fork::yes(state),
+        (Some(false), Some(false)) => Fork::no(state),
+        _ => state.assume(spot.hook, "the flow is translated"),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Whose {
+    Packets,
+    Entrys,
+}
+
+fn marked(state: State, numbers: &Numbers, mask: u32, spot: Spot, whose: Whose) -> Fork {
+    let (bits, name) = match whose {
+        Whose::Packets => (state.mark, "mark"),
+        Whose::Entrys => (state.entry_mark, "ct mark"),
+    };
+    if let Some(value) = bits.all(mask) {
+        return if numbers.has(value.into()) { Fork::yes(state) } else { Fork::no(state) };
+    }
+    let single = numbers.single().and_then(|number| u32::try_from(number).ok());
+    let Some(value) = single else {
+        return state.assume(spot.hook, &format!("{name} & {mask:#x} in {:?}", numbers.spans()));
+    };
+    let (open, wanted) = match bits.are(value, mask) {
+        Ok(true) => return Fork::yes(state),
+        Ok(false) => return Fork::no(state),
+        Err(open) => open,
+    };
+    let mut fork = state.assume(spot.hook, &format!("{name} & {open:#x} == {wanted:#x}"));
+    let set = |state: &mut State, value| match whose {
+        Whose::Packets => state.mark.set(value, open),
+        Whose::Entrys => state.entry_mark.set(value, open),
+    };
+    if let Some(state) = &mut fork.yes {
+        set(state, wanted);
+    }
+    if let Some(state) = fork.no.as_mut().filter(|_| open.is_power_of_two()) {
+        set(state, !wanted);
+    }
+    fork
+}
+
+/// Those for which a condition holds that is not reckoned.
+fn unreckoned(state: State, condition: &Opaque, spot: Spot) -> (Vec<State>, Vec<State>) {
+    let has_entry = matches!(spot.view, View::Entry(..));
+    let fork = match condition.depends {
+        Depends::Packet => state.assume(spot.hook, condition.text.as_str()),
+        Depends::History => remembered(state, condition, spot),
+        Depends::Entry | Depends::NoEntry if has_entry => state.assume(spot.hook, condition.text.as_str()),
+        Depends::Entry => Fork::no(state),
+        Depends::NoEntry => Fork::yes(state),
+        Depends::Unknown => state.doubt(spot.place),
+    };
+    (fork.yes.into_iter().collect(), fork.no.into_iter().collect())
+}
+
+/// What has come to a rule before decides, and what comes now is remembered: the same for a packet, tracked or not, if the same packets
+/// come there.
+fn remembered(mut state: State, condition: &Opaque, spot: Spot) -> Fork {
+    state.done(Effect::Remembered(condition.text.clone()), spot.place);
+    state.assume(spot.hook, &format!("{:?} {}", spot.place, condition.text))
+}

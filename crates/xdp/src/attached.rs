@@ -1,0 +1,200 @@
+//! The program on an interface.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use aya::maps::MapError;
+use aya::programs::{ProgramError, ProgramFd, ProgramInfo};
+use plimsoll_ctnetlink::{Link, XdpMode, XdpProgram, attach_xdp, detach_xdp, links};
+use plimsoll_model::Untrusted;
+
+use crate::clock;
+use crate::config::{Action, Config, Rates};
+use crate::counts::Counts;
+use crate::error::Error;
+use crate::maps::Maps;
+use crate::program::{self, Loaded};
+
+/// Plimsoll's program, attached to an interface of the calling thread's network namespace.
+///
+/// It stays attached when this is dropped, and when the process ends; it does nothing once its time is over.
+#[derive(Debug)]
+pub struct Attached {
+    link: Link,
+    mode: XdpMode,
+    program: ProgramFd,
+    maps: Maps,
+    not_native: Option<plimsoll_ctnetlink::Error>,
+}
+
+/// By which ways a program may be attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// In the driver, or behind it where the driver does not take it.
+    Best,
+    /// In the driver. Many drivers set up their queues anew for it, and the link is down for a moment.
+    Native,
+    /// Behind the driver, which notices nothing of it.
+    Generic,
+}
+
+impl Way {
+    const fn modes(self) -> &'static [XdpMode] {
+        match self {
+            Self::Best => &[XdpMode::Native, XdpMode::Generic],
+            Self::Native => &[XdpMode::Native],
+            Self::Generic => &[XdpMode::Generic],
+        }
+    }
+}
+
+/// What an attached program does, and what it has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The interface.
+    pub interface: Untrusted,
+    /// Where it runs.
+    pub mode: XdpMode,
+    /// Until when it does anything, as [`Config::until`].
+    pub until: Duration,
+    /// What it does with what it would drop.
+    pub action: Action,
+    /// The rates of new TCP connections.
+    pub tcp: Option<Rates>,
+    /// The rates of UDP datagrams.
+    pub udp: Option<Rates>,
+    /// What became of packets, since it was attached.
+    pub counts: Counts,
+}
+
+impl Attached {
+    /// Attaches the program to an interface.
+    ///
+    /// # Errors
+    /// Where any XDP program is attached already: none is replaced. Where no way is open, with the kernel's answers. It takes
+    /// root, and `CAP_NET_ADMIN` over the namespace.
+    pub fn attach(interface: &str, way: Way, config: &Config) -> Result<Self, Error> {
+        clock::ensure_kernels_own()?;
+        let link = link(interface)?;
+        if let Some(&occupant) = link.xdp.first() {
+            return Err(occupied(&link, occupant)?);
+        }
+        let mut loaded = Loaded::load(config.room)?;
+        loaded.maps.write(config)?;
+        let program = loaded.file()?;
+        let (mode, not_native) = attach_by(way, &link, &program)?;
+        Ok(Self { link, mode, program, maps: loaded.maps, not_native })
+    }
+
+    /// The program on an interface, whoever attached it; `None` where there is none of Plimsoll's.
+    pub fn find(interface: &str) -> Result<Option<Self>, Error> {
+        Self::on(link(interface)?)
+    }
+
+    /// The program on every interface of the namespace that has it.
+    pub fn all() -> Result<Vec<Self>, Error> {
+        let links = links().map_err(Error::netlink(&"the network namespace".into()))?;
+        links.into_iter().filter_map(|link| Self::on(link).transpose()).collect()
+    }
+
+    /// Where it runs.
+    pub const fn mode(&self) -> XdpMode {
+        self.mode
+    }
+
+    /// Why it does not run in the driver, if this process tried.
+    pub const fn not_native(&self) -> Option<&plimsoll_ctnetlink::Error> {
+        self.not_native.as_ref()
+    }
+
+    /// What it does and has done. Changes nothing.
+    pub fn status(&self) -> Result<Status, Error> {
+        let failed = Error::bpf("read what the XDP program has done");
+        let in_force = self.maps.in_force().map_err(&failed)?;
+        Ok(Status {
+            interface: self.link.name.clone(),
+            mode: self.mode,
+            until: in_force.until,
+            action: in_force.action,
+            tcp: in_force.tcp,
+            udp: in_force.udp,
+            counts: self.maps.counts().map_err(&failed)?,
+        })
+    }
+
+    /// Puts another configuration in force; [`Config::room`] stays what it was when the program was attached, and what was counted
+    /// stays counted. Nothing is dropped while that goes on.
+    pub fn update(&mut self, config: &Config) -> Result<(), Error> {
+        clock::ensure_kernels_own()?;
+        self.maps.write(config)
+    }
+
+    /// Detaches just this program, and returns what it did until then. With the last file on it, it leaves nothing.
+    pub fn detach(self) -> Result<Status, Error> {
+        detach_xdp(self.link.index, self.program.as_fd(), self.mode).map_err(Error::netlink(&self.link.name))?;
+        self.status()
+    }
+
+    fn on(link: Link) -> Result<Option<Self>, Error> {
+        for &XdpProgram { mode, id } in &link.xdp {
+            if let Some(info) = program::by_id(id)?.filter(is_ours) {
+                let program = info.fd().map_err(Error::bpf("open the XDP program"))?;
+                let maps = Maps::of(&info).map_err(|error| other_version(&link, error))?;
+                return Ok(Some(Self { link, mode, program, maps, not_native: None }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn link(interface: &str) -> Result<Link, Error> {
+    let name = Untrusted::from(interface);
+    let links = links().map_err(Error::netlink(&name))?;
+    links.into_iter().find(|link| link.name == name).ok_or(Error::NoInterface { interface: name })
+}
+
+fn is_ours(program: &ProgramInfo) -> bool {
+    program.name() == program::NAME.as_bytes()
+}
+
+/// The error that an attached program is.
+fn occupied(link: &Link, XdpProgram { mode, id }: XdpProgram) -> Result<Error, Error> {
+    let interface = link.name.clone();
+    let program = program::by_id(id)?;
+    if program.as_ref().is_some_and(is_ours) {
+        return Ok(Error::Attached { interface });
+    }
+    let name = Untrusted::from_bytes(program.as_ref().map_or(b"of no name", ProgramInfo::name));
+    Ok(Error::Occupied { interface, name, id, mode })
+}
+
+/// Where the program was attached, and why not in the driver if that was tried.
+fn attach_by(
+    way: Way,
+    link: &Link,
+    program: &ProgramFd,
+) -> Result<(XdpMode, Option<plimsoll_ctnetlink::Error>), Error> {
+    let mut answers = Vec::new();
+    for &mode in way.modes() {
+        match attach_xdp(link.index, program.as_fd(), mode) {
+            Ok(()) => return Ok((mode, answers.pop().map(|(_, answer)| answer))),
+            // The other way asks for the same right.
+            Err(answer) if answer.is_permission() => return Err(Error::netlink(&link.name)(answer)),
+            Err(answer) => answers.push((mode, answer)),
+        }
+    }
+    Err(Error::Refused { interface: link.name.clone(), answers })
+}
+
+/// Maps that are missing or of another size are another version's; whatever else it is stays what it is.
+fn other_version(link: &Link, error: ProgramError) -> Error {
+    match error {
+        ProgramError::MapError(
+            differs @ (MapError::InvalidName { .. }
+            | MapError::InvalidKeySize { .. }
+            | MapError::InvalidValueSize { .. }
+            | MapError::InvalidMapType { .. }),
+        ) => Error::OtherVersion { interface: link.name.clone(), differs: differs.to_string() },
+        error => Error::bpf("open the XDP program's maps")(error),
+    }
+}

@@ -6,7 +6,7 @@ mod support;
 use plimsoll_guest::Transcript;
 use serde_json::Value;
 
-use support::guest::{guest, run};
+use support::guest::{guest, output, run};
 
 /// What the scripts share.
 const COMMON: &str = r#"
@@ -23,10 +23,6 @@ until_is() (
 fn played(script: &str) -> Transcript {
     // Rules refer to timeouts by it.
     run(&guest().module("nft_objref"), &format!("{COMMON}\nmodprobe nf_conntrack_netlink\ntrack\n{script}"))
-}
-
-fn output<'a>(transcript: &'a Transcript, step: &str) -> &'a str {
-    transcript.step(step).unwrap().output.trim()
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod support;
 
 use plimsoll_guest::{Guest, Transcript};
 use serde_json::Value;
-use support::guest::{guest, run};
+use support::guest::{guest, output, run};
 
 const UNIT: &str = include_str!("../../../packaging/systemd/plimsoll-watch.service");
 
@@ -21,17 +21,6 @@ track
 property() { systemctl show --property="$1" --value $unit; }
 time_wait() { cat /proc/sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait; }
 get() { wget -q -O - "http://127.0.0.1:9754$1"; }
-# await COMMAND…: returns when it succeeds.
-await() (
-    set +x
-    until "$@" >/dev/null 2>&1; do sleep 0.2; done
-)
-# is VALUE COMMAND…: whether a command says that.
-is() (
-    wanted=$1
-    shift
-    [ "$("$@")" = "$wanted" ]
-)
 restarts() { property NRestarts; }
 # restarted_since NUMBER: whether it was restarted since there were so many restarts.
 restarted_since() { [ "$(restarts)" -gt "$1" ]; }
@@ -51,10 +40,6 @@ fn machine() -> Guest {
 
 fn played(script: &str) -> Transcript {
     run(&machine(), &format!("{COMMON}\n{script}"))
-}
-
-fn output<'a>(transcript: &'a Transcript, step: &str) -> &'a str {
-    transcript.step(step).unwrap().output.trim()
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod support;
 
 use plimsoll_guest::{Guest, Stock, Transcript};
 use serde_json::Value;
-use support::guest::{guest, run};
+use support::guest::{guest, output, run};
 
 /// Fifty connections a second, each of which leaves an entry for two minutes, are 6000 entries where 2000 fit. The others are used
 /// every few seconds, or are silent while it lasts, and speak at its end.
@@ -97,28 +97,13 @@ must = []
 "#;
 
 /// What the scripts share.
-const COMMON: &str = r#"
+const COMMON: &str = "
 modprobe nf_conntrack_netlink
 mkdir -p /run/netns
-# await COMMAND…: returns when it succeeds.
-await() (
-    set +x
-    until "$@" >/dev/null 2>&1; do sleep 0.2; done
-)
-# is VALUE COMMAND…: whether a command says that.
-is() (
-    wanted=$1
-    shift
-    [ "$("$@")" = "$wanted" ]
-)
-"#;
+";
 
 fn played(machine: &Guest, script: &str) -> Transcript {
     run(machine, &format!("{COMMON}\n{script}"))
-}
-
-fn output<'a>(transcript: &'a Transcript, step: &str) -> &'a str {
-    transcript.step(step).unwrap().output.trim()
 }
 
 fn figures(metrics: &str, name: &str) -> Vec<(String, f64)> {

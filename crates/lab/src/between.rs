@@ -14,17 +14,7 @@ pub(crate) struct Between {
 impl Between {
     /// Builds it. Nothing is tracked until a rule asks for it.
     pub(crate) fn build() -> Result<Self, Error> {
-        let namespace = LabNamespace::create()?;
-        namespace.set("net/ipv4/ip_forward", 1)?;
-        namespace.set_where_there("net/ipv6/conf/all/forwarding", 1)?;
-        for of in ["all", "default"] {
-            namespace.set(&format!("net/ipv4/conf/{of}/rp_filter"), 0)?;
-            namespace.set(&format!("net/ipv4/conf/{of}/send_redirects"), 0)?;
-            // Nothing is to come out but what was sent.
-            for (quiet, value) in [("accept_ra", 0), ("router_solicitations", 0), ("addr_gen_mode", 1)] {
-                namespace.set_where_there(&format!("net/ipv6/conf/{of}/{quiet}"), value)?;
-            }
-        }
+        let namespace = LabNamespace::forwarding()?;
         let clients = Tun::create(&namespace, "clients")?;
         let servers = Tun::create(&namespace, "servers")?;
         namespace.ip("link set clients up\nlink set servers up\n\

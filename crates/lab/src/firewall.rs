@@ -69,16 +69,7 @@ pub enum Fate {
 impl Firewall {
     /// Builds it without rules.
     pub fn build() -> Result<Self, Error> {
-        let namespace = LabNamespace::create()?;
-        namespace.set("net/ipv4/ip_forward", 1)?;
-        namespace.set_where_there("net/ipv6/conf/all/forwarding", 1)?;
-        for of in ["all", "default"] {
-            namespace.set(&format!("net/ipv4/conf/{of}/rp_filter"), 0)?;
-            namespace.set(&format!("net/ipv4/conf/{of}/send_redirects"), 0)?;
-            for (quiet, value) in [("accept_ra", 0), ("router_solicitations", 0), ("addr_gen_mode", 1)] {
-                namespace.set_where_there(&format!("net/ipv6/conf/{of}/{quiet}"), value)?;
-            }
-        }
+        let namespace = LabNamespace::forwarding()?;
         // Each packet that is refused is to be heard of.
         namespace.set("net/ipv4/icmp_ratelimit", 0)?;
         namespace.set_where_there("net/ipv6/icmp/ratelimit", 0)?;

@@ -103,6 +103,22 @@ impl LabNamespace {
         Ok(namespace)
     }
 
+    /// Makes a namespace that passes packets on between its devices, wherever they come from, and sends nothing of its own accord.
+    pub(crate) fn forwarding() -> Result<Self, Error> {
+        let namespace = Self::create()?;
+        namespace.set("net/ipv4/ip_forward", 1)?;
+        namespace.set_where_there("net/ipv6/conf/all/forwarding", 1)?;
+        for of in ["all", "default"] {
+            namespace.set(&format!("net/ipv4/conf/{of}/rp_filter"), 0)?;
+            namespace.set(&format!("net/ipv4/conf/{of}/send_redirects"), 0)?;
+            // Nothing is to come out but what was sent.
+            for (quiet, value) in [("accept_ra", 0), ("router_solicitations", 0), ("addr_gen_mode", 1)] {
+                namespace.set_where_there(&format!("net/ipv6/conf/{of}/{quiet}"), value)?;
+            }
+        }
+        Ok(namespace)
+    }
+
     /// Its name under `/run/netns`.
     pub fn name(&self) -> &str {
         self.claim.name()

@@ -37,6 +37,12 @@ pub enum Bypassed {
     },
 }
 
+impl Bypass {
+    /// The priority of the rules that do it: before iptables' raw tables (−300), so that what others do there they do with untracked
+    /// packets, and after defragmentation (−400), since a fragment alone has no port. From −200 on a packet has its entry.
+    pub const PRIORITY: i32 = -301;
+}
+
 /// In words: `no tracking of udp port 53, served here`.
 impl fmt::Display for Bypass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,7 +10,7 @@ use plimsoll_model::{
     Bypass, Bypassed, Census, Drawn, Edit, Entry, Extension, Layer4, NamespaceSnapshot, Network, PolicyProtocol,
     Protocol, Status, Zone,
 };
-use plimsoll_rules::{Begins, Beside, Judgement, Reason, Ruleset, Safe, judge_bypass};
+use plimsoll_rules::{Begins, Beside, Judgement, Reason, Ruleset, Safe, Terms, judge_bypass};
 
 use crate::timeouts::Pressure;
 use crate::{PassedOver, Planned, Risk};
@@ -214,8 +214,8 @@ fn proposed(
 /// Whoever begins flows may, if that is safe; else, where no entry shows a flow that the service began, clients alone.
 fn judged(group: &Group, bypass: &Bypass, ground: &BypassGround<'_>) -> Result<(Safe, Begins), Vec<Reason>> {
     let judge = |begins| {
-        let bypass = plimsoll_rules::Bypass::from(bypass).begun_by(begins);
-        match judge_bypass(ground.ruleset, &bypass, ground.beside) {
+        let terms = Terms { begins, ..Terms::default() };
+        match judge_bypass(ground.ruleset, bypass, terms, ground.beside) {
             Judgement::Safe(safe) => Ok((safe, begins)),
             Judgement::Unsafe(reasons) | Judgement::Undecided(reasons) => Err(reasons),
         }

@@ -34,7 +34,7 @@ pub use measured::{
 };
 pub use memory::{Budget, FOUNDING_SHARE};
 pub use planned::{PassedOver, Plan, Planned, Risk, TimeoutsBy};
-pub use planning::{Request, Situation, plan};
+pub use planning::{Request, Situation, is_short_of_room, plan};
 pub use plimsoll_survival::{Band, FalseKills, Share};
 pub use profile::{NoSuchProfile, Profile};
 pub use rails::{Holds, Rail, Role, rails};

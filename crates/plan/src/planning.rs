@@ -53,6 +53,12 @@ pub struct Request {
     pub threads: NonZeroUsize,
 }
 
+/// Whether a namespace's table is asked for more than it has room for: only then a plan looks at the rules in force.
+pub fn is_short_of_room(snapshot: &Snapshot, ns: &NamespaceSnapshot, request: Request) -> bool {
+    let sizing = Sizing::of(snapshot, ns, request.growth, request.memory_share);
+    pressure(ns, &sizing).is_some_and(Pressure::is_there)
+}
+
 /// Makes a plan.
 pub fn plan(situation: Situation<'_>, request: Request) -> Plan {
     let Situation { snapshot, namespace: ns, findings, .. } = situation;

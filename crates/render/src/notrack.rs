@@ -11,10 +11,6 @@ use crate::quote::comment;
 /// The table of bypasses that last, and nothing else. Its family is `inet`.
 pub const NOTRACK_TABLE: &str = "plimsoll_notrack";
 
-/// Before tracking, after defragmentation (−400), since a fragment alone has no port, and before others' rules of raw (−300): what they do
-/// with packets they then do with untracked ones, as it was judged.
-const PRIORITY: i32 = -301;
-
 /// Which packets a rule is for. Of all, those of the service's protocol, and none by loopback: those pass output and prerouting both.
 #[derive(Clone, Copy)]
 struct Packets {
@@ -136,7 +132,8 @@ pub fn notrack_in_nft(bypass: &Bypass, name: &str, guard: &str) -> String {
         }
         let hook = hook.in_nft();
         text.push_str(&format!(
-            "\tchain {hook}_{name} {{\n\t\ttype filter hook {hook} priority {PRIORITY}; policy accept;\n"
+            "\tchain {hook}_{name} {{\n\t\ttype filter hook {hook} priority {}; policy accept;\n",
+            Bypass::PRIORITY
         ));
         for matches in rules {
             text.push_str(&format!("\t\t{guard}{matches} notrack\n"));

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use plimsoll_model::Protocol;
+use plimsoll_model::{Bypass, Protocol};
 
 use crate::addition::{Addition, Amended, WithoutEntry};
-use crate::bypass::{Begins, Bypass, Unsolicited};
+use crate::bypass::{Begins, Terms, Unsolicited};
 use crate::class::{IpVersion, PacketClass, Route};
 use crate::evaluate::TooManyWays;
 use crate::judgement::{Judgement, Packets, Price, Reason, Safe, Trouble};
@@ -17,6 +17,7 @@ use crate::key::Field;
 use crate::model::{Effect, Family, Ruleset};
 use crate::numbers::{Numbers, Span};
 use crate::path::{Outcome, Path, Place};
+use crate::requests::requests;
 use crate::tracking::{Direction, EntryState, Tracking, Translated};
 
 /// What works with entries beside the ruleset.
@@ -31,16 +32,14 @@ pub struct Beside {
 /// How often rules are proposed and all is followed again.
 const ROUNDS: usize = 4;
 
-/// Judges a bypass.
-pub fn judge_bypass(ruleset: &Ruleset, bypass: &Bypass, beside: &Beside) -> Judgement {
-    let mut reasons = from_beside(bypass, beside);
-    if bypass.table("plimsoll").is_none() {
-        reasons.insert(reason(Packets::Requests, Trouble::NotWritable));
-    }
+/// Judges whether a ruleset means the same with a bypass.
+pub fn judge_bypass(ruleset: &Ruleset, bypass: &Bypass, terms: Terms, beside: &Beside) -> Judgement {
+    let asked = &Asked { requests: requests(bypass), terms };
+    let mut reasons = from_beside(asked, beside);
     if !ruleset.unknown.is_empty() || knows_bridges(ruleset) {
         reasons.insert(reason(Packets::Requests, Trouble::NotUnderstood));
     }
-    let mended = match mend(ruleset, bypass) {
+    let mended = match mend(ruleset, asked) {
         Ok(Ok(safe)) => Some(safe),
         Ok(Err(found)) => {
             reasons.extend(found);
@@ -65,12 +64,18 @@ pub fn judge_bypass(ruleset: &Ruleset, bypass: &Bypass, beside: &Beside) -> Judg
     }
 }
 
+/// What is judged.
+struct Asked {
+    requests: Vec<PacketClass>,
+    terms: Terms,
+}
+
 /// The rules that make a bypass safe, no more than it takes; or why none do.
-fn mend(ruleset: &Ruleset, bypass: &Bypass) -> Result<Result<Safe, BTreeSet<Reason>>, TooManyWays> {
+fn mend(ruleset: &Ruleset, asked: &Asked) -> Result<Result<Safe, BTreeSet<Reason>>, TooManyWays> {
     let mut additions: Vec<Addition> = Vec::new();
     for round in 1.. {
         let amended = Amended::of(ruleset, &additions);
-        let found = compare(&amended, bypass)?;
+        let found = compare(&amended, asked)?;
         if found.is_nothing() {
             break;
         }
@@ -85,13 +90,13 @@ fn mend(ruleset: &Ruleset, bypass: &Bypass) -> Result<Result<Safe, BTreeSet<Reas
     additions.sort_by_key(|addition| addition.before);
     for addition in additions.clone() {
         let without: Vec<_> = additions.iter().filter(|other| **other != addition).cloned().collect();
-        if compare(&Amended::of(ruleset, &without), bypass)?.is_nothing() {
+        if compare(&Amended::of(ruleset, &without), asked)?.is_nothing() {
             additions = without;
         }
     }
-    let mut prices = compare(&Amended::of(ruleset, &additions), bypass)?.prices;
+    let mut prices = compare(&Amended::of(ruleset, &additions), asked)?.prices;
     prices.extend(written_by(ruleset));
-    if bypass.begins == Begins::ClientsOnly {
+    if asked.terms.begins == Begins::ClientsOnly {
         prices.insert(Price::ClientsBegin);
     }
     Ok(Ok(Safe { additions, prices: prices.into_iter().collect() }))
@@ -101,9 +106,9 @@ const fn reason(packets: Packets, trouble: Trouble) -> Reason {
     Reason { packets, trouble, tracked: None, untracked: None }
 }
 
-fn from_beside(bypass: &Bypass, beside: &Beside) -> BTreeSet<Reason> {
+fn from_beside(asked: &Asked, beside: &Beside) -> BTreeSet<Reason> {
     let mut reasons = BTreeSet::new();
-    let met = |class: &PacketClass| bypass.requests.iter().any(|request| request.and(class).is_some());
+    let met = |class: &PacketClass| asked.requests.iter().any(|request| request.and(class).is_some());
     match &beside.balanced {
         Some(balanced) if balanced.iter().any(met) => {
             reasons.insert(reason(Packets::Requests, Trouble::Balanced));
@@ -184,18 +189,24 @@ impl Difference {
     }
 }
 
-fn compare(amended: &Amended<'_>, bypass: &Bypass) -> Result<Found, TooManyWays> {
+fn compare(amended: &Amended<'_>, asked: &Asked) -> Result<Found, TooManyWays> {
     let mut found = Found::default();
-    for requests in &bypass.requests {
-        Comparison { amended, bypass, requests: requests.clone(), answers: requests.answers(), found: &mut found }
-            .run()?;
+    for requests in &asked.requests {
+        Comparison {
+            amended,
+            terms: asked.terms,
+            requests: requests.clone(),
+            answers: requests.answers(),
+            found: &mut found,
+        }
+        .run()?;
     }
     Ok(found)
 }
 
 struct Comparison<'a> {
     amended: &'a Amended<'a>,
-    bypass: &'a Bypass,
+    terms: Terms,
     requests: PacketClass,
     answers: PacketClass,
     found: &'a mut Found,
@@ -208,7 +219,7 @@ impl Comparison<'_> {
         let first = ruleset.evaluate(&requests, Tracking::NEW)?;
         let requests_untracked = ruleset.evaluate(&requests, Tracking::Untracked)?;
         let answers_untracked = ruleset.evaluate(&answers, Tracking::Untracked)?;
-        let either = self.bypass.begins == Begins::Either;
+        let either = self.terms.begins == Begins::Either;
 
         self.same(Packets::Requests, &first, &requests_untracked, None);
         // A flow has further packets only where its first one passes.
@@ -242,7 +253,7 @@ impl Comparison<'_> {
             {
                 let invalid = ruleset.evaluate(class, Tracking::Invalid)?;
                 let dropped: Vec<_> = invalid.into_iter().filter(|path| path.outcome != Outcome::Accept).collect();
-                if is_udp && self.bypass.unsolicited == Unsolicited::Allowed {
+                if is_udp && self.terms.unsolicited == Unsolicited::Allowed {
                     self.malformed(&dropped, untracked);
                 } else {
                     self.same(packets, &dropped, untracked, None);
@@ -339,8 +350,7 @@ impl Comparison<'_> {
 
     /// Whether requests look like answers, too, and such may pass unasked: those from the service's port to the service's port.
     fn is_asked_for(&self, both: &PacketClass) -> bool {
-        self.bypass.unsolicited == Unsolicited::Allowed
-            && self.answers.and(both).is_some_and(|answers| answers == *both)
+        self.terms.unsolicited == Unsolicited::Allowed && self.answers.and(both).is_some_and(|answers| answers == *both)
     }
 
     /// The rule that lets untracked packets pass where tracked ones do: before the first rule at which their ways part, in the base
@@ -381,7 +391,7 @@ impl Comparison<'_> {
                 }
                 let before = decisive(now, then);
                 let is_allowed =
-                    self.answers.route() == Route::FromHost || self.bypass.unsolicited == Unsolicited::Allowed;
+                    self.answers.route() == Route::FromHost || self.terms.unsolicited == Unsolicited::Allowed;
                 match before {
                     Some(before) if is_allowed => {
                         self.found.prices.insert(Price::OpensAnswers { before: self.amended.show(before) });
@@ -423,7 +433,7 @@ impl Comparison<'_> {
         if opens.next().is_none() {
             return Ok(());
         }
-        let is_allowed = route != Route::Forwarded || self.bypass.unsolicited == Unsolicited::Allowed;
+        let is_allowed = route != Route::Forwarded || self.terms.unsolicited == Unsolicited::Allowed;
         for before in self.amended.original.evaluate(&class, Tracking::Invalid)? {
             let opens = |then: &Path| then.outcome == Outcome::Accept && meet(&before, then).is_some();
             if before.outcome == Outcome::Accept || !then.iter().any(opens) {

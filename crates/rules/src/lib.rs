@@ -2,7 +2,7 @@
 //!
 //! [`Ruleset::read`] takes what programs told ([`Told`]); what is not understood is kept as such. [`Ruleset::evaluate`] follows a class of packets
 //! ([`PacketClass`]) through the hooks, as tracking sees them ([`Tracking`]), and returns everything that may become of them, each with its rules.
-//! [`judge_bypass`] compares what becomes of a service's packets tracked and untracked ([`Bypass`], [`Judgement`]). What cannot be decided is never safe.
+//! [`judge_bypass`] compares what becomes of a service's packets tracked and untracked ([`Judgement`]). What cannot be decided is never safe.
 //!
 //! Chains of one hook with the same priority are followed in the order in which they were told; only marks could tell. The kernel's own checks (routing,
 //! sockets) are not rules, and are left out; so are packets by loopback, and bridges.
@@ -16,11 +16,12 @@ mod expression;
 mod judge;
 mod judgement;
 mod key;
+mod matching;
 mod model;
 mod nft;
 mod numbers;
-mod of_edit;
 mod path;
+mod requests;
 mod save;
 mod save_rule;
 mod state;
@@ -29,7 +30,7 @@ mod tracking;
 mod words;
 
 pub use addition::{Addition, WithoutEntry};
-pub use bypass::{Begins, Bypass, Unsolicited};
+pub use bypass::{Begins, Terms, Unsolicited};
 pub use class::{IpVersion, PacketClass, Route};
 pub use evaluate::TooManyWays;
 pub use judge::{Beside, judge_bypass};
@@ -40,4 +41,4 @@ pub use nft::NftError;
 pub use numbers::{Numbers, Span};
 pub use path::{Done, Outcome, Path, Place, Step};
 pub use told::Told;
-pub use tracking::{BYPASS_PRIORITY, Direction, EntryState, Tracking, Translated};
+pub use tracking::{Direction, EntryState, Tracking, Translated};

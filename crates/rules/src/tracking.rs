@@ -16,13 +16,9 @@ pub enum Tracking {
     },
     /// It belongs to none, and makes none.
     Invalid,
-    /// It is not tracked: a rule at [`BYPASS_PRIORITY`] says so, before any other program's at raw.
+    /// It is not tracked: a rule at [`plimsoll_model::Bypass::PRIORITY`] says so, before any other program's at raw.
     Untracked,
 }
-
-/// The priority of rules that leave packets untracked: before iptables' raw tables (−300), after defragmentation (−400). From −200 on
-/// the packet has its entry.
-pub const BYPASS_PRIORITY: i32 = -301;
 
 /// `NF_IP_PRI_CONNTRACK`.
 pub(crate) const TRACKED_FROM: i32 = -200;

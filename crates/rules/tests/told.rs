@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use plimsoll_model::Protocol;
+use plimsoll_model::{Bypass, Bypassed, PolicyProtocol, Protocol};
 use plimsoll_rules::{
-    Begins, Beside, Bypass, Depends, Effect, Field, IpVersion, Judgement, Match, Numbers, Origin, Outcome, PacketClass,
-    Price, Route, Ruleset, Statement, Term, Told, Tracking, Trouble, judge_bypass,
+    Begins, Beside, Depends, Effect, Field, IpVersion, Judgement, Match, Numbers, Origin, Outcome, PacketClass, Price,
+    Route, Ruleset, Statement, Term, Terms, Told, Tracking, Trouble, judge_bypass,
 };
 use proptest::prelude::*;
 
@@ -27,8 +27,14 @@ fn alone() -> Beside {
     Beside { balanced: Some(Vec::new()), replicated: Some(false) }
 }
 
+/// DNS, which is served here.
 fn names() -> Bypass {
-    Bypass::served_here(Protocol::UDP, 53).begun_by(Begins::ClientsOnly)
+    Bypass { protocol: PolicyProtocol::Udp, port: 53, flows: Bypassed::ServedHere }
+}
+
+/// The service itself begins no flow.
+fn clients_begin() -> Terms {
+    Terms { begins: Begins::ClientsOnly, ..Terms::default() }
 }
 
 fn request(port: u16) -> PacketClass {
@@ -69,7 +75,7 @@ fn what_nft_cannot_tell_is_taken_from_iptables() {
     let told = ufw();
     let by_nft_alone = Ruleset::read(&Told { ip_nft: String::new(), ..told.clone() }).unwrap();
     assert!(unknown_terms(&by_nft_alone).len() > 20);
-    assert!(matches!(judge_bypass(&by_nft_alone, &names(), &alone()), Judgement::Undecided(_)));
+    assert!(matches!(judge_bypass(&by_nft_alone, &names(), clients_begin(), &alone()), Judgement::Undecided(_)));
     let ruleset = Ruleset::read(&told).unwrap();
     assert_eq!(unknown_terms(&ruleset), Vec::<String>::new());
     assert_eq!(ruleset.tables[0].origin, Origin::IptablesNft);
@@ -92,7 +98,7 @@ fn a_path_tells_which_rules_led_to_its_end() {
 #[test]
 fn rules_that_must_be_added_are_commands_for_whoever_wrote_the_chain() {
     let ruleset = Ruleset::read(&ufw()).unwrap();
-    let Judgement::Safe(safe) = judge_bypass(&ruleset, &names(), &alone()) else { panic!() };
+    let Judgement::Safe(safe) = judge_bypass(&ruleset, &names(), clients_begin(), &alone()) else { panic!() };
     let commands: Vec<_> = safe.commands(&ruleset).unwrap().iter().map(|words| words.join(" ")).collect();
     // Errors about its answers belonged to its flows, and would be INVALID.
     assert_eq!(commands.len(), 5, "{commands:#?}");
@@ -105,7 +111,7 @@ fn rules_that_must_be_added_are_commands_for_whoever_wrote_the_chain() {
 #[test]
 fn what_works_with_entries_beside_the_rules_refuses_a_bypass() {
     let ruleset = Ruleset::default();
-    let judged = |beside: Beside| judge_bypass(&ruleset, &names(), &beside);
+    let judged = |beside: Beside| judge_bypass(&ruleset, &names(), clients_begin(), &beside);
     assert!(matches!(judged(alone()), Judgement::Safe(_)));
     let first = |judgement: Judgement| match judgement {
         Judgement::Unsafe(reasons) => reasons[0].trouble,
@@ -118,7 +124,10 @@ fn what_works_with_entries_beside_the_rules_refuses_a_bypass() {
         assert!(matches!(judged(unknown), Judgement::Undecided(_)));
     }
     let gap = Told { gaps: vec!["run nft: not found".into()], ..Told::default() };
-    assert!(matches!(judge_bypass(&Ruleset::read(&gap).unwrap(), &names(), &alone()), Judgement::Undecided(_)));
+    assert!(matches!(
+        judge_bypass(&Ruleset::read(&gap).unwrap(), &names(), clients_begin(), &alone()),
+        Judgement::Undecided(_)
+    ));
 }
 
 /// What iptables-legacy has in its filter table.
@@ -131,14 +140,16 @@ fn filter(rules: &[&str]) -> Ruleset {
 #[test]
 fn what_a_program_decides_is_not_followed_further() {
     // Behind the program a chain may drop what is not tracked.
-    let judgement = judge_bypass(&filter(&["-A INPUT -p udp -j NFQUEUE --queue-num 0"]), &names(), &alone());
+    let judgement =
+        judge_bypass(&filter(&["-A INPUT -p udp -j NFQUEUE --queue-num 0"]), &names(), clients_begin(), &alone());
     let Judgement::Undecided(reasons) = judgement else { panic!("{judgement:?}") };
     assert_eq!(reasons[0].trouble, Trouble::NotUnderstood);
     // Errors, too.
-    let judgement = judge_bypass(&filter(&["-A INPUT -p icmp -j NFQUEUE --queue-num 0"]), &names(), &alone());
+    let judgement =
+        judge_bypass(&filter(&["-A INPUT -p icmp -j NFQUEUE --queue-num 0"]), &names(), clients_begin(), &alone());
     assert!(matches!(judgement, Judgement::Undecided(_)), "{judgement:?}");
     let tracked_only = filter(&["-A INPUT -p udp -m conntrack --ctstate NEW -j NFQUEUE --queue-num 0"]);
-    let judgement = judge_bypass(&tracked_only, &names(), &alone());
+    let judgement = judge_bypass(&tracked_only, &names(), clients_begin(), &alone());
     assert!(matches!(judgement, Judgement::Unsafe(_)), "{judgement:?}");
 }
 
@@ -151,27 +162,28 @@ fn what_is_remembered_of_tracked_packets_alone_is_missed() {
         ("-m connlimit --connlimit-above 9", Trouble::EntryUsed),
     ] {
         let rule = format!("-A INPUT -p udp -m conntrack --ctstate NEW {remembers}");
-        let judgement = judge_bypass(&filter(&[&rule]), &names(), &alone());
+        let judgement = judge_bypass(&filter(&[&rule]), &names(), clients_begin(), &alone());
         let Judgement::Unsafe(reasons) = judgement else { panic!("{rule}: {judgement:?}") };
         assert_eq!(reasons[0].trouble, trouble, "{rule}");
     }
     // Tracked or not, the same packets are remembered.
     let all = filter(&["-A INPUT -p udp -m recent --set --name r", "-A INPUT -m recent --rcheck --name r -j DROP"]);
-    let judgement = judge_bypass(&all, &names(), &alone());
+    let judgement = judge_bypass(&all, &names(), clients_begin(), &alone());
     assert!(matches!(judgement, Judgement::Safe(_)), "{judgement:?}");
     // Counters of two rules are two.
     let numgen = r#"{"vmap": {"key": {"numgen": {"mode": "inc", "mod": 2}}, "data": {"set": [[0, {"drop": null}]]}}}"#;
     let tracked = r#"{"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": "established"}}"#;
-    let judgement = judge_bypass(&with_rule(&format!("{tracked}, {numgen}")), &names(), &alone());
+    let judgement = judge_bypass(&with_rule(&format!("{tracked}, {numgen}")), &names(), clients_begin(), &alone());
     assert!(matches!(judgement, Judgement::Unsafe(_)), "{judgement:?}");
 }
 
 #[test]
 fn errors_of_this_host_about_what_passes_through_are_followed() {
     let invalid = "-A OUTPUT -m conntrack --ctstate INVALID -j DROP";
-    let through = Bypass::passing_through(Protocol::UDP, 53).begun_by(Begins::ClientsOnly);
+    let anybody = || vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
+    let through = Bypass { flows: Bypassed::Forwarded { clients: anybody(), servers: anybody() }, ..names() };
     let ruleset = filter(&[invalid]);
-    let Judgement::Safe(safe) = judge_bypass(&ruleset, &through, &alone()) else { panic!() };
+    let Judgement::Safe(safe) = judge_bypass(&ruleset, &through, clients_begin(), &alone()) else { panic!() };
     let commands: Vec<_> = safe.commands(&ruleset).unwrap().iter().map(|words| words.join(" ")).collect();
     // One for each type of error.
     assert_eq!(commands.len(), 5, "{commands:#?}");
@@ -190,7 +202,7 @@ fn a_name_that_a_shell_would_take_for_more_is_in_no_command() {
                     {{"match": {{"op": "in", "left": {{"ct": {{"key": "state"}}}}, "right": ["untracked"]}}}}, {{"drop": null}}]}}}}
             ]}}"#
         );
-        judge_bypass(&Ruleset::read(&Told { nft, ..Told::default() }).unwrap(), &names(), &alone())
+        judge_bypass(&Ruleset::read(&Told { nft, ..Told::default() }).unwrap(), &names(), clients_begin(), &alone())
     };
     assert!(matches!(judged("in-put_1.a"), Judgement::Safe(_)));
     for name in ["$(id)", "a;id", "a b", "-f", "", "a`id`", "a\\nb", "a'b"] {
@@ -227,7 +239,7 @@ fn sets_of_one_name_in_two_tables_are_two() {
     let (one, other) = (table("one", r#""new", "established", "invalid""#), table("other", r#""untracked""#));
     let told = Told { nft: format!(r#"{{"nftables": [{one}, {other}]}}"#), ..Told::default() };
     // Those that one drops when they are tracked are not those that the other drops when they are not.
-    let judgement = judge_bypass(&Ruleset::read(&told).unwrap(), &names(), &alone());
+    let judgement = judge_bypass(&Ruleset::read(&told).unwrap(), &names(), clients_begin(), &alone());
     assert!(matches!(judgement, Judgement::Unsafe(_)), "{judgement:?}");
 }
 
@@ -248,15 +260,15 @@ fn what_is_asked_of_a_field_that_was_written_is_not_known() {
     let by_offset = format!("{}, {asks}", write(raw, "5353"));
     for either in [&by_port, &by_offset] {
         assert_eq!(outcomes(either), [Outcome::Accept, Outcome::Drop].into(), "{either}");
-        let judgement = judge_bypass(&with_rule(either), &names(), &alone());
+        let judgement = judge_bypass(&with_rule(either), &names(), clients_begin(), &alone());
         assert!(matches!(judgement, Judgement::Undecided(_)), "{either}: {judgement:?}");
     }
     let source = write(r#""protocol": "ip", "field": "saddr""#, r#""192.0.2.1""#);
     assert_eq!(outcomes(&format!("{source}, {asks}")), [Outcome::Drop].into());
-    assert!(matches!(judge_bypass(&with_rule(&source), &names(), &alone()), Judgement::Undecided(_)));
+    assert!(matches!(judge_bypass(&with_rule(&source), &names(), clients_begin(), &alone()), Judgement::Undecided(_)));
     // What no class knows changes nothing that is reckoned.
     let ttl = write(r#""protocol": "ip", "field": "ttl""#, "64");
-    assert!(matches!(judge_bypass(&with_rule(&ttl), &names(), &alone()), Judgement::Safe(_)));
+    assert!(matches!(judge_bypass(&with_rule(&ttl), &names(), clients_begin(), &alone()), Judgement::Safe(_)));
 }
 
 #[test]
@@ -281,7 +293,7 @@ fn what_is_not_understood_is_kept_and_never_safe() {
         r#"{"vmap": {"key": {"meta": {"key": "l4proto"}}, "data": "@nowhere"}}"#,
         r#"{"jump": {"target": "nowhere"}}"#,
     ] {
-        let judgement = judge_bypass(&with_rule(unknown), &names(), &alone());
+        let judgement = judge_bypass(&with_rule(unknown), &names(), clients_begin(), &alone());
         assert!(matches!(judgement, Judgement::Undecided(_)), "{unknown}: {judgement:?}");
     }
     // Of what is known to be the same for a packet, tracked or not, the outcome need not be known.
@@ -290,7 +302,7 @@ fn what_is_not_understood_is_kept_and_never_safe() {
         r#"{"match": {"op": "==", "left": {"meta": {"key": "mark"}}, "right": 7}}, {"drop": null}"#,
         r#"{"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "ttl"}}, "right": 1}}, {"drop": null}"#,
     ] {
-        let judgement = judge_bypass(&with_rule(same), &names(), &alone());
+        let judgement = judge_bypass(&with_rule(same), &names(), clients_begin(), &alone());
         assert!(matches!(judgement, Judgement::Safe(_)), "{same}: {judgement:?}");
     }
     for lost in [
@@ -302,7 +314,7 @@ fn what_is_not_understood_is_kept_and_never_safe() {
         r#"{"ct count": {"val": 10, "inv": true}}, {"drop": null}"#,
         r#"{"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": "new"}}, {"log": null}"#,
     ] {
-        let judgement = judge_bypass(&with_rule(lost), &names(), &alone());
+        let judgement = judge_bypass(&with_rule(lost), &names(), clients_begin(), &alone());
         assert!(matches!(judgement, Judgement::Unsafe(_)), "{lost}: {judgement:?}");
     }
 }
@@ -359,7 +371,7 @@ proptest! {
         for ruleset in read.into_iter().flatten() {
             // Too many ways are an answer, too.
             let _ = ruleset.evaluate(&request(53), Tracking::NEW);
-            let _ = judge_bypass(&ruleset, &names(), &alone());
+            let _ = judge_bypass(&ruleset, &names(), clients_begin(), &alone());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Attaches the program to an interface, says so, and waits to be killed: what `tests/kernel.rs` does to it.
 //!
-//! `hold INTERFACE MILLISECONDS NETWORK`: drops what comes from the network for so long.
+//! `hold_filter INTERFACE MILLISECONDS NETWORK`: drops what comes from the network for so long.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "an example")]
 
 use std::env;
@@ -11,7 +11,7 @@ use plimsoll_xdp::{Action, Attached, Config, Dropped, Room, Way};
 
 fn main() {
     let mut arguments = env::args().skip(1);
-    let mut argument = || arguments.next().expect("hold INTERFACE MILLISECONDS NETWORK");
+    let mut argument = || arguments.next().expect("hold_filter INTERFACE MILLISECONDS NETWORK");
     let (interface, milliseconds, network) = (argument(), argument(), argument());
     let until = plimsoll_host::boottime_now() + Duration::from_millis(milliseconds.parse().unwrap());
     let config = Config {

@@ -16,7 +16,9 @@ use plimsoll_diagnose::diagnose;
 use plimsoll_host::HostFs;
 use plimsoll_model::{NamespaceSnapshot, Snapshot};
 use plimsoll_observe::{Depth, Options, Target, find, observe};
-use plimsoll_plan::{MeasureRequest, Measured, Plan, Rails, Request, Situation, SizeDecision, TimeoutsBy};
+use plimsoll_plan::{
+    MeasureRequest, Measured, Plan, Rails, Request, Situation, SizeDecision, TimeoutsBy, is_short_of_room,
+};
 use plimsoll_twin::{Capabilities, Version};
 
 pub(crate) use self::arguments::PlanArguments;
@@ -79,7 +81,18 @@ pub(crate) fn made(arguments: &PlanArguments) -> anyhow::Result<Made> {
         Some(recording) => Some(measured(recording, namespace, capabilities, arguments)?),
         None => None,
     };
-    let read_rules = RulesRead::of(namespace).map_err(|error| format!("the rules in force were not read: {error:#}"));
+    let request = Request {
+        growth: arguments.growth,
+        memory_share: arguments.memory_share.0,
+        timeouts: if measured.is_some() { TimeoutsBy::Recording } else { arguments.timeouts.0 },
+        seed: arguments.seed,
+        threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+    };
+    let read_rules = if is_short_of_room(&snapshot, namespace, request) {
+        RulesRead::of(namespace).map_err(|error| format!("the rules in force were not read: {error:#}"))
+    } else {
+        Err("the table has room".to_string())
+    };
     let situation = Situation {
         snapshot: &snapshot,
         namespace,
@@ -88,13 +101,6 @@ pub(crate) fn made(arguments: &PlanArguments) -> anyhow::Result<Made> {
         is_replicated: HostFs::new().is_replicated().ok(),
         bypass: read_rules.as_ref().map(RulesRead::ground).map_err(String::as_str),
         measured: measured.as_ref(),
-    };
-    let request = Request {
-        growth: arguments.growth,
-        memory_share: arguments.memory_share.0,
-        timeouts: if measured.is_some() { TimeoutsBy::Recording } else { arguments.timeouts.0 },
-        seed: arguments.seed,
-        threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
     };
     let plan = plimsoll_plan::plan(situation, request);
     Ok(Made { snapshot, place, plan, measured })

@@ -29,6 +29,18 @@ set_buckets() { echo "$1" >/sys/module/nf_conntrack/parameters/hashsize; }
 count() { cat /proc/sys/net/netfilter/nf_conntrack_count; }
 check() { plimsoll check --json "$@"; }
 
+# await COMMAND…: returns when it succeeds.
+await() (
+    set +x
+    until "$@" >/dev/null 2>&1; do sleep 0.2; done
+)
+# is VALUE COMMAND…: whether a command says that.
+is() (
+    wanted=$1
+    shift
+    [ "$("$@")" = "$wanted" ]
+)
+
 # Tracks what is sent, for an hour, so that nothing expires meanwhile.
 track() {
     ip link set lo up
@@ -76,4 +88,9 @@ pub(crate) fn entries(numbers: std::ops::Range<u32>, state: &str) -> String {
         .unwrap();
         lines
     })
+}
+
+/// What a step of a guest's script wrote.
+pub(crate) fn output<'a>(transcript: &'a Transcript, step: &str) -> &'a str {
+    transcript.step(step).unwrap().output.trim()
 }

@@ -6,34 +6,49 @@ use std::path::Path;
 
 use crate::fixture::{Fixture, all};
 use crate::probe::{Probe, probes};
-use plimsoll_ctnetlink::Protocol;
 use plimsoll_lab::{Door, Fate, Firewall, IpOf};
-use plimsoll_rules::{Begins, Beside, Bypass, Judgement, Price, Route, Ruleset, Safe, Unsolicited, judge_bypass};
+use plimsoll_model::{Bypass, Bypassed, PolicyProtocol};
+use plimsoll_rules::{Begins, Beside, Judgement, Price, Route, Ruleset, Safe, Terms, Unsolicited, judge_bypass};
 
 /// Nothing works with entries beside the rules.
 fn alone() -> Beside {
     Beside { balanced: Some(Vec::new()), replicated: Some(false) }
 }
 
-/// A bypass and its name.
-fn bypasses() -> Vec<(String, Route, u16, Bypass)> {
+/// A bypass under some terms, and its name.
+struct Named {
+    name: String,
+    route: Route,
+    bypass: Bypass,
+    terms: Terms,
+}
+
+fn bypasses() -> Vec<Named> {
+    let anybody = || vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
+    let (clients, either) = (Begins::ClientsOnly, Begins::Either);
     let mut bypasses = Vec::new();
+    let mut add = |name: &str, port, begins, flows: &Bypassed| {
+        let route = match flows {
+            Bypassed::ServedHere => Route::ToHost,
+            Bypassed::AskedFromHere { .. } => Route::FromHost,
+            Bypassed::Forwarded { .. } => Route::Forwarded,
+        };
+        let bypass = Bypass { protocol: PolicyProtocol::Udp, port, flows: flows.clone() };
+        let terms = Terms { begins, unsolicited: Unsolicited::Refused };
+        bypasses.push(Named { name: name.to_string(), route, bypass: bypass.clone(), terms });
+        if route != Route::ToHost {
+            let terms = Terms { unsolicited: Unsolicited::Allowed, ..terms };
+            bypasses.push(Named { name: format!("{name}, unsolicited allowed"), route, bypass, terms });
+        }
+    };
     for port in [53, 123, 4000, 8053] {
-        let served = Bypass::served_here(Protocol::UDP, port).begun_by(Begins::ClientsOnly);
-        bypasses.push((format!("served {port}"), Route::ToHost, port, served));
+        add(&format!("served {port}"), port, clients, &Bypassed::ServedHere);
     }
-    let either = Bypass::served_here(Protocol::UDP, 123);
-    bypasses.push(("served 123, either begins".to_string(), Route::ToHost, 123, either));
+    add("served 123, either begins", 123, either, &Bypassed::ServedHere);
     for port in [53, 123] {
-        let used = Bypass::used_from_here(Protocol::UDP, port).begun_by(Begins::ClientsOnly);
-        bypasses.push((format!("used {port}"), Route::FromHost, port, used.clone()));
-        let allowed = used.with_unsolicited(Unsolicited::Allowed);
-        bypasses.push((format!("used {port}, unsolicited allowed"), Route::FromHost, port, allowed));
+        add(&format!("used {port}"), port, clients, &Bypassed::AskedFromHere { servers: anybody() });
     }
-    let through = Bypass::passing_through(Protocol::UDP, 53).begun_by(Begins::ClientsOnly);
-    bypasses.push(("through 53".to_string(), Route::Forwarded, 53, through.clone()));
-    let allowed = through.with_unsolicited(Unsolicited::Allowed);
-    bypasses.push(("through 53, unsolicited allowed".to_string(), Route::Forwarded, 53, allowed));
+    add("through 53", 53, clients, &Bypassed::Forwarded { clients: anybody(), servers: anybody() });
     bypasses
 }
 
@@ -54,12 +69,13 @@ fn a_bypass_that_is_judged_safe_changes_nothing() {
         let firewall = Firewall::build().unwrap();
         fixture.load(firewall.namespace());
         let ruleset = crate::fixture::read(&firewall);
-        for (name, route, port, bypass) in bypasses() {
-            let judgement = judge_bypass(&ruleset, &bypass, &alone());
+        for named in bypasses() {
+            let judgement = judge_bypass(&ruleset, &named.bypass, named.terms, &alone());
+            let name = &named.name;
             writeln!(table, "{fixture}: {name}: {}", verdict(&judgement)).unwrap();
             if let Judgement::Safe(safe) = judgement {
                 safe_ones += 1;
-                let case = Case { fixture: &fixture, route, port, bypass: &bypass, safe: &safe, ruleset: &ruleset };
+                let case = Case { fixture: &fixture, named: &named, safe: &safe, ruleset: &ruleset };
                 wrong.extend(case.differences().into_iter().map(|what| format!("{fixture}: {name}: {what}")));
             }
         }
@@ -81,9 +97,7 @@ fn a_bypass_that_is_judged_safe_changes_nothing() {
 
 struct Case<'a> {
     fixture: &'a Fixture,
-    route: Route,
-    port: u16,
-    bypass: &'a Bypass,
+    named: &'a Named,
     safe: &'a Safe,
     ruleset: &'a Ruleset,
 }
@@ -99,7 +113,8 @@ impl Case<'_> {
             let words: Vec<_> = command.iter().map(String::as_str).collect();
             after.namespace().run(&words).unwrap();
         }
-        after.namespace().nft(&self.bypass.table("bypass").unwrap()).unwrap();
+        let rules = plimsoll_render::notrack_in_nft(&self.named.bypass, "b", "");
+        after.namespace().nft(&format!("table inet bypass {{\n{rules}}}\n")).unwrap();
         let mut differences = Vec::new();
         for (at, (side, client, service)) in self.endpoints().into_iter().enumerate() {
             let port = 40_000 + 8 * u16::try_from(at).unwrap();
@@ -109,20 +124,22 @@ impl Case<'_> {
             let unsolicited = answer(self.request(side, SocketAddr::new(client, port + 1), service));
             let (was, is) = (unsolicited.send(&before), unsolicited.send(&after));
             let is_paid = self.safe.prices.iter().any(|price| matches!(price, Price::OpensAnswers { .. }));
-            let begins = self.bypass.begins == Begins::Either;
+            let begins = self.named.terms.begins == Begins::Either;
             if (was, is) == (Fate::Stopped, Fate::Passed) && !is_paid || begins && was != is {
                 differences.push(format!("unsolicited {unsolicited:?}: {was:?}, then {is:?}"));
             }
         }
         let entries = after.namespace().run(&["conntrack", "-L", "-p", "udp"]).unwrap();
         // The others' ports are above 50000 and below 40000.
-        let ours = |line: &&str| line.contains(&format!("port={} ", self.port)) && line.contains("port=40");
+        let ours =
+            |line: &&str| line.contains(&format!("port={} ", self.named.bypass.port)) && line.contains("port=40");
         if let Some(entry) = entries.lines().find(ours) {
             differences.push(format!("an entry is there: {entry}"));
         }
         // All others.
-        for probe in
-            probes(3, 60).into_iter().filter(|probe| ![probe.from.port(), probe.to.port()].contains(&self.port))
+        for probe in probes(3, 60)
+            .into_iter()
+            .filter(|probe| ![probe.from.port(), probe.to.port()].contains(&self.named.bypass.port))
         {
             let (was, is) = (probe.send(&before), probe.send(&after));
             if was != is {
@@ -144,7 +161,7 @@ impl Case<'_> {
         for side in [Door::Outside, Door::Inside] {
             for peer in of(side).map(parse) {
                 let here = side.address(version(peer));
-                match self.route {
+                match self.named.route {
                     Route::ToHost => all.push((side, peer, here)),
                     Route::FromHost => all.push((side, here, peer)),
                     Route::Forwarded => {
@@ -158,7 +175,7 @@ impl Case<'_> {
     }
 
     fn request(&self, side: Door, client: SocketAddr, service: std::net::IpAddr) -> Probe {
-        Probe { route: self.route, side, from: client, to: SocketAddr::new(service, self.port) }
+        Probe { route: self.named.route, side, from: client, to: SocketAddr::new(service, self.named.bypass.port) }
     }
 
     /// A request, its answer, both again, and errors about what the host sent, or by it about what it was to forward.
@@ -175,13 +192,13 @@ impl Case<'_> {
                 return differences;
             }
         }
-        let sent = match self.route {
+        let sent = match self.named.route {
             Route::ToHost => vec![answer],
             Route::FromHost => vec![request],
             Route::Forwarded => vec![request, answer],
         };
         for sent in sent {
-            let told = |firewall: &Firewall| match self.route {
+            let told = |firewall: &Firewall| match self.named.route {
                 Route::Forwarded => firewall.is_told_late(sent.side, sent.from, sent.to).unwrap(),
                 _ => firewall.is_told(sent.side, sent.from, sent.to).unwrap(),
             };

@@ -1,8 +1,11 @@
 //! What has become of an application: a pure function of its journal.
 
+use std::collections::BTreeMap;
+
 use crate::author::Author;
 use crate::record::{Because, Begun, Event, FileEdit, Kind, Move, Record, Undone};
 use crate::revert::Revert;
+use crate::untracked::Untracked;
 
 /// An application, as far as its journal goes.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +16,8 @@ pub struct Application {
     pub began_unix_secs: u64,
     /// What has become of each change.
     pub changes: Vec<Progress>,
+    /// Of changes that leave a service untracked: what was seen of it while each was watched.
+    pub untracked: BTreeMap<usize, Untracked>,
     /// Of a governed application: the moves, in their order.
     pub moves: Vec<Moved>,
     /// How far it has come.
@@ -97,6 +102,7 @@ impl Application {
         let mut application = Self {
             changes: vec![Progress::Untouched; begun.changes.len()],
             begun: begun.as_ref().clone(),
+            untracked: BTreeMap::new(),
             moves: Vec::new(),
             began_unix_secs: first.unix_secs,
             phase: Phase::Applying,
@@ -131,7 +137,10 @@ impl Application {
                 let begun = self.changes.iter_mut().filter(|progress| **progress == Progress::Begun);
                 begun.for_each(|progress| *progress = Progress::Written { at_ms: record.boottime_ms });
             }
-            Event::Scheduled { .. } | Event::Soaked { .. } => {}
+            Event::Scheduled { .. } => {}
+            Event::Soaked { change, untracked, .. } => {
+                self.untracked.extend(untracked.as_deref().map(|untracked| (*change, untracked.clone())));
+            }
             Event::Applied { deadline_ms } => self.phase = Phase::Awaiting { deadline_ms: *deadline_ms },
             Event::Confirmed { by, files } => {
                 self.phase = Phase::Confirmed(Lasting::ToBeWritten);

@@ -141,6 +141,7 @@ mod tests {
             begun,
             began_unix_secs: 0,
             changes: vec![progress],
+            untracked: BTreeMap::new(),
             moves: Vec::new(),
             phase: Phase::Confirmed(Lasting::Written),
             confirmed_by: None,

@@ -22,10 +22,12 @@ use crate::probe;
 use crate::record::{Because, Begun, Event, Kind, SCHEMA, Where};
 use crate::recovery::{Governors, recover};
 use crate::revert::{Current, NotRevertible, Revert, in_force, reverts};
+use crate::rules_in_force::refuse_what_is_not_safe;
 use crate::settings::Settings;
 use crate::soak::{Watch, Watched};
 use crate::state_dir::{PATIENCE, StateDir};
 use crate::undo::{Ground, holds, undo};
+use crate::untracked::UntrackedWatch;
 use crate::watchdog::Guardian;
 
 /// How it is to be done.
@@ -93,6 +95,7 @@ impl Prepared {
         }
         let reverts = reverts(&changes, &current(&changes, &live)?, id)?;
         refuse_too_little_room(&changes, &live)?;
+        refuse_what_is_not_safe(&changes, live.place()?)?;
         Ok(Self { changes, reverts, namespace, live, id })
     }
 
@@ -130,7 +133,7 @@ pub fn apply(
     if prepared.changes.is_empty() {
         return Ok(None);
     }
-    let watch = Watch { live: &prepared.live, probe: manner.probe.as_deref(), baseline: None };
+    let watch = Watch { live: &prepared.live, probe: manner.probe.as_deref(), baseline: None, harm: &|| Ok(None) };
     let baseline = match baseline(&watch, manner, stop)? {
         Baseline::Stopped => return Err(Error::Refused("stopped; nothing was changed".to_string())),
         Baseline::None => None,
@@ -266,6 +269,17 @@ impl Carrier<'_> {
         self.manner.longest(self.prepared.changes.len()) + self.manner.confirm_within
     }
 
+    /// The service that a change leaves untracked, to be watched.
+    fn untracked(&self, change: usize) -> Result<Option<UntrackedWatch<'_>>, Error> {
+        let Prepared { changes, reverts, live, .. } = self.prepared;
+        match (changes.get(change).map(|change| &change.edit), reverts.get(change)) {
+            (Some(Edit::Bypass(bypass)), Some(Revert::Rules(name))) => {
+                UntrackedWatch::begin(live, bypass, name).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn soak(&self, journal: &mut Journal<'_>, change: usize) -> Result<(), Because> {
         if (self.stop)() {
             return Err(Because::Interrupted);
@@ -273,9 +287,14 @@ impl Carrier<'_> {
         let baseline = journal.application().begun.baseline.clone();
         let Some(baseline) = baseline else { return Ok(()) };
         let live = &self.prepared.live;
-        let watch = Watch { live, probe: self.manner.probe.as_deref(), baseline: Some(&baseline) };
+        let untracked = self.untracked(change).map_err(failed)?;
+        let harm = || untracked.as_ref().map_or(Ok(None), UntrackedWatch::harm);
+        let watch = Watch { live, probe: self.manner.probe.as_deref(), baseline: Some(&baseline), harm: &harm };
         match watch.run(self.manner.soak, self.stop).map_err(failed)? {
-            Watched::Fine(window) => journal.append(Event::Soaked { change, window }).map_err(failed),
+            Watched::Fine(window) => {
+                let untracked = untracked.as_ref().map(UntrackedWatch::end).transpose().map_err(failed)?.map(Box::new);
+                journal.append(Event::Soaked { change, window, untracked }).map_err(failed)
+            }
             Watched::Worse(worse) => Err(Because::Worse(worse)),
             Watched::Stopped => Err(Because::Interrupted),
         }

@@ -47,6 +47,8 @@ pub enum Signal {
     Memory,
     /// The user's own check.
     Probe,
+    /// Answers of a service that is not tracked any more.
+    Answers,
 }
 
 /// What became worse, and by how much.
@@ -211,6 +213,7 @@ impl Signal {
             Self::Resets => "TCP connections reset",
             Self::Memory => "memory that can be had",
             Self::Probe => "failures of --probe",
+            Self::Answers => "answers of the service that is not tracked any more",
         }
     }
 }
@@ -221,6 +224,13 @@ impl fmt::Display for Worse {
         let (name, unit) = (signal.name(), exposure.name());
         if *signal == Signal::Memory {
             return write!(f, "{name} fell from {before} to {after} bytes of {after_exposure:.0}");
+        }
+        if *signal == Signal::Answers {
+            return write!(
+                f,
+                "{name}: {after} to {after_exposure} {unit} that it was sent, while {before} of its {before_exposure} entries had been \
+                 answered before"
+            );
         }
         let per = |count: u64, exposure: f64| if exposure > 0.0 { count as f64 / exposure } else { 0.0 };
         let (was, is) = (per(*before, *before_exposure), per(*after, *after_exposure));

@@ -27,6 +27,7 @@ mod guard;
 mod journal;
 mod lasting;
 mod live;
+mod look;
 mod nft;
 mod own_rules;
 mod pending;
@@ -37,11 +38,13 @@ mod record;
 mod recovery;
 mod revert;
 mod rollback;
+mod rules_in_force;
 mod settings;
 mod shielded;
 mod soak;
 mod state_dir;
 mod undo;
+mod untracked;
 mod window;
 
 /// The process that undoes what nobody confirms.
@@ -68,8 +71,10 @@ pub use record::{
 };
 pub use revert::{Current, NotRevertible, Revert, in_force, reverts};
 pub use rollback::{RolledBack, Which, rollback};
+pub use rules_in_force::{RulesInForce, own_addresses_of};
 pub use settings::Settings;
-pub use shielded::{Rehearsed, Shielded, connected_to, own_addresses, peers};
+pub use shielded::{Rehearsed, Shielded, connected_to, peers};
 pub use state_dir::{MOST_JOURNALS, STATE_DIR, StateDir};
 pub use undo::{Ground, holds, undo};
+pub use untracked::{Doubt, Packets, Untracked};
 pub use window::{Reading, Window};

@@ -5,10 +5,12 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use plimsoll_model::Untrusted;
+use plimsoll_render::Way;
 use serde_json::Value;
 
 use crate::Error;
 use crate::own_rules::{RulesName, TABLE};
+use crate::untracked::Packets;
 
 /// Checks commands without carrying them out.
 pub(crate) fn check(commands: &str) -> Result<(), Error> {
@@ -27,6 +29,20 @@ pub(crate) fn rules() -> Result<Vec<RulesName>, Error> {
     Ok(sets.filter_map(RulesName::of_set).collect())
 }
 
+/// What the rules of a bypass have counted.
+pub(crate) fn packets(name: &RulesName) -> Result<Packets, Error> {
+    let question = format!("list counters table {TABLE}");
+    let malformed = |answer: String| Error::Program { command: format!("nft -j {question}"), answer };
+    let listed: Value = serde_json::from_str(&json(&question)?).map_err(|error| malformed(error.to_string()))?;
+    let counted = |way: Way| {
+        let counter = plimsoll_render::counter_in_nft(way, &name.to_string());
+        let mut counters = listed["nftables"].as_array().into_iter().flatten().map(|object| &object["counter"]);
+        let packets = counters.find(|found| found["name"] == counter).and_then(|found| found["packets"].as_u64());
+        packets.ok_or_else(|| malformed(format!("there is no counter {counter}")))
+    };
+    Ok(Packets { requests: counted(Way::ToService)?, answers: counted(Way::FromService)? })
+}
+
 /// Removes all that belongs to rules, and the table with it where nothing else is in it.
 pub(crate) fn remove(name: &RulesName) -> Result<(), Error> {
     let parts: Vec<_> = objects()?.iter().flat_map(parts).collect();
@@ -34,13 +50,13 @@ pub(crate) fn remove(name: &RulesName) -> Result<(), Error> {
     if others.is_empty() {
         return load(&format!("delete table {TABLE}\n"));
     }
-    // In this order: chains use sets and timeouts.
+    // In this order: chains use the others.
     let of_kind = |kind: &'static str| own.iter().filter(move |part| part.kind == kind);
-    let deletions = ["chain", "set", "ct timeout"].into_iter().flat_map(of_kind);
+    let deletions = ["chain", "set", "ct timeout", "counter"].into_iter().flat_map(of_kind);
     load(&deletions.map(|Part { kind, name }| format!("delete {kind} {TABLE} {name}\n")).collect::<Vec<_>>().concat())
 }
 
-/// What a table holds: a chain, a set, a `ct timeout`, or something of somebody else's.
+/// What a table holds: a chain, a set, a `ct timeout`, a counter, or something of somebody else's.
 struct Part {
     kind: String,
     name: String,

@@ -10,6 +10,7 @@ use crate::author::Author;
 use crate::guard::Worse;
 use crate::plan::Change;
 use crate::revert::Revert;
+use crate::untracked::Untracked;
 use crate::window::Window;
 
 /// The form of a journal.
@@ -54,6 +55,9 @@ pub enum Event {
         change: usize,
         /// What was counted meanwhile.
         window: Window,
+        /// Of a service that is not tracked any more: what was seen of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        untracked: Option<Box<Untracked>>,
     },
     /// A governor is about to move values that it governs. From here on each is what it was, or what it becomes.
     Moving {

@@ -5,7 +5,7 @@
 //! it, each announced in the journal; what is left of them the watchdog undoes at the deadline, or whoever comes first.
 
 use std::collections::{BTreeSet, HashSet};
-use std::net::{IpAddr, UdpSocket};
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -262,12 +262,6 @@ pub fn peers(place: &Place, shield: &Shield) -> Result<Peers, Error> {
 /// Who is connected to a local port of a namespace.
 pub fn connected_to(place: &Place, port: u16) -> Result<BTreeSet<IpAddr>, Error> {
     Ok(place.visit(|| HostFs::new().tcp_peers(NetFiles::OfThread, port))??)
-}
-
-/// Which of these addresses are the namespace's own.
-pub fn own_addresses(place: &Place, of: &[IpAddr]) -> Result<HashSet<IpAddr>, Error> {
-    // Only an own address can be bound to; no packet is sent.
-    place.visit(|| of.iter().copied().filter(|address| UdpSocket::bind((*address, 0)).is_ok()).collect())
 }
 
 fn peers_here(shield: &Shield, hit: &HashSet<IpAddr>) -> Result<Peers, Error> {

@@ -31,6 +31,8 @@ pub(crate) struct Watch<'a> {
     pub(crate) probe: Option<&'a str>,
     /// What was counted before the first change; `None` while that is being counted.
     pub(crate) baseline: Option<&'a Window>,
+    /// What else is asked for harm, each time.
+    pub(crate) harm: &'a dyn Fn() -> Result<Option<Worse>, Error>,
 }
 
 impl Watch<'_> {
@@ -54,6 +56,9 @@ impl Watch<'_> {
             }
             let window = self.window(&first, probes)?;
             if let Some(worse) = self.baseline.and_then(|baseline| worse(baseline, &window)) {
+                return Ok(Watched::Worse(worse));
+            }
+            if let Some(worse) = (self.harm)()? {
                 return Ok(Watched::Worse(worse));
             }
             if Instant::now() >= end {

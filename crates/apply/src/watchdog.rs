@@ -262,7 +262,8 @@ impl Watchdog<'_> {
             thread::sleep(glance.min(left));
             return None;
         };
-        let watch = Watch { live, probe: begun.probe.as_deref(), baseline: Some(baseline) };
+        let probe = begun.probe.as_deref();
+        let watch = Watch { live, probe, baseline: Some(baseline), harm: &|| Ok(None) };
         let over = || {
             let phase = journal::read(self.folder, self.id).map(|application| application.phase);
             (self.stop)() || phase.is_ok_and(|phase| !matches!(phase, Phase::Awaiting { .. }))

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use plimsoll_model::{Snapshot, Sysctl};
 use plimsoll_observe::{Depth, Options, Target, observe};
-use plimsoll_plan::{Course, FOUNDING_SHARE, Moment, Plan, Profile, Request, Situation, TimeoutsBy, plan};
+use plimsoll_plan::{Bypasses, Course, FOUNDING_SHARE, Moment, Plan, Profile, Request, Situation, TimeoutsBy, plan};
 use plimsoll_twin::Capabilities;
 use support::{Playing, ScenarioFile, plimsoll};
 
@@ -104,6 +104,7 @@ impl Foretold {
             growth: 1.0,
             memory_share: FOUNDING_SHARE,
             timeouts: TimeoutsBy::Profile(self.profile),
+            bypasses: Bypasses::WhereShort,
             seed: 1,
             threads: NonZeroUsize::MIN,
         };

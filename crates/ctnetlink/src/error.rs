@@ -28,6 +28,8 @@ pub enum Request {
     Events,
     /// Network interfaces and their XDP programs.
     Links,
+    /// Addresses of network interfaces.
+    Addresses,
     /// That an XDP program be attached to an interface.
     AttachXdp,
     /// That an XDP program be detached from an interface.
@@ -48,6 +50,7 @@ impl fmt::Display for Request {
             Self::ZoneLimits => "talk to Open vSwitch about its conntrack zones' limits",
             Self::Events => "listen to conntrack events",
             Self::Links => "list network interfaces",
+            Self::Addresses => "list addresses of network interfaces",
             Self::AttachXdp => "attach an XDP program to a network interface",
             Self::DetachXdp => "detach an XDP program from a network interface",
         })

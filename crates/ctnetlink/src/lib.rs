@@ -30,6 +30,7 @@
 //! not there yet. A caller that must change nothing makes sure beforehand that `nfnetlink` and
 //! `nf_conntrack_netlink` are there.
 
+mod addresses;
 mod attributes;
 mod change;
 mod create;
@@ -52,6 +53,7 @@ mod tuple;
 mod wire;
 mod zones;
 
+pub use addresses::own_addresses;
 pub use change::{Change, Changer, Refusal, Refused};
 pub use create::create;
 pub use dump::{Batch, Batches, Dump, Entries, RawDump};
@@ -74,6 +76,7 @@ pub use zones::zone_limits;
 
 /// Parsers of single datagrams, for fuzzing and for captured dumps.
 pub mod parse {
+    pub use crate::addresses::parse_addresses;
     pub use crate::dump::parse_datagram;
     pub use crate::events::parse_events;
     pub use crate::links::parse_links;

@@ -31,7 +31,7 @@ impl Socket {
             let protocol = match request {
                 Request::ZoneLimits => Some(netlink::GENERIC),
                 // NETLINK_ROUTE is 0.
-                Request::Links | Request::AttachXdp | Request::DetachXdp => None,
+                Request::Links | Request::Addresses | Request::AttachXdp | Request::DetachXdp => None,
                 _ => Some(netlink::NETFILTER),
             };
             let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;

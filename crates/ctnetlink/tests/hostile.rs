@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use plimsoll_ctnetlink::parse::{
-    parse_cpu_statistics, parse_datagram, parse_events, parse_links, parse_table_statistics, parse_zone_limits,
+    parse_addresses, parse_cpu_statistics, parse_datagram, parse_events, parse_links, parse_table_statistics,
+    parse_zone_limits,
 };
 use plimsoll_ctnetlink::{Entry, EventKind, ParseError, Problem, ProtocolState, Unknowns};
 use proptest::prelude::*;
@@ -39,6 +40,7 @@ fn parse(datagram: &[u8]) -> (Vec<Result<Entry, ParseError>>, Unknowns) {
         parse_table_statistics(datagram).err(),
         parse_cpu_statistics(datagram).err(),
         parse_zone_limits(datagram).err(),
+        parse_addresses(datagram).err(),
         parse_links(datagram).err(),
     ];
     for problem in others.into_iter().flatten() {

@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
 
 use plimsoll_ctnetlink::{
     Counter, Dump, Entry, Error, Layer4, NewEntry, PolicyKeeper, Protocol, ProtocolState, Side, Status, TcpState,
-    Tuple, Unknowns, Zone, conntrack_is_hooked, cpu_statistics, table_statistics, timeout_policies,
+    Tuple, Unknowns, Zone, conntrack_is_hooked, cpu_statistics, own_addresses, table_statistics, timeout_policies,
 };
 use plimsoll_lab::{Kind, LabNamespace, entries, mixed_entries};
 use rustix::thread::set_thread_res_uid;
@@ -52,6 +52,32 @@ fn what_is_created_is_dumped_exactly_and_counted() {
 
     assert_eq!(namespace.enter(table_statistics).unwrap().unwrap().occupancy.0 as usize, count);
     assert_eq!(inserted() - before, count as u64);
+}
+
+/// Where anything can be bound to, and routes take whole networks in.
+#[test]
+fn own_addresses_are_those_of_interfaces_alone() {
+    let namespace = LabNamespace::create().unwrap();
+    namespace.set("net/ipv4/ip_nonlocal_bind", 1).unwrap();
+    namespace.set("net/ipv6/ip_nonlocal_bind", 1).unwrap();
+    for command in [
+        "ip address add 192.0.2.1/24 dev lo",
+        "ip address add 198.51.100.1 peer 198.51.100.2/32 dev lo",
+        "ip address add 2001:db8::1/64 dev lo nodad",
+        "ip route add local 203.0.113.0/24 dev lo",
+    ] {
+        namespace.run(&command.split(' ').collect::<Vec<_>>()).unwrap();
+    }
+    let bound = namespace.enter(|| UdpSocket::bind("203.0.113.9:0").and(UdpSocket::bind("[2001:db8::9]:0")));
+    assert!(bound.unwrap().is_ok(), "otherwise this shows nothing");
+    let own = namespace.enter(own_addresses).unwrap().unwrap();
+    for address in ["192.0.2.1", "198.51.100.1", "2001:db8::1", "127.0.0.53", "::1"] {
+        assert!(own.contains(address.parse().unwrap()), "{address}");
+    }
+    for address in ["203.0.113.9", "198.51.100.2", "192.0.2.9", "192.0.2.255", "2001:db8::9"] {
+        assert!(!own.contains(address.parse().unwrap()), "{address}");
+    }
+    assert!(own.is_for_many("192.0.2.255".parse().unwrap()));
 }
 
 #[test]

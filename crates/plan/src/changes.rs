@@ -69,6 +69,7 @@ pub(crate) fn timeout_change(of: TimeoutChange) -> Option<Planned> {
         why: of.why,
         derivation: of.derivation,
         silenced: of.silenced,
+        saves: None,
         takes_effect: "for each entry with its next packet: entries that are there keep the time that they have left \
                        (`plimsoll trim` brings them under it)",
         cost: if is_lower { "none: entries go sooner" } else { "memory: entries stay for longer" }.to_string(),
@@ -87,6 +88,7 @@ pub(crate) fn policy_change((policy, why): (ServicePolicy, String)) -> Planned {
         edit: Edit::Policy(policy),
         forecast: None,
         silenced: None,
+        saves: None,
         takes_effect: "for flows that begin afterwards",
         cost: "128 bytes more for each of its entries, and a rule that every new flow passes".to_string(),
         risk: Risk::Low,
@@ -126,6 +128,7 @@ fn sysctl_change(sysctl: Sysctl, from: u32, to: u32) -> Planned {
         derivation: String::new(),
         forecast: None,
         silenced: None,
+        saves: None,
         takes_effect: "at once",
         cost: "none".to_string(),
         risk: Risk::None,

@@ -20,21 +20,22 @@ mod rails;
 mod rehearsal;
 mod relief;
 mod revert;
+mod services;
 mod silenced;
 mod size;
 mod timeouts;
 mod workload;
 
 pub use buckets::{BucketChoice, BucketOption};
-pub use bypass::BypassGround;
+pub use bypass::{BypassGround, Bypasses};
 pub use demand::Demand;
 pub use measured::{
     Compared, Guard, MeasureRequest, Measured, MeasuredPolicy, MeasuredService, MeasuredTimeout, Rails, Recommended,
     Replayed, ServiceKind, ServiceValue, Silences, SurvivalPoint, Value, measure, recorded_setup,
 };
 pub use memory::{Budget, FOUNDING_SHARE};
-pub use planned::{PassedOver, Plan, Planned, Risk, TimeoutsBy};
-pub use planning::{Request, Situation, is_short_of_room, plan};
+pub use planned::{PassedOver, Plan, Planned, Risk, Saves, TimeoutsBy};
+pub use planning::{Request, Situation, looks_for_bypasses, plan};
 pub use plimsoll_survival::{Band, FalseKills, Share};
 pub use profile::{NoSuchProfile, Profile};
 pub use rails::{Holds, Rail, Role, rails};

@@ -1,6 +1,6 @@
 //! A plan: changes, each with its reasons.
 
-use plimsoll_model::{Edit, Overwrite, Untrusted};
+use plimsoll_model::{Edit, Overwrite, Range, Untrusted};
 use serde::Serialize;
 
 use crate::{BucketChoice, Forecast, Profile, Rail, Role, Silenced, Sizing};
@@ -55,6 +55,8 @@ pub struct Planned {
     pub forecast: Option<Forecast>,
     /// Flows that are silent for longer than a new timeout; `None` where the change is no timeout.
     pub silenced: Option<Silenced>,
+    /// What need not be among the entries any more; `None` where the change is no bypass.
+    pub saves: Option<Saves>,
     /// When it takes effect.
     pub takes_effect: &'static str,
     /// What it costs.
@@ -69,6 +71,15 @@ pub struct Planned {
     pub overwritten: Option<Vec<Overwrite>>,
     /// How to undo it.
     pub revert: String,
+}
+
+/// What a service that is left untracked does not take any more.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Saves {
+    /// Entries that it holds now.
+    pub entries: Range,
+    /// Entries that it makes a second; `None` where that is not known.
+    pub per_sec: Option<f64>,
 }
 
 /// How much harm a change can do.

@@ -15,8 +15,8 @@ use crate::others;
 use crate::revert::{is_within, within};
 use crate::timeouts::{self, Pressure, TimeoutChoice, comes_to};
 use crate::{
-    BucketChoice, BypassGround, Forecast, Measured, PassedOver, Plan, Planned, Rehearsal, Risk, Role, SizeDecision,
-    Sizing, TimeoutsBy,
+    BucketChoice, BypassGround, Bypasses, Forecast, Measured, PassedOver, Plan, Planned, Rehearsal, Risk, Role,
+    SizeDecision, Sizing, TimeoutsBy,
 };
 
 /// What a plan starts from.
@@ -47,16 +47,24 @@ pub struct Request {
     pub memory_share: f64,
     /// Where timeouts come from.
     pub timeouts: TimeoutsBy,
+    /// Which services are looked at, whether they need entries.
+    pub bypasses: Bypasses,
     /// What the twin draws from.
     pub seed: u64,
     /// In how many threads to rehearse.
     pub threads: NonZeroUsize,
 }
 
-/// Whether a namespace's table is asked for more than it has room for: only then a plan looks at the rules in force.
-pub fn is_short_of_room(snapshot: &Snapshot, ns: &NamespaceSnapshot, request: Request) -> bool {
-    let sizing = Sizing::of(snapshot, ns, request.growth, request.memory_share);
-    pressure(ns, &sizing).is_some_and(Pressure::is_there)
+/// Whether a plan looks for services that need no entries: only then it looks at the rules in force.
+pub fn looks_for_bypasses(snapshot: &Snapshot, ns: &NamespaceSnapshot, request: Request) -> bool {
+    let is_short = || {
+        let sizing = Sizing::of(snapshot, ns, request.growth, request.memory_share);
+        pressure(ns, &sizing).is_some_and(Pressure::is_there)
+    };
+    match request.bypasses {
+        Bypasses::Everywhere => true,
+        Bypasses::WhereShort => is_short(),
+    }
 }
 
 /// Makes a plan.
@@ -76,9 +84,11 @@ pub fn plan(situation: Situation<'_>, request: Request) -> Plan {
     changes.extend(policies.into_iter().map(policy_change));
     changes.extend(others::changes(snapshot, ns, findings).into_iter().map(other_change));
 
-    let bypasses = bypass::choose(ns, situation.bypass, pressure(ns, &sizing));
-    changes.extend(bypasses.changes);
-    passed_over.extend(bypasses.passed_over);
+    if looks_for_bypasses(snapshot, ns, request) {
+        let bypasses = bypass::choose(ns, situation.bypass);
+        changes.extend(bypasses.changes);
+        passed_over.extend(bypasses.passed_over);
+    }
     passed_over.extend(others::passed_over(ns, findings, &changes));
 
     for change in &mut changes {
@@ -200,10 +210,11 @@ fn worth(change: &Planned, lacking: u64) -> f64 {
         _ => change.forecast.as_ref().and_then(Forecast::fewer_in_the_end).unwrap_or(0.0),
     };
     let silent = change.silenced.map_or(0.0, |silenced| silenced.flows.low as f64);
+    let untracked = change.saves.map_or(0.0, |saves| saves.entries.low as f64);
     let over = match change.risk {
         Risk::None => 1.0,
         Risk::Low => 2.0,
         Risk::Medium => 8.0,
     };
-    room.max(silent) / over
+    room.max(silent).max(untracked) / over
 }

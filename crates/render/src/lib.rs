@@ -27,5 +27,5 @@ pub use change::{Place, Reasoned, Target, name_in_nft};
 pub use diff::{diff, today};
 pub use format::{Format, NoSuchFormat, in_time, lasting, render};
 pub use nft::TABLE;
-pub use notrack::{NOTRACK_TABLE, notrack_in_nft};
+pub use notrack::{NOTRACK_TABLE, Way, counter_in_nft, notrack_in_nft};
 pub use rendered::{File, LeftOut, Rendered};

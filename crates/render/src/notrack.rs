@@ -30,9 +30,11 @@ enum Meets {
 }
 
 /// Whether packets go to the service or come from it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// They go to it.
     ToService,
+    /// They come from it.
     FromService,
 }
 
@@ -109,9 +111,19 @@ impl Family<'_> {
     }
 }
 
-/// The sets and chains of a bypass for a table of nft's, named after `name`; a rule begins with `guard`.
+/// The name of the counter of what goes one way, beside rules that are named after `name`.
+pub fn counter_in_nft(way: Way, name: &str) -> String {
+    match way {
+        Way::ToService => format!("requests_{name}"),
+        Way::FromService => format!("answers_{name}"),
+    }
+}
+
+/// The counters, sets and chains of a bypass for a table of nft's, named after `name`; a rule begins with `guard`.
 pub fn notrack_in_nft(bypass: &Bypass, name: &str, guard: &str) -> String {
-    let mut text = String::new();
+    let counters =
+        [Way::ToService, Way::FromService].map(|way| format!("\tcounter {} {{ }}\n", counter_in_nft(way, name)));
+    let mut text = counters.concat() + "\n";
     for family in families(bypass).iter().filter(|family| family.is_meant()) {
         for (side, networks) in [("clients", family.clients()), ("servers", family.servers())] {
             if !networks.is_empty() {
@@ -135,8 +147,8 @@ pub fn notrack_in_nft(bypass: &Bypass, name: &str, guard: &str) -> String {
             "\tchain {hook}_{name} {{\n\t\ttype filter hook {hook} priority {}; policy accept;\n",
             Bypass::PRIORITY
         ));
-        for matches in rules {
-            text.push_str(&format!("\t\t{guard}{matches} notrack\n"));
+        for rule in rules {
+            text.push_str(&format!("\t\t{guard}{rule}\n"));
         }
         text.push_str("\t}\n");
     }
@@ -147,7 +159,7 @@ fn set_name(side: &str, digit: char, name: &str) -> String {
     format!("{side}{digit}_{name}")
 }
 
-/// What packets are matched by: once, or for each family where addresses tell.
+/// A rule, or one for each family where addresses tell.
 fn in_nft(bypass: &Bypass, packets: Packets, name: &str) -> Vec<String> {
     let met = match packets.meets {
         Meets::ForHere => "iifname != \"lo\" fib daddr type local",
@@ -155,12 +167,13 @@ fn in_nft(bypass: &Bypass, packets: Packets, name: &str) -> Vec<String> {
         Meets::FromHere => "oifname != \"lo\"",
     };
     let (protocol, port) = (bypass.protocol.name(), bypass.port);
+    let then = format!("counter name {} notrack", counter_in_nft(packets.way, name));
     let service = match packets.way {
         Way::ToService => format!("{met} {protocol} dport {port}"),
         Way::FromService => format!("{met} {protocol} sport {port}"),
     };
     if bypass.flows.servers().is_empty() && bypass.flows.clients().is_empty() {
-        return vec![service];
+        return vec![format!("{service} {then}")];
     }
     let of = |family: &Family<'_>| {
         let at = |side: &str, networks: &[String], direction: &str| {
@@ -172,7 +185,7 @@ fn in_nft(bypass: &Bypass, packets: Packets, name: &str) -> Vec<String> {
             Way::ToService => (at("clients", &clients, "saddr"), at("servers", &servers, "daddr")),
             Way::FromService => (at("servers", &servers, "saddr"), at("clients", &clients, "daddr")),
         };
-        format!("{from}{to}{service}")
+        format!("{from}{to}{service} {then}")
     };
     families(bypass).iter().filter(|family| family.is_meant()).map(of).collect()
 }

@@ -37,6 +37,12 @@ impl Safe {
         let commands: Option<Vec<_>> = additions.into_iter().map(|addition| addition.commands(ruleset)).collect();
         commands.map(|commands| commands.into_iter().flatten().collect())
     }
+
+    /// The same in one line, for a sentence; empty where none is added.
+    pub fn in_one_line(&self, ruleset: &Ruleset) -> String {
+        let commands = self.commands(ruleset).unwrap_or_default();
+        commands.iter().map(|command| format!("`{}`", command.join(" "))).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// What a bypass costs, or rests on.

@@ -2,7 +2,7 @@
 //!
 //! [`Ruleset::read`] takes what programs told ([`Told`]); what is not understood is kept as such. [`Ruleset::evaluate`] follows a class of packets
 //! ([`PacketClass`]) through the hooks, as tracking sees them ([`Tracking`]), and returns everything that may become of them, each with its rules.
-//! [`judge_bypass`] compares what becomes of a service's packets tracked and untracked ([`Judgement`]). What cannot be decided is never safe.
+//! [`judge_bypass`] compares what becomes of a service's packets tracked and untracked ([`Judgement`]), and [`judge_shown`] does so by what its entries show. What cannot be decided is never safe.
 //!
 //! Chains of one hook with the same priority are followed in the order in which they were told; only marks could tell. The kernel's own checks (routing,
 //! sockets) are not rules, and are left out; so are packets by loopback, and bridges.
@@ -24,6 +24,7 @@ mod path;
 mod requests;
 mod save;
 mod save_rule;
+mod shown;
 mod state;
 mod told;
 mod tracking;
@@ -40,5 +41,6 @@ pub use model::*;
 pub use nft::NftError;
 pub use numbers::{Numbers, Span};
 pub use path::{Done, Outcome, Path, Place, Step};
+pub use shown::{NotSafe, Shown, judge_shown};
 pub use told::Told;
 pub use tracking::{Direction, EntryState, Tracking, Translated};

@@ -1,6 +1,6 @@
 //! The requests of a service, as classes of packets.
 
-use plimsoll_model::{Bypass, Bypassed, Network, PolicyProtocol, Protocol};
+use plimsoll_model::{Bypass, Bypassed, Network};
 
 use crate::class::{IpVersion, PacketClass, Route};
 use crate::key::{Field, address_number};
@@ -13,12 +13,8 @@ pub(crate) fn requests(bypass: &Bypass) -> Vec<PacketClass> {
         Bypassed::AskedFromHere { .. } => Route::FromHost,
         Bypassed::Forwarded { .. } => Route::Forwarded,
     };
-    let protocol = match bypass.protocol {
-        PolicyProtocol::Tcp => Protocol::TCP,
-        PolicyProtocol::Udp => Protocol::UDP,
-    };
     let class = |version| {
-        let all = PacketClass::new(route, version).of(protocol);
+        let all = PacketClass::new(route, version).of(bypass.protocol.protocol());
         let service = all.with(Field::DestinationPort, &Numbers::one(bypass.port.into()));
         let from = addresses(bypass.flows.clients(), version);
         let to = addresses(bypass.flows.servers(), version);
@@ -42,6 +38,8 @@ fn addresses(networks: &[Network], version: IpVersion) -> Option<Numbers> {
 
 #[cfg(test)]
 mod tests {
+    use plimsoll_model::PolicyProtocol;
+
     use super::*;
 
     #[test]

@@ -8,6 +8,7 @@ mod pending;
 mod progress;
 mod report;
 mod rollback;
+mod untracked;
 mod watchdog;
 
 use std::process::ExitCode;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::arguments::ApplyArguments;
+use super::untracked;
 use crate::wrap::{indented, paragraph};
 
 /// What `apply` came to.
@@ -81,7 +82,14 @@ pub(super) fn application_as_json(application: &Application) -> Value {
         .iter()
         .zip(&begun.reverts)
         .zip(&application.changes)
-        .map(|((change, revert), progress)| change_as_json(change, revert, state(progress)))
+        .enumerate()
+        .map(|(at, ((change, revert), progress))| {
+            let mut document = change_as_json(change, revert, state(progress));
+            if let Some(seen) = application.untracked.get(&at) {
+                document["untracked"] = untracked::as_json(seen);
+            }
+            document
+        })
         .collect();
     let files = application.files.iter().map(|(file, undone)| json!({ "path": shown(&file.path), "undone": undone }));
     json!({
@@ -187,6 +195,11 @@ fn awaiting(application: &Application) -> String {
         format!("Application {} is in force in {}:\n", begun.id, Untrusted::from(begun.namespace.name.as_str()));
     for change in &begun.changes {
         text += &format!("  {}\n", edit_in_words(&change.edit));
+    }
+    for (at, seen) in &application.untracked {
+        let of = begun.changes.get(*at).map(|change| edit_in_words(&change.edit)).unwrap_or_default();
+        let said = untracked::in_words(seen, begun.soak_ms as f64 / 1000.0);
+        text += &paragraph("", &format!("Of {of}: {said}"));
     }
     if begun.baseline.is_none() {
         text += "Nothing was watched (--soak 0).\n";

@@ -26,6 +26,7 @@ EXAMPLES
   plimsoll plan --watch-for 30s               the same, with a better idea of where the table leads
   plimsoll plan --netns web --timeouts http-proxy
   plimsoll plan --from web.rec                timeouts that follow from this host's own flows (docs/timeouts.md)
+  plimsoll plan --bypass                      also which services can be left untracked, though there is room
   plimsoll plan --growth 3 --memory-share 20%
   plimsoll plan --json > plan.json            for `plimsoll apply plan.json`
   plimsoll plan --diff
@@ -61,6 +62,10 @@ pub(crate) struct PlanArguments {
     /// With --from: recommend values below the guard rails too, if the recording bears them out
     #[arg(long, requires = "from", help_heading = "Measured timeouts")]
     pub(crate) below_rails: bool,
+
+    /// Look for services that need no entries even where the table has room
+    #[arg(long)]
+    pub(crate) bypass: bool,
 
     /// Have the kernel behave as `plimsoll lab conform --json` measured it, not as its version lets guess
     #[arg(long, value_name = "FILE.json")]

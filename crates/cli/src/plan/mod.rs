@@ -4,7 +4,6 @@ mod arguments;
 mod drifted;
 mod json;
 mod rendered;
-mod rules_read;
 mod text;
 
 use std::num::NonZeroUsize;
@@ -12,18 +11,18 @@ use std::process::ExitCode;
 use std::thread;
 
 use anyhow::{Context, anyhow};
+use plimsoll_apply::{Place, RulesInForce};
 use plimsoll_diagnose::diagnose;
 use plimsoll_host::HostFs;
 use plimsoll_model::{NamespaceSnapshot, Snapshot};
 use plimsoll_observe::{Depth, Options, Target, find, observe};
 use plimsoll_plan::{
-    MeasureRequest, Measured, Plan, Rails, Request, Situation, SizeDecision, TimeoutsBy, is_short_of_room,
+    BypassGround, Bypasses, MeasureRequest, Measured, Plan, Rails, Request, Situation, SizeDecision, TimeoutsBy,
+    looks_for_bypasses,
 };
 use plimsoll_twin::{Capabilities, Version};
 
 pub(crate) use self::arguments::PlanArguments;
-use self::rules_read::RulesRead;
-
 use crate::measured::{self, Detail};
 use crate::output;
 use crate::recording::Recording;
@@ -85,13 +84,14 @@ pub(crate) fn made(arguments: &PlanArguments) -> anyhow::Result<Made> {
         growth: arguments.growth,
         memory_share: arguments.memory_share.0,
         timeouts: if measured.is_some() { TimeoutsBy::Recording } else { arguments.timeouts.0 },
+        bypasses: if arguments.bypass { Bypasses::Everywhere } else { Bypasses::WhereShort },
         seed: arguments.seed,
         threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
     };
-    let read_rules = if is_short_of_room(&snapshot, namespace, request) {
-        RulesRead::of(namespace).map_err(|error| format!("the rules in force were not read: {error:#}"))
+    let rules = if looks_for_bypasses(&snapshot, namespace, request) {
+        rules_in_force(namespace).map_err(|error| format!("the rules in force were not read: {error:#}"))
     } else {
-        Err("the table has room".to_string())
+        Err("nobody asks for them".to_string())
     };
     let situation = Situation {
         snapshot: &snapshot,
@@ -99,11 +99,20 @@ pub(crate) fn made(arguments: &PlanArguments) -> anyhow::Result<Made> {
         findings: &findings,
         capabilities,
         is_replicated: HostFs::new().is_replicated().ok(),
-        bypass: read_rules.as_ref().map(RulesRead::ground).map_err(String::as_str),
+        bypass: rules.as_ref().map(ground).map_err(String::as_str),
         measured: measured.as_ref(),
     };
     let plan = plimsoll_plan::plan(situation, request);
     Ok(Made { snapshot, place, plan, measured })
+}
+
+const fn ground(rules: &RulesInForce) -> BypassGround<'_> {
+    let RulesInForce { ruleset, beside, own } = rules;
+    BypassGround { ruleset, beside, own }
+}
+
+fn rules_in_force(ns: &NamespaceSnapshot) -> anyhow::Result<RulesInForce> {
+    Ok(RulesInForce::read(&Place::named(ns.namespace.name.as_str())?)?)
 }
 
 /// What a recording says of timeouts for this host.

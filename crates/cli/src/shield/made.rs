@@ -7,9 +7,9 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use plimsoll_apply::{Place, connected_to, own_addresses, peers};
+use plimsoll_apply::{Place, connected_to, own_addresses_of, peers};
 use plimsoll_diagnose::diagnose;
-use plimsoll_model::{Census, Class, FindingId, Network, Occupancy, Shield, SourceLimits, Untrusted, Way};
+use plimsoll_model::{Class, FindingId, Network, Occupancy, Shield, SourceLimits, Untrusted, Way};
 use plimsoll_observe::{Depth, Options, Target, observe};
 use plimsoll_shield::{Because, Proposal, propose};
 
@@ -86,15 +86,9 @@ fn from_table(against: Option<Against>, place: &Place) -> anyhow::Result<Option<
     let of = |id: FindingId| Against::ALL.into_iter().find(|against| against.finding() == id);
     let named = against.or_else(|| findings.iter().find_map(|finding| of(finding.id)));
     let Some(against) = named else { return Ok(None) };
-    let own = own(census, place)?;
-    let proposal = propose(against.finding(), census, &|address| own.contains(&address));
+    let own = own_addresses_of(place)?;
+    let proposal = propose(against.finding(), census, &|address| own.contains(address));
     Ok(proposal.map(|proposal| (proposal, against)))
-}
-
-fn own(census: &Census, place: &Place) -> anyhow::Result<BTreeSet<IpAddr>> {
-    let sources: BTreeSet<IpAddr> = census.drawn.iter().map(|drawn| drawn.entry.original.source).collect();
-    let own = own_addresses(place, &sources.into_iter().collect::<Vec<_>>())?;
-    Ok(own.into_iter().collect())
 }
 
 /// What was said on the command line is said over what the table shows.

@@ -5,10 +5,19 @@ use std::num::NonZeroUsize;
 
 use plimsoll_diagnose::diagnose;
 use plimsoll_model::{Edit, Snapshot, Sysctl};
-use plimsoll_plan::{FOUNDING_SHARE, Plan, Planned, Request, Situation, TimeoutsBy, plan};
+use plimsoll_plan::{BypassGround, Bypasses, FOUNDING_SHARE, Plan, Planned, Request, Situation, TimeoutsBy, plan};
 use plimsoll_twin::Capabilities;
 
 pub(crate) fn planned(snapshot: &Snapshot, timeouts: TimeoutsBy) -> Plan {
+    planned_beside(snapshot, timeouts, Bypasses::WhereShort, Err("not asked"))
+}
+
+pub(crate) fn planned_beside(
+    snapshot: &Snapshot,
+    timeouts: TimeoutsBy,
+    bypasses: Bypasses,
+    bypass: Result<BypassGround<'_>, &str>,
+) -> Plan {
     let findings = diagnose(snapshot);
     let situation = Situation {
         snapshot,
@@ -16,13 +25,14 @@ pub(crate) fn planned(snapshot: &Snapshot, timeouts: TimeoutsBy) -> Plan {
         findings: &findings,
         capabilities: Capabilities::LINUX_6_18,
         is_replicated: None,
-        bypass: Err("not asked"),
+        bypass,
         measured: None,
     };
     let request = Request {
         growth: 2.0,
         memory_share: FOUNDING_SHARE,
         timeouts,
+        bypasses,
         seed: 1,
         threads: NonZeroUsize::new(2).unwrap(),
     };

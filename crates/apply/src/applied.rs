@@ -51,7 +51,7 @@ fn before_governing(history: &[Application], boot_id: &str, inode: u64) -> Vec<(
     let changed = governed.filter(|(_, progress)| matches!(progress, Progress::Begun | Progress::Written { .. }));
     let before = changed.filter_map(|(revert, _)| match revert {
         Revert::Sysctl { sysctl, back, .. } => Some((*sysctl, *back)),
-        Revert::Rules(_) | Revert::Shield { .. } => None,
+        Revert::Rules(_) | Revert::Shield { .. } | Revert::XdpStage { .. } => None,
     });
     before.collect()
 }

@@ -325,7 +325,7 @@ fn current(changes: &[Change], live: &Live) -> Result<Current, Error> {
             Edit::Policy(_) | Edit::Bypass(_) => {
                 current.rules.extend(live.rules()?.into_iter().map(|name| (name.does, name.protocol, name.port)));
             }
-            Edit::Shield(_) => {}
+            Edit::Shield(_) | Edit::XdpStage(_) => {}
         }
     }
     Ok(current)

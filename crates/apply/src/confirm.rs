@@ -167,7 +167,7 @@ fn keep(
             Revert::Rules(name) if !confirmed.superseded.rules.contains(name) => {
                 live.rearm(name, Armed::ForGood)?;
             }
-            Revert::Rules(_) | Revert::Sysctl { .. } | Revert::Shield { .. } => {}
+            Revert::Rules(_) | Revert::Sysctl { .. } | Revert::Shield { .. } | Revert::XdpStage { .. } => {}
         }
     }
     // Time has passed; a deadline is one.
@@ -188,7 +188,7 @@ fn superseded(reverts: &[Revert], live: &Live) -> Result<Superseded, Error> {
             }
             Revert::Rules(name) if live.rules()?.contains(name) => {}
             Revert::Rules(name) => others.rules.push(name.clone()),
-            Revert::Shield { .. } => {}
+            Revert::Shield { .. } | Revert::XdpStage { .. } => {}
         }
     }
     for (sysctl, ours) in last {

@@ -57,6 +57,10 @@ pub enum Error {
     /// Something could not be read. Its message tells its cause already.
     #[error("{0}")]
     Host(plimsoll_host::Error),
+    /// The kernel did not do what was asked of an XDP program. Its message tells its cause already.
+    #[cfg(feature = "xdp")]
+    #[error("{0}")]
+    Xdp(plimsoll_xdp::Error),
     /// A program failed.
     #[error("`{command}`: {answer}")]
     Program {
@@ -118,6 +122,13 @@ pub enum Error {
 impl From<plimsoll_host::Error> for Error {
     fn from(error: plimsoll_host::Error) -> Self {
         Self::Host(error)
+    }
+}
+
+#[cfg(feature = "xdp")]
+impl From<plimsoll_xdp::Error> for Error {
+    fn from(error: plimsoll_xdp::Error) -> Self {
+        Self::Xdp(error)
     }
 }
 

@@ -85,7 +85,7 @@ fn read_in_time() -> Vec<NewFile> {
 fn is_of_files(edit: &Edit, namespace: NamespaceKind) -> bool {
     let reach = match edit {
         Edit::Sysctl { sysctl, .. } => sysctl.reach(),
-        Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) => Reach::Namespace,
+        Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) | Edit::XdpStage(_) => Reach::Namespace,
     };
     reach == Reach::Host || namespace == NamespaceKind::Host
 }

@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use plimsoll_host::{HostFs, NetFiles, boottime_now};
-use plimsoll_model::{Edit, Occupancy, Reach, Sysctl};
+use plimsoll_model::{Edit, Occupancy, Reach, Sysctl, XdpStage};
 
 use crate::Error;
 use crate::nft;
 use crate::own_rules::{Armed, OwnRules, RulesName, making, rearming};
 use crate::place::{Place, fullest};
+use crate::record::Undone;
 use crate::settings::Settings;
+use crate::stage;
 use crate::window::Reading;
 
 /// The settings in force.
@@ -59,6 +61,8 @@ impl Live {
                 let commands = plimsoll_shield::loading(shield, application, Duration::ZERO);
                 self.place()?.visit(|| nft::check(&commands))?
             }
+            // The kernel is asked when it is made, and what it refuses keeps nothing else from being made.
+            Edit::XdpStage(_) => Ok(()),
         }
     }
 
@@ -178,6 +182,10 @@ impl Settings for Live {
 
     fn remove_shield(&self) -> Result<(), Error> {
         self.place()?.visit(|| nft::load(&plimsoll_shield::removing()))?
+    }
+
+    fn detach(&self, stage: &XdpStage, application: u32) -> Result<Undone, Error> {
+        self.place()?.visit(|| stage::detach(stage, application))?
     }
 }
 

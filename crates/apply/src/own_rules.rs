@@ -58,7 +58,7 @@ impl<'a> OwnRules<'a> {
         match edit {
             Edit::Policy(policy) => Some(Self::Policy(policy)),
             Edit::Bypass(bypass) => Some(Self::Bypass(bypass)),
-            Edit::Sysctl { .. } | Edit::Shield(_) => None,
+            Edit::Sysctl { .. } | Edit::Shield(_) | Edit::XdpStage(_) => None,
         }
     }
 

@@ -106,7 +106,7 @@ impl Plan {
                     refuse_senseless(policy)?;
                 }
                 Edit::Bypass(bypass) => refuse_boundless(bypass)?,
-                Edit::Shield(_) => return Err(NoPlan::Shield),
+                Edit::Shield(_) | Edit::XdpStage(_) => return Err(NoPlan::Shield),
                 Edit::Sysctl { .. } => {}
             }
         }

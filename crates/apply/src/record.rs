@@ -239,6 +239,11 @@ pub enum Undone {
     Restored,
     /// It was so already.
     NothingToDo,
+    /// It never was: the kernel refused it, and the rest goes on without it.
+    NotMade {
+        /// What was answered.
+        answer: String,
+    },
     /// Somebody else has changed it since: it was left.
     Superseded {
         /// What was found.
@@ -288,6 +293,7 @@ impl fmt::Display for Undone {
         match self {
             Self::Restored => f.write_str("restored"),
             Self::NothingToDo => f.write_str("was as before already"),
+            Self::NotMade { answer } => write!(f, "was never made: {answer}"),
             Self::Superseded { found } => {
                 write!(f, "superseded: somebody has changed it since ({found}), so it is left")
             }
@@ -306,6 +312,9 @@ impl fmt::Display for Revert {
             Self::Shield { application } => {
                 write!(f, "remove the table {}, if it is that of application {application}", plimsoll_shield::TABLE)
             }
+            Self::XdpStage { stage, application } => {
+                write!(f, "detach XDP from {}, if it is that of application {application}", stage.interface)
+            }
         }
     }
 }
@@ -315,7 +324,7 @@ impl Revert {
     pub const fn sysctl(&self) -> Option<Sysctl> {
         match self {
             Self::Sysctl { sysctl, .. } => Some(*sysctl),
-            Self::Rules(_) | Self::Shield { .. } => None,
+            Self::Rules(_) | Self::Shield { .. } | Self::XdpStage { .. } => None,
         }
     }
 }

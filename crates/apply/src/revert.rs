@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plimsoll_model::{Buckets, Edit, PolicyProtocol, Sysctl};
+use plimsoll_model::{Buckets, Edit, PolicyProtocol, Sysctl, XdpStage};
 use serde::{Deserialize, Serialize};
 
 use crate::own_rules::{OwnRules, RulesKind, RulesName};
@@ -35,6 +35,13 @@ pub enum Revert {
     Rules(RulesName),
     /// The table of a shield is removed, if it is still the one of this application.
     Shield {
+        /// Its number.
+        application: u32,
+    },
+    /// The XDP stage of a shield is detached, if it is the one of this application.
+    XdpStage {
+        /// Where it is.
+        stage: XdpStage,
         /// Its number.
         application: u32,
     },
@@ -114,6 +121,7 @@ fn revert(edit: &Edit, current: &mut Current, application: u32) -> Result<Revert
         Edit::Policy(policy) => of_rules(OwnRules::Policy(policy), current, application),
         Edit::Bypass(bypass) => of_rules(OwnRules::Bypass(bypass), current, application),
         Edit::Shield(_) => Ok(Revert::Shield { application }),
+        Edit::XdpStage(stage) => Ok(Revert::XdpStage { stage: stage.clone(), application }),
     }
 }
 

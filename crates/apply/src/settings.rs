@@ -1,9 +1,10 @@
 //! What changes are written to, as the rest sees it: so that deciding what to undo needs no kernel.
 
-use plimsoll_model::{Occupancy, Reach, Sysctl};
+use plimsoll_model::{Occupancy, Reach, Sysctl, XdpStage};
 
 use crate::Error;
 use crate::own_rules::{Armed, OwnRules, RulesName};
+use crate::record::Undone;
 
 /// The settings in force where an application's changes go.
 pub trait Settings {
@@ -27,4 +28,6 @@ pub trait Settings {
     fn shield(&self) -> Result<Option<u32>, Error>;
     /// Removes the shield.
     fn remove_shield(&self) -> Result<(), Error>;
+    /// Detaches the XDP stage of a shield, if it is that of an application.
+    fn detach(&self, stage: &XdpStage, application: u32) -> Result<Undone, Error>;
 }

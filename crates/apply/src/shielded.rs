@@ -1,5 +1,7 @@
 //! A filter before tracking, put up in shadow, enforced, taken back to shadow, and removed.
 //!
+//! Before it there may be XDP stages, which do the same on interfaces. Where one cannot be, the rules go on without it.
+//!
 //! The table is made when the application begins. Its rules match only while an element with a timeout is in a set, and drop only while
 //! another one is: the kernel ends both, whoever is alive. The sysctls that go with enforcement are written with it and undone without
 //! it, each announced in the journal; what is left of them the watchdog undoes at the deadline, or whoever comes first.
@@ -11,7 +13,7 @@ use std::time::Duration;
 
 use plimsoll_ctnetlink::{Dump, Unknowns, conntrack_is_hooked};
 use plimsoll_host::{HostFs, NetFiles};
-use plimsoll_model::{Class, Edit, Shield, Sysctl, Way};
+use plimsoll_model::{Class, Edit, Interface, Shield, Sysctl, Way, XdpStage};
 use plimsoll_shield::{Peers, Reading, TABLE, asking, disarming, enforcing, fit, loading, rearming};
 
 use crate::Error;
@@ -30,6 +32,7 @@ use crate::recovery::{Governors, is_ahead, recover};
 use crate::revert::{NotRevertible, Revert};
 use crate::rollback::{RolledBack, undo_application};
 use crate::settings::Settings;
+use crate::stage::{self, Met, Stage, StageAction, StageState, Task};
 use crate::state_dir::{PATIENCE, StateDir};
 use crate::undo::{Ground, undo, undo_one};
 use crate::watchdog::Guardian;
@@ -43,13 +46,23 @@ pub struct Shielded {
     guardian: Guardian,
 }
 
+/// What is put up.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The rules.
+    pub shield: Shield,
+    /// The interfaces on which XDP does the same before them.
+    pub interfaces: BTreeSet<Interface>,
+    /// How long it is there.
+    pub lasts: Duration,
+}
+
 impl Shielded {
     /// Puts a shield up, in shadow: it counts, and changes nothing else. An error where one is there already.
     pub fn begin(
         state_dir: &Path,
         place: Place,
-        shield: Shield,
-        lasts: Duration,
+        asked: Asked,
         by: Author,
         guardian: &Guardian,
         observer: Observer<'_>,
@@ -57,9 +70,10 @@ impl Shielded {
         let folder = StateDir::create(state_dir)?;
         let _lock = folder.lock(PATIENCE)?;
         recover(&folder, &Root::default(), Governors::Stay, observer)?;
-        let prepared = prepared(place, &shield, Prepared::next_id(Some(&folder))?)?;
+        let prepared = prepared(place, &asked, Prepared::next_id(Some(&folder))?)?;
+        let Asked { shield, lasts, .. } = asked;
         let begun = begun(&prepared, by, lasts)?;
-        let (id, table) = (begun.id, begun.changes.len() - 1);
+        let (id, table) = (begun.id, table(&begun));
         let mut journal = Journal::begin(&folder, begun, observer)?;
         let put_up = |journal: &mut Journal<'_>| -> Result<(), Error> {
             guardian.launch(&folder, id)?;
@@ -70,6 +84,14 @@ impl Shielded {
             journal.append(Event::Writing { change: table })?;
             prepared.live.visit(|| nft::load(&loading(&shield, id, lasts)))??;
             journal.append(Event::Written { change: table })?;
+            let task = Task { shield: &shield, application: id, action: StageAction::Shadow, lasts };
+            for (change, stage) in stages(&journal.application().begun) {
+                journal.append(Event::Writing { change })?;
+                journal.append(match prepared.live.visit(|| stage::attach(&stage, &task))? {
+                    Ok(()) => Event::Written { change },
+                    Err(answer) => Event::Undone { change, result: Undone::NotMade { answer } },
+                })?;
+            }
             journal.append(Event::Applied { deadline_ms })
         };
         if let Err(error) = put_up(&mut journal) {
@@ -81,11 +103,18 @@ impl Shielded {
     }
 
     /// What would be loaded: makes sure that it could be, and changes nothing.
-    pub fn rehearse(state_dir: &Path, place: Place, shield: &Shield, lasts: Duration) -> Result<Rehearsed, Error> {
+    pub fn rehearse(state_dir: &Path, place: Place, asked: &Asked) -> Result<Rehearsed, Error> {
         let id = Prepared::next_id(StateDir::open(state_dir)?.as_ref())?;
-        let prepared = prepared(place, shield, id)?;
-        let companions = prepared.changes.into_iter().filter(|change| !matches!(change.edit, Edit::Shield(_)));
-        Ok(Rehearsed { commands: loading(shield, id, lasts), companions: companions.collect() })
+        let prepared = prepared(place, asked, id)?;
+        let companions = prepared.changes.into_iter().filter(|change| matches!(change.edit, Edit::Sysctl { .. }));
+        let Asked { shield, interfaces, lasts } = asked;
+        let task = Task { shield, application: id, action: StageAction::Shadow, lasts: *lasts };
+        let planned = |interface: &Interface| (interface.clone(), stage::why_not(interface, &task));
+        Ok(Rehearsed {
+            commands: loading(shield, id, *lasts),
+            companions: companions.collect(),
+            stages: prepared.live.visit(|| interfaces.iter().map(planned).collect())?,
+        })
     }
 
     /// The shield that is in force in a namespace.
@@ -138,8 +167,7 @@ impl Shielded {
     pub fn age_and_rest(&self) -> Result<(Duration, Duration), Error> {
         let application = self.application()?;
         let Phase::Awaiting { deadline_ms } = application.phase else { return Ok((Duration::ZERO, Duration::ZERO)) };
-        let table = application.begun.changes.len().saturating_sub(1);
-        let began_ms = match application.changes.get(table) {
+        let began_ms = match application.changes.get(table(&application.begun)) {
             Some(Progress::Written { at_ms }) => *at_ms,
             _ => now_ms(),
         };
@@ -148,16 +176,42 @@ impl Shielded {
         Ok((span(began_ms, now_ms), span(now_ms, deadline_ms)))
     }
 
-    /// What its rules have counted.
+    /// What its rules have counted, and whom its XDP stages have dropped before them.
     pub fn reading(&self) -> Result<Reading, Error> {
-        let footing = Footing::of(&self.application()?.begun)?;
+        let application = self.application()?;
+        let footing = Footing::of(&application.begun)?;
         let live = footing.live().ok_or_else(gone)?;
         let answers: Result<Vec<_>, Error> =
             live.visit(|| asking(self.id).iter().map(|question| nft::json(question)).collect())?;
-        Reading::from_json(&answers?, &self.shield, self.id).map_err(|error| Error::Program {
+        let mut reading = Reading::from_json(&answers?, &self.shield, self.id).map_err(|error| Error::Program {
             command: format!("nft -j list table {TABLE}"),
             answer: error.to_string(),
-        })
+        })?;
+        for (_, stage) in attached(&application) {
+            if let Some((_, early)) = live.visit(|| stage::running(&stage, self.id))?? {
+                reading = reading.and_early(early);
+            }
+        }
+        Ok(reading)
+    }
+
+    /// Its XDP stages, those that could not be made among them.
+    pub fn stages(&self) -> Result<Vec<Stage>, Error> {
+        let application = self.application()?;
+        let footing = Footing::of(&application.begun)?;
+        let live = footing.live().ok_or_else(gone)?;
+        let told = |(change, stage): (usize, XdpStage)| {
+            let state = match application.changes.get(change) {
+                Some(Progress::Undone(Undone::NotMade { answer })) => StageState::Absent { why: answer.clone() },
+                Some(Progress::Undone(undone)) => StageState::Absent { why: undone.to_string() },
+                _ => match live.visit(|| stage::running(&stage, self.id))?? {
+                    Some((running, _)) => StageState::Attached(running),
+                    None => StageState::Absent { why: "somebody has detached it".to_string() },
+                },
+            };
+            Ok(Stage { interface: stage.interface, state })
+        };
+        stages(&application.begun).map(told).collect()
     }
 
     /// Who has completed flows, as the table shows; half-open ones are counted of those who were hit.
@@ -172,7 +226,8 @@ impl Shielded {
             for change in 0..journal.application().changes.len() {
                 write(journal, live, change)?;
             }
-            live.visit(|| nft::load(&enforcing(&self.shield, rest)))?
+            live.visit(|| nft::load(&enforcing(&self.shield, rest)))??;
+            self.turn_stages(journal, live, StageAction::Enforce, rest)
         });
         // What was written for it goes with it.
         if enforced.is_err() {
@@ -183,7 +238,8 @@ impl Shielded {
 
     /// Has it count and not drop, and undoes what went with dropping. It may be done again.
     pub fn to_shadow(&self, observer: Observer<'_>) -> Result<(), Error> {
-        self.with_journal(observer, |journal, live, _| {
+        self.with_journal(observer, |journal, live, rest| {
+            let turned = self.turn_stages(journal, live, StageAction::Shadow, rest);
             let disarmed = live.visit(|| nft::load(&disarming()))?;
             let to_undo = journal.application().to_undo();
             for change in to_undo {
@@ -193,7 +249,7 @@ impl Shielded {
                     journal.append(Event::Undone { change, result })?;
                 }
             }
-            disarmed
+            turned.and(disarmed)
         })
     }
 
@@ -206,7 +262,9 @@ impl Shielded {
             if is_enforced {
                 commands += &enforcing(&self.shield, lasts);
             }
-            live.visit(|| nft::load(&commands))?
+            live.visit(|| nft::load(&commands))??;
+            let action = if is_enforced { StageAction::Enforce } else { StageAction::Shadow };
+            self.turn_stages(journal, live, action, lasts)
         })
     }
 
@@ -218,6 +276,31 @@ impl Shielded {
             return Ok(RolledBack { application, unwritten: Vec::new() });
         }
         undo_application(&self.folder, &Root::default(), self.id, Because::Asked, observer)
+    }
+
+    /// Has the XDP stages do something else. What somebody has detached is theirs, and the rules go on without it.
+    fn turn_stages(
+        &self,
+        journal: &mut Journal<'_>,
+        live: &Live,
+        action: StageAction,
+        lasts: Duration,
+    ) -> Result<(), Error> {
+        let task = Task { shield: &self.shield, application: self.id, action, lasts };
+        let turn =
+            |journal: &mut Journal<'_>, change, stage: &XdpStage| match live.visit(|| stage::change(stage, &task))?? {
+                Met::There => Ok(()),
+                Met::Gone => {
+                    let found = format!("XDP on {} is not that of application {}", stage.interface, self.id);
+                    journal.append(Event::Undone { change, result: Undone::Superseded { found } })
+                }
+            };
+        let mut turned = Ok(());
+        // One that cannot be changed keeps no other one from being.
+        for (change, stage) in attached(journal.application()) {
+            turned = turn(journal, change, &stage).and(turned);
+        }
+        turned
     }
 
     /// Does something under the lock, while it is in force; with how long it will be.
@@ -252,6 +335,8 @@ pub struct Rehearsed {
     pub commands: String,
     /// What is set while the shield is enforced.
     pub companions: Vec<Change>,
+    /// The interfaces of XDP stages, and why there would be none.
+    pub stages: Vec<(Interface, Option<String>)>,
 }
 
 /// Who has completed flows of a shield's class in a namespace.
@@ -278,8 +363,9 @@ fn peers_here(shield: &Shield, hit: &HashSet<IpAddr>) -> Result<Peers, Error> {
     read().map_err(|error| Error::Refused(format!("cannot read who has completed flows: {error}")))
 }
 
-/// The changes of a shield, the table's last: they are undone from the last to the first.
-fn prepared(place: Place, shield: &Shield, id: u32) -> Result<Prepared, Error> {
+/// The changes of a shield: what goes with it, its table, its XDP stages. They are undone from the last to the first.
+fn prepared(place: Place, asked: &Asked, id: u32) -> Result<Prepared, Error> {
+    let shield = &asked.shield;
     fit(shield).map_err(|unfit| Error::Refused(unfit.to_string()))?;
     refuse_a_second(&place)?;
     if matches!(shield.class, Class::Handshakes { .. }) {
@@ -288,6 +374,10 @@ fn prepared(place: Place, shield: &Shield, id: u32) -> Result<Prepared, Error> {
     let live = Live::at(place);
     let mut changes = companions(shield, &live)?;
     changes.push(Change { edit: Edit::Shield(shield.clone()), why: String::new() });
+    for interface in &asked.interfaces {
+        let stage = live.visit(|| stage::on(interface))??;
+        changes.push(Change { edit: Edit::XdpStage(stage), why: String::new() });
+    }
     Prepared::new(changes, live.into_place()?, id)
 }
 
@@ -381,6 +471,26 @@ fn begun(prepared: &Prepared, by: Author, lasts: Duration) -> Result<Begun, Erro
         probe: None,
         baseline: None,
     })
+}
+
+/// Which change is the table.
+fn table(begun: &Begun) -> usize {
+    begun.changes.iter().take_while(|change| !matches!(change.edit, Edit::Shield(_))).count()
+}
+
+/// The changes that are XDP stages.
+fn stages(begun: &Begun) -> impl Iterator<Item = (usize, XdpStage)> + use<> {
+    let stage = |(change, made): (usize, &Change)| match &made.edit {
+        Edit::XdpStage(stage) => Some((change, stage.clone())),
+        _ => None,
+    };
+    begun.changes.iter().enumerate().filter_map(stage).collect::<Vec<_>>().into_iter()
+}
+
+/// Those that are there, as far as the journal tells.
+fn attached(application: &Application) -> impl Iterator<Item = (usize, XdpStage)> + use<> {
+    let to_undo = application.to_undo();
+    stages(&application.begun).filter(move |(change, _)| to_undo.contains(change))
 }
 
 fn shield_of(application: &Application) -> Option<Shield> {

@@ -94,6 +94,7 @@ pub(crate) fn undo_one(revert: &Revert, ours: &[u32], settings: &dyn Settings) -
                 Ok(Undone::NothingToDo)
             }
         }),
+        Revert::XdpStage { stage, application } => settings.detach(stage, *application),
     };
     done.unwrap_or_else(|error| Undone::Failed { answer: error.to_string() })
 }

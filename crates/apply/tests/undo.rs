@@ -62,13 +62,19 @@ fn a_shield_is_removed_if_it_is_that_one_and_what_was_not_enforced_is_not_undone
     fake.set(Sysctl::TCP_LOOSE, 0);
     let application = undo_now(&mut journal, &fake);
     assert_eq!((fake.shield.get(), fake.get(Sysctl::TCP_LOOSE), application.phase), (None, 0, Phase::Ended));
-    assert_eq!(application.changes, [Progress::Untouched, Progress::Undone(Undone::Restored)]);
+    let restored = Progress::Undone(Undone::Restored);
+    assert_eq!(application.changes, [Progress::Untouched, restored.clone(), restored]);
+    assert_eq!(*fake.stage.borrow(), None);
 
     fake.set(Sysctl::TCP_LOOSE, 1);
     let mut journal = shielded(&folder.state(), &fake, 2);
     fake.shield.set(Some(3));
+    let others = fake.stage.take().map(|(stage, _)| (stage, 3));
+    fake.stage.replace(others.clone());
     let application = undo_now(&mut journal, &fake);
-    assert_eq!((fake.shield.get(), &application.changes[1]), (Some(3), &Progress::Undone(Undone::NothingToDo)));
+    let nothing = Progress::Undone(Undone::NothingToDo);
+    assert_eq!((fake.shield.get(), &application.changes[1..]), (Some(3), &[nothing.clone(), nothing][..]));
+    assert_eq!(*fake.stage.borrow(), others);
 }
 
 #[test]

@@ -29,7 +29,7 @@ const PURE: [&str; 17] = [
 ];
 
 /// The kernel boundary, and whatever reaches it.
-const BOUNDARY: [&str; 13] = [
+const BOUNDARY: [&str; 14] = [
     "ctnetlink",
     "host",
     "observe",
@@ -43,6 +43,7 @@ const BOUNDARY: [&str; 13] = [
     "watch",
     "notify",
     "web",
+    "xdp",
 ];
 
 /// Crates from others that reach the outside world.

@@ -14,17 +14,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use plimsoll_apply::watchdog::{Guardian, Timer};
-use plimsoll_apply::{Author, Event, Moment, Place, Shielded};
+use plimsoll_apply::{Asked, Author, Event, Moment, Place, Shielded};
 use plimsoll_model::{Class, Ports, Shield};
+use plimsoll_shield::Proposal;
 use rustix::process::{Signal, getpid, kill_process};
 use support::PLIMSOLL;
 use support::applying::{Scene, kill_watchdogs};
 use support::shielding::{LOOSE, SYNCOOKIES};
 
-/// `tcp_loose`, `tcp_syncookies`, and whether the table is there.
-type State = (u32, u32, bool);
-const BEFORE: State = (1, 0, false);
-const ENFORCED: State = (0, 1, true);
+/// `tcp_loose`, `tcp_syncookies`, whether the table is there, and an XDP program.
+type State = (u32, u32, bool, bool);
+const BEFORE: State = (1, 0, false, false);
+const ENFORCED: State = (0, 1, true, true);
+
+/// The interface of the XDP stage.
+const XDP: &str = "x0";
 
 /// How long the shield is there.
 const LASTS: Duration = Duration::from_secs(4);
@@ -38,8 +42,8 @@ fn whoever_is_killed_leaves_nothing_once_its_time_is_over() {
         assert_eq!(state(&scene), BEFORE, "step {step}");
         killed
     });
-    // Begun, writing and written, applied; two sysctls written, undone, written again; a moment before and after each.
-    assert!(ended >= 2 * (4 + 4 + 2 + 4), "only {ended} steps were found");
+    // Begun, writing and written twice, applied; two sysctls written, undone, written again; a moment before and after each.
+    assert!(ended >= 2 * (6 + 4 + 2 + 4), "only {ended} steps were found");
 }
 
 #[test]
@@ -56,7 +60,7 @@ fn with_its_watchdog_killed_too_it_disarms_itself_and_the_next_command_undoes() 
         assert_eq!(state(&scene), BEFORE, "step {step}");
         killed
     });
-    assert!(ended >= 28, "only {ended} steps were found");
+    assert!(ended >= 32, "only {ended} steps were found");
 }
 
 #[test]
@@ -86,9 +90,11 @@ fn the_process_that_is_killed() {
     let guardian = Guardian { program: PLIMSOLL.into(), timer: Timer::None };
     let place = Place::named(&env::var("KILLED_NETNS").unwrap()).unwrap();
     let class = Class::Handshakes { ports: Ports::one(443).unwrap() };
-    let shield = Shield { class, limits: None, drop: Vec::new(), allow: Vec::new() };
+    let limits = Some(Proposal::usual_limits(&class));
+    let shield = Shield { class, limits, drop: Vec::new(), allow: Vec::new() };
     let by = Author::of_this_process();
-    let shielded = Shielded::begin(&folder, place, shield, LASTS, by, &guardian, &observer).unwrap();
+    let asked = Asked { shield, interfaces: [XDP.parse().unwrap()].into(), lasts: LASTS };
+    let shielded = Shielded::begin(&folder, place, asked, by, &guardian, &observer).unwrap();
     shielded.enforce(&observer).unwrap();
     shielded.to_shadow(&observer).unwrap();
     shielded.enforce(&observer).unwrap();
@@ -97,6 +103,7 @@ fn the_process_that_is_killed() {
 fn scene() -> Scene {
     let scene = Scene::new();
     scene.lab.set(SYNCOOKIES, 0).unwrap();
+    scene.lab.run(&["ip", "link", "add", XDP, "type", "veth", "peer", "name", "x1"]).unwrap();
     scene
 }
 
@@ -133,5 +140,6 @@ fn await_disarmed(scene: &Scene) {
 
 fn state(scene: &Scene) -> State {
     let tables = scene.lab.run(&["nft", "list", "tables"]).unwrap();
-    (scene.sysctl(LOOSE), scene.sysctl(SYNCOOKIES), tables.contains("plimsoll-shield"))
+    let link = scene.lab.run(&["ip", "link", "show", XDP]).unwrap();
+    (scene.sysctl(LOOSE), scene.sysctl(SYNCOOKIES), tables.contains("plimsoll-shield"), link.contains("prog/xdp"))
 }

@@ -17,6 +17,8 @@ pub struct Link {
     pub index: i32,
     /// Its name, for showing.
     pub name: Untrusted,
+    /// What it is, as its driver has it (`veth`, `vlan`, `bond`); `None` for cards, and others that no program made.
+    pub kind: Option<Untrusted>,
     /// The XDP programs attached to it: at most one by each way.
     pub xdp: Vec<XdpProgram>,
 }
@@ -101,8 +103,10 @@ const GET_LINK: u16 = 18;
 const SET_LINK: u16 = 19;
 /// `struct ifinfomsg`: family, type, index, flags, change.
 const INTERFACE_BYTES: usize = 16;
-/// `IFLA_IFNAME`, `IFLA_XDP`.
+/// `IFLA_IFNAME`, `IFLA_LINKINFO` with `IFLA_INFO_KIND`, `IFLA_XDP`.
 const NAME: u16 = 3;
+const INFO: u16 = 18;
+const INFO_KIND: u16 = 1;
 const XDP: u16 = 43;
 /// `IFLA_XDP_*`.
 const XDP_FD: u16 = 1;
@@ -141,19 +145,32 @@ fn parse_link(message: &Message<'_>) -> Result<Link, Fault> {
         Some(index) => i32::from_ne_bytes(*index),
         None => return Err(Fault::at(message.payload, Problem::Missing { kind: 0 })),
     };
-    let (mut name, mut xdp) = (None, Vec::new());
+    let (mut name, mut kind, mut xdp) = (None, None, Vec::new());
     for attribute in attributes.by_ref() {
         match attribute.kind {
-            NAME => name = Some(attribute.value.split(|byte| *byte == 0).next().unwrap_or_default()),
+            NAME => name = Some(text(attribute.value)),
+            INFO => kind = parse_kind(&attribute).map_err(|fault| fault.inside(INFO))?,
             XDP => xdp = parse_xdp(&attribute).map_err(|fault| fault.inside(XDP))?,
             _ => {}
         }
     }
     attributes.end()?;
     match name {
-        Some(name) => Ok(Link { index, name: Untrusted::from_bytes(name), xdp }),
+        Some(name) => Ok(Link { index, name, kind, xdp }),
         None => Err(Fault::at(message.payload, Problem::Missing { kind: NAME })),
     }
+}
+
+/// What ends with a zero.
+fn text(value: &[u8]) -> Untrusted {
+    Untrusted::from_bytes(value.split(|byte| *byte == 0).next().unwrap_or_default())
+}
+
+fn parse_kind(info: &Attribute<'_>) -> Result<Option<Untrusted>, Fault> {
+    let mut attributes = info.nested();
+    let kind = attributes.by_ref().filter(|attribute| attribute.kind == INFO_KIND).last();
+    attributes.end()?;
+    Ok(kind.map(|kind| text(kind.value)))
 }
 
 fn parse_xdp(xdp: &Attribute<'_>) -> Result<Vec<XdpProgram>, Fault> {
@@ -189,6 +206,7 @@ mod tests {
         messages.add(header, |body| {
             write_interface(body, 7);
             body.put(NAME, b"eth\x1b\0");
+            body.nest(INFO, |body| body.put(INFO_KIND, b"veth\0"));
             body.nest(XDP, |body| {
                 body.put(2, &[1]);
                 body.put(4, &77_u32.to_ne_bytes());
@@ -201,8 +219,13 @@ mod tests {
     #[test]
     fn interfaces_come_with_their_programs_and_with_names_that_can_be_shown() {
         let expected = [
-            Link { index: 1, name: "lo".into(), xdp: vec![] },
-            Link { index: 7, name: "eth\x1b".into(), xdp: vec![XdpProgram { mode: XdpMode::Native, id: 77 }] },
+            Link { index: 1, name: "lo".into(), kind: None, xdp: vec![] },
+            Link {
+                index: 7,
+                name: "eth\x1b".into(),
+                kind: Some("veth".into()),
+                xdp: vec![XdpProgram { mode: XdpMode::Native, id: 77 }],
+            },
         ];
         assert_eq!(parse_links(two().as_bytes()).unwrap(), expected);
         assert_eq!(expected[1].name.as_str(), r"eth\u{1b}");

@@ -17,7 +17,9 @@ pub fn overwritten(edit: &Edit, writers: &[Writer], lasting: &Lasting) -> Vec<Ov
             let by_writers = writers.iter().flat_map(|writer| of_sysctl(writer, *sysctl, *to));
             by_later_file(*sysctl, *to, lasting).into_iter().chain(by_writers).collect()
         }
-        Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) => writers.iter().flat_map(of_rules).collect(),
+        Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) | Edit::XdpStage(_) => {
+            writers.iter().flat_map(of_rules).collect()
+        }
     }
 }
 

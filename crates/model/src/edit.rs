@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bypass, Protocol, Shield, Sysctl, Timeout};
+use crate::{Bypass, Protocol, Shield, Sysctl, Timeout, XdpStage};
 
 /// One thing that is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub enum Edit {
     /// A filter before tracking, by rules in another nft table of Plimsoll's own. No plan holds one: `plimsoll shield` makes it, in
     /// shadow first and never without an end.
     Shield(Shield),
+    /// The same filter on an interface, before there is an skb. It goes with the shield of the same application.
+    XdpStage(XdpStage),
 }
 
 /// Timeouts for the new flows of one service (an nft `ct timeout` object).

@@ -28,6 +28,7 @@ mod timeouts;
 mod tuple;
 mod untrusted;
 mod writer;
+mod xdp_stage;
 
 pub use bypass::{Bypass, Bypassed};
 pub use census::{
@@ -59,3 +60,4 @@ pub use timeouts::{Timeout, Timeouts};
 pub use tuple::{Layer4, Prefix, Protocol, Service, Tuple, Zone};
 pub use untrusted::Untrusted;
 pub use writer::{Becomes, Effect, Order, Overwrite, Overwritten, Presence, When, Writer, WriterKind, Written};
+pub use xdp_stage::{Interface, NoInterface, XdpStage};

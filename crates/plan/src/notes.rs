@@ -13,7 +13,7 @@ pub(crate) fn notes(situation: Situation<'_>, changes: &[Planned]) -> Vec<String
         .iter()
         .filter_map(|change| match &change.edit {
             Edit::Sysctl { sysctl, .. } => Some(*sysctl),
-            Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) => None,
+            Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) | Edit::XdpStage(_) => None,
         })
         .collect();
     let mut notes = Vec::new();

@@ -173,7 +173,7 @@ fn rehearse(situation: Situation<'_>, request: Request, changes: &mut [Planned])
     let Situation { snapshot, namespace, capabilities, .. } = situation;
     let set = |edit: &Edit| match edit {
         Edit::Sysctl { sysctl, to, .. } => Some((*sysctl, *to)),
-        Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) => None,
+        Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) | Edit::XdpStage(_) => None,
     };
     let together: Vec<_> = changes.iter().filter_map(|change| set(&change.edit)).collect();
     let mut alone: Vec<_> = changes.iter_mut().filter(|change| matters(&change.edit, namespace)).collect();
@@ -198,7 +198,7 @@ fn matters(edit: &Edit, ns: &NamespaceSnapshot) -> bool {
     match edit {
         Edit::Sysctl { sysctl: Sysctl::CAPACITY | Sysctl::BUCKETS, .. } => true,
         Edit::Sysctl { sysctl, .. } => sysctl.timeout().is_some_and(|timeout| comes_to(timeout, ns)),
-        Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) => false,
+        Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) | Edit::XdpStage(_) => false,
     }
 }
 

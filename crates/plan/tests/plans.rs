@@ -185,7 +185,7 @@ fn a_nat_keeps_udp_for_two_minutes_and_only_a_well_known_port_gets_less() {
     assert!(plan.passed_over.iter().any(|passed| passed.because.contains("RFC 4787")), "{plan:#?}");
     let policy = plan.changes.iter().find_map(|change| match &change.edit {
         Edit::Policy(policy) => Some(policy),
-        Edit::Sysctl { .. } | Edit::Bypass(_) | Edit::Shield(_) => None,
+        Edit::Sysctl { .. } | Edit::Bypass(_) | Edit::Shield(_) | Edit::XdpStage(_) => None,
     });
     let policy = policy.unwrap();
     assert_eq!((policy.port, policy.timeouts[0].secs), (53, 10));

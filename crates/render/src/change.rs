@@ -62,21 +62,21 @@ pub(crate) fn settings(changes: &[Reasoned]) -> impl Iterator<Item = Setting<'_>
         Edit::Sysctl { sysctl, from, to } => {
             Some(Setting { sysctl: *sysctl, from: *from, to: sysctl.as_read(*to), why })
         }
-        Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) => None,
+        Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) | Edit::XdpStage(_) => None,
     })
 }
 
 pub(crate) fn policies(changes: &[Reasoned]) -> impl Iterator<Item = Policy<'_>> {
     changes.iter().filter_map(|Reasoned { edit, why }| match edit {
         Edit::Policy(policy) => Some(Policy { policy, why }),
-        Edit::Sysctl { .. } | Edit::Bypass(_) | Edit::Shield(_) => None,
+        Edit::Sysctl { .. } | Edit::Bypass(_) | Edit::Shield(_) | Edit::XdpStage(_) => None,
     })
 }
 
 pub(crate) fn bypasses(changes: &[Reasoned]) -> impl Iterator<Item = BypassChange<'_>> {
     changes.iter().filter_map(|Reasoned { edit, why }| match edit {
         Edit::Bypass(bypass) => Some(BypassChange { bypass, why }),
-        Edit::Sysctl { .. } | Edit::Policy(_) | Edit::Shield(_) => None,
+        Edit::Sysctl { .. } | Edit::Policy(_) | Edit::Shield(_) | Edit::XdpStage(_) => None,
     })
 }
 

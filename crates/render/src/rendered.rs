@@ -57,7 +57,7 @@ impl Rendered {
             match &change.edit {
                 Edit::Policy(policy) => self.leave_out(named(policy), RULES),
                 Edit::Bypass(bypass) => self.leave_out(bypass, RULES),
-                Edit::Sysctl { .. } | Edit::Shield(_) => {}
+                Edit::Sysctl { .. } | Edit::Shield(_) | Edit::XdpStage(_) => {}
             }
         }
     }

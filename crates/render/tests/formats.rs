@@ -67,7 +67,7 @@ fn no_change_is_lost_in_silence() {
                     (format!("timeouts of {} port {}", policy.protocol.name(), policy.port), is_reasoned)
                 }
                 Edit::Bypass(bypass) => (bypass.to_string(), is_reasoned),
-                Edit::Shield(_) => unreachable!("no plan holds one"),
+                Edit::Shield(_) | Edit::XdpStage(_) => unreachable!("no plan holds one"),
             };
             let loads_only = matches!(format, Format::ModulesLoadD | Format::Udev);
             assert!(

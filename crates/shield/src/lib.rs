@@ -8,6 +8,7 @@
 //! Nothing here does I/O.
 
 mod collateral;
+mod early;
 mod fit;
 mod peers;
 mod propose;
@@ -15,8 +16,9 @@ mod reading;
 mod rules;
 
 pub use collateral::{Collateral, Judgement, NotEnforced, Part};
+pub use early::Early;
 pub use fit::{Unfit, fit};
 pub use peers::{Flows, Peers};
 pub use propose::{Because, Proposal, propose};
 pub use reading::{Counters, Hit, NoReading, Reading, asking};
-pub use rules::{TABLE, armed_set, disarming, enforcing, loading, made_by, rearming, removing};
+pub use rules::{HIT_SECS, TABLE, armed_set, disarming, enforcing, loading, made_by, rearming, removing};

@@ -28,7 +28,7 @@ const AFTER_TRACKING: i32 = -10;
 pub(crate) const MOST_HITS: u32 = 65_536;
 
 /// How long a source is remembered after its last hit, in seconds.
-pub(crate) const HIT_SECS: u32 = 60;
+pub const HIT_SECS: u32 = 60;
 
 /// Limits are forgotten no sooner than this, in seconds.
 const LEAST_MEMORY_SECS: u32 = 10;

@@ -4,7 +4,7 @@
 mod support;
 
 use plimsoll_model::{Status, TcpState};
-use plimsoll_shield::{Collateral, Counters, Hit, Judgement, NotEnforced, Part, Peers, Reading};
+use plimsoll_shield::{Collateral, Counters, Early, Hit, Judgement, NotEnforced, Part, Peers, Reading};
 
 use support::{address, done, half_open, shield, tcp};
 
@@ -72,6 +72,17 @@ fn what_is_not_known_is_no_reason_to_drop() {
     for collateral in [unrecorded, chance, nobody] {
         assert!(matches!(collateral.judge(1.0), Judgement::Enforce(_)), "who allows everything is not told no");
     }
+}
+
+#[test]
+fn what_never_came_to_the_rules_counts_with_what_did() {
+    let hits = |hits: &[(u8, u64)]| reading(hits, Counters::default()).hits;
+    let early = Early { hits: hits(&[(1, 3), (2, 4)]), unrecorded: 5 };
+    let mut reading = reading(&[(1, 2), (3, 1)], Counters { unrecorded: 1, ..Counters::default() }).and_early(early);
+    reading.hits.sort_unstable_by_key(|hit| hit.source);
+    assert_eq!((reading.hits.clone(), reading.counters.unrecorded), (hits(&[(1, 5), (2, 4), (3, 1)]), 6));
+    let collateral = Collateral::of(&reading, &peers(&reading, &[(2, 10, 0), (4, 90, 0)]));
+    assert_eq!((collateral.sources, collateral.flows), (Part { hit: 1, of: 2 }, Part { hit: 4, of: 100 }));
 }
 
 #[test]

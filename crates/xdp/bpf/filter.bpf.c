@@ -21,6 +21,7 @@ typedef unsigned long long u64;
 // enum bpf_map_type, BPF_F_NO_PREALLOC, enum xdp_action.
 enum { ARRAY = 2, PERCPU_ARRAY = 6, LRU_HASH = 9, LPM_TRIE = 11 };
 enum { NO_PREALLOC = 1 };
+enum { ONLY_NEW = 1 }; // BPF_NOEXIST
 enum { XDP_DROP = 1, XDP_PASS = 2 };
 
 static void *(*lookup)(void *map, const void *key) = (void *)1;
@@ -48,6 +49,8 @@ struct limit {
 struct config {
     u64 armed_until_ns; // of CLOCK_BOOTTIME
     u64 enforces;       // 0: counts, and lets pass
+    u64 owner;          // who attached it; nothing is decided by it
+    u64 drops_all;      // 0: of listed sources only what is limited
     struct limit tcp;   // SYNs without ACK
     struct limit udp;   // all datagrams
 };
@@ -84,6 +87,17 @@ struct list4_key {
 struct list6_key {
     u32 bits;
     u8 address[16];
+};
+
+struct source_key {
+    u8 version;
+    u8 zero[3];
+    u8 address[16];
+};
+
+struct dropped {
+    u64 packets;
+    u64 last_ns; // of CLOCK_BOOTTIME
 };
 
 struct bucket_key {
@@ -134,6 +148,14 @@ struct {
     TYPE(key, struct bucket_key);
     TYPE(value, u64);
 } buckets SECTION(".maps");
+
+// Whose packets were dropped, and how many. Bounded like the buckets: what it has forgotten is what `counts` has beyond it.
+struct {
+    NUMBER(type, LRU_HASH);
+    NUMBER(max_entries, 65536);
+    TYPE(key, struct source_key);
+    TYPE(value, struct dropped);
+} sources SECTION(".maps");
 
 struct {
     NUMBER(type, PERCPU_ARRAY);
@@ -394,7 +416,7 @@ INLINE enum outcome read(struct packet *packet) {
     }
 }
 
-INLINE enum outcome by_transport(const struct packet *packet, const struct config *config, u64 now) {
+INLINE enum outcome by_transport(const struct packet *packet, const struct config *config, int is_listed, u64 now) {
     enum { TCP = 6, UDP = 17, SYN = 0x02, ACK = 0x10 };
     u32 protocol;
     u16 port;
@@ -418,38 +440,65 @@ INLINE enum outcome by_transport(const struct packet *packet, const struct confi
     const struct ports *protected = lookup(&ports, &protocol);
     if (!protected || !(protected->bits[port >> 3] & 1 << (port & 7)))
         return UNLIMITED;
+    if (is_listed)
+        return LISTED;
     return by_limit(packet, protocol == OF_TCP ? &config->tcp : &config->udp, protocol, now);
 }
 
-INLINE enum outcome judge(u8 *data, u8 *end, const struct config *config, u64 now) {
-    struct packet packet = {.data = data, .end = end};
-    enum outcome outcome = read(&packet);
+INLINE enum outcome judge(struct packet *packet, const struct config *config, u64 now) {
+    enum outcome outcome = read(packet);
     if (outcome == UNDECIDED)
-        outcome = by_list(&packet, now);
+        outcome = by_list(packet, now);
+    int is_listed = outcome == LISTED && !config->drops_all;
+    if (is_listed)
+        outcome = UNDECIDED;
     if (outcome == UNDECIDED)
-        outcome = packet.version == 4 ? skip_ipv4(&packet) : skip_extensions(&packet);
+        outcome = packet->version == 4 ? skip_ipv4(packet) : skip_extensions(packet);
     if (outcome == UNDECIDED)
-        outcome = by_transport(&packet, config, now);
+        outcome = by_transport(packet, config, is_listed, now);
     return outcome;
+}
+
+// Two processors may meet a source first at once: one of them makes the element, and the other finds it.
+INLINE void note_source(const struct packet *packet, u64 now) {
+    struct source_key key = {.version = packet->version};
+    __builtin_memcpy(key.address, packet->source, 16);
+    struct dropped *dropped = lookup(&sources, &key);
+    if (!dropped) {
+        struct dropped first = {.packets = 1, .last_ns = now};
+        if (update(&sources, &key, &first, ONLY_NEW) == 0)
+            return;
+        dropped = lookup(&sources, &key);
+        if (!dropped)
+            return;
+    }
+    __sync_fetch_and_add(&dropped->packets, 1);
+    dropped->last_ns = now;
 }
 
 SECTION("xdp")
 int plimsoll_xdp(struct xdp_md *context) {
-    u8 *data = (u8 *)(unsigned long)context->data;
-    u8 *end = (u8 *)(unsigned long)context->data_end;
+    struct packet packet = {
+        .data = (u8 *)(unsigned long)context->data,
+        .end = (u8 *)(unsigned long)context->data_end,
+    };
     u32 only = 0;
     const struct config *in_force = lookup(&config, &only);
     if (!in_force)
         return XDP_PASS;
     u64 now = boot_ns();
-    u32 outcome = now < in_force->armed_until_ns ? judge(data, end, in_force, now) : DISARMED;
+    u32 outcome = now < in_force->armed_until_ns ? judge(&packet, in_force, now) : DISARMED;
     if (outcome >= LISTED && in_force->enforces)
         outcome += REASONS;
     u64 *count = lookup(&counts, &outcome);
     if (!count)
         return XDP_PASS;
+    int drops = outcome >= LISTED + REASONS;
+    // Before it is counted, so that who reads the count first never finds fewer packets noted than counted.
+    if (drops)
+        note_source(&packet, now);
     ++*count;
-    return outcome >= LISTED + REASONS ? XDP_DROP : XDP_PASS;
+    return drops ? XDP_DROP : XDP_PASS;
 }
 
 // No helper that it calls asks for the GPL.

@@ -7,7 +7,7 @@ use std::env;
 use std::io::Read;
 use std::time::Duration;
 
-use plimsoll_xdp::{Action, Attached, Config, Dropped, Room, Way};
+use plimsoll_xdp::{Action, Attached, Config, Dropped, Room, Scope, Way};
 
 fn main() {
     let mut arguments = env::args().skip(1);
@@ -17,8 +17,10 @@ fn main() {
     let config = Config {
         until,
         action: Action::Enforce,
+        owner: 1,
         allowed: Vec::new(),
         dropped: vec![Dropped { network: network.parse().unwrap(), until: Duration::MAX }],
+        scope: Scope::All,
         tcp: None,
         udp: None,
         room: Room::default(),

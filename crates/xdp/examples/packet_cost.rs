@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use plimsoll_host::boottime_now;
 use plimsoll_lab::{HandPacket, LabNamespace, Payload, Side, Tap};
-use plimsoll_xdp::{Action, Attached, Config, Dropped, Limit, Outcome, Ports, Rate, Rates, Reason, Room, Way, XdpMode};
+use plimsoll_xdp::{
+    Action, Attached, Config, Dropped, Limit, Outcome, Ports, Rate, Rates, Reason, Room, Scope, Way, XdpMode,
+};
 
 /// Packets that are timed together. A batch during which the machine did something else is far from the median.
 const BATCH: usize = 500;
@@ -142,7 +144,7 @@ impl End {
         let until = boottime_now() + Duration::from_hours(1);
         let limit = |burst| {
             let rate = Rate::each(Duration::from_millis(100), NonZeroU32::new(burst).unwrap()).unwrap();
-            Some(Limit { ports: Ports::All, rates: Rates::Source(rate) })
+            Some(Limit { ports: Ports::All, rates: Some(Rates::Source(rate)) })
         };
         let listed = Dropped { network: "10.0.0.0/16".parse().unwrap(), until };
         let (dropped, tcp) = match stage {
@@ -151,7 +153,7 @@ impl End {
             _ => (vec![], limit(100_000)),
         };
         let (allowed, action, room) = (Vec::new(), Action::Enforce, Room::default());
-        let config = Config { until, action, allowed, dropped, tcp, udp: None, room };
+        let config = Config { until, action, owner: 1, allowed, dropped, scope: Scope::All, tcp, udp: None, room };
         let way = if wanted == XdpMode::Generic { Way::Generic } else { Way::Native };
         let attached = self.end().enter(|| Attached::attach(self.device, way, &config)).unwrap().unwrap();
         assert_eq!(attached.mode(), wanted, "{:?}", attached.not_native());

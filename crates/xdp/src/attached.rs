@@ -12,6 +12,7 @@ use crate::clock;
 use crate::config::{Action, Config, Rates};
 use crate::counts::Counts;
 use crate::error::Error;
+use crate::hit::Hit;
 use crate::maps::Maps;
 use crate::program::{self, Loaded};
 
@@ -30,7 +31,8 @@ pub struct Attached {
 /// By which ways a program may be attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// In the driver, or behind it where the driver does not take it.
+    /// In the driver, or behind it where the driver does not take it, or is veth: with a program that queues 256 packets
+    /// (`VETH_RING_SIZE` in `drivers/net/veth.c`) and loses the rest, where without one whoever sends does the receiver's work.
     Best,
     /// In the driver. Many drivers set up their queues anew for it, and the link is down for a moment.
     Native,
@@ -39,8 +41,10 @@ pub enum Way {
 }
 
 impl Way {
-    const fn modes(self) -> &'static [XdpMode] {
+    fn modes(self, link: &Link) -> &'static [XdpMode] {
+        let is_veth = link.kind.as_ref().is_some_and(|kind| kind.as_str() == "veth");
         match self {
+            Self::Best if is_veth => &[XdpMode::Generic],
             Self::Best => &[XdpMode::Native, XdpMode::Generic],
             Self::Native => &[XdpMode::Native],
             Self::Generic => &[XdpMode::Generic],
@@ -59,6 +63,8 @@ pub struct Status {
     pub until: Duration,
     /// What it does with what it would drop.
     pub action: Action,
+    /// Whose it is, as [`Config::owner`].
+    pub owner: u32,
     /// The rates of new TCP connections.
     pub tcp: Option<Rates>,
     /// The rates of UDP datagrams.
@@ -75,10 +81,7 @@ impl Attached {
     /// root, and `CAP_NET_ADMIN` over the namespace.
     pub fn attach(interface: &str, way: Way, config: &Config) -> Result<Self, Error> {
         clock::ensure_kernels_own()?;
-        let link = link(interface)?;
-        if let Some(&occupant) = link.xdp.first() {
-            return Err(occupied(&link, occupant)?);
-        }
+        let link = vacant(interface)?;
         let mut loaded = Loaded::load(config.room)?;
         loaded.maps.write(config)?;
         let program = loaded.file()?;
@@ -86,9 +89,23 @@ impl Attached {
         Ok(Self { link, mode, program, maps: loaded.maps, not_native })
     }
 
+    /// Makes sure that an interface is there and has no XDP program. Whether its driver takes one, only attaching shows. Changes
+    /// nothing.
+    pub fn ensure_vacant(interface: &str) -> Result<(), Error> {
+        vacant(interface).map(drop)
+    }
+
     /// The program on an interface, whoever attached it; `None` where there is none of Plimsoll's.
     pub fn find(interface: &str) -> Result<Option<Self>, Error> {
         Self::on(link(interface)?)
+    }
+
+    /// The program on the interface of a number, which it keeps when it is renamed; `None` where there is no such interface, or none of
+    /// Plimsoll's on it.
+    pub fn at(index: i32) -> Result<Option<Self>, Error> {
+        let links = links().map_err(Error::netlink(&Untrusted::from(format!("interface {index}").as_str())))?;
+        let link = links.into_iter().find(|link| link.index == index);
+        link.map_or(Ok(None), Self::on)
     }
 
     /// The program on every interface of the namespace that has it.
@@ -116,10 +133,18 @@ impl Attached {
             mode: self.mode,
             until: in_force.until,
             action: in_force.action,
+            owner: in_force.owner,
             tcp: in_force.tcp,
             udp: in_force.udp,
             counts: self.maps.counts().map_err(&failed)?,
         })
+    }
+
+    /// Those whose packets it has dropped, in shadow nobody's. Where there were more than [`Room::hits`](crate::Room::hits), who was not
+    /// seen for longest is forgotten: asked for after [`status`](Self::status), the packets that are missing here of
+    /// [`Counts::dropped`] are theirs. Changes nothing.
+    pub fn hits(&self) -> Result<Vec<Hit>, Error> {
+        self.maps.hits().map_err(Error::bpf("read whose packets the XDP program has dropped"))
     }
 
     /// Puts another configuration in force; [`Config::room`] stays what it was when the program was attached, and what was counted
@@ -153,6 +178,15 @@ fn link(interface: &str) -> Result<Link, Error> {
     links.into_iter().find(|link| link.name == name).ok_or(Error::NoInterface { interface: name })
 }
 
+/// An interface that has no program.
+fn vacant(interface: &str) -> Result<Link, Error> {
+    let link = link(interface)?;
+    match link.xdp.first() {
+        Some(&occupant) => Err(occupied(&link, occupant)?),
+        None => Ok(link),
+    }
+}
+
 fn is_ours(program: &ProgramInfo) -> bool {
     program.name() == program::NAME.as_bytes()
 }
@@ -175,7 +209,7 @@ fn attach_by(
     program: &ProgramFd,
 ) -> Result<(XdpMode, Option<plimsoll_ctnetlink::Error>), Error> {
     let mut answers = Vec::new();
-    for &mode in way.modes() {
+    for &mode in way.modes(link) {
         match attach_xdp(link.index, program.as_fd(), mode) {
             Ok(()) => return Ok((mode, answers.pop().map(|(_, answer)| answer))),
             // The other way asks for the same right.

@@ -14,10 +14,14 @@ pub struct Config {
     pub until: Duration,
     /// What it does with what it would drop.
     pub action: Action,
+    /// A number of whoever attaches it, by which they know it again ([`Status::owner`](crate::Status::owner)). Nothing is decided by it.
+    pub owner: u32,
     /// Sources whose packets always pass.
     pub allowed: Vec<Network>,
-    /// Sources whose packets are dropped, of any protocol.
+    /// Sources whose packets are dropped.
     pub dropped: Vec<Dropped>,
+    /// Which of their packets.
+    pub scope: Scope,
     /// How many connections may be begun: SYNs without ACK are counted.
     pub tcp: Option<Limit>,
     /// How many UDP datagrams may come.
@@ -44,13 +48,22 @@ pub struct Dropped {
     pub until: Duration,
 }
 
+/// Which packets of [`Config::dropped`] sources are dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All, of any protocol.
+    All,
+    /// What [`Config::tcp`] and [`Config::udp`] look at: SYNs without ACK, and datagrams, to their ports.
+    Limited,
+}
+
 /// How many packets a source may send to some ports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// To which ports of this host, or behind it.
     pub ports: Ports,
-    /// How many.
-    pub rates: Rates,
+    /// How many; `None` for all but those of sources that are dropped.
+    pub rates: Option<Rates>,
 }
 
 /// Ports that packets go to.
@@ -182,13 +195,15 @@ pub struct Room {
     pub sources: NonZeroU32,
     /// Allowed and dropped networks, of each family.
     pub listed: NonZeroU32,
+    /// Sources of which it is noted how many packets were dropped; taken and forgotten like the others.
+    pub hits: NonZeroU32,
 }
 
 impl Default for Room {
     /// 65,536 of each.
     fn default() -> Self {
         let many = NonZeroU32::MIN.saturating_add(65_535);
-        Self { sources: many, listed: many }
+        Self { sources: many, listed: many, hits: many }
     }
 }
 

@@ -1,17 +1,19 @@
 //! What the program decides, in Rust: what it is held against.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use plimsoll_model::Prefix;
 
-use crate::{Action, Config, Limit, Outcome, Passed, Rate, Reason};
+use crate::{Action, Config, Limit, Outcome, Passed, Rate, Rates, Reason, Scope};
 
 /// The program with its memory.
 pub(crate) struct Decider {
     pub(crate) config: Config,
     full_at: HashMap<Bucket, Duration>,
+    /// Packets that were dropped, by their source.
+    pub(crate) hits: BTreeMap<IpAddr, u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,14 +30,14 @@ enum Transport {
 
 enum Verdict {
     Pass(Passed),
-    Drop(Reason),
+    Drop(Reason, IpAddr),
 }
 
 use Verdict::{Drop, Pass};
 
 impl Decider {
     pub(crate) fn new(config: Config) -> Self {
-        Self { config, full_at: HashMap::new() }
+        Self { config, full_at: HashMap::new(), hits: BTreeMap::new() }
     }
 
     pub(crate) fn decide(&mut self, frame: &[u8], now: Duration) -> Outcome {
@@ -44,8 +46,11 @@ impl Decider {
         }
         match (self.verdict(frame, now), self.config.action) {
             (Pass(why), _) => Outcome::Passed(why),
-            (Drop(why), Action::Shadow) => Outcome::WouldDrop(why),
-            (Drop(why), Action::Enforce) => Outcome::Dropped(why),
+            (Drop(why, _), Action::Shadow) => Outcome::WouldDrop(why),
+            (Drop(why, source), Action::Enforce) => {
+                *self.hits.entry(source).or_default() += 1;
+                Outcome::Dropped(why)
+            }
         }
     }
 
@@ -59,8 +64,9 @@ impl Decider {
         if self.config.allowed.iter().any(|network| network.holds(source)) {
             return Pass(Passed::Allowed);
         }
-        if self.config.dropped.iter().any(|dropped| dropped.network.holds(source) && now < dropped.until) {
-            return Drop(Reason::Listed);
+        let is_listed = self.config.dropped.iter().any(|dropped| dropped.network.holds(source) && now < dropped.until);
+        if is_listed && self.config.scope == Scope::All {
+            return Drop(Reason::Listed, source);
         }
         let payload = match packet.payload() {
             Ok(Some(payload)) => payload,
@@ -68,30 +74,38 @@ impl Decider {
             Err(Broken) => return Pass(Passed::Malformed),
         };
         match begun(&payload) {
+            Ok(Some((transport, port))) if is_listed => match self.limit(transport, port) {
+                Some(_) => Drop(Reason::Listed, source),
+                None => Pass(Passed::Unlimited),
+            },
             Ok(Some((transport, port))) => self.limited(transport, port, source, now),
             Ok(None) => Pass(Passed::Unlimited),
             Err(Broken) => Pass(Passed::Malformed),
         }
     }
 
-    fn limited(&mut self, transport: Transport, port: u16, source: IpAddr, now: Duration) -> Verdict {
+    fn limit(&self, transport: Transport, port: u16) -> Option<&Limit> {
         let limit = match transport {
             Transport::Tcp => &self.config.tcp,
             Transport::Udp => &self.config.udp,
         };
-        let Some(Limit { rates, .. }) = limit.as_ref().filter(|limit| limit.ports.hold(port)) else {
+        limit.as_ref().filter(|limit| limit.ports.hold(port))
+    }
+
+    fn limited(&mut self, transport: Transport, port: u16, source: IpAddr, now: Duration) -> Verdict {
+        let Some(rates) = self.limit(transport, port).map(|limit| limit.rates) else {
             return Pass(Passed::Unlimited);
         };
         let buckets = [
-            (rates.prefix(), Bucket::Prefix(transport, Prefix::of(source)), Reason::OverPrefix),
-            (rates.source(), Bucket::Source(transport, source), Reason::OverSource),
+            (rates.and_then(Rates::prefix), Bucket::Prefix(transport, Prefix::of(source)), Reason::OverPrefix),
+            (rates.and_then(Rates::source), Bucket::Source(transport, source), Reason::OverSource),
         ];
         let mut charged = Vec::new();
         for (rate, bucket, reason) in buckets {
             let Some(rate) = rate else { continue };
             let begins = self.full_at.get(&bucket).copied().unwrap_or_default().max(now);
             if begins > now + allowance(rate) {
-                return Drop(reason);
+                return Drop(reason, source);
             }
             charged.push((bucket, begins + rate.interval()));
         }

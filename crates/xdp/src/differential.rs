@@ -1,6 +1,7 @@
 //! The program in the kernel against the same decision in Rust, packet by packet (`BPF_PROG_TEST_RUN`). Needs root.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use aya::TestRunOptions;
@@ -15,7 +16,7 @@ use proptest::sample::{Index, select};
 use crate::decision::Decider;
 use crate::program::Loaded;
 use crate::testing::{empty, number};
-use crate::{Action, Config, Dropped, Limit, Outcome, Passed, Ports, Rate, Rates, Room};
+use crate::{Action, Config, Dropped, Limit, Outcome, Passed, Ports, Rate, Rates, Room, Scope};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
@@ -38,6 +39,7 @@ proptest! {
                 let as_expected = counts.all().map(|(_, packets)| packets).eq(expected);
                 prop_assert!(as_expected, "{:?} {:?} {:02x?}", outcome, counts, frame);
             }
+            prop_assert_eq!(hits(&loaded), decider.hits.clone());
         }
     }
 }
@@ -47,7 +49,7 @@ proptest! {
 fn more_sources_than_there_is_room_for_all_pass() {
     let room = Room { sources: number(512), ..empty().room };
     let rate = Rate::each(Duration::from_hours(1), number(1)).unwrap();
-    let limit = Limit { ports: Ports::All, rates: Rates::Source(rate) };
+    let limit = Limit { ports: Ports::All, rates: Some(Rates::Source(rate)) };
     let mut loaded = Loaded::load(room).expect("loading an XDP program takes root");
     loaded.maps.write(&Config { udp: Some(limit), ..empty() }).unwrap();
     for source in 0..10_000_u16 {
@@ -59,6 +61,11 @@ fn more_sources_than_there_is_room_for_all_pass() {
     }
     let counts = loaded.maps.counts().unwrap();
     assert_eq!(counts.of(Outcome::Passed(Passed::WithinLimit)), 10_000, "{counts:?}");
+}
+
+/// Packets that were dropped, by their source.
+fn hits(loaded: &Loaded) -> BTreeMap<IpAddr, u64> {
+    loaded.maps.hits().unwrap().into_iter().map(|hit| (hit.source, hit.packets)).collect()
 }
 
 /// Whether the program drops a frame.
@@ -76,8 +83,18 @@ fn config() -> impl Strategy<Value = Config> {
     let until = prop_oneof![1 => Just(false), 9 => Just(true)].prop_map(soon);
     let dropped = (network(), any::<bool>().prop_map(soon)).prop_map(|(network, until)| Dropped { network, until });
     let action = select(vec![Action::Shadow, Action::Enforce]);
-    (until, action, vec(network(), 0..4), vec(dropped, 0..6), option::of(limit()), option::of(limit())).prop_map(
-        |(until, action, allowed, dropped, tcp, udp)| Config { until, action, allowed, dropped, tcp, udp, ..empty() },
+    let dropped = (vec(dropped, 0..6), select(vec![Scope::All, Scope::Limited]));
+    (until, action, vec(network(), 0..4), dropped, option::of(limit()), option::of(limit())).prop_map(
+        |(until, action, allowed, (dropped, scope), tcp, udp)| Config {
+            until,
+            action,
+            allowed,
+            dropped,
+            scope,
+            tcp,
+            udp,
+            ..empty()
+        },
     )
 }
 
@@ -97,7 +114,7 @@ fn limit() -> impl Strategy<Value = Limit> {
         rate.clone().prop_map(Rates::Prefix),
         (rate.clone(), rate).prop_map(|(source, prefix)| Rates::Both { source, prefix }),
     ];
-    (ports, rates).prop_map(|(ports, rates)| Limit { ports, rates })
+    (ports, option::weighted(0.8, rates)).prop_map(|(ports, rates)| Limit { ports, rates })
 }
 
 /// Few addresses, so that packets meet networks and each other.

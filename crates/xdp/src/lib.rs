@@ -5,21 +5,23 @@
 //! is over, so it needs nobody to end it. What is allowed always passes; so does what cannot be read.
 //!
 //! All calls concern the network namespace of the calling thread ([`plimsoll_host::in_namespace`] enters another).
-//! [`Attached::find`], [`Attached::all`] and [`Attached::status`] only read.
+//! [`Attached::find`], [`Attached::at`], [`Attached::all`], [`Attached::status`] and [`Attached::hits`] only read.
 //!
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use plimsoll_xdp::{Action, Attached, Config, Limit, Ports, Rate, Rates, Room, Way};
+//! use plimsoll_xdp::{Action, Attached, Config, Limit, Ports, Rate, Rates, Room, Scope, Way};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let rate = Rate::per_sec(10.try_into()?, 50.try_into()?)?;
 //! let config = Config {
 //!     until: plimsoll_host::boottime_now() + Duration::from_mins(30),
 //!     action: Action::Shadow,
+//!     owner: 7,
 //!     allowed: vec!["192.0.2.0/24".parse()?],
 //!     dropped: Vec::new(),
-//!     tcp: Some(Limit { ports: Ports::These([443].into()), rates: Rates::Source(rate) }),
+//!     scope: Scope::All,
+//!     tcp: Some(Limit { ports: Ports::These([443].into()), rates: Some(Rates::Source(rate)) }),
 //!     udp: None,
 //!     room: Room::default(),
 //! };
@@ -34,6 +36,7 @@ mod clock;
 mod config;
 mod counts;
 mod error;
+mod hit;
 mod list;
 mod maps;
 mod program;
@@ -46,7 +49,8 @@ mod differential;
 mod testing;
 
 pub use attached::{Attached, Status, Way};
-pub use config::{Action, Config, Dropped, Limit, NoRate, Ports, Rate, Rates, Room};
+pub use config::{Action, Config, Dropped, Limit, NoRate, Ports, Rate, Rates, Room, Scope};
 pub use counts::{Counts, Outcome, Passed, Reason};
 pub use error::Error;
+pub use hit::Hit;
 pub use plimsoll_ctnetlink::XdpMode;

@@ -6,13 +6,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use aya::maps::lpm_trie::Key;
-use aya::maps::{Array, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray};
+use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray};
 use aya::programs::{ProgramError, ProgramInfo};
 use aya::{Ebpf, Pod};
 
-use crate::config::{Action, Config, Limit, Ports, Rate, Rates};
+use crate::config::{Action, Config, Limit, Ports, Rate, Rates, Scope};
 use crate::counts::{Counts, Outcome};
 use crate::error::Error;
+use crate::hit::Hit;
 use crate::list::{Listed, compiled};
 
 /// The maps of a program, loaded by this process or by another.
@@ -22,7 +23,9 @@ pub(crate) struct Maps {
     list4: LpmTrie<MapData, [u8; 4], u64>,
     list6: LpmTrie<MapData, [u8; 16], u64>,
     counts: PerCpuArray<MapData, u64>,
+    sources: HashMap<MapData, SourceKey, HitWords>,
     room: u32,
+    room_of_hits: u32,
 }
 
 /// What a program is told, but for ports and lists.
@@ -30,12 +33,19 @@ pub(crate) struct Maps {
 pub(crate) struct InForce {
     pub(crate) until: Duration,
     pub(crate) action: Action,
+    pub(crate) owner: u32,
+    scope: Scope,
     pub(crate) tcp: Option<Rates>,
     pub(crate) udp: Option<Rates>,
 }
 
-/// `struct config`: until, whether it enforces; then of TCP and of UDP the rates of a source and of a prefix.
-type ConfigWords = [[u64; 2]; 5];
+/// `struct config`: until, whether it enforces; its owner, whether all of a listed source is dropped; then of TCP and of UDP the rates of a source
+/// and of a prefix.
+type ConfigWords = [[u64; 2]; 6];
+/// `struct source_key`.
+type SourceKey = [u8; 20];
+/// `struct dropped`: packets, and when the last one came.
+type HitWords = [u64; 2];
 /// `struct ports`.
 type PortBits = [u8; 8192];
 
@@ -45,6 +55,8 @@ const PORTS: &str = "ports";
 const LIST4: &str = "list4";
 const LIST6: &str = "list6";
 const COUNTS: &str = "counts";
+/// The map of those whose packets were dropped.
+pub(crate) const SOURCES: &str = "sources";
 /// The map of the buckets, which only the program looks at.
 pub(crate) const BUCKETS: &str = "buckets";
 /// Maps for which a configuration says how large they are.
@@ -72,18 +84,17 @@ impl Maps {
     }
 
     fn by_name(mut map: impl FnMut(&str) -> Result<Map, MapError>) -> Result<Self, MapError> {
-        let list4 = map(LIST4)?;
-        let room = match &list4 {
-            Map::LpmTrie(data) => data.info()?.max_entries(),
-            _ => 0,
-        };
+        let (list4, sources) = (map(LIST4)?, map(SOURCES)?);
+        let (room, room_of_hits) = (room(&list4)?, room(&sources)?);
         Ok(Self {
             config: map(CONFIG)?.try_into()?,
             ports: map(PORTS)?.try_into()?,
             list4: list4.try_into()?,
             list6: map(LIST6)?.try_into()?,
             counts: map(COUNTS)?.try_into()?,
+            sources: sources.try_into()?,
             room,
+            room_of_hits,
         })
     }
 
@@ -99,6 +110,19 @@ impl Maps {
             *packets = self.counts.get(&index, 0)?.iter().sum();
         }
         Ok(Counts::new(by_outcome))
+    }
+
+    /// Those whose packets were dropped.
+    pub(crate) fn hits(&self) -> Result<Vec<Hit>, MapError> {
+        let mut hits = BTreeMap::new();
+        // Where a source is forgotten meanwhile the kernel begins anew (`htab_map_get_next_key`): it is not followed for ever.
+        for element in self.sources.iter().take(2 * self.room_of_hits as usize) {
+            let (key, [packets, last_ns]) = element?;
+            if let Some(source) = source(key) {
+                hits.insert(source, Hit { source, packets, last: Duration::from_nanos(last_ns) });
+            }
+        }
+        Ok(hits.into_values().collect())
     }
 
     /// Puts a configuration in force. While that goes on nothing is dropped, so no packet meets half of one and half of another; whoever is killed
@@ -136,8 +160,9 @@ impl fmt::Debug for Maps {
 
 impl InForce {
     fn of(config: &Config) -> Self {
-        let rates = |limit: &Option<Limit>| limit.as_ref().map(|limit| limit.rates);
-        Self { until: config.until, action: config.action, tcp: rates(&config.tcp), udp: rates(&config.udp) }
+        let rates = |limit: &Option<Limit>| limit.as_ref().and_then(|limit| limit.rates);
+        let &Config { until, action, owner, scope, .. } = config;
+        Self { until, action, owner, scope, tcp: rates(&config.tcp), udp: rates(&config.udp) }
     }
 
     fn words(self) -> ConfigWords {
@@ -145,17 +170,41 @@ impl InForce {
         let [tcp_source, udp_source] = [self.tcp, self.udp].map(|rates| words(rates.and_then(Rates::source)));
         let [tcp_prefix, udp_prefix] = [self.tcp, self.udp].map(|rates| words(rates.and_then(Rates::prefix)));
         let enforces = u64::from(self.action == Action::Enforce);
-        [[nanoseconds(self.until), enforces], tcp_source, tcp_prefix, udp_source, udp_prefix]
+        let drops_all = u64::from(self.scope == Scope::All);
+        let whose = [u64::from(self.owner), drops_all];
+        [[nanoseconds(self.until), enforces], whose, tcp_source, tcp_prefix, udp_source, udp_prefix]
     }
 
-    fn from_words([[until_ns, enforces], tcp_source, tcp_prefix, udp_source, udp_prefix]: ConfigWords) -> Self {
+    fn from_words(
+        [[until_ns, enforces], [owner, drops_all], tcp_source, tcp_prefix, udp_source, udp_prefix]: ConfigWords,
+    ) -> Self {
         let rates = |source, prefix| Rates::of(Rate::from_words(source), Rate::from_words(prefix));
         Self {
             until: Duration::from_nanos(until_ns),
             action: if enforces == 0 { Action::Shadow } else { Action::Enforce },
+            owner: u32::try_from(owner).unwrap_or(u32::MAX),
+            scope: if drops_all == 0 { Scope::Limited } else { Scope::All },
             tcp: rates(tcp_source, tcp_prefix),
             udp: rates(udp_source, udp_prefix),
         }
+    }
+}
+
+/// How many elements a map has room for.
+fn room(map: &Map) -> Result<u32, MapError> {
+    match map {
+        Map::LpmTrie(data) | Map::LruHashMap(data) => Ok(data.info()?.max_entries()),
+        _ => Ok(0),
+    }
+}
+
+fn source(key: SourceKey) -> Option<IpAddr> {
+    let (version, address) = (key.first()?, key.last_chunk::<16>()?);
+    let [first, second, third, fourth, ..] = *address;
+    match version {
+        4 => Some(IpAddr::from([first, second, third, fourth])),
+        6 => Some(IpAddr::from(*address)),
+        _ => None,
     }
 }
 

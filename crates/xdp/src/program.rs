@@ -5,7 +5,7 @@ use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned};
 
 use crate::config::Room;
 use crate::error::{Error, is_kind};
-use crate::maps::{BUCKETS, LISTS, Maps};
+use crate::maps::{BUCKETS, LISTS, Maps, SOURCES};
 
 /// What `scripts/bpf` made of `bpf/filter.bpf.c`.
 static OBJECT: &[u8] = include_bytes_aligned!("../bpf/filter.o");
@@ -29,7 +29,7 @@ impl Loaded {
     fn try_load(room: Room) -> Result<Self, EbpfError> {
         // No type of the kernel's is used, so its own description of them is not read.
         let mut loader = EbpfLoader::new();
-        loader.btf(None).map_max_entries(BUCKETS, room.sources.get());
+        loader.btf(None).map_max_entries(BUCKETS, room.sources.get()).map_max_entries(SOURCES, room.hits.get());
         for list in LISTS {
             loader.map_max_entries(list, room.listed.get());
         }

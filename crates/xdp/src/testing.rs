@@ -3,18 +3,20 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::{Action, Config, Dropped, Room};
+use crate::{Action, Config, Dropped, Room, Scope};
 
 /// In force for as long as a test may take.
 pub(crate) fn empty() -> Config {
     Config {
         until: plimsoll_host::boottime_now() + Duration::from_hours(1),
         action: Action::Enforce,
+        owner: 7,
         allowed: Vec::new(),
         dropped: Vec::new(),
+        scope: Scope::All,
         tcp: None,
         udp: None,
-        room: Room { sources: number(4096), listed: number(1024) },
+        room: Room { sources: number(4096), listed: number(1024), hits: number(1024) },
     }
 }
 

@@ -14,8 +14,8 @@ use aya::programs::loaded_programs;
 use plimsoll_host::{boottime_now, monotonic_now};
 use plimsoll_lab::{HandPacket, LabNamespace, Payload, Side, Tap};
 use plimsoll_xdp::{
-    Action, Attached, Config, Counts, Dropped, Error, Limit, Outcome, Passed, Ports, Rate, Rates, Reason, Room, Way,
-    XdpMode,
+    Action, Attached, Config, Counts, Dropped, Error, Limit, Outcome, Passed, Ports, Rate, Rates, Reason, Room, Scope,
+    Way, XdpMode,
 };
 
 /// Far longer than anything takes.
@@ -107,8 +107,10 @@ fn config() -> Config {
     Config {
         until: boottime_now() + Duration::from_hours(1),
         action: Action::Enforce,
+        owner: 7,
         allowed: Vec::new(),
         dropped: Vec::new(),
+        scope: Scope::All,
         tcp: None,
         udp: None,
         room: Room::default(),
@@ -130,7 +132,7 @@ fn burst(packets: u32) -> Rate {
 }
 
 fn limit(ports: &[u16], rates: Rates) -> Limit {
-    Limit { ports: Ports::These(ports.iter().copied().collect::<BTreeSet<u16>>()), rates }
+    Limit { ports: Ports::These(ports.iter().copied().collect::<BTreeSet<u16>>()), rates: Some(rates) }
 }
 
 fn await_that(what: &str, mut holds: impl FnMut() -> bool) {
@@ -199,7 +201,7 @@ fn a_source_over_its_limit_begins_no_connection_and_keeps_those_that_it_has() {
     let listener = servers.enter(|| TcpListener::bind("10.0.0.1:80")).unwrap().unwrap();
     let config = Config { tcp: Some(limit(&[80], Rates::Source(burst(3)))), ..config() };
     let attached = servers.enter(|| Attached::attach("v1", Way::Best, &config)).unwrap().unwrap();
-    assert_eq!(attached.mode(), XdpMode::Native, "{:?}", attached.not_native());
+    assert_eq!(attached.mode(), XdpMode::Generic, "veth");
 
     let first: SocketAddr = "10.0.0.2:0".parse().unwrap();
     let connected: Vec<TcpStream> = (0..3).map(|_| connect(&clients, first, PATIENCE).unwrap()).collect();
@@ -427,6 +429,43 @@ fn xdp_id(wire: &Wire) -> Option<u32> {
     let links = wire.lab.enter(plimsoll_ctnetlink::links).unwrap().unwrap();
     let link = links.into_iter().find(|link| link.name.as_str() == "tap0").unwrap();
     link.xdp.first().map(|program| program.id)
+}
+
+#[test]
+fn it_is_told_whose_packets_were_dropped_and_how_many_of_whom_that_is_known_no_more() {
+    let wire = Wire::new();
+    let room = Room { hits: number(256), ..Room::default() };
+    let limited = Limit { ports: Ports::These([7].into()), rates: None };
+    let config = Config {
+        dropped: dropped(&["192.0.2.64/26", "2001:db8::/32"]),
+        scope: Scope::Limited,
+        udp: Some(limited),
+        room,
+        ..config()
+    };
+    let mut attached = wire.attach(&Config { action: Action::Shadow, ..config.clone() });
+    assert_eq!(wire.udp_that_arrives(&["192.0.2.66"]), [true]);
+    assert!(attached.hits().unwrap().is_empty(), "in shadow nobody's are dropped");
+    attached.update(&config).unwrap();
+    let before = boottime_now();
+    let from = ["192.0.2.66", "192.0.2.66", "2001:db8::6", "192.0.2.7"];
+    assert_eq!(wire.udp_that_arrives(&from), [false, false, false, true]);
+    // Nothing but what is limited is dropped of who is listed.
+    wire.send(0x0800, &packet("192.0.2.66", 8, Payload::Udp(8)));
+    wire.send(0x0800, &packet("192.0.2.66", 7, tcp(SYN)));
+    let hits = attached.hits().unwrap();
+    let of = |source: &str| hits.iter().find(|hit| hit.source == source.parse::<IpAddr>().unwrap()).unwrap();
+    assert_eq!((hits.len(), of("192.0.2.66").packets, of("2001:db8::6").packets), (2, 2, 1), "{hits:?}");
+    assert!(hits.iter().all(|hit| hit.last >= before && hit.last <= boottime_now()), "{hits:?}");
+    let status = attached.status().unwrap();
+    assert_eq!((status.owner, status.counts.dropped()), (7, 3));
+
+    for number in 0..2000 {
+        wire.send(0x86dd, &packet(&format!("2001:db8::1:{number:x}"), 7, Payload::Udp(8)));
+    }
+    let dropped = attached.status().unwrap().counts.dropped();
+    let noted: u64 = attached.hits().unwrap().iter().map(|hit| hit.packets).sum();
+    assert!(dropped == 2003 && noted <= 256, "{dropped} dropped, {noted} noted");
 }
 
 fn is_loaded(id: u32) -> bool {

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 use plimsoll_apply::{
     Application, Armed, Author, Because, Begun, Change, Current, Error, Event, Ground, JOURNAL_SCHEMA, Journal, Kind,
-    NamespaceKind, OwnRules, Root, RulesName, Settings, StateDir, Where, in_force, reverts, undo,
+    NamespaceKind, OwnRules, Root, RulesName, Settings, StateDir, Undone, Where, in_force, reverts, undo,
 };
-use plimsoll_model::{Class, Edit, Occupancy, Ports, Reach, Shield, Sysctl};
+use plimsoll_model::{Class, Edit, Occupancy, Ports, Reach, Shield, Sysctl, XdpStage};
 
 /// Settings in memory.
 #[derive(Default)]
@@ -21,6 +21,8 @@ pub(crate) struct Fake {
     pub(crate) namespace_is_gone: Cell<bool>,
     pub(crate) refuses: Cell<Option<Sysctl>>,
     pub(crate) shield: Cell<Option<u32>>,
+    /// The interface on which XDP is, and the application that it is of.
+    pub(crate) stage: RefCell<Option<(XdpStage, u32)>>,
 }
 
 impl Fake {
@@ -79,6 +81,16 @@ impl Settings for Fake {
         self.shield.set(None);
         Ok(())
     }
+
+    fn detach(&self, stage: &XdpStage, application: u32) -> Result<Undone, Error> {
+        let ours = Some((stage.clone(), application));
+        let is_ours = *self.stage.borrow() == ours;
+        Ok(if is_ours {
+            self.stage.take().map_or(Undone::NothingToDo, |_| Undone::Restored)
+        } else {
+            Undone::NothingToDo
+        })
+    }
 }
 
 /// A folder that is removed at the end.
@@ -129,12 +141,20 @@ pub(crate) fn applied<'a>(folder: &StateDir, fake: &Fake, id: u32, edits: &[(Sys
 pub(crate) fn shielded<'a>(folder: &StateDir, fake: &Fake, id: u32) -> Journal<'a> {
     let class = Class::Handshakes { ports: Ports::one(443).unwrap() };
     let shield = Shield { class, limits: None, drop: Vec::new(), allow: Vec::new() };
-    let edits = [Edit::Sysctl { sysctl: Sysctl::TCP_LOOSE, from: 1, to: 0 }, Edit::Shield(shield)];
+    let stage = XdpStage { interface: "eth0".parse().unwrap(), index: 3 };
+    let edits = [
+        Edit::Sysctl { sysctl: Sysctl::TCP_LOOSE, from: 1, to: 0 },
+        Edit::Shield(shield),
+        Edit::XdpStage(stage.clone()),
+    ];
     let changes = edits.into_iter().map(|edit| Change { edit, why: String::new() }).collect();
     let mut journal = begun(folder, fake, id, Kind::Shield, changes);
     journal.append(Event::Writing { change: 1 }).unwrap();
     fake.shield.set(Some(id));
     journal.append(Event::Written { change: 1 }).unwrap();
+    journal.append(Event::Writing { change: 2 }).unwrap();
+    fake.stage.replace(Some((stage, id)));
+    journal.append(Event::Written { change: 2 }).unwrap();
     journal.append(Event::Applied { deadline_ms: 0 }).unwrap();
     journal
 }

@@ -16,6 +16,7 @@ use clap::Parser;
 use plimsoll_apply::StateDir;
 use plimsoll_ctnetlink::{Counter, TcpState, cpu_statistics};
 use plimsoll_lab::{Kind, LabNamespace, entries};
+use serde_json::Value;
 
 use crate::flood::{Flood, Sources};
 use crate::load::{Load, Served};
@@ -52,6 +53,11 @@ enum Stage {
     Sets,
     ShadowOfSynproxy,
     Synproxy,
+    /// The limits of the sets before an skb.
+    ShadowOfXdp,
+    Xdp,
+    /// The network of the spoofed sources is listed.
+    XdpListed,
 }
 
 fn main() -> ExitCode {
@@ -71,14 +77,14 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     println!(
-        "| flood | stage | SYNs/s | served | at the first try | median | 99th of 100 | entries | lost by a full table |"
+        "| flood | stage | SYNs/s | served | at the first try | median | 99th of 100 | entries | lost by a full table | dropped by XDP |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     loaded(arguments, None, Stage::Nothing)?;
-    for stage in [Stage::Nothing, Stage::ShadowOfSets, Stage::Sets] {
+    for stage in [Stage::Nothing, Stage::ShadowOfSets, Stage::Sets, Stage::ShadowOfXdp, Stage::Xdp] {
         loaded(arguments, Some(Sources::Few), stage)?;
     }
-    for stage in [Stage::Nothing, Stage::ShadowOfSynproxy, Stage::Sets, Stage::Synproxy] {
+    for stage in [Stage::Nothing, Stage::ShadowOfSynproxy, Stage::Sets, Stage::Synproxy, Stage::XdpListed] {
         loaded(arguments, Some(Sources::Spoofed), stage)?;
     }
     println!();
@@ -102,10 +108,11 @@ fn loaded(arguments: &Arguments, sources: Option<Sources>, stage: Stage) -> anyh
     let occupancy = ground.server.enter(|| plimsoll_host::HostFs::new().occupancy())??;
     let per_sec = flood.map_or(Ok(0), Flood::end)?;
     let lost = ground.drops()?.saturating_sub(before);
+    let early = ground.by_xdp(stage, "dropped")?.map_or_else(|| "-".to_string(), |packets| packets.to_string());
     let Served { of, in_time, at_first_try, median, late } = served;
     let share = |part: usize| 100.0 * part as f64 / of as f64;
     println!(
-        "| {} | {} | {per_sec} | {:.2} % of {of} | {:.2} % | {:.2} ms | {:.1} ms | {} | {lost} |",
+        "| {} | {} | {per_sec} | {:.2} % of {of} | {:.2} % | {:.2} ms | {:.1} ms | {} | {lost} | {early} |",
         sources.map_or("none", Sources::name),
         stage.name(),
         share(in_time),
@@ -126,6 +133,8 @@ fn costs(arguments: &Arguments) -> anyhow::Result<()> {
         ("over its source's limit, dropped", Place::Limited),
         ("listed, dropped", Place::Listed),
         ("answered by SYNPROXY", Place::Proxied),
+        ("over its source's limit, dropped by XDP", Place::XdpLimited),
+        ("listed, dropped by XDP", Place::XdpListed),
         ("dropped at netdev ingress (the least that nft can do)", Place::Ingress),
     ];
     let mut figures = vec![Vec::new(); places.len()];
@@ -159,6 +168,8 @@ enum Place {
     Limited,
     Listed,
     Proxied,
+    XdpLimited,
+    XdpListed,
     Ingress,
 }
 
@@ -168,7 +179,10 @@ fn cost(place: Place, packets: u32) -> anyhow::Result<f64> {
     let _load = Load::new(&ground.server, &ground.client)?;
     // SYNPROXY is put up where something is tracked.
     ground.server.fill(entries(Kind::AssuredTcp(TcpState::Established), 0, 1))?;
-    let sources = if place == Place::Limited { Sources::Few } else { Sources::Spoofed };
+    let sources = match place {
+        Place::Limited | Place::XdpLimited => Sources::Few,
+        _ => Sources::Spoofed,
+    };
     match place {
         Place::Stock => {}
         Place::Filter => ground
@@ -181,11 +195,19 @@ fn cost(place: Place, packets: u32) -> anyhow::Result<f64> {
             ground.enforce()?;
         }
         Place::Proxied => ground.stand(Stage::Synproxy)?,
+        Place::XdpLimited => ground.stand(Stage::Xdp)?,
+        Place::XdpListed => ground.stand(Stage::XdpListed)?,
         Place::Ingress => ground.server.nft(
             "table netdev bench { chain in { type filter hook ingress device s0 priority 0; tcp dport 443 drop; }; }\n",
         )?,
     }
-    flood::cost_micros(&ground.client, sources, packets)
+    let cost = flood::cost_micros(&ground.client, sources, packets)?;
+    if let Place::XdpLimited | Place::XdpListed = place {
+        // With a program veth hands packets on by a queue: those that it had no room for cost nothing.
+        let seen = ground.by_xdp(Stage::Xdp, "seen")?.unwrap_or(0);
+        ensure!(seen >= u64::from(packets), "XDP has seen {seen} of {packets} packets: the rest was lost before");
+    }
+    Ok(cost)
 }
 
 /// The two namespaces.
@@ -222,24 +244,40 @@ impl Ground {
             Stage::Nothing => return Ok(()),
             Stage::ShadowOfSets | Stage::Sets => self.shield(&[])?,
             Stage::ShadowOfSynproxy | Stage::Synproxy => self.shield(&["--synproxy"])?,
+            Stage::ShadowOfXdp | Stage::Xdp => self.shield(&["--xdp", "s0"])?,
+            Stage::XdpListed => self.shield(&["--drop", "11.0.0.0/8", "--xdp", "s0"])?,
         }
-        if matches!(stage, Stage::Sets | Stage::Synproxy) { self.enforce() } else { Ok(()) }
+        match stage {
+            Stage::Nothing | Stage::ShadowOfSets | Stage::ShadowOfSynproxy | Stage::ShadowOfXdp => Ok(()),
+            Stage::Sets | Stage::Synproxy | Stage::Xdp | Stage::XdpListed => self.enforce(),
+        }
+    }
+
+    /// What XDP has counted; `None` where there is none.
+    fn by_xdp(&self, stage: Stage, counter: &str) -> anyhow::Result<Option<u64>> {
+        if !matches!(stage, Stage::ShadowOfXdp | Stage::Xdp | Stage::XdpListed) {
+            return Ok(None);
+        }
+        let status: Value = serde_json::from_str(&self.plimsoll(&["--status", "--json"])?)?;
+        let stage = &status["xdp"][0];
+        ensure!(stage["runs"] == "generic", "XDP in the driver of veth, whose queue loses packets: {stage}");
+        Ok(stage["counters"][counter].as_u64())
     }
 
     fn shield(&self, how: &[&str]) -> anyhow::Result<()> {
-        self.plimsoll(&[&["--for", "syn-flood", "--port", "443", "--shadow", "0"], how].concat())
+        self.plimsoll(&[&["--for", "syn-flood", "--port", "443", "--shadow", "0"], how].concat()).map(drop)
     }
 
     fn enforce(&self) -> anyhow::Result<()> {
-        self.plimsoll(&["--enforce", "--shadow", "0", "--max-collateral", "100%", "--no-watch"])
+        self.plimsoll(&["--enforce", "--shadow", "0", "--max-collateral", "100%", "--no-watch"]).map(drop)
     }
 
-    fn plimsoll(&self, arguments: &[&str]) -> anyhow::Result<()> {
+    fn plimsoll(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new(PLIMSOLL);
         command.args(["shield", "--netns", self.server.name()]).args(arguments).env("PLIMSOLL_STATE_DIR", &self.folder);
         let output = command.output()?;
         ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(())
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     fn drops(&self) -> anyhow::Result<u64> {
@@ -269,6 +307,9 @@ impl Stage {
             Self::Sets => "sets",
             Self::ShadowOfSynproxy => "SYNPROXY, in shadow",
             Self::Synproxy => "SYNPROXY",
+            Self::ShadowOfXdp => "XDP and sets, in shadow",
+            Self::Xdp => "XDP and sets",
+            Self::XdpListed => "XDP and sets, 11.0.0.0/8 listed",
         }
     }
 }

@@ -136,6 +136,7 @@ fn state(progress: &Progress) -> &'static str {
         Progress::Written { .. } => "written",
         Progress::Undone(Undone::Restored) => "restored",
         Progress::Undone(Undone::NothingToDo) => "as_before",
+        Progress::Undone(Undone::NotMade { .. }) => "not_made",
         Progress::Undone(Undone::Superseded { .. }) => "superseded",
         Progress::Undone(Undone::Gone) => "gone",
         Progress::Undone(Undone::Held { .. }) => "held",
@@ -280,5 +281,6 @@ pub(super) fn edit_in_words(edit: &Edit) -> String {
         }
         Edit::Bypass(bypass) => bypass.to_string(),
         Edit::Shield(shield) => format!("a shield of {}", shield.class),
+        Edit::XdpStage(stage) => format!("an XDP stage of a shield on {}", stage.interface),
     }
 }

@@ -93,6 +93,7 @@ pub(crate) fn edited(edit: &Edit) -> String {
         Edit::Policy(policy) => format!("timeouts of its own for {} port {}", policy.protocol.name(), policy.port),
         Edit::Bypass(bypass) => bypass.to_string(),
         Edit::Shield(shield) => format!("a shield of {}", shield.class),
+        Edit::XdpStage(stage) => format!("an XDP stage of a shield on {}", stage.interface),
     }
 }
 

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use plimsoll_model::{FindingId, Network, NoNetwork, Ports, Rate};
+use plimsoll_model::{FindingId, Interface, Network, NoInterface, NoNetwork, Ports, Rate};
 
 use crate::apply::CommonArguments;
 use crate::arguments::seconds;
@@ -20,8 +20,8 @@ the kernel keeps, though every process be killed. docs/shield.md says how it wor
 
 EXIT CODES
   0  it is in force as it was asked for; or it was removed, or extended; or --dry-run, --status
-  1  it is in shadow, though it was to be enforced: it would hit, or hit, too many of those who mean well; or there is
-     nothing to make a shield for
+  1  it is in shadow, though it was to be enforced: it would hit, or hit, too many of those who mean well, or was
+     interrupted before; or there is nothing to make a shield for
   2  not all of it could be removed: it is said what remains
   3  nothing was done
 
@@ -31,6 +31,7 @@ EXAMPLES
   plimsoll shield --for syn-flood --port 443 --dry-run
   plimsoll shield --for syn-flood --port 443 --synproxy --allow 192.0.2.0/24 --expire 1h
   plimsoll shield --for udp-unreplied --port 53 --per-source 50/200
+  plimsoll shield --for syn-flood --port 443 --xdp eth0
   plimsoll shield --status
   plimsoll shield --stop
 ")]
@@ -95,6 +96,11 @@ pub(crate) struct ShieldArguments {
     #[arg(long, value_name = "FILE", help_heading = "Whom it spares")]
     pub(crate) allow_file: Option<String>,
 
+    /// Before the rules have XDP drop the same on this interface, before there is an skb; may be given often. Where it cannot be, it is
+    /// said why, and the rules go on alone
+    #[arg(long, value_name = "INTERFACE", value_parser = interface, conflicts_with = "outgoing", help_heading = "How")]
+    pub(crate) xdp: Vec<Interface>,
+
     /// Have it drop, once it was in shadow for long enough and would hit few enough of those who mean well
     #[arg(long, help_heading = "How")]
     pub(crate) enforce: bool,
@@ -132,6 +138,7 @@ impl ShieldArguments {
             || self.most_sources.is_some()
             || self.synproxy
             || self.allow_file.is_some()
+            || !self.xdp.is_empty()
             || !self.drop.is_empty()
             || !self.allow.is_empty()
     }
@@ -179,6 +186,14 @@ pub(crate) fn network(text: &str) -> Result<Network, String> {
         Ok(address) => Ok(Network::host(address)),
         Err(_) => text.parse().map_err(|error: NoNetwork| error.to_string()),
     }
+}
+
+/// One whose packets a shield looks at.
+fn interface(text: &str) -> Result<Interface, String> {
+    if text == "lo" {
+        return Err("loopback is never looked at".to_string());
+    }
+    text.parse().map_err(|error: NoInterface| error.to_string())
 }
 
 /// Time enough to be told of it, and no more than a day.

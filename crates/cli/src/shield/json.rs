@@ -1,6 +1,6 @@
 //! The JSON document of `shield`. `docs/shield.md` describes it; what is here never changes its meaning within a schema version.
 
-use plimsoll_model::Untrusted;
+use plimsoll_model::{Interface, Untrusted};
 use plimsoll_shield::Judgement;
 use serde_json::{Value, json};
 
@@ -19,6 +19,7 @@ pub(super) fn render(report: &Report) -> anyhow::Result<String> {
             "shield": made.shield,
             "rules": rehearsed.commands,
             "set_while_enforced": rehearsed.companions,
+            "xdp": rehearsed.stages.iter().map(planned_stage).collect::<Vec<_>>(),
         }),
         Outcome::Status(state) => of_state("in_force", state),
         Outcome::Extended(state) => of_state("extended", state),
@@ -63,6 +64,10 @@ pub(super) fn made_of(outcome: &Outcome) -> Option<&Made> {
     }
 }
 
+fn planned_stage((interface, why_not): &(Interface, Option<String>)) -> Value {
+    json!({ "interface": interface, "why_not": why_not })
+}
+
 fn of_state(outcome: &str, state: &State) -> Value {
     // A flood has more sources than anybody reads.
     const MOST: usize = 100;
@@ -78,6 +83,7 @@ fn of_state(outcome: &str, state: &State) -> Value {
         "age_secs": state.age_secs,
         "ends_in_secs": state.reading.armed_secs,
         "counters": state.reading.counters,
+        "xdp": state.stages,
         "hit_sources": state.reading.hits.len(),
         "hits": hits,
         "collateral": state.collateral,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use plimsoll_apply::{Place, connected_to, own_addresses_of, peers};
 use plimsoll_diagnose::diagnose;
-use plimsoll_model::{Class, FindingId, Network, Occupancy, Shield, SourceLimits, Untrusted, Way};
+use plimsoll_model::{Class, FindingId, Network, Occupancy, Ports, Shield, SourceLimits, Untrusted, Way};
 use plimsoll_observe::{Depth, Options, Target, observe};
 use plimsoll_shield::{Because, Proposal, propose};
 
@@ -34,7 +34,7 @@ pub(super) struct Made {
 /// The shield; `None` where nothing calls for one.
 pub(super) fn made(arguments: &ShieldArguments, place: &Place) -> anyhow::Result<Option<Made>> {
     let (mut shield, against, because) = match (arguments.against, arguments.ports()?) {
-        (Some(against), Some(ports)) => (by_hand(against, Some(ports), arguments)?, against, None),
+        (Some(against), Some(ports)) => (by_hand(against, ports, arguments), against, None),
         (against, _) => match from_table(against, place)? {
             Some((proposal, against)) => (proposal.shield, against, Some(proposal.because)),
             None => return Ok(None),
@@ -50,19 +50,14 @@ pub(super) fn made(arguments: &ShieldArguments, place: &Place) -> anyhow::Result
     Ok(Some(Made { shield, against: against.finding(), because, logged_in }))
 }
 
-fn by_hand(
-    against: Against,
-    ports: Option<plimsoll_model::Ports>,
-    arguments: &ShieldArguments,
-) -> anyhow::Result<Shield> {
+fn by_hand(against: Against, ports: Ports, arguments: &ShieldArguments) -> Shield {
     let way = if arguments.outgoing { Way::Outgoing } else { Way::Incoming };
-    let class = match (against, ports) {
-        (Against::UdpUnreplied, Some(ports)) => Class::Datagrams { way, ports, known: Vec::new() },
-        (Against::UdpUnreplied, None) => bail!("a shield of UDP takes --port"),
-        (Against::SynFlood | Against::OutboundScan, ports) => Class::Syns { way, ports },
+    let class = match against {
+        Against::UdpUnreplied => Class::Datagrams { way, ports, known: Vec::new() },
+        Against::SynFlood | Against::OutboundScan => Class::Syns { way, ports: Some(ports) },
     };
     let limits = Some(Proposal::usual_limits(&class));
-    Ok(Shield { class, limits, drop: Vec::new(), allow: Vec::new() })
+    Shield { class, limits, drop: Vec::new(), allow: Vec::new() }
 }
 
 /// What fits what the table shows: of the finding that is named, or of the worst.

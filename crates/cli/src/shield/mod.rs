@@ -9,8 +9,7 @@ mod watched;
 
 use std::process::ExitCode;
 
-use plimsoll_apply::{Author, Place, Shielded};
-use plimsoll_shield::Judgement;
+use plimsoll_apply::{Asked, Author, Place, Shielded};
 
 pub(crate) use self::arguments::ShieldArguments;
 
@@ -41,7 +40,8 @@ pub(crate) fn run(arguments: &ShieldArguments) -> anyhow::Result<ExitCode> {
     };
     let code = match &report.outcome {
         Outcome::Nothing | Outcome::Withdrawn { .. } => IN_SHADOW,
-        Outcome::Judged { judgement: Judgement::Stay(_), .. } if arguments.enforce => IN_SHADOW,
+        // Whatever was judged, and by how little: it does not drop.
+        Outcome::Judged { .. } if arguments.enforce => IN_SHADOW,
         Outcome::Stopped(rolled_back) if !rolled_back.application.remaining().is_empty() => REMAINS,
         _ => 0,
     };
@@ -102,13 +102,14 @@ fn put_up(arguments: &ShieldArguments) -> anyhow::Result<Report> {
         }
         _ => {
             let Some(made) = made(arguments, &place)? else { return Ok(Report::new(arguments, Outcome::Nothing)) };
+            let interfaces = arguments.xdp.iter().cloned().collect();
+            let asked = Asked { shield: made.shield.clone(), interfaces, lasts: arguments.expire };
             if arguments.dry_run {
-                let rehearsed = Shielded::rehearse(&state_dir, place, &made.shield, arguments.expire)?;
+                let rehearsed = Shielded::rehearse(&state_dir, place, &asked)?;
                 return Ok(Report::new(arguments, Outcome::Planned { made, rehearsed }));
             }
             let by = Author::of_this_process();
-            let shield = made.shield.clone();
-            let shielded = Shielded::begin(&state_dir, place, shield, arguments.expire, by, &guardian, &|_, _| {})?;
+            let shielded = Shielded::begin(&state_dir, place, asked, by, &guardian, &|_, _| {})?;
             (shielded, Some(made))
         }
     };

@@ -1,6 +1,6 @@
 //! What there is to tell of a shield.
 
-use plimsoll_apply::{Rehearsed, RolledBack, Shielded};
+use plimsoll_apply::{Rehearsed, RolledBack, Shielded, Stage};
 use plimsoll_model::{Shield, Untrusted};
 use plimsoll_shield::{Collateral, Judgement, NotEnforced, Peers, Reading};
 
@@ -44,6 +44,8 @@ pub(super) enum Outcome {
 pub(super) struct State {
     pub(super) application: u32,
     pub(super) shield: Shield,
+    /// The XDP stages before its rules.
+    pub(super) stages: Vec<Stage>,
     /// How long it has been there, in seconds.
     pub(super) age_secs: u64,
     pub(super) reading: Reading,
@@ -63,6 +65,7 @@ impl State {
         Ok(Self {
             application: shielded.id(),
             shield: shielded.shield().clone(),
+            stages: shielded.stages()?,
             age_secs: shielded.age_and_rest()?.0.as_secs(),
             collateral: Collateral::of(&reading, peers),
             reading,

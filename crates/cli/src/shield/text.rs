@@ -1,8 +1,8 @@
 //! What there is to tell of a shield, for people.
 
-use plimsoll_apply::Change;
+use plimsoll_apply::{Change, Running, Runs, Stage, StageAction, StageState};
 use plimsoll_diagnose::words::{grouped, percent};
-use plimsoll_model::{Class, Edit, Network, Shield, Untrusted};
+use plimsoll_model::{Class, Edit, Interface, Network, Shield, Untrusted};
 use plimsoll_shield::{Because, Collateral, Counters, Judgement};
 
 use super::json::made_of;
@@ -26,6 +26,7 @@ pub(super) fn render(report: &Report) -> String {
                 + "Nothing is done now. These would be the rules, in shadow:\n"
                 + &indented(&rehearsed.commands)
                 + &companions(&rehearsed.companions)
+                + &rehearsed.stages.iter().map(planned_stage).collect::<String>()
         }
         Outcome::Status(state) => what(&state.shield) + &figures(state),
         Outcome::Extended(state) => format!("The shield ends in {} s.\n", state.reading.armed_secs),
@@ -117,12 +118,56 @@ fn figures(state: &State) -> String {
         "Application {}, {mode}, there for {} s, ends in {} s. Packets:\n",
         state.application, state.age_secs, state.reading.armed_secs
     );
-    for (name, packets) in counted(&state.reading.counters) {
-        if packets > 0 || name == "seen" {
-            text += &format!("  {:>14}  {name}\n", grouped(packets));
+    text += &table(&counted(&state.reading.counters));
+    text += &state.stages.iter().map(stage).collect::<String>();
+    text + &harmed(&state.collateral)
+}
+
+fn table(counted: &[(&str, u64)]) -> String {
+    let mut text = String::new();
+    for (name, packets) in counted {
+        if *packets > 0 || *name == "seen" {
+            text += &format!("  {:>14}  {name}\n", grouped(*packets));
         }
     }
-    text + &harmed(&state.collateral)
+    text
+}
+
+fn stage(stage: &Stage) -> String {
+    let interface = &stage.interface;
+    let Running { runs, action, counters, .. } = match &stage.state {
+        StageState::Absent { why } => return without_stage(interface, why),
+        StageState::Attached(running) => running,
+    };
+    let runs = match runs {
+        Runs::Native => "in the driver",
+        Runs::Generic => "behind the driver (generic)",
+    };
+    let mode = match action {
+        StageAction::Shadow => "in shadow",
+        StageAction::Enforce => "enforced",
+    };
+    let counted = [
+        ("seen", counters.seen),
+        ("of the allowed, and of known peers", counters.allowed),
+        ("within their limits", counters.within_limit),
+        ("of those listed to be dropped", counters.listed),
+        ("over the limit of their address", counters.over_source),
+        ("over the limit of their network", counters.over_prefix),
+        ("dropped, which the rules have not seen", counters.dropped),
+    ];
+    format!("XDP on {interface}, {runs}, {mode}. Packets:\n") + &table(&counted)
+}
+
+fn planned_stage((interface, why_not): &(Interface, Option<String>)) -> String {
+    match why_not {
+        None => format!("XDP would do the same on {interface}, if its driver or the kernel takes it.\n"),
+        Some(why) => without_stage(interface, why),
+    }
+}
+
+fn without_stage(interface: &Interface, why: &str) -> String {
+    paragraph("", &format!("No XDP on {interface}, so the rules do its work: {}.", Untrusted::from(why)))
 }
 
 fn counted(counters: &Counters) -> [(&'static str, u64); 12] {

@@ -103,6 +103,13 @@ impl Joined {
         self.scene.lab.run(&["nft", "list", "tables"]).unwrap().contains("plimsoll-shield")
     }
 
+    /// The XDP program on the server's interface.
+    pub(crate) fn xdp(&self) -> Option<String> {
+        let links = self.scene.lab.run(&["ip", "-j", "-d", "link", "show", "s0"]).unwrap();
+        let links: Value = serde_json::from_str(&links).unwrap();
+        links[0]["xdp"]["prog"]["name"].as_str().map(str::to_string)
+    }
+
     /// Entries of the server's table that an address has opened.
     pub(crate) fn entries_of(&self, source: IpAddr) -> usize {
         self.scene.lab.run(&["conntrack", "-L", "-s", &source.to_string()]).unwrap().lines().count()

@@ -54,7 +54,7 @@ pub(crate) fn of(plan: &Plan, sysctl: Sysctl) -> Option<&Planned> {
 pub(crate) fn to(plan: &Plan, sysctl: Sysctl) -> Option<u32> {
     of(plan, sysctl).map(|change| match change.edit {
         Edit::Sysctl { to, .. } => to,
-        Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) => 0,
+        Edit::Policy(_) | Edit::Bypass(_) | Edit::Shield(_) | Edit::XdpStage(_) => 0,
     })
 }
 

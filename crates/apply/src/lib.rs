@@ -24,6 +24,7 @@ mod files;
 mod governed;
 mod ground;
 mod guard;
+mod handshakes;
 mod journal;
 mod lasting;
 mod live;

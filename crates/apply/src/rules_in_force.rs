@@ -2,7 +2,7 @@
 
 use plimsoll_ctnetlink::own_addresses;
 use plimsoll_host::HostFs;
-use plimsoll_model::{Bypass, Edit, OwnAddresses, Untrusted};
+use plimsoll_model::{Bypass, Edit, OwnAddresses};
 use plimsoll_rules::{Beside, NotSafe, Ruleset, Shown, judge_shown};
 
 use crate::Error;
@@ -26,14 +26,8 @@ impl RulesInForce {
     /// beside it.
     pub fn read(place: &Place) -> Result<Self, Error> {
         let own = own_addresses_of(place)?;
-        let mut rulesets = place.visit(|| HostFs::new().rulesets())?;
-        let ruleset = Ruleset::read(&rulesets.told).or_else(|error| {
-            rulesets.told.nft.clear();
-            rulesets.told.gaps.push(Untrusted::from_escaped(error.to_string()));
-            Ruleset::read(&rulesets.told)
-        });
-        let ruleset = ruleset.map_err(|error| Error::Refused(format!("the rules in force were not read: {error}")))?;
-        Ok(Self { ruleset, beside: rulesets.beside, own })
+        let rulesets = place.visit(|| HostFs::new().rulesets())?;
+        Ok(Self { ruleset: rulesets.ruleset(), beside: rulesets.beside, own })
     }
 }
 

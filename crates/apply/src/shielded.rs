@@ -22,6 +22,7 @@ use crate::apply::{Prepared, WRITES, millis};
 use crate::author::Author;
 use crate::files::Root;
 use crate::ground::Footing;
+use crate::handshakes::refuse_unsafe_proxy;
 use crate::journal::{self, Journal, Observer, now_ms};
 use crate::live::Live;
 use crate::nft;
@@ -220,8 +221,11 @@ impl Shielded {
         footing.live().ok_or_else(gone)?.visit(|| peers_here(&self.shield, hit))?
     }
 
-    /// Has it drop, and sets what goes with it. It may be done again.
+    /// Has it drop, and sets what goes with it. It may be done again. With SYNPROXY it is refused where the rules in force have come to mean
+    /// something else with it.
     pub fn enforce(&self, observer: Observer<'_>) -> Result<(), Error> {
+        let footing = Footing::of(&self.application()?.begun)?;
+        refuse_unsafe_proxy(footing.live().ok_or_else(gone)?.place()?, &self.shield)?;
         let enforced = self.with_journal(observer, |journal, live, rest| {
             for change in 0..journal.application().changes.len() {
                 write(journal, live, change)?;
@@ -370,6 +374,7 @@ fn prepared(place: Place, asked: &Asked, id: u32) -> Result<Prepared, Error> {
     refuse_a_second(&place)?;
     if matches!(shield.class, Class::Handshakes { .. }) {
         refuse_untracked(&place)?;
+        refuse_unsafe_proxy(&place, shield)?;
     }
     let live = Live::at(place);
     let mut changes = companions(shield, &live)?;

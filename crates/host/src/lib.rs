@@ -15,6 +15,7 @@ mod conf_files;
 mod elsewhere;
 mod enter;
 mod error;
+mod forwarding;
 mod host_fs;
 mod ini;
 mod ipvs;

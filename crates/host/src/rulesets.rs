@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use plimsoll_model::{Answer, Reading, Unseen, Untrusted};
-use plimsoll_rules::{Beside, Told};
+use plimsoll_rules::{Beside, Ruleset, Told};
 
 use crate::{Error, HostFs, NetFiles, Subsystem};
 
@@ -25,6 +25,16 @@ pub struct Rulesets {
     pub beside: Beside,
     /// What could not be read; `told` names it, too, so that nobody takes it for nothing.
     pub unseen: Vec<Unseen>,
+}
+
+impl Rulesets {
+    /// What was told as one ruleset. What is not understood is named in it, so that nothing is taken to be safe beside it.
+    pub fn ruleset(&self) -> Ruleset {
+        Ruleset::read(&self.told).unwrap_or_else(|error| Ruleset {
+            tables: Vec::new(),
+            unknown: vec![Untrusted::from_escaped(error.to_string())],
+        })
+    }
 }
 
 /// A program that takes longer is stopped. nft lists a hundred thousand rules in about a second.

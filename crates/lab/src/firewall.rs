@@ -184,13 +184,13 @@ impl Firewall {
         Ok(Fate::Stopped)
     }
 
-    fn drain(&self, side: Door) -> Result<(), Error> {
+    pub(crate) fn drain(&self, side: Door) -> Result<(), Error> {
         let mut buffer = [0; MOST_BYTES];
         while self.tun(side).receive(&mut buffer).map_err(|answer| sending(&answer))?.is_some() {}
         Ok(())
     }
 
-    const fn tun(&self, side: Door) -> &Tun {
+    pub(crate) const fn tun(&self, side: Door) -> &Tun {
         match side {
             Door::Outside => &self.outside,
             Door::Inside => &self.inside,
@@ -219,6 +219,6 @@ fn unspecified(to: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, to.port())
 }
 
-fn sending(answer: &io::Error) -> Error {
+pub(crate) fn sending(answer: &io::Error) -> Error {
     Error::Send { answer: answer.to_string() }
 }

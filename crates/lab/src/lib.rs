@@ -9,6 +9,7 @@ mod claim;
 pub mod conform;
 mod fill;
 mod firewall;
+mod handshake;
 mod namespace;
 mod player;
 mod proxy;

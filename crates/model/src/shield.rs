@@ -96,6 +96,14 @@ pub struct Rate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoRate;
 
+impl Shield {
+    /// The priority of rules that act before a packet has an entry (−200): what they drop takes none.
+    pub const BEFORE_TRACKING: i32 = -300;
+
+    /// The priority of SYNPROXY: after tracking, which tells which packets have no flow, and before filter (0), which may drop these.
+    pub const AFTER_TRACKING: i32 = -10;
+}
+
 impl Class {
     /// The protocol.
     pub const fn protocol(&self) -> PolicyProtocol {

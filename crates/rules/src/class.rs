@@ -133,6 +133,12 @@ impl PacketClass {
         Self { route, fields: Field::ALL.map(|field| self.field(mirrored(field)).clone()) }
     }
 
+    /// With a field that is one of these, whatever it was.
+    pub(crate) fn set(mut self, field: Field, numbers: Numbers) -> Self {
+        *self.slot(field) = numbers;
+        self
+    }
+
     /// Lets a field be anything: what translation has written is not reckoned.
     pub(crate) fn forget(&mut self, field: Field) {
         *self.slot(field) = field.every();

@@ -3,14 +3,13 @@
 //! A condition that holds for some packets of a class splits it. One that is not reckoned is assumed both ways, and stays as assumed, so
 //! that two evaluations of a class can be compared assumption by assumption.
 
-use plimsoll_model::Bypass;
-
 use crate::class::{PacketClass, Route};
+use crate::course::{Course, Translation};
 use crate::key::{Field, IPV4, IPV6};
 use crate::matching::{cannot_match, mapped, matches, remembers};
 use crate::model::{Base, ChainKind, Effect, Family, Hook, Policy, Rule, Ruleset, Statement, Term, Verdict};
 use crate::numbers::Numbers;
-use crate::path::{Outcome, Path, Place, Step};
+use crate::path::{Of, Outcome, Path, Place, Step};
 use crate::state::{Bits, Spot, State};
 use crate::tracking::{EntryState, TRACKED_FROM, Tracking, View};
 
@@ -29,25 +28,28 @@ impl Ruleset {
     /// Everything that may become of packets of a class. What they meet in `bridge` and `arp` tables is not told: no packet of IP
     /// goes through `arp`, and what `bridge` passes on comes by other hooks.
     pub fn evaluate(&self, class: &PacketClass, tracking: Tracking) -> Result<Vec<Path>, TooManyWays> {
-        let mut walk = Walk { ruleset: self, tracking, ended: Vec::new(), ways: 0 };
+        self.follow(class, tracking, &Course::whole(class.route()))
+    }
+
+    /// The same on a part of their way.
+    pub(crate) fn follow(
+        &self,
+        class: &PacketClass,
+        tracking: Tracking,
+        course: &Course,
+    ) -> Result<Vec<Path>, TooManyWays> {
+        let mut walk = Walk { ruleset: self, tracking, course, ended: Vec::new(), ways: 0 };
         if !class.is_empty() {
-            walk.go(vec![State::begin(class.clone(), tracking)], hooks(class.route()))?;
+            walk.go(vec![State::begin(class.clone(), tracking, course)], course.hooks)?;
         }
         Ok(walk.ended)
-    }
-}
-
-fn hooks(route: Route) -> &'static [Hook] {
-    match route {
-        Route::ToHost => &[Hook::Ingress, Hook::Prerouting, Hook::Input],
-        Route::FromHost => &[Hook::Output, Hook::Postrouting, Hook::Egress],
-        Route::Forwarded => &[Hook::Ingress, Hook::Prerouting, Hook::Forward, Hook::Postrouting, Hook::Egress],
     }
 }
 
 struct Walk<'a> {
     ruleset: &'a Ruleset,
     tracking: Tracking,
+    course: &'a Course,
     ended: Vec<Path>,
     ways: usize,
 }
@@ -72,7 +74,11 @@ impl<'a> Walk<'a> {
             return Ok(());
         };
         let mut bases = self.bases(*hook);
-        let late = bases.split_off(bases.partition_point(|(_, _, base)| base.priority < Bypass::PRIORITY));
+        if let Some(until) = self.course.until.filter(|_| rest.is_empty()) {
+            bases.retain(|(_, _, base)| base.priority < until);
+        }
+        let untracked_from = self.course.untracked_from;
+        let late = bases.split_off(bases.partition_point(|(_, _, base)| base.priority < untracked_from));
         for (table, chain, base) in bases {
             states = self.base(states, table, chain, base)?;
         }
@@ -157,7 +163,8 @@ impl<'a> Walk<'a> {
             Hook::Prerouting | Hook::Output => state.destination_translated,
             _ => state.source_translated,
         };
-        if !of_family || base.kind == ChainKind::Nat && (!by_nat || translated == Some(true)) {
+        let is_asked = by_nat && translated != Some(true) && self.course.translation == Translation::ByRules;
+        if !of_family || base.kind == ChainKind::Nat && !is_asked {
             return (Vec::new(), vec![state]);
         }
         if !matches!(base.hook, Hook::Ingress | Hook::Egress) {
@@ -165,7 +172,7 @@ impl<'a> Walk<'a> {
         }
         if base.devices.is_empty() {
             // The JSON of nft 1.0.6 does not name a chain's devices.
-            let fork = state.assume(base.hook, &format!("by a device of the chain {table} {chain}"));
+            let fork = state.assume(base.hook, Of::Packet, &format!("by a device of the chain {table} {chain}"));
             return (fork.yes.into_iter().collect(), fork.no.into_iter().collect());
         }
         let devices: Numbers = base.devices.iter().filter_map(|name| crate::key::interface(name)).collect();

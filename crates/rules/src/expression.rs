@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::key::{Field, IPV4, IPV6, Key, Kind};
 use crate::model::{Depends, Effect, Element, Match, Opaque, Sense, Set, Statement, Term, Verdict};
 use crate::numbers::Numbers;
+use crate::tcp_flags;
 use crate::words::words;
 
 /// The parts of a rule that a statement stands for. Most are one; what looks at a header first asks whether the packet has it.
@@ -17,7 +18,9 @@ pub(crate) fn terms(statement: &Value) -> Vec<Term> {
     let effect = |effect| vec![Term::Statement(Statement::Effect(effect))];
     let remembered = || vec![Term::Match(Match::Opaque(Opaque { text: text(), depends: Depends::History }))];
     match kind.as_str() {
-        "match" => matches(body).unwrap_or_else(|| vec![opaque(statement, Depends::Unknown)]),
+        "match" => tcp_flags::in_nft(body)
+            .or_else(|| matches(body))
+            .unwrap_or_else(|| vec![opaque(statement, Depends::Unknown)]),
         "vmap" => verdict_map(body).unwrap_or_else(|| unknown(statement)),
         "counter" | "last" | "comment" => vec![Term::Statement(Statement::Nothing)],
         "limit" | "quota" => remembered(),
@@ -263,9 +266,10 @@ fn meta(key: &str) -> Option<Asked> {
 /// What the outcome of looking at an expression depends on.
 fn depends_on(expression: &Value) -> Depends {
     match expression {
-        Value::Array(parts) => parts.iter().map(depends_on).fold(Depends::Packet, worse),
-        Value::Object(parts) => parts.iter().fold(Depends::Packet, |so_far, (kind, body)| {
+        Value::Array(parts) => parts.iter().map(depends_on).fold(Depends::Flow, worse),
+        Value::Object(parts) => parts.iter().fold(Depends::Flow, |so_far, (kind, body)| {
             let this = match kind.as_str() {
+                "fib" if is_way_back(body) => Depends::Flow,
                 "ct" if matches!(body.get("key").and_then(Value::as_str), Some("state" | "direction")) => {
                     Depends::Unknown
                 }
@@ -280,8 +284,18 @@ fn depends_on(expression: &Value) -> Depends {
             };
             worse(so_far, this)
         }),
-        _ => Depends::Packet,
+        _ => Depends::Flow,
     }
+}
+
+/// Whether the way back is asked for, to where a packet came from. A packet by loopback always has one (`nft_fib_is_loopback` in
+/// `nft_fib.h`), and one that has none has been dropped where it came in.
+fn is_way_back(fib: &Value) -> bool {
+    let is_source = |flag: &Value| flag.as_str() == Some("saddr");
+    let asks_source = fib
+        .get("flags")
+        .is_some_and(|flags| is_source(flags) || flags.as_array().is_some_and(|all| all.iter().any(is_source)));
+    asks_source && matches!(fib.get("result").and_then(Value::as_str), Some("oif" | "oifname"))
 }
 
 fn worse(one: Depends, other: Depends) -> Depends {

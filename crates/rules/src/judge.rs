@@ -127,7 +127,7 @@ fn from_beside(asked: &Asked, beside: &Beside) -> BTreeSet<Reason> {
 }
 
 /// Whether rules of bridges look at more than frames: their tracking comes before that of IP, whose rules then come too late.
-fn knows_bridges(ruleset: &Ruleset) -> bool {
+pub(crate) fn knows_bridges(ruleset: &Ruleset) -> bool {
     ruleset
         .tables
         .iter()

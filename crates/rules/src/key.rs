@@ -26,6 +26,11 @@ pub enum Key {
         /// Which bits.
         mask: u32,
     },
+    /// Flags of TCP, of these bits.
+    TcpFlags {
+        /// Which bits.
+        mask: u8,
+    },
     /// Something that is not reckoned with.
     Other(Opaque),
 }

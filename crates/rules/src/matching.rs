@@ -4,7 +4,7 @@ use crate::evaluate::{MOST_WAYS, Matched, TooManyWays};
 use crate::key::{EntryBit, Field, Key};
 use crate::model::{Depends, Effect, Element, Hook, Known, Match, Opaque, Rule, Sense, Set, Table, Term};
 use crate::numbers::Numbers;
-use crate::path::Outcome;
+use crate::path::{Of, Outcome};
 use crate::state::{Fork, Spot, State};
 use crate::tracking::View;
 
@@ -107,7 +107,10 @@ fn of_unknown_contents(keys: &[Key], set: &Set, table: &Table) -> Opaque {
         Set::Elements(_) => "",
     };
     let depends = keys.iter().map(|key| match key {
-        Key::Field(_) | Key::Mark { .. } => Depends::Packet,
+        Key::Field(Field::InInterface | Field::OutInterface) | Key::Mark { .. } | Key::TcpFlags { .. } => {
+            Depends::Packet
+        }
+        Key::Field(_) => Depends::Flow,
         Key::State | Key::Direction | Key::EntryMark { .. } => Depends::Unknown,
         Key::Other(opaque) => opaque.depends,
     });
@@ -166,6 +169,11 @@ fn one(state: State, key: &Key, numbers: &Numbers, spot: Spot) -> Fork {
         },
         Key::Mark { mask } => marked(state, numbers, *mask, spot, Whose::Packets),
         Key::EntryMark { mask } => marked(state, numbers, *mask, spot, Whose::Entrys),
+        Key::TcpFlags { mask } => match state.tcp_flags {
+            Some(flags) if numbers.has((flags & mask).into()) => Fork::yes(state),
+            Some(_) => Fork::no(state),
+            None => state.assume(spot.hook, Of::Packet, &format!("tcp flags & {mask:#x} in {:?}", numbers.spans())),
+        },
         Key::Other(condition) => {
             let asked = format!("{} in {:?}", condition.text, numbers.spans());
             match condition.depends {
@@ -174,7 +182,8 @@ fn one(state: State, key: &Key, numbers: &Numbers, spot: Spot) -> Fork {
                     remembered(state, &Opaque { text: asked.as_str().into(), ..condition.clone() }, spot)
                 }
                 Depends::Entry | Depends::NoEntry if !matches!(spot.view, View::Entry(..)) => Fork::no(state),
-                _ => state.assume(spot.hook, &asked),
+                Depends::Flow => state.assume(spot.hook, Of::Flow, &asked),
+                _ => state.assume(spot.hook, Of::Packet, &asked),
             }
         }
     }
@@ -191,7 +200,7 @@ fn entry_state(state: State, numbers: &Numbers, spot: Spot) -> Fork {
     match (asked(EntryBit::Snat, state.source_translated), asked(EntryBit::Dnat, state.destination_translated)) {
         (Some(true), _) | (_, Some(true)) => Fork::yes(state),
         (Some(false), Some(false)) => Fork::no(state),
-        _ => state.assume(spot.hook, "the flow is translated"),
+        _ => state.assume(spot.hook, Of::Packet, "the flow is translated"),
     }
 }
 
@@ -211,14 +220,14 @@ fn marked(state: State, numbers: &Numbers, mask: u32, spot: Spot, whose: Whose) 
     }
     let single = numbers.single().and_then(|number| u32::try_from(number).ok());
     let Some(value) = single else {
-        return state.assume(spot.hook, &format!("{name} & {mask:#x} in {:?}", numbers.spans()));
+        return state.assume(spot.hook, Of::Packet, &format!("{name} & {mask:#x} in {:?}", numbers.spans()));
     };
     let (open, wanted) = match bits.are(value, mask) {
         Ok(true) => return Fork::yes(state),
         Ok(false) => return Fork::no(state),
         Err(open) => open,
     };
-    let mut fork = state.assume(spot.hook, &format!("{name} & {open:#x} == {wanted:#x}"));
+    let mut fork = state.assume(spot.hook, Of::Packet, &format!("{name} & {open:#x} == {wanted:#x}"));
     let set = |state: &mut State, value| match whose {
         Whose::Packets => state.mark.set(value, open),
         Whose::Entrys => state.entry_mark.set(value, open),
@@ -236,9 +245,10 @@ fn marked(state: State, numbers: &Numbers, mask: u32, spot: Spot, whose: Whose) 
 fn unreckoned(state: State, condition: &Opaque, spot: Spot) -> (Vec<State>, Vec<State>) {
     let has_entry = matches!(spot.view, View::Entry(..));
     let fork = match condition.depends {
-        Depends::Packet => state.assume(spot.hook, condition.text.as_str()),
+        Depends::Flow => state.assume(spot.hook, Of::Flow, condition.text.as_str()),
+        Depends::Packet => state.assume(spot.hook, Of::Packet, condition.text.as_str()),
         Depends::History => remembered(state, condition, spot),
-        Depends::Entry | Depends::NoEntry if has_entry => state.assume(spot.hook, condition.text.as_str()),
+        Depends::Entry | Depends::NoEntry if has_entry => state.assume(spot.hook, Of::Packet, condition.text.as_str()),
         Depends::Entry => Fork::no(state),
         Depends::NoEntry => Fork::yes(state),
         Depends::Unknown => state.doubt(spot.place),
@@ -250,5 +260,5 @@ fn unreckoned(state: State, condition: &Opaque, spot: Spot) -> (Vec<State>, Vec<
 /// come there.
 fn remembered(mut state: State, condition: &Opaque, spot: Spot) -> Fork {
     state.done(Effect::Remembered(condition.text.clone()), spot.place);
-    state.assume(spot.hook, &format!("{:?} {}", spot.place, condition.text))
+    state.assume(spot.hook, Of::Flow, &format!("{:?} {}", spot.place, condition.text))
 }

@@ -224,6 +224,8 @@ pub struct Opaque {
 /// What the outcome of a condition depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Depends {
+    /// Addresses and ports alone: the same for all packets of a flow that go in one direction, by whatever device.
+    Flow,
     /// The packet and its surroundings: the same for a packet, tracked or not.
     Packet,
     /// The packets that have come to the rule before: limits, quotas, counts.

@@ -19,9 +19,27 @@ pub struct Path {
     /// The rules that they matched, in order, the policy of a base chain where it decided.
     pub steps: Vec<Step>,
     /// Conditions that are not reckoned, and how they are on this way.
-    pub facts: BTreeMap<String, bool>,
+    pub facts: BTreeMap<Fact, bool>,
     /// Rules on the way of which it is not known what they depend on.
     pub doubts: Vec<Place>,
+}
+
+/// A condition that is not reckoned, where it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fact {
+    /// Hook and condition, as a person reads it.
+    pub asked: String,
+    /// For which packets it holds alike.
+    pub of: Of,
+}
+
+/// For which packets a condition holds alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Of {
+    /// For all of a flow that go in one direction.
+    Flow,
+    /// For this one.
+    Packet,
 }
 
 /// What becomes of packets in the end.

@@ -25,7 +25,7 @@ pub(crate) fn requests(bypass: &Bypass) -> Vec<PacketClass> {
 }
 
 /// The addresses of networks; `None` where there are no networks, so that any address is meant.
-fn addresses(networks: &[Network], version: IpVersion) -> Option<Numbers> {
+pub(crate) fn addresses(networks: &[Network], version: IpVersion) -> Option<Numbers> {
     if networks.is_empty() {
         return None;
     }

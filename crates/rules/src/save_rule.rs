@@ -6,6 +6,7 @@ use crate::key::{Field, IPV4, IPV6, Key, Kind, address_number, number};
 use crate::model::{Depends, Effect, Element, Family, Match, Opaque, Sense, Set, Statement, Term, Verdict};
 use crate::numbers::Numbers;
 use crate::save::{Quoted, Word, to_chain};
+use crate::tcp_flags;
 
 /// A rule without its place.
 pub(crate) struct Parsed {
@@ -54,6 +55,11 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// Whether it looks up one address or port: `--match-set NAME src`. What is looked up with others may be a device.
+    fn is_of_one_address(&self) -> bool {
+        self.option == "--match-set" && matches!(self.values.as_slice(), [_, "src" | "dst"])
+    }
+
     fn text(&self) -> String {
         let not = if self.sense == Sense::IsNot { "! " } else { "" };
         format!("{not}{} {}", self.option, self.values.join(" ")).trim_end().to_string()
@@ -121,15 +127,18 @@ impl Module<'_> {
 
     fn depends(&self) -> Depends {
         match self.name {
+            // The way back: a packet by loopback always has one (`rpfilter_is_loopback` in `ipt_rpfilter.c`).
+            "rpfilter" => Depends::Flow,
+            "set" if self.options.iter().all(Asked::is_of_one_address) => Depends::Flow,
             "limit" | "hashlimit" | "recent" | "quota" | "statistic" | "nfacct" | "rateest" => Depends::History,
             // Without an entry it says what it says of a flow without helper.
             "helper" if self.options.iter().any(|asked| asked.sense == Sense::IsNot) => Depends::NoEntry,
             "connmark" | "connbytes" | "connlabel" | "conntrack" | "state" | "helper" => Depends::Entry,
             "tcp" | "udp" | "sctp" | "dccp" | "udplite" | "multiport" | "icmp" | "icmp6" | "icmpv6" | "addrtype"
             | "mark" | "iprange" | "owner" | "length" | "ttl" | "hl" | "string" | "u32" | "pkttype" | "mac"
-            | "time" | "tos" | "dscp" | "ecn" | "rpfilter" | "socket" | "cgroup" | "policy" | "physdev" | "esp"
-            | "ah" | "frag" | "rt" | "hbh" | "dst" | "mh" | "ipv6header" | "eui64" | "cpu" | "devgroup" | "bpf"
-            | "tcpmss" | "osf" | "realm" | "set" | "" => Depends::Packet,
+            | "time" | "tos" | "dscp" | "ecn" | "socket" | "cgroup" | "policy" | "physdev" | "esp" | "ah" | "frag"
+            | "rt" | "hbh" | "dst" | "mh" | "ipv6header" | "eui64" | "cpu" | "devgroup" | "bpf" | "tcpmss" | "osf"
+            | "realm" | "set" | "" => Depends::Packet,
             _ => Depends::Unknown,
         }
     }
@@ -144,6 +153,7 @@ impl Module<'_> {
             ("tcp" | "udp" | "sctp" | "dccp" | "udplite" | "multiport", "--dport" | "--dports") => {
                 Some(lookup(Field::DestinationPort, ports(first)?, asked.sense))
             }
+            ("tcp", "--tcp-flags") => tcp_flags::in_iptables(first, asked.values.get(1)?, asked.sense),
             ("icmp", "--icmp-type") => Some(lookup(Field::IcmpType, Kind::IcmpType.read(first)?, asked.sense)),
             ("icmp6" | "icmpv6", "--icmpv6-type") => {
                 Some(lookup(Field::IcmpType, Kind::Icmpv6Type.read(first)?, asked.sense))

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::class::PacketClass;
+use crate::course::Course;
 use crate::key::{Field, NO_INTERFACE};
 use crate::model::{Effect, Hook};
 use crate::numbers::Numbers;
-use crate::path::{Done, Place, Step};
+use crate::path::{Done, Fact, Of, Place, Step};
 use crate::tracking::{Direction, EntryState, Tracking, Translated, View};
 
 /// A class of packets on its way, with what has been assumed and done.
@@ -14,11 +15,13 @@ use crate::tracking::{Direction, EntryState, Tracking, Translated, View};
 pub(crate) struct State {
     pub(crate) class: PacketClass,
     /// Conditions that are not reckoned, and how they were taken to be.
-    pub(crate) facts: BTreeMap<String, bool>,
+    pub(crate) facts: BTreeMap<Fact, bool>,
     /// Rules on the way whose outcome is not known to be the same for the packet tracked and untracked.
     pub(crate) doubts: Vec<Place>,
     pub(crate) mark: Bits,
     pub(crate) entry_mark: Bits,
+    /// Flags of TCP, where they are known.
+    pub(crate) tcp_flags: Option<u8>,
     pub(crate) source_translated: Option<bool>,
     pub(crate) destination_translated: Option<bool>,
     /// Fields that a rule has written: what the class says of them is what they were before.
@@ -71,7 +74,7 @@ pub(crate) struct Spot {
 }
 
 impl State {
-    pub(crate) fn begin(class: PacketClass, tracking: Tracking) -> Self {
+    pub(crate) fn begin(class: PacketClass, tracking: Tracking, course: &Course) -> Self {
         let (entry_mark, translated) = match tracking {
             Tracking::Entry { state: EntryState::New, .. } => (Bits::ZERO, Some(false)),
             Tracking::Entry { translated: Translated::No, .. } => (Bits::default(), Some(false)),
@@ -81,8 +84,9 @@ impl State {
             class,
             facts: BTreeMap::new(),
             doubts: Vec::new(),
-            mark: Bits::default(),
+            mark: course.mark,
             entry_mark,
+            tcp_flags: course.tcp_flags,
             source_translated: translated,
             destination_translated: translated,
             rewritten: BTreeSet::new(),
@@ -115,7 +119,7 @@ impl State {
         }
         if self.is_rewritten(field) {
             self.doubts.push(place);
-            return self.assume(hook, &format!("{field:?} as written in {:?}", numbers.spans()));
+            return self.assume(hook, Of::Packet, &format!("{field:?} as written in {:?}", numbers.spans()));
         }
         let held = self.class.field(field);
         let (inside, outside) = (held.and(numbers), held.minus(numbers));
@@ -133,8 +137,8 @@ impl State {
     }
 
     /// As a condition of this text is, which is assumed once and stays.
-    pub(crate) fn assume(self, hook: Hook, text: &str) -> Fork {
-        let key = format!("{}/{} {text}", hook.name(), self.generation);
+    pub(crate) fn assume(self, hook: Hook, of: Of, text: &str) -> Fork {
+        let key = Fact { asked: format!("{}/{} {text}", hook.name(), self.generation), of };
         match self.facts.get(&key) {
             Some(true) => Fork::yes(self),
             Some(false) => Fork::no(self),

@@ -91,7 +91,7 @@ fn a_path_tells_which_rules_led_to_its_end() {
     let paths = ruleset.evaluate(&one, Tracking::NEW).unwrap();
     let accepted = paths.iter().find(|path| path.outcome == Outcome::Accept).unwrap();
     let shown: Vec<_> = accepted.steps.iter().map(|step| ruleset.show(step.place).to_string()).collect();
-    assert!(shown.last().unwrap().contains("chain ufw-user-input, rule 1: -p udp"), "{shown:#?}");
+    assert!(shown.last().unwrap().contains("chain ufw-user-input, rule 5: -p udp"), "{shown:#?}");
     assert!(shown.iter().any(|step| step.contains("-j ufw-before-input")), "{shown:#?}");
 }
 

@@ -28,7 +28,7 @@ pub struct Peers {
     sources: HashMap<IpAddr, Flows>,
 }
 
-/// Sources that are kept; the rest counts as hit if the shield hits anybody (it is not known).
+/// Sources that are kept; those that come later are not counted, neither as hit nor as spared.
 const MOST_SOURCES: usize = 1 << 20;
 
 impl Peers {

@@ -86,10 +86,11 @@ fn against_flood(entries: &[&Entry], census: &Census) -> Proposal {
     let ports = targets(entries);
     // SYNPROXY opens the connection to the server from this host: what translates the address in prerouting never sees it.
     let is_translated = |entry: &&Entry| entry.status.has(Status::DST_NAT);
+    // SYNPROXY is for IPv4 alone.
+    let of_v4 = entries.iter().filter(|entry| entry.original.source.is_ipv4()).count();
+    let can_be_proxied = of_v4 * 2 > entries.len() && !entries.iter().any(is_translated);
     let class = match ports {
-        Some(ports) if because != Because::FewSources && !entries.iter().any(is_translated) => {
-            Class::Handshakes { ports }
-        }
+        Some(ports) if because != Because::FewSources && can_be_proxied => Class::Handshakes { ports },
         ports => Class::Syns { way: Way::Incoming, ports },
     };
     let limits = match (&class, because) {

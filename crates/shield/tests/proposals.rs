@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use plimsoll_census::{Armings, Counting, DumpNotes};
 use plimsoll_model::{
@@ -63,6 +63,15 @@ fn spoofed_sources_are_answered_by_synproxy_unless_the_service_is_translated() {
     let translated = proposed(FindingId::SynFlood, &spoofed(500, Status::SEEN_REPLY.and(Status::DST_NAT))).unwrap();
     assert!(matches!(translated.shield.class, Class::Syns { .. }), "{translated:?}");
     assert!(translated.shield.limits.is_some());
+}
+
+#[test]
+fn synproxy_is_for_ipv4_alone() {
+    let source = |number: u32| IpAddr::from(Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(number) << 64));
+    let of_v6 = (0..500).map(|number| entry(source(number), Protocol::TCP, 1024, 443, SYN_RECV, Status::SEEN_REPLY));
+    let proposal = proposed(FindingId::SynFlood, &of_v6.collect::<Vec<_>>()).unwrap();
+    assert!(matches!(proposal.shield.class, Class::Syns { .. }), "{proposal:?}");
+    assert!(proposal.shield.limits.is_some());
 }
 
 #[test]

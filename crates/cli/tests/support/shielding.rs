@@ -19,6 +19,8 @@ pub(crate) const SYNCOOKIES: &str = "net/ipv4/tcp_syncookies";
 pub(crate) const LOOSE: &str = "net/netfilter/nf_conntrack_tcp_loose";
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 8, 255, 1);
+/// Behind a router.
+const BEHIND: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
 const SERVER6: Ipv6Addr = Ipv6Addr::new(0xfd08, 0, 0, 0, 0, 0, 1, 1);
 
 /// Addresses of the client.
@@ -62,15 +64,39 @@ impl Joined {
         ip(&joined.client, "link set c0 up");
         for address in [IpAddr::from(SERVER), SERVER6.into()] {
             let listener = server.enter(|| TcpListener::bind((address, 443))).unwrap().expect("a listener");
-            thread::spawn(move || {
-                listener.incoming().flatten().for_each(|stream| drop(thread::spawn(|| echo(stream))));
-            });
+            echo_all(listener);
         }
         // Until neighbours are known, the first connection takes longer.
         joined.await_connection(client(1));
         joined.await_connection(client6(1));
         joined.scene.lab.run(&["conntrack", "-F"]).unwrap();
         joined
+    }
+
+    /// Puts the servers into a namespace of their own, behind what was the server's and is a router now.
+    pub(crate) fn behind_a_router() -> Behind {
+        let (joined, server) = (Self::new(), LabNamespace::create().expect("a namespace"));
+        let router = &joined.scene.lab;
+        let ip = |lab: &LabNamespace, arguments: &str| {
+            lab.run(&["ip"].into_iter().chain(arguments.split(' ')).collect::<Vec<_>>()).unwrap();
+        };
+        ip(&server, &format!("link add b0 type veth peer name s1 netns {}", router.name()));
+        ip(&server, &format!("addr add {BEHIND}/24 dev b0"));
+        ip(&server, "link set b0 up");
+        ip(router, "addr add 10.9.0.1/24 dev s1");
+        ip(router, "link set s1 up");
+        ip(&server, "route add default via 10.9.0.1");
+        ip(&joined.client, &format!("route add 10.9.0.0/24 via {SERVER}"));
+        router.set("net/ipv4/ip_forward", 1).unwrap();
+        let listener = server.enter(|| TcpListener::bind((BEHIND, 443))).unwrap().expect("a listener");
+        echo_all(listener);
+        let behind = Behind { joined, _server: server };
+        let until = Instant::now() + Duration::from_mins(1);
+        while behind.open(client(1)).is_err() {
+            assert!(Instant::now() < until, "the server behind the router is never answered");
+        }
+        behind.joined.scene.lab.run(&["conntrack", "-F"]).unwrap();
+        behind
     }
 
     /// `plimsoll shield` in the server's namespace.
@@ -130,6 +156,22 @@ impl Joined {
             .unwrap()
     }
 
+    /// So many connections from an address, each completed and closed at once, to these ports of the server in turn; how many
+    /// were.
+    pub(crate) fn complete(&self, from: IpAddr, ports: &[u16], times: usize) -> usize {
+        let completed = self.client.enter(|| {
+            let to = ports.iter().cycle().take(times).map(|port| SocketAddr::new(SERVER.into(), *port));
+            to.filter(|to| open(from, *to).is_ok()).count()
+        });
+        completed.unwrap()
+    }
+
+    /// Listens on further ports of the server, for as long as they are kept.
+    pub(crate) fn listen(&self, ports: &[u16]) -> Vec<TcpListener> {
+        let listen = |port: &u16| TcpListener::bind((SERVER, *port)).expect("a listener");
+        self.scene.lab.enter(|| ports.iter().map(listen).collect()).unwrap()
+    }
+
     /// A connection from an address.
     pub(crate) fn open(&self, from: IpAddr) -> io::Result<TcpStream> {
         let to = if from.is_ipv4() { IpAddr::from(SERVER) } else { SERVER6.into() };
@@ -154,6 +196,10 @@ impl Joined {
 
     /// SYNs from an address, whose answers it never sees.
     pub(crate) fn half_open(&self, from: IpAddr, times: u32) {
+        self.half_open_to(SocketAddr::new(SERVER.into(), 443), from, times);
+    }
+
+    fn half_open_to(&self, to: SocketAddr, from: IpAddr, times: u32) {
         let chain = format!(
             "table inet deaf {{ chain in {{ type filter hook prerouting priority -300; ip daddr {from} drop; }}; }}\n"
         );
@@ -163,7 +209,7 @@ impl Joined {
                 let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::NONBLOCK, None)?;
                 bind(&socket, &SocketAddr::new(from, 0))?;
                 // It is in progress until the socket is closed.
-                let _ = connect(&socket, &SocketAddr::new(SERVER.into(), 443));
+                let _ = connect(&socket, &to);
             }
             Ok(())
         });
@@ -219,6 +265,30 @@ impl Joined {
         let (accepted, _) = listener.accept().unwrap();
         (listener, stream, accepted)
     }
+}
+
+/// A router between the client and a server.
+pub(crate) struct Behind {
+    pub(crate) joined: Joined,
+    _server: LabNamespace,
+}
+
+impl Behind {
+    /// A connection from an address to the server behind.
+    pub(crate) fn open(&self, from: IpAddr) -> io::Result<TcpStream> {
+        self.joined.client.enter(|| open(from, SocketAddr::new(BEHIND.into(), 443))).unwrap()
+    }
+
+    /// SYNs from an address to the server behind, whose answers it never sees.
+    pub(crate) fn half_open(&self, from: IpAddr, times: u32) {
+        self.joined.half_open_to(SocketAddr::new(BEHIND.into(), 443), from, times);
+    }
+}
+
+fn echo_all(listener: TcpListener) {
+    thread::spawn(move || {
+        listener.incoming().flatten().for_each(|stream| drop(thread::spawn(|| echo(stream))));
+    });
 }
 
 fn open(from: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {

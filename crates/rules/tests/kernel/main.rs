@@ -4,6 +4,7 @@
 mod bypass;
 mod fixture;
 mod probe;
+mod proxied;
 
 use std::collections::BTreeMap;
 

@@ -20,6 +20,10 @@ pub struct Application {
     pub untracked: BTreeMap<usize, Untracked>,
     /// Of a governed application: the moves, in their order.
     pub moves: Vec<Moved>,
+    /// Of a shield: the share of those who mean well that it may hit, while it is to drop.
+    pub max_collateral: Option<f64>,
+    /// Of a shield: why it was taken back to shadow last, if it was.
+    pub withdrawn: Option<String>,
     /// How far it has come.
     pub phase: Phase,
     /// Who confirmed it, if anybody did.
@@ -104,6 +108,8 @@ impl Application {
             begun: begun.as_ref().clone(),
             untracked: BTreeMap::new(),
             moves: Vec::new(),
+            max_collateral: None,
+            withdrawn: None,
             began_unix_secs: first.unix_secs,
             phase: Phase::Applying,
             confirmed_by: None,
@@ -138,6 +144,8 @@ impl Application {
                 begun.for_each(|progress| *progress = Progress::Written { at_ms: record.boottime_ms });
             }
             Event::Scheduled { .. } => {}
+            Event::Enforced { max_collateral } => (self.max_collateral, self.withdrawn) = (Some(*max_collateral), None),
+            Event::InShadow { why } => (self.max_collateral, self.withdrawn) = (None, why.clone()),
             Event::Soaked { change, untracked, .. } => {
                 self.untracked.extend(untracked.as_deref().map(|untracked| (*change, untracked.clone())));
             }

@@ -143,6 +143,8 @@ mod tests {
             changes: vec![progress],
             untracked: BTreeMap::new(),
             moves: Vec::new(),
+            max_collateral: None,
+            withdrawn: None,
             phase: Phase::Confirmed(Lasting::Written),
             confirmed_by: None,
             files: Vec::new(),

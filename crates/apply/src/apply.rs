@@ -216,6 +216,8 @@ impl Carrier<'_> {
         }
         for (change, planned) in self.prepared.changes.iter().enumerate() {
             self.see_to_the_watchdog(id)?;
+            // Time has passed since all were judged: minutes, where others were watched before.
+            self.judge(planned).map_err(failed)?;
             journal.append(Event::Writing { change }).map_err(failed)?;
             self.write(change, &planned.edit).map_err(failed)?;
             journal.append(Event::Written { change }).map_err(failed)?;
@@ -234,6 +236,10 @@ impl Carrier<'_> {
     /// Whoever ended it: nothing is written, or left in force, that nobody would undo.
     fn see_to_the_watchdog(&self, id: u32) -> Result<(), Because> {
         if self.folder.watchdog_lives(id) { Ok(()) } else { self.guardian.launch(self.folder, id).map_err(failed) }
+    }
+
+    fn judge(&self, planned: &Change) -> Result<(), Error> {
+        refuse_what_is_not_safe(std::slice::from_ref(planned), self.prepared.live.place()?)
     }
 
     fn write(&self, change: usize, edit: &Edit) -> Result<(), Error> {

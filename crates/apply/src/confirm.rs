@@ -18,6 +18,7 @@ use crate::own_rules::{Armed, RulesName};
 use crate::record::Event;
 use crate::recovery::is_ahead;
 use crate::revert::Revert;
+use crate::rules_in_force::refuse_what_is_not_safe;
 use crate::settings::Settings;
 use crate::state_dir::{PATIENCE, StateDir};
 
@@ -151,6 +152,7 @@ fn keep(
             begun.namespace.name.escape_default()
         ))
     })?;
+    refuse_what_is_not_safe(&begun.changes, live.place()?)?;
     confirmed.superseded = superseded(&begun.reverts, live)?;
     let files = match persistence {
         Persistence::RuntimeOnly => Vec::new(),

@@ -47,6 +47,7 @@ mod stage;
 mod state_dir;
 mod undo;
 mod untracked;
+mod vigil;
 mod window;
 
 /// The process that undoes what nobody confirms.
@@ -75,9 +76,10 @@ pub use revert::{Current, NotRevertible, Revert, in_force, reverts};
 pub use rollback::{RolledBack, Which, rollback};
 pub use rules_in_force::{RulesInForce, own_addresses_of};
 pub use settings::Settings;
-pub use shielded::{Asked, Rehearsed, Shielded, connected_to, peers};
+pub use shielded::{Asked, Rehearsed, Shielded, connected_to, peers, refuse_handshakes};
 pub use stage::{Running, Runs, Stage, StageAction, StageCounters, StageState};
 pub use state_dir::{MOST_JOURNALS, STATE_DIR, StateDir};
 pub use undo::{Ground, holds, undo};
 pub use untracked::{Doubt, Packets, Untracked};
+pub use vigil::{By, Seen, Vigil};
 pub use window::{Reading, Window};

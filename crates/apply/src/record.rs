@@ -71,6 +71,16 @@ pub enum Event {
         /// Until when, by `CLOCK_BOOTTIME`, in milliseconds.
         deadline_ms: u64,
     },
+    /// A shield drops from now on, as long as it hits no more of those who mean well.
+    Enforced {
+        /// Which share of them, at most.
+        max_collateral: f64,
+    },
+    /// It counts, and drops no more.
+    InShadow {
+        /// What it had hit, where it was taken back for that.
+        why: Option<String>,
+    },
     /// They stay. The files are about to be written.
     Confirmed {
         /// By whom.

@@ -7,6 +7,7 @@ use plimsoll_rules::{Beside, NotSafe, Ruleset, Shown, judge_shown};
 
 use crate::Error;
 use crate::look::Look;
+use crate::own_rules::TABLE;
 use crate::place::Place;
 use crate::plan::Change;
 
@@ -37,14 +38,16 @@ pub fn own_addresses_of(place: &Place) -> Result<OwnAddresses, Error> {
     own.map_err(|error| Error::Refused(format!("which addresses are this namespace's own is not known: {error}")))
 }
 
-/// Judges the bypasses among changes by what is in force now: what they were planned beside may be hours old.
+/// Judges the bypasses among changes by what is in force now, but for what Plimsoll has made itself: what they were planned beside may be
+/// hours old, and a firewall may have been loaded anew since they were judged last.
 pub(crate) fn refuse_what_is_not_safe(changes: &[Change], place: &Place) -> Result<(), Error> {
     let mut bypasses = changes.iter().filter_map(|change| match &change.edit {
         Edit::Bypass(bypass) => Some(bypass),
         _ => None,
     });
     let Some(first) = bypasses.next() else { return Ok(()) };
-    let rules = RulesInForce::read(place)?;
+    let mut rules = RulesInForce::read(place)?;
+    rules.ruleset.tables.retain(|table| format!("{} {}", table.family.name(), table.name) != TABLE);
     let look = Look::at(place)?;
     std::iter::once(first).chain(bypasses).try_for_each(|bypass| refuse(bypass, &rules, &look))
 }
@@ -60,5 +63,5 @@ fn refuse(bypass: &Bypass, rules: &RulesInForce, look: &Look) -> Result<(), Erro
         Err(not_safe @ NotSafe::NeedsEntries(_)) => not_safe.to_string(),
         Err(not_safe @ NotSafe::Judged(_)) => format!("beside the rules that are in force now {not_safe}"),
     };
-    Err(Error::Refused(format!("{bypass}, is not done: {because}. Nothing was changed; plan again")))
+    Err(Error::Refused(format!("{bypass}, is not done, or not kept: {because}. Plan again")))
 }

@@ -22,7 +22,7 @@ use crate::apply::{Prepared, WRITES, millis};
 use crate::author::Author;
 use crate::files::Root;
 use crate::ground::Footing;
-use crate::handshakes::refuse_unsafe_proxy;
+use crate::handshakes::{refuse_unknown_connections, refuse_unsafe_proxy};
 use crate::journal::{self, Journal, Observer, now_ms};
 use crate::live::Live;
 use crate::nft;
@@ -34,9 +34,9 @@ use crate::revert::{NotRevertible, Revert};
 use crate::rollback::{RolledBack, undo_application};
 use crate::settings::Settings;
 use crate::stage::{self, Met, Stage, StageAction, StageState, Task};
-use crate::state_dir::{PATIENCE, StateDir};
+use crate::state_dir::{Lock, PATIENCE, StateDir};
 use crate::undo::{Ground, undo, undo_one};
-use crate::watchdog::Guardian;
+use crate::watchdog::{Guardian, Timer};
 
 /// An application that is a shield, and was in force when it was looked for.
 #[derive(Clone, Debug)]
@@ -149,6 +149,17 @@ impl Shielded {
         Ok(None)
     }
 
+    /// The shield of an application, as its watchdog has it.
+    pub(crate) fn of_watchdog(folder: &StateDir, application: &Application) -> Option<Self> {
+        let guardian = Guardian { program: std::env::current_exe().ok()?, timer: Timer::None };
+        Some(Self { folder: folder.clone(), id: application.begun.id, shield: shield_of(application)?, guardian })
+    }
+
+    /// What whoever looks after it holds.
+    pub(crate) fn vigil_lock(&self, patience: Duration) -> Result<Lock, Error> {
+        self.folder.vigil_lock(self.id, patience)
+    }
+
     /// Its number.
     pub const fn id(&self) -> u32 {
         self.id
@@ -204,10 +215,10 @@ impl Shielded {
         let told = |(change, stage): (usize, XdpStage)| {
             let state = match application.changes.get(change) {
                 Some(Progress::Undone(Undone::NotMade { answer })) => StageState::Absent { why: answer.clone() },
-                Some(Progress::Undone(undone)) => StageState::Absent { why: undone.to_string() },
+                Some(Progress::Undone(undone)) if undone.is_final() => StageState::Absent { why: undone.to_string() },
                 _ => match live.visit(|| stage::running(&stage, self.id))?? {
                     Some((running, _)) => StageState::Attached(running),
-                    None => StageState::Absent { why: "somebody has detached it".to_string() },
+                    None => StageState::Absent { why: "somebody has detached it, or moved its interface".to_string() },
                 },
             };
             Ok(Stage { interface: stage.interface, state })
@@ -223,25 +234,29 @@ impl Shielded {
 
     /// Has it drop, and sets what goes with it. It may be done again. With SYNPROXY it is refused where the rules in force have come to mean
     /// something else with it.
-    pub fn enforce(&self, observer: Observer<'_>) -> Result<(), Error> {
+    ///
+    /// It is looked after from then on: by who holds a [`Vigil`](crate::Vigil)'s claim, else by its watchdog, and taken back where it hits
+    /// more than that share of those who mean well.
+    pub fn enforce(&self, max_collateral: f64, observer: Observer<'_>) -> Result<(), Error> {
         let footing = Footing::of(&self.application()?.begun)?;
         refuse_unsafe_proxy(footing.live().ok_or_else(gone)?.place()?, &self.shield)?;
         let enforced = self.with_journal(observer, |journal, live, rest| {
             for change in 0..journal.application().changes.len() {
                 write(journal, live, change)?;
             }
+            journal.append(Event::Enforced { max_collateral })?;
             live.visit(|| nft::load(&enforcing(&self.shield, rest)))??;
             self.turn_stages(journal, live, StageAction::Enforce, rest)
         });
         // What was written for it goes with it.
         if enforced.is_err() {
-            drop(self.to_shadow(observer));
+            drop(self.to_shadow(None, observer));
         }
         enforced
     }
 
-    /// Has it count and not drop, and undoes what went with dropping. It may be done again.
-    pub fn to_shadow(&self, observer: Observer<'_>) -> Result<(), Error> {
+    /// Has it count and not drop, and undoes what went with dropping; `why`, where it is for whom it has hit. It may be done again.
+    pub fn to_shadow(&self, why: Option<String>, observer: Observer<'_>) -> Result<(), Error> {
         self.with_journal(observer, |journal, live, rest| {
             let turned = self.turn_stages(journal, live, StageAction::Shadow, rest);
             let disarmed = live.visit(|| nft::load(&disarming()))?;
@@ -253,14 +268,20 @@ impl Shielded {
                     journal.append(Event::Undone { change, result })?;
                 }
             }
-            turned.and(disarmed)
+            turned.and(disarmed)?;
+            journal.append(Event::InShadow { why })
         })
     }
 
-    /// Has it end so long from now, whenever it was to end.
+    /// Has it end so long from now, whenever it was to end. With SYNPROXY that drops it is refused as [`enforce`](Self::enforce) is, and ends
+    /// when it was to.
     pub fn extend(&self, lasts: Duration, observer: Observer<'_>) -> Result<(), Error> {
-        let is_enforced = self.reading()?.is_enforced();
         self.with_journal(observer, |journal, live, _| {
+            // Under the lock: whoever watches it may have taken it back to shadow just before.
+            let is_enforced = self.reading()?.is_enforced();
+            if is_enforced {
+                refuse_unsafe_proxy(live.place()?, &self.shield)?;
+            }
             journal.append(Event::Applied { deadline_ms: now_ms() + millis(lasts) })?;
             let mut commands = rearming(&self.shield, self.id, lasts);
             if is_enforced {
@@ -291,14 +312,17 @@ impl Shielded {
         lasts: Duration,
     ) -> Result<(), Error> {
         let task = Task { shield: &self.shield, application: self.id, action, lasts };
-        let turn =
-            |journal: &mut Journal<'_>, change, stage: &XdpStage| match live.visit(|| stage::change(stage, &task))?? {
-                Met::There => Ok(()),
-                Met::Gone => {
-                    let found = format!("XDP on {} is not that of application {}", stage.interface, self.id);
-                    journal.append(Event::Undone { change, result: Undone::Superseded { found } })
-                }
-            };
+        let turn = |journal: &mut Journal<'_>, change, stage: &XdpStage| match live
+            .visit(|| stage::change(stage, &task))??
+        {
+            Met::There => Ok(()),
+            Met::Gone => {
+                let found = format!("XDP on {} is not that of application {}", stage.interface, self.id);
+                journal.append(Event::Undone { change, result: Undone::Superseded { found } })
+            }
+            // It may come back, and is to be detached then.
+            Met::Elsewhere { why } => journal.append(Event::Undone { change, result: Undone::Held { reason: why } }),
+        };
         let mut turned = Ok(());
         // One that cannot be changed keeps no other one from being.
         for (change, stage) in attached(journal.application()) {
@@ -372,10 +396,7 @@ fn prepared(place: Place, asked: &Asked, id: u32) -> Result<Prepared, Error> {
     let shield = &asked.shield;
     fit(shield).map_err(|unfit| Error::Refused(unfit.to_string()))?;
     refuse_a_second(&place)?;
-    if matches!(shield.class, Class::Handshakes { .. }) {
-        refuse_untracked(&place)?;
-        refuse_unsafe_proxy(&place, shield)?;
-    }
+    refuse_handshakes(&place, shield)?;
     let live = Live::at(place);
     let mut changes = companions(shield, &live)?;
     changes.push(Change { edit: Edit::Shield(shield.clone()), why: String::new() });
@@ -384,6 +405,17 @@ fn prepared(place: Place, asked: &Asked, id: u32) -> Result<Prepared, Error> {
         changes.push(Change { edit: Edit::XdpStage(stage), why: String::new() });
     }
     Prepared::new(changes, live.into_place()?, id)
+}
+
+/// Refuses a shield with SYNPROXY where that has no place, or the firewall would not mean the same with it. One of another class is let
+/// through.
+pub fn refuse_handshakes(place: &Place, shield: &Shield) -> Result<(), Error> {
+    if matches!(shield.class, Class::Handshakes { .. }) {
+        refuse_untracked(place)?;
+        refuse_unsafe_proxy(place, shield)?;
+        refuse_unknown_connections(place, shield)?;
+    }
+    Ok(())
 }
 
 fn refuse_a_second(place: &Place) -> Result<(), Error> {

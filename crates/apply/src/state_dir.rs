@@ -80,6 +80,11 @@ impl StateDir {
         self.lock_file(&watchdog_file(id), A_LOOK)
     }
 
+    /// What whoever looks after a shield that drops holds meanwhile.
+    pub(crate) fn vigil_lock(&self, id: u32, patience: Duration) -> Result<Lock, Error> {
+        self.lock_file(&vigil_file(id), patience)
+    }
+
     /// Whether the watchdog of an application lives. It makes no file: who looks writes nothing.
     pub fn watchdog_lives(&self, id: u32) -> bool {
         let Ok(file) = File::open(self.path.join(watchdog_file(id))) else { return false };
@@ -124,8 +129,10 @@ impl StateDir {
 
     /// Removes what belongs to an application about which nothing is left to be done.
     pub(crate) fn remove(&self, id: u32) -> Result<(), Error> {
-        // It is not there where the application had no watchdog.
-        let _ = fs::remove_file(self.path.join(watchdog_file(id)));
+        // They are not there where the application had no watchdog, or is no shield that was enforced.
+        for file in [watchdog_file(id), vigil_file(id)] {
+            let _ = fs::remove_file(self.path.join(file));
+        }
         let path = self.journal(id);
         fs::remove_file(&path).map_err(Error::system("remove", &path))
     }
@@ -141,6 +148,10 @@ pub(crate) fn read_only_otherwise(opened: io::Result<File>, path: &Path) -> io::
 
 fn watchdog_file(id: u32) -> String {
     format!("{id:06}.watchdog")
+}
+
+fn vigil_file(id: u32) -> String {
+    format!("{id:06}.vigil")
 }
 
 fn id_of(name: &str) -> Option<u32> {

@@ -21,8 +21,10 @@ use crate::journal::{self, now_ms};
 use crate::place::Place;
 use crate::record::{Because, Begun};
 use crate::rollback::undo_application;
+use crate::shielded::Shielded;
 use crate::soak::{Watch, Watched};
 use crate::state_dir::{PATIENCE, StateDir};
+use crate::vigil::Vigil;
 
 /// The internal command by which a watchdog runs.
 pub const COMMAND: &str = "watchdog";
@@ -188,6 +190,16 @@ fn say_ready() -> Result<(), Error> {
     said().map_err(Error::system("write to", Path::new("standard output")))
 }
 
+/// A shield that is looked after, and how often in a row a look has failed.
+#[derive(Default)]
+struct LookedAfter {
+    vigil: Option<Vigil>,
+    failures: u32,
+}
+
+/// Looks in a row that may fail before a shield is taken back to shadow: under a flood one may.
+pub(crate) const MOST_FAILURES: u32 = 3;
+
 struct Watchdog<'a> {
     folder: &'a StateDir,
     id: u32,
@@ -200,6 +212,7 @@ impl Watchdog<'_> {
     /// Why it is to be undone; `None` when it is confirmed, or undone by somebody else.
     fn until_undone(&self) -> Option<Because> {
         let mut told = Told::default();
+        let mut shield = LookedAfter::default();
         loop {
             if (self.stop)() {
                 return Some(Because::Interrupted);
@@ -223,6 +236,7 @@ impl Watchdog<'_> {
                 Phase::Applying => {}
                 Phase::Awaiting { deadline_ms } if now_ms() >= deadline_ms => return Some(application.when_over()),
                 Phase::Awaiting { deadline_ms } => {
+                    self.look_after(&application, &mut shield);
                     if let Some(because) = self.soak(&application, deadline_ms) {
                         return Some(because);
                     }
@@ -248,6 +262,37 @@ impl Watchdog<'_> {
             let _ = pidfd_send_signal(applier, Signal::KILL);
         }
         false
+    }
+
+    /// Takes a shield back to shadow where it hits too many, unless the command that has enforced it looks after it.
+    fn look_after(&self, application: &Application, after: &mut LookedAfter) {
+        let Some(max_collateral) = application.max_collateral else {
+            *after = LookedAfter::default();
+            return;
+        };
+        let Some(shielded) = Shielded::of_watchdog(self.folder, application) else { return };
+        let Ok(_claim) = shielded.vigil_lock(Duration::ZERO) else { return };
+        let mut look = || -> Result<Option<String>, Error> {
+            let vigil = match &mut after.vigil {
+                Some(vigil) => vigil,
+                none => none.insert(Vigil::begin(&shielded)?),
+            };
+            Ok(vigil.look_again(max_collateral)?.why_withdrawn(max_collateral).map(|why| why.to_string()))
+        };
+        let why = match look() {
+            Ok(why) => {
+                after.failures = 0;
+                why
+            }
+            Err(error) => {
+                after.failures += 1;
+                (after.failures > MOST_FAILURES).then(|| format!("whom it hits could not be seen any more: {error}"))
+            }
+        };
+        if let Some(why) = why {
+            // What fails is tried again at the next look.
+            let _ = shielded.to_shadow(Some(why), &|_, _| {});
+        }
     }
 
     /// Watches for a while what the changes do, until something else is to be looked at.

@@ -186,6 +186,7 @@ impl Counting {
             idle: self.by_state().map(|(key, tally)| tally.histogram(key)).collect(),
             unknown: notes.unknown,
             drawn: self.drawing.drawn().to_vec(),
+            programs: Vec::new(),
         }
     }
 

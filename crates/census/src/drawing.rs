@@ -28,7 +28,7 @@ impl Drawing {
         if lot.leading_zeros() < self.zeroes {
             return;
         }
-        self.drawn.push(Drawn { entry: *entry, idle });
+        self.drawn.push(Drawn { entry: *entry, idle, ends: None });
         self.lots.push(lot);
         if self.drawn.len() > MOST {
             self.thin();

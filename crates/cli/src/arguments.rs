@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use plimsoll_kube::Policy;
 use plimsoll_plan::Profile;
 use plimsoll_scenario::Size;
 
@@ -210,6 +211,10 @@ pub(crate) struct CheckArguments {
     #[arg(long, value_name = "SECS", default_value = "60", value_parser = seconds)]
     pub(crate) timeout: Duration,
 
+    /// Ask Kubernetes for names, once a cause was found: `auto` where there are a pod's or the kubelet's credentials (docs/kubernetes.md)
+    #[arg(long, value_name = "WHETHER", default_value = "auto")]
+    pub(crate) kube: Kube,
+
     /// Write one JSON document (docs/json.md)
     #[arg(long)]
     pub(crate) json: bool,
@@ -385,6 +390,23 @@ pub(crate) enum Color {
     Auto,
     Always,
     Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kube {
+    Off,
+    Auto,
+    On,
+}
+
+impl From<Kube> for Policy {
+    fn from(kube: Kube) -> Self {
+        match kube {
+            Kube::Off => Self::Off,
+            Kube::Auto => Self::Auto,
+            Kube::On => Self::On,
+        }
+    }
 }
 
 /// A number of seconds, with a fraction and a unit if need be (`30`, `30s`, `2m`, `1h`, `1d`); at most a day.

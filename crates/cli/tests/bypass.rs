@@ -110,6 +110,7 @@ impl Dns {
 
 impl Drop for Dns {
     fn drop(&mut self) {
+        kill_watchdogs(&self.folder.join("state"));
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -272,6 +273,20 @@ fn a_plan_is_judged_again_when_it_is_applied() {
         assert!(run.stderr.contains("is not done") && run.stderr.contains("counted"), "{run:?}");
     }
     assert!(!dns.has_rules() && plimsoll_apply::history(&dns.folder.join("state")).unwrap().is_empty());
+}
+
+/// A firewall that was loaded anew after the rules were made.
+#[test]
+fn what_is_not_safe_any_more_is_not_kept() {
+    let dns = Dns::with(STATEFUL, answered(200));
+    let run = dns.applies(dns.plan_with(&["--bypass"]), &["--soak", "0"], || {});
+    assert!(run.code == 0 && dns.has_rules(), "{run:?}");
+    let firewall = dns.firewall.namespace();
+    firewall.nft("insert rule inet filter input udp dport 53 ct state new ct count over 5000 drop\n").unwrap();
+    let refused = dns.plimsoll(&["confirm", "--no-persist"]);
+    assert!(refused.code != 0 && refused.stderr.contains("counted"), "{refused:?}");
+    assert_eq!(dns.plimsoll(&["rollback"]).code, 0);
+    assert!(!dns.has_rules());
 }
 
 /// Why a service is left tracked.

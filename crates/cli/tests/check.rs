@@ -5,11 +5,13 @@ mod support;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::net::Ipv4Addr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use plimsoll_lab::{Kind, LabNamespace, entries, mixed_entries};
-use plimsoll_model::TcpState;
+use plimsoll_model::{Layer4, NewEntry, Status, TcpState, Tuple};
 use serde_json::Value;
 use support::{PLIMSOLL, as_nobody, finding, namespace, plimsoll, plimsoll_in};
 
@@ -158,6 +160,54 @@ fn a_table_full_of_half_open_entries_refuses_nobody_and_is_a_warning() {
     assert_eq!((run.code, &document["verdict"]), (1, &"warning".into()), "{:#}", document["findings"]);
     assert_eq!(finding(&document, "namespace-full")["severity"], "warning");
     assert_eq!(lab.send_udp(1000..=3000).unwrap(), 0, "and indeed nobody is refused");
+}
+
+#[test]
+fn services_are_called_by_the_names_that_rules_tell() {
+    let lab = LabNamespace::tracking().unwrap();
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../attribute/tests/rulesets/kube-all.v4");
+    lab.run(&["sh", "-c", &format!("iptables-nft-restore < {}", rules.display())]).unwrap();
+    // Questions to the service, answered by one of its backends.
+    let questions = entries(Kind::UdpUnreplied, 0, limit() / 8).map(|entry| {
+        let Layer4::Ports { source, .. } = entry.original.layer4 else { panic!("no ports") };
+        let layer4 = Layer4::Ports { source, destination: 80 };
+        let original = Tuple { destination: Ipv4Addr::new(10, 96, 0, 20).into(), layer4, ..entry.original };
+        let reply_ports = Layer4::Ports { source: 8080, destination: source };
+        let reply = Tuple { source: Ipv4Addr::new(10, 244, 0, 2).into(), layer4: reply_ports, ..original.mirrored() };
+        NewEntry { original, reply, status: Status::SEEN_REPLY, ..entry }
+    });
+    lab.fill(questions).unwrap();
+    let document = plimsoll_in(&lab, &["check", "--netns", "this", "--interval", "0", "--json"]).json();
+    let evidence = finding(&document, "nat-or-service-churn")["evidence"].as_array().expect("evidence");
+    let says = |key: &str, text: &str| {
+        let found = evidence.iter().find(|evidence| evidence["key"] == key);
+        assert!(found.is_some_and(|found| found["text"].as_str().unwrap().contains(text)), "{key}: {evidence:#?}");
+    };
+    says("services", "shop/web:http (ClusterIP 10.96.0.20:80/udp) 100.0%");
+    says("backends", "10.244.0.2:8080/udp (shop/web:http) 100.0%");
+    says("translated_by", "kube-proxy in iptables mode");
+}
+
+#[test]
+fn what_a_node_asks_of_another_namespace_seldom_is_probes() {
+    let (node, pod) = (LabNamespace::tracking().unwrap(), LabNamespace::create().unwrap());
+    node.run(&["ip", "address", "add", "10.0.0.1/32", "dev", "lo"]).unwrap();
+    pod.run(&["ip", "address", "add", "10.244.77.2/32", "dev", "lo"]).unwrap();
+    // Fewer of each port than three a second, for two minutes; in a table that is filling, since none comes any more.
+    let (count, each) = (limit() / 5 * 4, 240);
+    let probes = entries(Kind::AssuredTcp(TcpState::TimeWait), 0, count).zip(0..).map(|(entry, n): (_, u32)| {
+        let ports = [20_000 + n % each, 1000 + n / each].map(|port| u16::try_from(port).expect("a port"));
+        let layer4 = Layer4::Ports { source: ports[0], destination: ports[1] };
+        let (source, destination) = (Ipv4Addr::new(10, 0, 0, 1).into(), Ipv4Addr::new(10, 244, 77, 2).into());
+        let original = Tuple { source, destination, layer4, ..entry.original };
+        NewEntry { original, reply: original.mirrored(), timeout_secs: 60 + n % 60, ..entry }
+    });
+    node.fill(probes).unwrap();
+    let document = plimsoll_in(&node, &["check", "--netns", "this", "--interval", "0", "--json"]).json();
+    let found = finding(&document, "probe-churn");
+    assert!(found["title"].as_str().unwrap().contains("ports of pods"), "{found:#}");
+    let causes = document["findings"].as_array().unwrap();
+    assert!(causes.iter().all(|finding| finding["id"] != "reverse-proxy-churn"), "{causes:#?}");
 }
 
 #[test]

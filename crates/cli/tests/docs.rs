@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Commands that whoever runs this test has run already, or that take long: their program has to be there.
-const RUN_ELSEWHERE: [&str; 6] =
-    ["cargo ", "scripts/test", "scripts/bench", "scripts/fuzz", "scripts/scenarios", "crates/"];
+const RUN_ELSEWHERE: [&str; 7] =
+    ["cargo ", "scripts/test", "scripts/bench", "scripts/fuzz", "scripts/scenarios", "scripts/image", "crates/"];
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace")
@@ -78,10 +78,27 @@ fn every_link_in_the_documents_leads_somewhere() {
     for document in documents() {
         let text = fs::read_to_string(&document).expect("a document");
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            if !target.starts_with("http") && !target.starts_with('#') {
-                let path = document.parent().expect("a folder").join(target);
-                assert!(path.exists(), "{}: {target}", document.display());
+            if target.starts_with("http") {
+                continue;
             }
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let path = if file.is_empty() { document.clone() } else { document.parent().expect("a folder").join(file) };
+            assert!(path.exists(), "{}: {target}", document.display());
+            let has_heading = || {
+                let text = fs::read_to_string(&path).expect("a document");
+                text.lines().filter(|line| line.starts_with('#')).any(|line| anchor(line) == heading)
+            };
+            assert!(heading.is_empty() || has_heading(), "{}: {target}", document.display());
         }
     }
+}
+
+/// What a heading is linked by.
+fn anchor(heading: &str) -> String {
+    let words = heading.trim_start_matches('#').trim().to_lowercase();
+    words
+        .chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
 }

@@ -8,9 +8,10 @@ use serde_json::Value;
 
 /// Crates that do no I/O, read no clock and draw no unseeded number; those of them that are not written yet are named
 /// already.
-const PURE: [&str; 17] = [
+const PURE: [&str; 19] = [
     "model",
     "draw",
+    "attribute",
     "census",
     "churn",
     "diagnose",
@@ -26,10 +27,11 @@ const PURE: [&str; 17] = [
     "survival",
     "forecast",
     "monitoring",
+    "proxies",
 ];
 
 /// The kernel boundary, and whatever reaches it.
-const BOUNDARY: [&str; 14] = [
+const BOUNDARY: [&str; 15] = [
     "ctnetlink",
     "host",
     "observe",
@@ -42,6 +44,7 @@ const BOUNDARY: [&str; 14] = [
     "govern",
     "watch",
     "notify",
+    "kube",
     "web",
     "xdp",
 ];

@@ -18,7 +18,7 @@ macro_rules! scenarios {
             }
         )*
 
-        const PLAYED: &[&str] = &[$($name),*];
+        const PLAYED: &[&str] = &[$($name,)* "proxy-without-keepalive"];
     };
 }
 
@@ -44,7 +44,6 @@ scenarios! {
     flood_and_churn "flood-and-churn",
     scan_and_idle "scan-and-idle",
     proxy_with_keepalive "proxy-with-keepalive",
-    proxy_without_keepalive "proxy-without-keepalive",
 }
 
 /// Scenarios that this kernel cannot play, because they need global settings: a guest does (tests/guest.rs).
@@ -66,6 +65,24 @@ fn is_diagnosed(scenario: &str) {
         format!("{:#}\n{:#}", document["expected"], document["check"]["findings"])
     };
     assert_eq!(run.code, 0, "{scenario}: {}\n{}", run.stderr, judged(&run));
+}
+
+/// The proxy and its backends are real: they are named.
+#[test]
+fn a_proxy_without_keepalive_is_named_with_its_backends() {
+    let run = plimsoll(&["lab", "run", "proxy-without-keepalive", "--check", "--json", "--on-this-host"]);
+    let document = run.json();
+    assert_eq!(run.code, 0, "{}\n{:#}", run.stderr, document["expected"]);
+    let churn = finding(&document["check"], "reverse-proxy-churn");
+    for side in ["client", "server"] {
+        let mut whose = churn["whose"].as_array().unwrap().iter().filter(|whose| whose["side"] == side);
+        let first = whose.next().unwrap_or_else(|| panic!("nobody at the {side}'s end: {churn:#}"));
+        assert_eq!(first["command"], "nginx", "{churn:#}");
+        assert!(first["share"]["value"].as_f64().is_some_and(|share| share > 0.9), "{churn:#}");
+    }
+    // With the lines of its configuration that make it so.
+    let first = churn["remedies"][0]["action"].as_str().unwrap();
+    assert!(first.contains("nginx.conf:") && first.contains("insert `keepalive"), "{churn:#}");
 }
 
 /// Waits until a table holds so many entries.

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use plimsoll_lab::LabNamespace;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use support::Run;
@@ -202,16 +203,35 @@ fn synproxy_is_refused_where_the_firewall_would_let_more_pass() {
         assert!(run.code == 3 && run.stderr.contains("ip saddr 10.8.0.7 drop"), "{run:?}");
     }
     assert!(!joined.table_is_there());
+    // Connections without entries would end, and those be taken that a bridge carries.
+    let refused = |why: &str| {
+        let run = joined.shield(&proxied, &["--dry-run", "--json", "--allow", "10.8.0.7"]);
+        assert!(run.code == 3 && run.stderr.contains(why), "{run:?}");
+    };
+    joined.scene.lab.set(LOOSE, 0).unwrap();
+    refused("nf_conntrack_tcp_loose is 0");
+    joined.scene.lab.set(LOOSE, 1).unwrap();
+    // Not every kernel has `br_netfilter`.
+    if joined.scene.lab.set("net/bridge/bridge-nf-call-iptables", 1).is_ok() {
+        joined.scene.lab.run(&["ip", "link", "add", "br0", "type", "bridge"]).unwrap();
+        refused("what the bridge br0 carries");
+        joined.scene.lab.set("net/bridge/bridge-nf-call-iptables", 0).unwrap();
+    }
     // Who is not proxied is stopped as before.
     assert_eq!(joined.shield(&proxied, &["--shadow", "0", "--allow", "10.8.0.7"]).code, 0);
     joined.enforce_whatever_it_hits();
     assert_eq!((joined.connect(client(7), 1), joined.connect(client(1), 3)), (0, 3));
-    // It is asked again before it is enforced.
-    assert_eq!(joined.stop().code, 0);
-    assert_eq!(joined.shield(&proxied, &["--shadow", "0", "--allow", "10.8.0.7"]).code, 0);
+    // It is asked again before that goes on for longer, and before it is enforced.
     joined.scene.lab.run(&["nft", "insert rule inet firewall input ip saddr 10.8.0.8 iif s0 drop"]).unwrap();
-    let run = joined.on_server(&["--enforce", "--shadow", "0", "--max-collateral", "100%", "--no-watch"]);
+    let run = joined.on_server(&["--extend", "1h"]);
     assert!(run.code == 3 && run.stderr.contains("10.8.0.8"), "{run:?}");
+    assert!(joined.status()["ends_in_secs"].as_f64().unwrap() <= 1800.0, "{:#}", joined.status());
+    assert_eq!(joined.stop().code, 0);
+    let both = ["--shadow", "0", "--allow", "10.8.0.7", "--allow", "10.8.0.8"];
+    assert_eq!(joined.shield(&proxied, &both).code, 0);
+    joined.scene.lab.run(&["nft", "insert rule inet firewall input ip saddr 10.8.0.9 iif s0 drop"]).unwrap();
+    let run = joined.on_server(&["--enforce", "--shadow", "0", "--max-collateral", "100%", "--no-watch"]);
+    assert!(run.code == 3 && run.stderr.contains("10.8.0.9"), "{run:?}");
     assert_eq!(joined.status()["mode"], "shadow");
 }
 
@@ -367,7 +387,8 @@ fn xdp_drops_what_is_too_many_before_the_rules_see_it() {
     assert!(number(&joined.status()["xdp"][0]["counters"]["listed"]) >= 2);
 
     let told = joined.on_server(&["--status"]);
-    assert!(told.stdout.contains("XDP on s0, in the driver, enforced"), "{told:?}");
+    assert!(told.stdout.contains("XDP on s0, behind the driver (generic), enforced"), "{told:?}");
+    assert!(told.stdout.contains("switched LRO and rx-gro-hw off on s0"), "{told:?}");
     let stopped = joined.stop();
     assert_eq!((stopped.code, joined.xdp()), (0, None), "{stopped:?}");
     assert_eq!(joined.connect(client(1), 30), 30);
@@ -444,6 +465,27 @@ fn an_xdp_program_of_somebody_else_is_left_and_the_rules_go_on() {
     assert!(!joined.table_is_there());
 }
 
+#[test]
+fn an_interface_that_was_moved_away_is_waited_for_and_one_that_was_deleted_is_not() {
+    let joined = Joined::new();
+    let there = LabNamespace::create().unwrap();
+    let server = &joined.scene.lab;
+    let put_up = || assert_eq!(joined.shield(&LIMITED, &["--shadow", "0", "--xdp", "s0"]).code, 0);
+    put_up();
+    server.run(&["ip", "link", "set", "s0", "netns", there.name()]).unwrap();
+    let status = joined.status();
+    assert_eq!(status["xdp"][0]["state"], "absent", "{status:#}");
+    let stopped = joined.stop();
+    assert!(stopped.code == 2 && stopped.stdout.contains("attached in another one"), "{stopped:?}");
+    there.run(&["ip", "link", "set", "s0", "netns", server.name()]).unwrap();
+    let stopped = joined.stop();
+    assert_eq!((stopped.code, joined.xdp()), (0, None), "{stopped:?}");
+
+    put_up();
+    server.run(&["ip", "link", "delete", "s0"]).unwrap();
+    assert_eq!(joined.stop().code, 0);
+}
+
 /// The same program by another name.
 fn of_somebody(object: &[u8]) -> Vec<u8> {
     let (ours, theirs) = (b"plimsoll_xdp", b"somebody_xdp");
@@ -490,6 +532,22 @@ fn where_it_begins_to_hit_those_who_mean_well_it_is_in_shadow_again() {
     // It may be enforced again.
     joined.enforce_whatever_it_hits();
     assert_eq!(joined.scene.sysctl(SYNCOOKIES), 1);
+}
+
+/// Nobody is at a terminal any more.
+#[test]
+fn its_watchdog_takes_it_back_when_nobody_else_watches() {
+    let joined = Joined::new();
+    assert_eq!(joined.shield(&LIMITED, &["--shadow", "0"]).code, 0);
+    for number in 1..=8 {
+        assert_eq!(joined.connect(client(number), 4), 4);
+    }
+    let enforced = joined.on_server(&["--enforce", "--shadow", "0", "--no-watch", "--json"]);
+    assert_eq!((enforced.code, &enforced.json()["outcome"]), (0, &"enforced".into()), "{enforced:?}");
+    joined.connect(client(1), 12);
+    await_that("it is in shadow again", || joined.status()["mode"] == "shadow");
+    await_that("it is said why", || joined.status()["withdrawn"].as_str().is_some_and(|why| why.contains('%')));
+    assert_eq!(joined.connect(client(1), 20), 20);
 }
 
 #[test]

@@ -95,9 +95,9 @@ fn the_process_that_is_killed() {
     let by = Author::of_this_process();
     let asked = Asked { shield, interfaces: [XDP.parse().unwrap()].into(), lasts: LASTS };
     let shielded = Shielded::begin(&folder, place, asked, by, &guardian, &observer).unwrap();
-    shielded.enforce(&observer).unwrap();
-    shielded.to_shadow(&observer).unwrap();
-    shielded.enforce(&observer).unwrap();
+    shielded.enforce(0.01, &observer).unwrap();
+    shielded.to_shadow(None, &observer).unwrap();
+    shielded.enforce(0.01, &observer).unwrap();
 }
 
 fn scene() -> Scene {

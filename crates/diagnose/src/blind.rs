@@ -54,6 +54,7 @@ fn nothing_tracked(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<Findin
         confidence,
         namespace: Some(ns.namespace.name.clone()),
         holds: None,
+        whose: Vec::new(),
         title,
         evidence,
         meaning:
@@ -88,6 +89,7 @@ fn held_out_of_sight(snapshot: &Snapshot) -> Option<Finding> {
         confidence: Confidence::Likely,
         namespace: None,
         holds: None,
+        whose: Vec::new(),
         title: format!("about {} entries are {place}", grouped(beyond)),
         evidence: vec![number(
             "entries_out_of_sight",
@@ -124,6 +126,7 @@ fn tracked_elsewhere(elsewhere: &[Elsewhere]) -> Option<Finding> {
         confidence: Confidence::Likely,
         namespace: None,
         holds: None,
+        whose: Vec::new(),
         title: title.to_string(),
         evidence: elsewhere.iter().flat_map(|other| evidence_elsewhere(other)).collect(),
         meaning: "These tables have limits of their own. They can be full, and drop, while the kernel's table looks \
@@ -219,6 +222,7 @@ fn cannot_see(snapshot: &Snapshot) -> Option<Finding> {
         confidence: Confidence::Certain,
         namespace: None,
         holds: None,
+        whose: Vec::new(),
         title: match severity {
             Severity::Info => format!("not read, without changing the verdict: {}", missing(&snapshot.unseen)),
             _ => format!("what could not be read may hide that packets are lost: {}", missing(&snapshot.unseen)),
@@ -270,7 +274,8 @@ fn severity_unseen(snapshot: &Snapshot, unseen: &Unseen) -> Severity {
         | Reading::Counters
         | Reading::Namespaces
         | Reading::Namespace
-        | Reading::OtherTrackers => Severity::Unknown,
+        | Reading::OtherTrackers
+        | Reading::KubernetesAsked => Severity::Unknown,
         Reading::Entries if hides_a_cause(snapshot, unseen) => Severity::Unknown,
         // The log tells of the last minutes what the counters tell of now.
         Reading::Buckets
@@ -282,7 +287,9 @@ fn severity_unseen(snapshot: &Snapshot, unseen: &Unseen) -> Severity {
         | Reading::Settings
         | Reading::Lasting
         | Reading::Writers
-        | Reading::Ruleset => Severity::Info,
+        | Reading::Ruleset
+        | Reading::Programs
+        | Reading::Kubernetes => Severity::Info,
     }
 }
 
@@ -311,5 +318,7 @@ fn key_unseen(reading: Reading) -> &'static str {
         Reading::Lasting => "lasting",
         Reading::Writers => "writers",
         Reading::Ruleset => "ruleset",
+        Reading::Programs => "programs",
+        Reading::Kubernetes | Reading::KubernetesAsked => "kubernetes",
     }
 }

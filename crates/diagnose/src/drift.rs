@@ -74,6 +74,7 @@ pub(crate) fn findings(snapshot: &Snapshot) -> Option<Finding> {
         confidence: Confidence::Certain,
         namespace: None,
         holds: None,
+        whose: Vec::new(),
         title: match lowered {
             Some(drift) => format!("somebody has lowered the limit to {}, below the one that was applied", grouped(drift.in_force.into())),
             None => format!("{} of the settings that were applied are no longer in force: {}", since.len(), first.sysctl.name()),

@@ -38,6 +38,7 @@ fn finding(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<Finding> {
         confidence: Confidence::Certain,
         namespace: Some(ns.namespace.name.clone()),
         holds: None,
+        whose: Vec::new(),
         title: format!("the table is full and the kernel kills {} entries a second to make room", rate(per_sec)),
         evidence,
         meaning: "Only flows that are not assured die: handshakes under way, one-way UDP, pings. Established \

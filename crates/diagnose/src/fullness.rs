@@ -120,6 +120,7 @@ impl<'a> Fullness<'a> {
             confidence,
             namespace: Some(self.ns.namespace.name.clone()),
             holds: None,
+            whose: Vec::new(),
             title: self.title(&harm),
             evidence: self.evidence(),
             meaning: self.meaning(&harm),

@@ -28,6 +28,7 @@ fn chain_too_long(snapshot: &Snapshot, ns: &NamespaceSnapshot) -> Option<Finding
         confidence: Confidence::Certain,
         namespace: Some(ns.namespace.name.clone()),
         holds: None,
+        whose: Vec::new(),
         title: format!("{} new flows a second are refused because their hash chain is too long", rate(per_sec)),
         evidence,
         meaning: "The packets are lost although the table is not full, and the kernel logs nothing.".to_string(),
@@ -68,6 +69,7 @@ fn too_small(snapshot: &Snapshot) -> Option<Finding> {
         confidence: Confidence::Likely,
         namespace: None,
         holds: None,
+        whose: Vec::new(),
         title,
         evidence: vec![
             number("buckets", load.buckets.into(), format!("{} buckets", grouped(load.buckets.into()))),

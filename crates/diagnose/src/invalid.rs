@@ -45,6 +45,7 @@ fn finding(ns: &NamespaceSnapshot) -> Option<Finding> {
         confidence: Confidence::Certain,
         namespace: Some(ns.namespace.name.clone()),
         holds: None,
+        whose: Vec::new(),
         title: format!("{} packets a second belong to no flow as the tracker sees it", rate(per_sec)),
         evidence,
         meaning: "The tracker lets them pass as INVALID; rules often drop them, and NAT does not translate them. They come \

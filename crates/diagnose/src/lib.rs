@@ -12,6 +12,7 @@ mod evidence;
 mod fullness;
 mod hash;
 mod invalid;
+mod kube_proxy;
 mod log;
 mod memory;
 mod overwrite;
@@ -42,6 +43,7 @@ pub fn diagnose(snapshot: &Snapshot) -> Vec<Finding> {
     findings.extend(syncookies::findings(snapshot));
     findings.extend(persistence::findings(snapshot));
     findings.extend(drift::findings(snapshot));
+    findings.extend(kube_proxy::findings(snapshot));
     findings.extend(blind::findings(snapshot));
     leave_out_explained(&mut findings);
     findings.sort_by_key(|finding| std::cmp::Reverse(rank(finding)));
@@ -65,7 +67,8 @@ fn leave_out_explained(findings: &mut Vec<Finding>) {
         .filter(|finding| finding.id == FindingId::NatPortsExhausted)
         .map(|finding| finding.namespace.clone())
         .collect();
-    findings.retain(|finding| finding.id != FindingId::InsertClash || !without_ports.contains(&finding.namespace));
+    let is_clash = |id| matches!(id, FindingId::InsertClash | FindingId::DnsClash);
+    findings.retain(|finding| !is_clash(finding.id) || !without_ports.contains(&finding.namespace));
 }
 
 /// What comes first: the worst; of what is as bad, how full the table is, and then the causes by the entries they hold.

@@ -77,6 +77,7 @@ pub(crate) fn findings(snapshot: &Snapshot) -> Option<Finding> {
         confidence: Confidence::Possible,
         namespace: inode.map(|inode| Untrusted::from(format!("net:[{inode}]").as_str())),
         holds: None,
+        whose: Vec::new(),
         title: "the kernel logged a full table, in a namespace that is not to be seen".to_string(),
         evidence: vec![evidence(logged)],
         meaning: if all_seen {

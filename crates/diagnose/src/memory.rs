@@ -19,6 +19,7 @@ fn unlimited(snapshot: &Snapshot) -> Option<Finding> {
         confidence: Confidence::Certain,
         namespace: None,
         holds: None,
+        whose: Vec::new(),
         title: "the table has no limit: nf_conntrack_max is 0".to_string(),
         evidence: vec![number("capacity_entries", capacity.0.into(), "limit 0: none".to_string())],
         meaning: "A flood takes kernel memory until there is none. Kernels from 7.0 on refuse this value.".to_string(),
@@ -68,6 +69,7 @@ fn too_large(snapshot: &Snapshot) -> Option<Finding> {
         confidence: Confidence::Likely,
         namespace: None,
         holds: None,
+        whose: Vec::new(),
         title: format!(
             "tables filled to the limit would take {}, and {} are available",
             bytes(growth),

@@ -29,6 +29,7 @@ pub(crate) fn findings(snapshot: &Snapshot) -> Option<Finding> {
         confidence: if surely { Confidence::Likely } else { Confidence::Possible },
         namespace: None,
         holds: None,
+        whose: Vec::new(),
         title: match (overflows, surely) {
             (true, _) => format!("the next boot sets a limit below the {} entries that are there", grouped(most_entries?.into())),
             (false, true) => format!("{} of the settings in force are not what the next boot sets: {}", differences.len(), first.name),

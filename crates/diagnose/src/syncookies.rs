@@ -45,6 +45,7 @@ fn finding(ns: &NamespaceSnapshot) -> Finding {
         confidence: Confidence::Certain,
         namespace: Some(ns.namespace.name.clone()),
         holds: None,
+        whose: Vec::new(),
         title: title.to_string(),
         evidence,
         meaning: "A listener whose backlog is full of half-open connections drops every further SYN, those of real \

@@ -113,3 +113,16 @@ pub const INVALID_PER_SEC: f64 = 10.0;
 
 /// Share of all packets that are invalid from which flows are hit: late resets and scans stay far below one in a hundred.
 pub const INVALID_SHARE: f64 = 0.01;
+
+/// Connections a second to one port of a pod that probes may be: a container has three kinds of probes, each at most once a second.
+pub const PROBES_PER_SEC: f64 = 3.0;
+
+/// Connections come steadily where of those that are over so much more or less than half closed in the later half of the time that they
+/// are held.
+pub const PROBES_STEADY: f64 = 0.1;
+
+/// Share of the entries from which one workload, or one source, holds most of a table.
+pub const ONE_TENANT: f64 = 0.5;
+
+/// Share of the entries of UDP that are DNS by a translated address from which clashes are DNS's.
+pub const DNS_SHARE: f64 = 0.5;

@@ -26,6 +26,7 @@ fn short_time_wait(ns: &NamespaceSnapshot) -> Option<Finding> {
         confidence: Confidence::Likely,
         namespace: Some(ns.namespace.name.clone()),
         holds: None,
+        whose: Vec::new(),
         title: format!("TIME_WAIT's timeout of {secs} s is too short for late retransmissions"),
         evidence: vec![
             number("time_wait_timeout_secs", secs.into(), format!("connections that are over are kept for {secs} s")),
@@ -78,6 +79,7 @@ fn short_established(ns: &NamespaceSnapshot) -> Option<Finding> {
         confidence: Confidence::Likely,
         namespace: Some(ns.namespace.name.clone()),
         holds: None,
+        whose: Vec::new(),
         title: format!(
             "ESTABLISHED's timeout of {} ends connections before their keepalive is sent",
             duration(secs.into())

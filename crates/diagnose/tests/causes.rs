@@ -7,7 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use plimsoll_diagnose::diagnose;
 use plimsoll_model::{
-    Confidence, Counter, Entry, Finding, FindingId, Layer4, Protocol, Severity, Side, Snapshot, Status, TcpState, Tuple,
+    Census, Confidence, Counter, End, Ends, Entry, Finding, FindingId, Layer4, Owner, Program, ProgramId, Protocol,
+    Severity, Side, Snapshot, SocketState, Status, TcpState, Tuple, Untrusted,
 };
 
 use crate::support::entries::{
@@ -176,6 +177,50 @@ fn half_closed_ones_say_who_closed_first() {
         let leak = only(&table(entries));
         assert!(leak.id == FindingId::HalfClosedLeak && leak.title.contains(who), "{leak:#?}");
     }
+}
+
+#[test]
+fn only_close_wait_of_a_socket_says_which_program_does_not_close() {
+    let entries = (0..4000).map(|n| Entry {
+        closed_first: Some(Side::Client),
+        ..tcp(tuple(Protocol::TCP, n, 40_000, SERVER.into(), 80), TcpState::CloseWait, ASSURED, 40)
+    });
+    let mut table = table(entries);
+    let census = table.namespaces[0].census.as_mut().unwrap();
+    let program = |command: &str, unit: Option<&str>| Program {
+        owner: Owner {
+            pid: 12,
+            command: command.into(),
+            unit: unit.map(Untrusted::from),
+            container: None,
+            pod: None,
+            called: None,
+        },
+        namespace: "host".into(),
+    };
+    census.programs = vec![program("worker", Some("worker.service")), program("cron", None)];
+    let with = |census: &mut Census, state| {
+        for (n, drawn) in census.drawn.iter_mut().enumerate() {
+            // A tenth is another's.
+            let by = Some(ProgramId(u16::from(n % 10 == 0)));
+            drawn.ends = Some(Ends { client: End::NotHere, server: End::Open { state, by } });
+        }
+    };
+    with(census, SocketState::CloseWait);
+    let leak = only(&table);
+    assert!(leak.title.starts_with("connections that worker (process 12, worker.service) does not close"), "{leak:#?}");
+    assert!(value(&leak, "close_wait_ratio") > 0.99);
+    assert!(leak.remedies[0].action.contains("restarting worker"), "{leak:#?}");
+    let shares: Vec<_> = leak.whose.iter().map(|whose| (whose.side, whose.program.owner.command.as_str())).collect();
+    assert_eq!(shares, [(Side::Server, "worker"), (Side::Server, "cron")]);
+    assert!(leak.whose[0].share.low <= 0.9 && leak.whose[0].share.high >= 0.9, "{leak:#?}");
+
+    // The program has closed, or its peer's FIN never came: it is not its leak.
+    with(table.namespaces[0].census.as_mut().unwrap(), SocketState::Established);
+    let elsewhere = only(&table);
+    assert!(elsewhere.title.contains("the client has closed"), "{elsewhere:#?}");
+    assert!(elsewhere.evidence.iter().all(|evidence| evidence.key != "close_wait_ratio"), "{elsewhere:#?}");
+    assert!(elsewhere.evidence.iter().any(|evidence| evidence.key == "server_programs"), "{elsewhere:#?}");
 }
 
 /// Flows whose source is translated to one address, towards one service, each to a port of its own.

@@ -20,6 +20,13 @@ pub(crate) fn pod(cgroup: &[u8]) -> Option<Untrusted> {
     })
 }
 
+/// The systemd unit: the last segment that is named as one of a service or a scope. In a slice alone there is nothing that somebody
+/// would know it by.
+pub(crate) fn unit(cgroup: &[u8]) -> Option<Untrusted> {
+    let is_unit = |segment: &&[u8]| segment.ends_with(b".service") || segment.ends_with(b".scope");
+    paths(cgroup).find_map(|path| path.split(|byte| *byte == b'/').rev().find(is_unit)).map(Untrusted::from_bytes)
+}
+
 /// A line is `hierarchy:controllers:path` (cgroups(7)); one line for version 2, one for each hierarchy of version 1.
 /// The path may hold colons.
 fn paths(cgroup: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -90,6 +97,15 @@ mod tests {
     fn pods_of_manifests_have_a_uid_without_dashes() {
         let cgroup = format!("0::/kubepods/podd0f1e2d3c4b5a69788796a5b4c3d2e1f/{ID}\n");
         assert_eq!(read(&cgroup).1.as_deref(), Some("d0f1e2d3c4b5a69788796a5b4c3d2e1f"));
+    }
+
+    #[test]
+    fn units_are_services_and_scopes() {
+        let read = |cgroup: &[u8]| unit(cgroup).map(|unit| unit.to_string());
+        assert_eq!(read(b"0::/system.slice/nginx.service\n").as_deref(), Some("nginx.service"));
+        assert_eq!(read(b"3:pids:/\n0::/user.slice/user-0.slice/session-3.scope").as_deref(), Some("session-3.scope"));
+        assert_eq!(read(b"0::/system.slice/x.service/inner").as_deref(), Some("x.service"));
+        assert_eq!(read(b"0::/system.slice\n0::/"), None);
     }
 
     #[test]

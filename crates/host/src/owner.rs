@@ -12,14 +12,14 @@ impl HostFs {
         if pids.contains(&1) {
             return vec![1];
         }
-        let start = |pid: &u32| Some((start_ticks(&self.read(&format!("/proc/{pid}/stat")).ok()?)?, *pid));
+        let start = |pid: &u32| Some((field(&self.read(&format!("/proc/{pid}/stat")).ok()?, START_TICKS)?, *pid));
         let mut by_start: Vec<_> = pids.iter().filter_map(start).collect();
         by_start.sort_unstable();
         by_start.into_iter().map(|(_, pid)| pid).collect()
     }
 
     /// What can be told of a process; [`Error::is_absent`] if it has ended.
-    pub(crate) fn describe(&self, pid: u32) -> Result<Owner, Error> {
+    pub fn describe(&self, pid: u32) -> Result<Owner, Error> {
         let command = self.command(pid)?;
         // A kernel without control groups has no such file.
         let cgroup = match self.read(&format!("/proc/{pid}/cgroup")) {
@@ -28,7 +28,27 @@ impl HostFs {
             Err(error) => return Err(error),
         };
         let paths = cgroup.as_ref().map_or(b"".as_slice(), Text::bytes);
-        Ok(Owner { pid, command, container: cgroup::container(paths), pod: cgroup::pod(paths) })
+        let container = cgroup::container(paths);
+        let unit = if container.is_none() { cgroup::unit(paths) } else { None };
+        let called = container.as_ref().and_then(|id| self.container_name(id.as_str()));
+        Ok(Owner { pid, command, unit, container, pod: cgroup::pod(paths), called })
+    }
+
+    /// The process that stands for a program: the process itself, or the one from which it and others of its name are forked, as the
+    /// workers of a server are.
+    pub fn head_of(&self, pid: u32) -> u32 {
+        const MOST_GENERATIONS: usize = 16;
+        let mut head = pid;
+        for _ in 0..MOST_GENERATIONS {
+            let stat = self.read(&format!("/proc/{head}/stat"));
+            let Some(parent) = stat.ok().as_ref().and_then(|stat| field(stat, PARENT)?.try_into().ok()) else { break };
+            let (Ok(own), Ok(parents)) = (self.command(head), self.command(parent)) else { break };
+            if own != parents {
+                break;
+            }
+            head = parent;
+        }
+        head
     }
 
     /// A process's `comm`: 15 bytes that it chose itself.
@@ -37,12 +57,17 @@ impl HostFs {
     }
 }
 
-/// Field 22 of `/proc/<pid>/stat`, in clock ticks since boot (`proc_pid_stat(5)`; the file has no header). The command,
-/// field 2, stands in parentheses and may hold parentheses and spaces itself; nothing after it does.
-fn start_ticks(stat: &Text) -> Option<u64> {
+/// Fields of `/proc/<pid>/stat` (`proc_pid_stat(5)`; the file has no header): the parent, and when it was started, in clock ticks since
+/// boot.
+const PARENT: usize = 4;
+const START_TICKS: usize = 22;
+
+/// A field, by its number from 1. The command, field 2, stands in parentheses and may hold parentheses and spaces itself; nothing after
+/// it does.
+fn field(stat: &Text, number: usize) -> Option<u64> {
     let after_command = stat.bytes().rsplit(|byte| *byte == b')').next()?;
     let mut fields = after_command.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
-    std::str::from_utf8(fields.nth(22 - 3)?).ok()?.parse().ok()
+    std::str::from_utf8(fields.nth(number - 3)?).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -67,12 +92,24 @@ mod tests {
     }
 
     #[test]
+    fn workers_are_their_parents() {
+        let tree = Tree::new();
+        for (pid, command, parent) in [(1, "init", 0), (5, "nginx", 1), (6, "nginx", 5), (7, "sh", 1), (8, "nginx", 7)]
+        {
+            tree.write(&format!("proc/{pid}/comm"), format!("{command}\n"));
+            tree.write(&format!("proc/{pid}/stat"), format!("{pid} ({command}) S {parent} 7 7 0\n"));
+        }
+        let head = |pid| tree.host().head_of(pid);
+        assert_eq!([head(5), head(6), head(8), head(1), head(99)], [5, 5, 8, 1, 99]);
+    }
+
+    #[test]
     fn a_process_is_described_with_what_there_is() {
         let tree = Tree::new();
         assert!(tree.host().describe(9).unwrap_err().is_absent());
         tree.write("proc/9/comm", b"we\x1b\nb\xff\n");
         let owner = tree.host().describe(9).unwrap();
         assert_eq!(owner.command.as_str(), "we\\u{1b}\\u{a}b\\xff");
-        assert_eq!((owner.container, owner.pod), (None, None));
+        assert_eq!((owner.unit, owner.container, owner.pod, owner.called), (None, None, None, None));
     }
 }

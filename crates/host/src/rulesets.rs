@@ -65,6 +65,13 @@ impl HostFs {
         let needs = "the package iptables, and CAP_NET_ADMIN: there are tables that nftables does not show";
         told.ip_legacy = keep(self.of_legacy("ip_tables_names", "iptables-legacy-save"), needs);
         told.ip6_legacy = keep(self.of_legacy("ip6_tables_names", "ip6tables-legacy-save"), needs);
+        if [&told.ip_nft, &told.ip6_nft, &told.ip_legacy, &told.ip6_legacy]
+            .iter()
+            .any(|text| text.contains("--match-set"))
+        {
+            // Without it the sets may be of any type, and less is proven.
+            told.ipsets = run("ipset", &["list", "-terse"]).unwrap_or_default();
+        }
         told.gaps =
             unseen.iter().map(|gap| Untrusted::from_escaped(format!("{}: {}", gap.tried, gap.answered))).collect();
         let beside = Beside { balanced: self.balanced().ok().flatten(), replicated: self.is_replicated().ok() };
@@ -91,7 +98,7 @@ impl HostFs {
 }
 
 /// Runs a program in the calling thread's namespace, and returns what it wrote.
-fn run(program: &str, arguments: &[&str]) -> Result<String, Error> {
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<String, Error> {
     // A user's shell may not look where programs for root are.
     let path = format!("{}:/usr/sbin:/sbin", env::var("PATH").unwrap_or_default());
     let child = Command::new(program)

@@ -197,7 +197,7 @@ impl<'a> Search<'a> {
 
     /// Notes a process as a member of its namespace.
     fn join(&mut self, pid: u32) -> Result<(), Error> {
-        let inode = self.host.inode_of(pid)?;
+        let inode = self.host.namespace_of(pid)?;
         if let Some(candidate) = self.opened.get_mut(&inode) {
             candidate.members.push(pid);
             return Ok(());
@@ -266,7 +266,7 @@ impl Candidate {
     pub(crate) fn holds(&self, host: &HostFs, pid: u32) -> bool {
         match self.net_id {
             Some(_) => host.net_id(pid).ok() == self.net_id,
-            None => self.inode.is_some() && host.inode_of(pid).ok() == self.inode,
+            None => self.inode.is_some() && host.namespace_of(pid).ok() == self.inode,
         }
     }
 }
@@ -288,7 +288,8 @@ fn net_id_by_entering(host: &HostFs, candidate: &Candidate) -> Option<NetId> {
 }
 
 impl HostFs {
-    fn inode_of(&self, pid: u32) -> Result<Inode, Error> {
+    /// The network namespace that a process is in.
+    pub fn namespace_of(&self, pid: u32) -> Result<Inode, Error> {
         Ok(Inode(self.metadata(&network_of(pid))?.ino()))
     }
 }

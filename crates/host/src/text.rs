@@ -53,6 +53,11 @@ impl Text {
 }
 
 impl<'a> Line<'a> {
+    /// One that was read by itself, by its number from 1.
+    pub(crate) const fn new(path: &'a Path, number: usize, bytes: &'a [u8]) -> Self {
+        Self { path, number, bytes }
+    }
+
     pub(crate) const fn bytes(&self) -> &'a [u8] {
         self.bytes
     }

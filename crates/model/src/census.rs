@@ -6,7 +6,9 @@ use std::num::NonZeroU64;
 
 use serde::{Serialize, Serializer};
 
-use crate::{Entry, Extension, Interval, Prefix, Protocol, ProtocolState, Range, Sample, Service, Zone};
+use crate::{
+    Ends, Entry, Extension, Interval, Prefix, Program, ProgramId, Protocol, ProtocolState, Range, Sample, Service, Zone,
+};
 
 /// Counts of one namespace's entries, from a whole dump or from its beginning.
 #[derive(Clone, Debug, Serialize)]
@@ -70,6 +72,9 @@ pub struct Census {
     /// Entries drawn at random from those read, for questions that counts cannot answer; all of them where they are few.
     #[serde(skip)]
     pub drawn: Vec<Drawn>,
+    /// The programs that their ends name, by [`ProgramId`](crate::ProgramId).
+    #[serde(skip)]
+    pub programs: Vec<Program>,
 }
 
 /// An entry that was drawn, and how long it had seen no packet.
@@ -79,6 +84,8 @@ pub struct Drawn {
     pub entry: Entry,
     /// How long it has seen no packet.
     pub idle: IdleAge,
+    /// Whose it is; `None` where that was not asked.
+    pub ends: Option<Ends>,
 }
 
 impl Census {
@@ -87,6 +94,11 @@ impl Census {
         let sample = Sample { read: self.drawn.len() as u64, live: self.live };
         let seen = of as u64;
         Count { seen, share: sample.share(seen), entries: sample.entries(seen) }
+    }
+
+    /// The program of an end.
+    pub fn program(&self, id: ProgramId) -> Option<&Program> {
+        self.programs.get(usize::from(id.0))
     }
 
     /// The count of one state; zero where no entry was in it.

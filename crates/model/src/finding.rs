@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Range, Untrusted};
+use crate::{Range, Untrusted, Whose};
 
 macro_rules! finding_ids {
     ($($(#[$doc:meta])* $id:ident $text:literal,)*) => {
@@ -42,6 +42,8 @@ finding_ids! {
     ReverseProxyChurn "reverse-proxy-churn",
     /// Short-lived connections to a service whose address is translated.
     NatOrServiceChurn "nat-or-service-churn",
+    /// The kubelet's probes of this host's pods.
+    ProbeChurn "probe-churn",
     /// Half-open connections to one service.
     SynFlood "syn-flood",
     /// One source asks many destinations that do not answer.
@@ -52,6 +54,8 @@ finding_ids! {
     IdleEstablished "idle-established",
     /// Connections that one side has closed and the other has not.
     HalfClosedLeak "half-closed-leak",
+    /// Most of a table that fills is one workload's, or one source's.
+    OneTenant "one-tenant",
     /// The ports that source translation may choose from are used up.
     NatPortsExhausted "nat-ports-exhausted",
     /// Entries that a helper's expectations make.
@@ -62,6 +66,8 @@ finding_ids! {
     GcPressure "gc-pressure",
     /// Entries are refused because another one has their tuple.
     InsertClash "insert-clash",
+    /// Queries to a resolver behind a translated address clash.
+    DnsClash "dns-clash",
     /// Packets that belong to no flow as the tracker sees it.
     InvalidPackets "invalid-packets",
     /// The hash has too few buckets for the entries that it may hold.
@@ -76,6 +82,8 @@ finding_ids! {
     SyncookiesOff "syncookies-off",
     /// Settings in force are not those that the next boot sets.
     SettingsNotPersistent "settings-not-persistent",
+    /// kube-proxy replaces what files set.
+    KubeProxyOwnsSetting "kube-proxy-owns-setting",
     /// Settings are no longer those that Plimsoll applied.
     Drift "drift",
     /// Packets pass and no entry is made.
@@ -238,6 +246,8 @@ pub struct Finding {
     /// Entries that the cause holds now; `None` where it is no cause that holds entries.
     #[serde(rename = "holds_entries")]
     pub holds: Option<Range>,
+    /// The programs of this machine whose entries these are, those with the most first; none where that is not known.
+    pub whose: Vec<Whose>,
     /// One sentence: what is the matter.
     pub title: String,
     /// The numbers.

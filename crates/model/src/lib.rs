@@ -6,6 +6,7 @@
 
 mod bypass;
 mod census;
+mod cluster;
 mod counters;
 mod drift;
 mod edit;
@@ -19,6 +20,7 @@ mod new_entry;
 mod own_addresses;
 mod probe;
 mod sample;
+mod services;
 mod settings;
 mod shield;
 mod snapshot;
@@ -27,6 +29,7 @@ mod table_size;
 mod timeouts;
 mod tuple;
 mod untrusted;
+mod whose;
 mod writer;
 mod xdp_stage;
 
@@ -35,6 +38,7 @@ pub use census::{
     Census, Count, Coverage, Drawn, Group, HeavyHitter, HeavyHitters, Homogeneity, IDLE_EDGES_SECS, IdleAge,
     IdleHistogram, StateKey, StoppedBecause, Unknowns,
 };
+pub use cluster::{Cluster, KubeProxyConfiguration, Pod, Workload, WorkloadKind};
 pub use counters::{Counter, CounterChange, CounterReading, CpuCounters};
 pub use drift::{Configured, Drift, DriftKind, Suspect};
 pub use edit::{Edit, PolicyProtocol, PolicyTimeout, ServicePolicy};
@@ -48,6 +52,10 @@ pub use new_entry::NewEntry;
 pub use own_addresses::OwnAddresses;
 pub use probe::{Answer, Capabilities};
 pub use sample::Sample;
+pub use services::{
+    KnownService, KubeProxyMode, Masquerade, ServedAt, ServiceId, ServiceKind, ServiceMaker, Services, Surroundings,
+    Translation,
+};
 pub use settings::{Lasting, NetworkSettings, OWN_SYSCTL_FILE, SettingInFile};
 pub use shield::{Class, NoPorts, NoRate, Ports, Rate, Shield, SourceLimits, Way};
 pub use snapshot::{
@@ -59,5 +67,6 @@ pub use table_size::{SizeRule, TableSize};
 pub use timeouts::{Timeout, Timeouts};
 pub use tuple::{Layer4, Prefix, Protocol, Service, Tuple, Zone};
 pub use untrusted::Untrusted;
+pub use whose::{End, Ends, Program, ProgramId, SocketState, Whose};
 pub use writer::{Becomes, Effect, Order, Overwrite, Overwritten, Presence, When, Writer, WriterKind, Written};
 pub use xdp_stage::{Interface, NoInterface, XdpStage};

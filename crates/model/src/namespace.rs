@@ -50,16 +50,20 @@ pub enum NamedBy {
 }
 
 /// A process that lives in a namespace, and what its control group says about whose it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Owner {
     /// Process id, in the pid namespace that Plimsoll sees.
     pub pid: u32,
     /// The process's `comm`.
     pub command: Untrusted,
+    /// The systemd unit, where the control group's path names one and no container.
+    pub unit: Option<Untrusted>,
     /// Container id, where the control group's path holds one.
     pub container: Option<Untrusted>,
     /// Kubernetes pod uid, where the control group's path holds one.
     pub pod: Option<Untrusted>,
+    /// What the container's runtime calls it, where its files tell: `web`, or `default/web-1/nginx` (namespace, pod, container).
+    pub called: Option<Untrusted>,
 }
 
 /// A network namespace.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     Answer, Capabilities, Capacity, Census, CounterChange, CounterReading, Inode, Lasting, Limits, Namespace,
-    NetworkSettings, Occupancy, Sysctl, Timeouts, Untrusted, Writer,
+    NetworkSettings, Occupancy, Surroundings, Sysctl, Timeouts, Untrusted, Writer,
 };
 
 /// A reading of a host.
@@ -126,6 +126,9 @@ pub struct NamespaceSnapshot {
     pub packets: Option<u64>,
     /// The entries, where they were read.
     pub census: Option<Census>,
+    /// Addresses and services around the table; `None` where that was not asked.
+    #[serde(skip)]
+    pub surroundings: Option<Surroundings>,
 }
 
 impl NamespaceSnapshot {
@@ -274,6 +277,12 @@ pub enum Reading {
     Writers,
     /// Rules of nftables and iptables.
     Ruleset,
+    /// Sockets, and the processes that hold them.
+    Programs,
+    /// What Kubernetes says of pods and services.
+    Kubernetes,
+    /// The same, where somebody asked for it.
+    KubernetesAsked,
 }
 
 /// Something that could not be read.

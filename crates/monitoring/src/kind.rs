@@ -62,6 +62,15 @@ kinds! {
     /// The plugin that the monitor runs.
     NodeProblemDetectorPlugin "node-problem-detector-plugin" "node-problem-detector/plimsoll-check"
         "The shell script that this monitor runs.",
+    /// Manifests for Kubernetes.
+    Kubernetes "kubernetes" "kubernetes/base/plimsoll.yaml"
+        "Manifests for Kubernetes: `plimsoll watch` on each node, which reads and changes nothing.",
+    /// Objects of the Prometheus operator.
+    PrometheusOperator "prometheus-operator" "kubernetes/monitoring/plimsoll.yaml"
+        "A ServiceMonitor, and the rules for Prometheus as a PrometheusRule.",
+    /// A plugin for kubectl.
+    KubectlPlugin "kubectl-plugin" "kubernetes/kubectl-plimsoll"
+        "A plugin for kubectl, a shell script: plimsoll check on a node of a cluster.",
     /// A command for NRPE.
     Nrpe "nrpe" "nagios/nrpe.cfg"
         "A command for NRPE, on the host that is watched.",

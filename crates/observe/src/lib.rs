@@ -5,9 +5,12 @@ mod capabilities;
 mod choice;
 mod find;
 mod place;
+mod proxies;
 mod reader;
 mod reading;
+mod services;
 mod session;
+mod whose;
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -18,7 +21,9 @@ pub use capabilities::needed_to_ask_conntrack;
 pub use choice::walk_is_cheap;
 pub use find::find;
 pub use place::{Place, Unvisited};
+pub use proxies::advise_on_proxies;
 pub use reading::policies;
+pub use whose::{Asked, Bounds, Rules, ask_whose};
 
 /// What to read.
 #[derive(Clone, Debug)]

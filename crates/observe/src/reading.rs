@@ -138,6 +138,7 @@ pub(crate) fn first(host: &HostFs, place: Place<'_>, module: ModuleState, list_h
             tracking: inside.tracking,
             packets: None,
             census: None,
+            surroundings: None,
         },
         moment: inside.moment,
         unseen,

@@ -71,7 +71,7 @@ fn is_left(id: FindingId, changes: &[Planned]) -> bool {
     };
     match id {
         // What lasts, and what others write, each change tells.
-        FindingId::SettingsNotPersistent | FindingId::Drift => false,
+        FindingId::SettingsNotPersistent | FindingId::KubeProxyOwnsSetting | FindingId::Drift => false,
         FindingId::HashTooSmall | FindingId::ChainTooLong => !sets(|sysctl| sysctl == Sysctl::BUCKETS),
         FindingId::SyncookiesOff => !sets(|sysctl| sysctl == Sysctl::SYNCOOKIES),
         FindingId::InvalidPackets => !sets(|sysctl| sysctl == Sysctl::TCP_BE_LIBERAL),
@@ -82,6 +82,8 @@ fn is_left(id: FindingId, changes: &[Planned]) -> bool {
         | FindingId::ConnectionStorm
         | FindingId::ReverseProxyChurn
         | FindingId::NatOrServiceChurn
+        | FindingId::ProbeChurn
+        | FindingId::OneTenant
         | FindingId::SynFlood
         | FindingId::OutboundScan
         | FindingId::UdpUnreplied

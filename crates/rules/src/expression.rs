@@ -126,6 +126,9 @@ fn matches(body: &Value) -> Option<Vec<Term>> {
         Key::Other(opaque) => Some(opaque.depends),
         _ => None,
     });
+    if is_way_back(left, right) {
+        return Some(vec![opaque(&whole, Depends::Flow)]);
+    }
     let mut terms = guards(&asked);
     terms.push(match (set, opaque_side) {
         (Some(set), _) if asked.len() > 1 || opaque_side.is_none() => {
@@ -269,7 +272,6 @@ fn depends_on(expression: &Value) -> Depends {
         Value::Array(parts) => parts.iter().map(depends_on).fold(Depends::Flow, worse),
         Value::Object(parts) => parts.iter().fold(Depends::Flow, |so_far, (kind, body)| {
             let this = match kind.as_str() {
-                "fib" if is_way_back(body) => Depends::Flow,
                 "ct" if matches!(body.get("key").and_then(Value::as_str), Some("state" | "direction")) => {
                     Depends::Unknown
                 }
@@ -288,9 +290,10 @@ fn depends_on(expression: &Value) -> Depends {
     }
 }
 
-/// Whether the way back is asked for, to where a packet came from. A packet by loopback always has one (`nft_fib_is_loopback` in
-/// `nft_fib.h`), and one that has none has been dropped where it came in.
-fn is_way_back(fib: &Value) -> bool {
+/// Whether it is asked if there is a way back, to where a packet came from (`missing`, `exists`). A packet by loopback always has one
+/// (`nft_fib_is_loopback` in `nft_fib.h`), and one that has none has been dropped where it came in. Which way it is, is another thing.
+fn is_way_back(asked: &Value, compared_with: &Value) -> bool {
+    let Some(fib) = asked.get("fib").filter(|_| compared_with.is_boolean()) else { return false };
     let is_source = |flag: &Value| flag.as_str() == Some("saddr");
     let asks_source = fib
         .get("flags")

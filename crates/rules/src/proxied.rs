@@ -5,7 +5,8 @@
 //! of other packets, or not at all. Each new connection is followed as it goes now, and each packet that the proxy receives or makes
 //! instead ([`Leg`]); what may not begin now must not come through, and what may must be stopped nowhere.
 //!
-//! The ways are those of `nf_synproxy_core.c`, and were measured hook by hook. Once a connection is open its packets go as ever.
+//! The ways are those of `nf_synproxy_core.c`, and were measured hook by hook. Once a connection is open its packets go as ever, but for
+//! those that are INVALID to tracking: of these the proxy drops what acknowledges and is no cookie ([`accepts_unknown`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -78,6 +79,11 @@ pub enum Loss {
         /// By which rule.
         by: Untrusted,
     },
+    /// Something would be done to them that is not done, or would be remembered or copied more often: by a rule that the proxy's SYN comes to.
+    Added {
+        /// By which rule.
+        by: Untrusted,
+    },
     /// Their destination is translated, or the proxy's own packets would be.
     Translated {
         /// By which rule.
@@ -147,6 +153,17 @@ pub fn judge_synproxy(ruleset: &Ruleset, proxied: &Proxied, beside: &Beside) -> 
     } else {
         Proxying::Different(losses)
     }
+}
+
+/// Whether segments that belong to no connection which tracking knows (INVALID) may pass now: the proxy drops them. Without `tcp_loose`
+/// such are those of a connection that has lost its entry, and lives on by these rules. Where it cannot be told, they may.
+pub fn accepts_unknown(ruleset: &Ruleset, proxied: &Proxied) -> bool {
+    let may_pass = |path: &Path| !matches!(path.outcome, Outcome::Drop | Outcome::Reject(_));
+    classes(proxied).iter().any(|class| {
+        let course = Course { tcp_flags: Some(ACK), ..Course::whole(class.route()) };
+        let paths = ruleset.follow(class, Tracking::Invalid, &course);
+        paths.map_or(true, |paths| paths.iter().any(may_pass))
+    })
 }
 
 /// New connections to the services. A shield has IPv4 alone proxied.
@@ -290,7 +307,7 @@ impl Comparison<'_> {
             let come = self.through(&now, &stages)?;
             if passes {
                 for begun in &come {
-                    self.missed(&now, begun);
+                    self.otherwise_done(&now, begun);
                 }
             } else if !come.is_empty() {
                 match place.filter(|_| now.doubts.is_empty()) {
@@ -365,8 +382,8 @@ impl Comparison<'_> {
         }
     }
 
-    /// What is done to a connection now, and would not be.
-    fn missed(&mut self, now: &Path, begun: &Begun) {
+    /// What is done to a connection now and would not be, and what would be done that is not.
+    fn otherwise_done(&mut self, now: &Path, begun: &Begun) {
         for done in &now.effects {
             let is_done = match done.effect {
                 // Later packets are offloaded, too.
@@ -378,9 +395,23 @@ impl Comparison<'_> {
                 self.lose(|by| Loss::Missed { by }, done.place);
             }
         }
-        let is_new = |done: &&Done| is_translation(&done.effect) && !now.effects.contains(done);
-        for done in begun.opened.iter().filter(is_new) {
-            self.lose(|by| Loss::Translated { by }, done.place);
+        for done in begun.asked.iter().chain(&begun.opened) {
+            let times = |all: &[Done]| all.iter().filter(|other| *other == done).count();
+            let is_asked_more = match done.effect {
+                // A line in a log, or other bytes of the proxy's own SYN, change nothing of the connection.
+                Effect::Log(_) | Effect::Changed(_) => false,
+                // The client's SYN and the proxy's may both be counted.
+                Effect::Remembered(_) | Effect::Copy(_) => {
+                    times(&begun.asked) + times(&begun.opened) > times(&now.effects)
+                }
+                // The proxy's SYN is the first packet of the flow: its mark says where it goes, and the entry keeps what is set in it.
+                _ => begun.opened.contains(done) && !now.effects.contains(done),
+            };
+            if is_asked_more {
+                let added =
+                    |by| if is_translation(&done.effect) { Loss::Translated { by } } else { Loss::Added { by } };
+                self.lose(added, done.place);
+            }
         }
     }
 
@@ -446,6 +477,12 @@ impl fmt::Display for Loss {
             Self::Passes { now } => write!(f, "connections would pass that are stopped now by {now}"),
             Self::Stopped { leg, by } => write!(f, "connections that pass now would not: {leg}, is stopped by {by}"),
             Self::Missed { by } => write!(f, "new connections would not come to {by}"),
+            Self::Added { by } => {
+                write!(
+                    f,
+                    "the proxy's SYN would come to a rule that new connections do not come to, or not so often: {by}"
+                )
+            }
             Self::Translated { by } => write!(f, "addresses are translated by {by}"),
             Self::Untracked { by } => write!(f, "the service is not tracked, and its flows would break: {by}"),
             Self::Balanced => f.write_str("IPVS balances the service"),

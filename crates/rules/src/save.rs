@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use plimsoll_model::Untrusted;
 
+use crate::ipsets::AddressSets;
 use crate::model::{Base, Chain, ChainKind, Family, Hook, Origin, Policy, Rule, Ruleset, Table, Verdict};
 use crate::save_rule::terms;
 
 /// Reads what a program wrote.
-pub(crate) fn read(text: &str, family: Family, origin: Origin) -> Ruleset {
+pub(crate) fn read(text: &str, family: Family, origin: Origin, sets: &AddressSets<'_>) -> Ruleset {
     let mut ruleset = Ruleset::default();
     let mut open: Option<Open> = None;
     for line in text.lines().map(str::trim) {
@@ -23,7 +24,7 @@ pub(crate) fn read(text: &str, family: Family, origin: Origin) -> Ruleset {
             }
             Some('C') if line == "COMMIT" => open.take().map(|open| ruleset.tables.push(open.table)),
             Some(':') => open.as_mut().and_then(|open| chain(open, line)),
-            _ => open.as_mut().and_then(|open| rule(open, line)),
+            _ => open.as_mut().and_then(|open| rule(open, line, sets)),
         };
         if taken.is_none() {
             ruleset.unknown.push(Untrusted::from(line));
@@ -80,7 +81,7 @@ fn base(table: &str, chain: &str, policy: Policy) -> Option<Base> {
 }
 
 /// `[packets:bytes] -A CHAIN …`.
-fn rule(open: &mut Open, line: &str) -> Option<()> {
+fn rule(open: &mut Open, line: &str, sets: &AddressSets<'_>) -> Option<()> {
     let Open { table, places } = open;
     let line = match line.strip_prefix('[') {
         Some(counted) => counted.split_once(']')?.1.trim_start(),
@@ -94,7 +95,7 @@ fn rule(open: &mut Open, line: &str) -> Option<()> {
     let name = words.pop()?.text;
     let family = table.family;
     let text = line.strip_prefix("-A").map(str::trim_start).and_then(|text| text.strip_prefix(name.as_str()));
-    let parsed = terms(&rest, family, &|target| places.contains_key(target));
+    let parsed = terms(&rest, family, sets, &|target| places.contains_key(target));
     let rule = Rule {
         handle: None,
         comment: parsed.comment,
@@ -165,8 +166,12 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_kept() {
-        let ruleset =
-            read("*filter\n:INPUT ACCEPT [0:0]\n-A NOWHERE -j DROP\nwhat\n", Family::Ip, Origin::IptablesLegacy);
+        let ruleset = read(
+            "*filter\n:INPUT ACCEPT [0:0]\n-A NOWHERE -j DROP\nwhat\n",
+            Family::Ip,
+            Origin::IptablesLegacy,
+            &AddressSets::default(),
+        );
         let unknown: Vec<_> = ruleset.unknown.iter().map(Untrusted::as_str).collect();
         assert_eq!(unknown, ["-A NOWHERE -j DROP", "what", "table filter without its end"]);
         assert_eq!(ruleset.tables.len(), 1);

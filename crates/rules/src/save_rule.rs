@@ -2,6 +2,7 @@
 
 use plimsoll_model::Untrusted;
 
+use crate::ipsets::AddressSets;
 use crate::key::{Field, IPV4, IPV6, Key, Kind, address_number, number};
 use crate::model::{Depends, Effect, Element, Family, Match, Opaque, Sense, Set, Statement, Term, Verdict};
 use crate::numbers::Numbers;
@@ -15,9 +16,9 @@ pub(crate) struct Parsed {
 }
 
 /// Reads the options behind `-A CHAIN`.
-pub(crate) fn terms(words: &[Word], family: Family, is_chain: &dyn Fn(&str) -> bool) -> Parsed {
+pub(crate) fn terms(words: &[Word], family: Family, sets: &AddressSets<'_>, is_chain: &dyn Fn(&str) -> bool) -> Parsed {
     let mut parsed = Parsed { comment: None, terms: Vec::new() };
-    let mut module = Module { name: "", options: Vec::new() };
+    let mut module = Module { name: "", options: Vec::new(), sets };
     let mut target: Option<Vec<Asked<'_>>> = None;
     for asked in options(words) {
         if let Some(options) = &mut target {
@@ -27,7 +28,7 @@ pub(crate) fn terms(words: &[Word], family: Family, is_chain: &dyn Fn(&str) -> b
         match asked.option {
             "-m" | "--match" => {
                 module.read(family, &mut parsed);
-                module = Module { name: asked.values.first().copied().unwrap_or_default(), options: Vec::new() };
+                module = Module { name: asked.values.first().copied().unwrap_or_default(), options: Vec::new(), sets };
             }
             "-j" | "--jump" | "-g" | "--goto" => {
                 module.read(family, &mut parsed);
@@ -35,7 +36,7 @@ pub(crate) fn terms(words: &[Word], family: Family, is_chain: &dyn Fn(&str) -> b
                 target = Some(vec![asked]);
             }
             "-s" | "-d" | "-i" | "-o" | "-p" | "-f" => {
-                Module { name: "", options: vec![asked] }.read(family, &mut parsed);
+                Module { name: "", options: vec![asked], sets }.read(family, &mut parsed);
             }
             _ => module.options.push(asked),
         }
@@ -55,9 +56,10 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Whether it looks up one address or port: `--match-set NAME src`. What is looked up with others may be a device.
-    fn is_of_one_address(&self) -> bool {
-        self.option == "--match-set" && matches!(self.values.as_slice(), [_, "src" | "dst"])
+    /// Whether it looks up addresses and ports: `--match-set NAME src`. With the same words a set of hardware addresses is asked, which
+    /// packets by loopback have not got.
+    fn is_of_addresses(&self, sets: &AddressSets<'_>) -> bool {
+        self.option == "--match-set" && self.values.first().is_some_and(|name| sets.has(name))
     }
 
     fn text(&self) -> String {
@@ -89,6 +91,7 @@ fn options(words: &[Word]) -> Vec<Asked<'_>> {
 struct Module<'a> {
     name: &'a str,
     options: Vec<Asked<'a>>,
+    sets: &'a AddressSets<'a>,
 }
 
 impl Module<'_> {
@@ -129,7 +132,7 @@ impl Module<'_> {
         match self.name {
             // The way back: a packet by loopback always has one (`rpfilter_is_loopback` in `ipt_rpfilter.c`).
             "rpfilter" => Depends::Flow,
-            "set" if self.options.iter().all(Asked::is_of_one_address) => Depends::Flow,
+            "set" if self.options.iter().all(|asked| asked.is_of_addresses(self.sets)) => Depends::Flow,
             "limit" | "hashlimit" | "recent" | "quota" | "statistic" | "nfacct" | "rateest" => Depends::History,
             // Without an entry it says what it says of a flow without helper.
             "helper" if self.options.iter().any(|asked| asked.sense == Sense::IsNot) => Depends::NoEntry,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use plimsoll_model::Untrusted;
 
+use crate::ipsets::AddressSets;
 use crate::model::{Family, Match, Origin, Rule, Ruleset, Statement, Table, Term};
 use crate::nft::{self, NftError};
 use crate::save;
@@ -22,6 +23,8 @@ pub struct Told {
     pub ip_legacy: String,
     /// `ip6tables-legacy-save`.
     pub ip6_legacy: String,
+    /// `ipset list -terse`: which types the sets have that rules of iptables' name. Of what is not in it none is known.
+    pub ipsets: String,
     /// What could not be read of it all.
     pub gaps: Vec<Untrusted>,
 }
@@ -31,15 +34,16 @@ impl Ruleset {
     pub fn read(told: &Told) -> Result<Self, NftError> {
         let mut ruleset = if told.nft.trim().is_empty() { Self::default() } else { nft::read(&told.nft)? };
         ruleset.unknown.extend(told.gaps.iter().cloned());
+        let sets = &AddressSets::of(&told.ipsets);
         for (text, family) in [(&told.ip_nft, Family::Ip), (&told.ip6_nft, Family::Ip6)] {
-            let saved = save::read(text, family, Origin::IptablesNft);
+            let saved = save::read(text, family, Origin::IptablesNft, sets);
             ruleset.unknown.extend(saved.unknown);
             for table in saved.tables {
                 ruleset.learn(&table);
             }
         }
         for (text, family) in [(&told.ip_legacy, Family::Ip), (&told.ip6_legacy, Family::Ip6)] {
-            let saved = save::read(text, family, Origin::IptablesLegacy);
+            let saved = save::read(text, family, Origin::IptablesLegacy, sets);
             ruleset.unknown.extend(saved.unknown);
             ruleset.tables.extend(saved.tables);
         }

@@ -2,15 +2,25 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
 
 use plimsoll_model::Ports;
-use plimsoll_rules::{Beside, Leg, Loss, Proxied, Proxying, Ruleset, Served, Told, judge_synproxy};
+use plimsoll_rules::{Beside, Leg, Loss, Proxied, Proxying, Ruleset, Served, Told, accepts_unknown, judge_synproxy};
 
 fn judged(tables: &str, served: Served, except: &[&str]) -> Proxying {
-    let told = Told { ip_legacy: tables.to_string(), ..Told::default() };
+    let told = Told { ip_legacy: tables.to_string(), ipsets: SETS.to_string(), ..Told::default() };
     let except = except.iter().map(|network| network.parse().unwrap()).collect();
     let proxied = Proxied { ports: Ports::one(443).unwrap(), except, served };
     let beside = Beside { balanced: Some(Vec::new()), replicated: Some(false) };
     judge_synproxy(&Ruleset::read(&told).unwrap(), &proxied, &beside)
 }
+
+/// As ipset lists them.
+const SETS: &str = "
+Name: friends
+Type: hash:ip
+Name: foes
+Type: hash:net
+Name: machines
+Type: hash:mac
+";
 
 /// Rules of `filter`, by policy.
 fn filter(policies: [&str; 3], rules: &str) -> String {
@@ -82,6 +92,37 @@ fn rules_about_sources_devices_and_rates_would_not_be_asked() {
 }
 
 #[test]
+fn a_set_is_asked_of_the_proxys_syn_unless_it_may_hold_more_than_addresses() {
+    let first = |set: &str| filter(["ACCEPT"; 3], &format!("-A INPUT -m set ! --match-set {set} src -j DROP"));
+    assert_eq!(judged(&first("friends"), Served::Here, &[]), Proxying::Same);
+    // By loopback there is no hardware address; of a set that is not listed it is not known what it holds.
+    for set in ["machines", "nobody"] {
+        assert_ne!(judged(&first(set), Served::Here, &[]), Proxying::Same, "{set}");
+    }
+}
+
+#[test]
+fn the_way_back_is_there_by_loopback_but_is_another() {
+    let judge = |compared: &str| {
+        let nft = format!(
+            r#"{{"nftables": [
+                {{"table": {{"family": "inet", "name": "t", "handle": 1}}}},
+                {{"chain": {{"family": "inet", "table": "t", "name": "c", "handle": 1, "type": "filter", "hook": "input", "prio": 0, "policy": "accept"}}}},
+                {{"rule": {{"family": "inet", "table": "t", "chain": "c", "handle": 2, "expr": [
+                    {{"match": {{{compared}}}}}, {{"drop": null}}]}}}}]}}"#
+        );
+        let proxied = Proxied { ports: Ports::one(443).unwrap(), except: Vec::new(), served: Served::Here };
+        let beside = Beside { balanced: Some(Vec::new()), replicated: Some(false) };
+        judge_synproxy(&Ruleset::read(&Told { nft, ..Told::default() }).unwrap(), &proxied, &beside)
+    };
+    let back = |result: &str| format!(r#""left": {{"fib": {{"result": "{result}", "flags": ["saddr", "iif"]}}}}"#);
+    let missing = judge(&format!(r#""op": "==", {}, "right": false"#, back("oif")));
+    assert_eq!(missing, Proxying::Same);
+    let another = judge(&format!(r#""op": "!=", {}, "right": "eth0""#, back("oifname")));
+    assert_ne!(another, Proxying::Same);
+}
+
+#[test]
 fn who_is_excepted_is_not_proxied() {
     let blocked = "-A INPUT -s 203.0.113.9/32 -j DROP\n-A INPUT -p tcp -m tcp --dport 443 -j ACCEPT";
     let tables = filter(CLOSED, &format!("{USUAL}\n{blocked}"));
@@ -142,6 +183,59 @@ fn what_is_done_to_new_connections_would_be_missed() {
     assert!(missed(&filter(["ACCEPT"; 3], "-A INPUT ! -i lo -m recent --set --name seen"), Served::Here));
     let logged = filter(["ACCEPT"; 3], "-A INPUT ! -i lo -p tcp -m tcp --dport 443 -j LOG");
     assert_eq!(judged(&logged, Served::Here, &[]), Proxying::Same);
+}
+
+#[test]
+fn what_would_be_done_to_the_proxys_packets_alone_is_told() {
+    let added = |tables: &str, served| {
+        let losses = losses(judged(tables, served, &[]));
+        !losses.is_empty() && losses.iter().all(|loss| matches!(loss, Loss::Added { .. }))
+    };
+    let new = "-m conntrack --ctstate NEW";
+    let output = |target: &str| other("mangle", "OUTPUT", &format!("-A OUTPUT -p tcp {new} -j {target}"));
+    for target in ["CONNMARK --set-xmark 0x2/0xffffffff", "MARK --set-xmark 0x2/0xffffffff", "CT --timeout short"] {
+        assert!(added(&output(target), Served::Here), "{target}");
+        assert!(added(&output(target), Served::HereAndBehind), "{target}");
+    }
+    // What is done before routing is done to the client's SYN now, and to the proxy's by loopback.
+    let input = other("mangle", "INPUT", &format!("-A INPUT -p tcp {new} -j CONNMARK --set-xmark 0x2/0xffffffff"));
+    assert_eq!(judged(&input, Served::Here, &[]), Proxying::Same);
+    assert_eq!(judged(&output("LOG"), Served::Here, &[]), Proxying::Same);
+}
+
+#[test]
+fn a_limit_that_would_count_a_connection_twice_is_told() {
+    let limited = |rule: &str| judged(&other("raw", "PREROUTING", rule), Served::Here, &[]);
+    let twice = limited("-A PREROUTING -p tcp --tcp-flags SYN,ACK SYN -m limit --limit 10/sec -j ACCEPT");
+    assert!(matches!(losses(twice).as_slice(), [Loss::Added { .. }]));
+    let remembered = limited("-A PREROUTING -p tcp -m recent --set --name seen");
+    assert!(matches!(losses(remembered).as_slice(), [Loss::Added { .. }]));
+    assert_eq!(limited("-A PREROUTING ! -i lo -p tcp -m recent --set --name seen"), Proxying::Same);
+    // Of what is forwarded the proxy's SYN does not come by a device.
+    let forwarded = other("raw", "PREROUTING", "-A PREROUTING -p tcp -m recent --set --name seen");
+    let tables = format!("{forwarded}{}", filter(["DROP", "ACCEPT", "ACCEPT"], ""));
+    let behind = losses(judged(&tables, Served::HereAndBehind, &[]));
+    assert!(behind.iter().all(|loss| matches!(loss, Loss::Added { .. } | Loss::Passes { .. })), "{behind:?}");
+}
+
+#[test]
+fn segments_of_unknown_connections_pass_unless_a_rule_drops_what_is_invalid() {
+    let accepts = |tables: &str, served| {
+        let told = Told { ip_legacy: tables.to_string(), ..Told::default() };
+        let proxied = Proxied { ports: Ports::one(443).unwrap(), except: Vec::new(), served };
+        accepts_unknown(&Ruleset::read(&told).unwrap(), &proxied)
+    };
+    let open = "-A INPUT -p tcp -m tcp --dport 443 -j ACCEPT";
+    assert!(accepts("", Served::Here));
+    assert!(accepts(&filter(CLOSED, open), Served::Here));
+    let usual = filter(CLOSED, &format!("{USUAL}\n{open}"));
+    assert!(!accepts(&usual, Served::Here));
+    assert!(!accepts(&usual, Served::HereAndBehind));
+    let behind = format!("{USUAL}\n{open}\n-A FORWARD -p tcp -m tcp --dport 443 -j ACCEPT");
+    assert!(accepts(&filter(CLOSED, &behind), Served::HereAndBehind));
+    // A rule for what begins a connection does not let them in.
+    let new = "-A INPUT -p tcp -m tcp --dport 443 -m conntrack --ctstate NEW -j ACCEPT";
+    assert!(!accepts(&filter(CLOSED, new), Served::Here));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::{Hit, Reading};
 pub struct Early {
     /// Those whose packets were dropped within the last minute ([`HIT_SECS`](crate::HIT_SECS)).
     pub hits: Vec<Hit>,
-    /// Packets that were dropped, and of which it is not known any more whose they were.
+    /// Packets that were dropped, the last of them within the same minute, and of which it is not known whose they were.
     pub unrecorded: u64,
 }
 

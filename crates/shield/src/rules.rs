@@ -41,6 +41,9 @@ const PROXIED: &str = "meta nfproto ipv4";
 
 const SYN: &str = "tcp flags & (fin | syn | rst | ack) == syn";
 
+/// Packets of a connection that goes on. A FIN or RST that tracking does not know comes late, and ends what has ended: to drop it harms nobody.
+const CARRIED: &str = "tcp flags & (fin | syn | rst | ack) == ack";
+
 /// The commands that make a shield, in shadow, for an application of this number. The table must not be there.
 pub fn loading(shield: &Shield, application: u32, armed: Duration) -> String {
     let rules = Rules { shield, armed: armed_set(application) };
@@ -196,8 +199,9 @@ impl Rules<'_> {
         put!(text, "    }}");
     }
 
-    /// What SYNPROXY needs after tracking. In shadow it counts packets that tracking would pick up in the middle of a connection
-    /// (`tcp_loose`), which SYNPROXY drops.
+    /// What SYNPROXY needs after tracking. In shadow it counts what SYNPROXY drops for lack of a cookie: packets that tracking picks up in the
+    /// middle of a connection (`tcp_loose`), and such as belong to none that it knows (INVALID: without `tcp_loose`, or out of the
+    /// window), unless they end it.
     fn handshakes(&self, text: &mut String) {
         put!(text, "    chain handshake {{");
         put!(text, "        iifname \"lo\" return");
@@ -216,7 +220,7 @@ impl Rules<'_> {
             put!(text, "        {PROXIED} {ports}ct state invalid,untracked meta l4proto @enforced jump handshake");
             put!(
                 text,
-                "        {ports}tcp flags & (syn | ack) == ack ct state new meta l4proto @{armed} meta l4proto != @enforced goto picked_up"
+                "        {ports}{CARRIED} ct state invalid,new meta l4proto @{armed} meta l4proto != @enforced goto picked_up"
             );
             put!(text, "    }}");
         }
@@ -334,6 +338,16 @@ mod tests {
         }
         for line in text.lines().filter(|line| line.contains("jump shield")) {
             assert!(line.contains("@armed_7"), "{line}");
+        }
+    }
+
+    #[test]
+    fn in_shadow_packets_are_counted_that_the_proxy_would_drop() {
+        let text = loading(&shield(Class::Handshakes { ports: Ports::one(443).unwrap() }), 7, Duration::from_mins(30));
+        let lines: Vec<_> = text.lines().filter(|line| line.contains("goto picked_up")).collect();
+        assert_eq!(lines.len(), 2, "one in input, one in forward: {lines:?}");
+        for line in lines {
+            assert!(line.contains("== ack ct state invalid,new ") && line.contains("!= @enforced"), "{line}");
         }
     }
 

@@ -75,6 +75,7 @@ fn finding(table: &TableStatus) -> Option<Finding> {
         confidence: Confidence::Likely,
         namespace: Some(table.namespace.name.clone()),
         holds: None,
+        whose: Vec::new(),
         title,
         evidence: vec![Evidence {
             key: "saturation_probability",

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use plimsoll_diagnose::diagnose;
 use plimsoll_host::{boottime_now, monotonic_now};
-use plimsoll_model::{Capacity, NamespaceSnapshot, Relation, Verdict};
-use plimsoll_observe::{Depth, Observer, Options, Target};
+use plimsoll_model::{Capacity, Finding, NamespaceSnapshot, Relation, Severity, Verdict};
+use plimsoll_observe::{Asked, Bounds, Depth, Observer, Options, Target, advise_on_proxies, ask_whose};
 
 use crate::foreseen::{findings, forecast_of};
 use crate::history::Point;
@@ -75,7 +75,18 @@ impl Watcher {
         };
         let mut snapshot = self.observer.observe(&options, &mut |_| {})?;
         plimsoll_apply::note_applied(&mut snapshot, &self.state_dir);
-        let findings = diagnose(&snapshot);
+        let mut findings = diagnose(&snapshot);
+        // Only while something is the matter: a healthy host need not bear a look at all its sockets.
+        let is_wanted = |ns: &NamespaceSnapshot| {
+            let is_meant = |finding: &Finding| finding.namespace.as_ref() == Some(&ns.namespace.name);
+            findings
+                .iter()
+                .any(|finding| finding.severity >= Severity::Warning && finding.holds.is_some() && is_meant(finding))
+        };
+        if ask_whose(&mut snapshot, Bounds::OFTEN, is_wanted) == Asked::Some {
+            findings = diagnose(&snapshot);
+            advise_on_proxies(&snapshot, &mut findings);
+        }
         let status = Status::of(&snapshot, findings);
         self.took = monotonic_now().saturating_sub(began).saturating_sub(interval);
         let own = snapshot.namespaces.into_iter().find(|ns| ns.namespace.relation == Relation::Own);

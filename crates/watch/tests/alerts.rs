@@ -12,6 +12,7 @@ fn finding(id: FindingId, severity: Severity) -> Finding {
         confidence: Confidence::Certain,
         namespace: Some(Untrusted::from("host")),
         holds: None,
+        whose: Vec::new(),
         title: format!("it is {severity}"),
         evidence: Vec::new(),
         meaning: "it matters".to_string(),

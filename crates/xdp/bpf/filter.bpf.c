@@ -19,7 +19,7 @@ typedef unsigned long long u64;
 #define TYPE(name, type) type *name
 
 // enum bpf_map_type, BPF_F_NO_PREALLOC, enum xdp_action.
-enum { ARRAY = 2, PERCPU_ARRAY = 6, LRU_HASH = 9, LPM_TRIE = 11 };
+enum { HASH = 1, ARRAY = 2, PERCPU_ARRAY = 6, LRU_HASH = 9, LPM_TRIE = 11 };
 enum { NO_PREALLOC = 1 };
 enum { ONLY_NEW = 1 }; // BPF_NOEXIST
 enum { XDP_DROP = 1, XDP_PASS = 2 };
@@ -46,12 +46,14 @@ struct limit {
     struct rate prefix; // a /24 of IPv4, a /64 of IPv6
 };
 
+// Of every version it has this size, and its owner stands here: by that another version's program is known, and detached. What is
+// to be told beyond it goes into a map of its own.
 struct config {
     u64 armed_until_ns; // of CLOCK_BOOTTIME
     u64 enforces;       // 0: counts, and lets pass
     u64 owner;          // who attached it; nothing is decided by it
     u64 drops_all;      // 0: of listed sources only what is limited
-    struct limit tcp;   // SYNs without ACK
+    struct limit tcp;   // SYNs without FIN, RST and ACK
     struct limit udp;   // all datagrams
 };
 
@@ -95,6 +97,7 @@ struct source_key {
     u8 address[16];
 };
 
+// Packets that were dropped, since the last time that none was for NOTED_NS.
 struct dropped {
     u64 packets;
     u64 last_ns; // of CLOCK_BOOTTIME
@@ -149,13 +152,21 @@ struct {
     TYPE(value, u64);
 } buckets SECTION(".maps");
 
-// Whose packets were dropped, and how many. Bounded like the buckets: what it has forgotten is what `counts` has beyond it.
+// Whose packets were dropped. Who reads it removes what is older than NOTED_NS: nothing that is younger goes for want of room.
 struct {
-    NUMBER(type, LRU_HASH);
+    NUMBER(type, HASH);
     NUMBER(max_entries, 65536);
     TYPE(key, struct source_key);
     TYPE(value, struct dropped);
 } sources SECTION(".maps");
+
+// Those for which it had no room, together.
+struct {
+    NUMBER(type, ARRAY);
+    NUMBER(max_entries, 1);
+    TYPE(key, u32);
+    TYPE(value, struct dropped);
+} unnoted SECTION(".maps");
 
 struct {
     NUMBER(type, PERCPU_ARRAY);
@@ -417,14 +428,14 @@ INLINE enum outcome read(struct packet *packet) {
 }
 
 INLINE enum outcome by_transport(const struct packet *packet, const struct config *config, int is_listed, u64 now) {
-    enum { TCP = 6, UDP = 17, SYN = 0x02, ACK = 0x10 };
+    enum { TCP = 6, UDP = 17, FIN = 0x01, SYN = 0x02, RST = 0x04, ACK = 0x10 };
     u32 protocol;
     u16 port;
     if (packet->protocol == TCP) {
         const struct tcp *tcp = header(packet, sizeof *tcp);
         if (!tcp)
             return MALFORMED;
-        if ((tcp->flags & (SYN | ACK)) != SYN)
+        if ((tcp->flags & (FIN | SYN | RST | ACK)) != SYN)
             return UNLIMITED;
         protocol = OF_TCP;
         port = swapped(tcp->destination_port);
@@ -459,6 +470,17 @@ INLINE enum outcome judge(struct packet *packet, const struct config *config, u6
     return outcome;
 }
 
+// A minute, as the sets of the rules have it (HIT_SECS).
+static const u64 NOTED_NS = 60000000000;
+
+INLINE void note(struct dropped *dropped, u64 now) {
+    // Another processor may have written a later time than this one's: so it is not subtracted.
+    if (dropped->last_ns + NOTED_NS < now)
+        dropped->packets = 0;
+    dropped->last_ns = now;
+    __sync_fetch_and_add(&dropped->packets, 1);
+}
+
 // Two processors may meet a source first at once: one of them makes the element, and the other finds it.
 INLINE void note_source(const struct packet *packet, u64 now) {
     struct source_key key = {.version = packet->version};
@@ -469,11 +491,12 @@ INLINE void note_source(const struct packet *packet, u64 now) {
         if (update(&sources, &key, &first, ONLY_NEW) == 0)
             return;
         dropped = lookup(&sources, &key);
-        if (!dropped)
-            return;
     }
-    __sync_fetch_and_add(&dropped->packets, 1);
-    dropped->last_ns = now;
+    u32 only = 0;
+    if (!dropped)
+        dropped = lookup(&unnoted, &only);
+    if (dropped)
+        note(dropped, now);
 }
 
 SECTION("xdp")
@@ -494,7 +517,6 @@ int plimsoll_xdp(struct xdp_md *context) {
     if (!count)
         return XDP_PASS;
     int drops = outcome >= LISTED + REASONS;
-    // Before it is counted, so that who reads the count first never finds fewer packets noted than counted.
     if (drops)
         note_source(&packet, now);
     ++*count;

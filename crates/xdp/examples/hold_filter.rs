@@ -1,6 +1,6 @@
 //! Attaches the program to an interface, says so, and waits to be killed: what `tests/kernel.rs` does to it.
 //!
-//! `hold_filter INTERFACE MILLISECONDS NETWORK`: drops what comes from the network for so long.
+//! `hold_filter INTERFACE MILLISECONDS NETWORK [native]`: drops what comes from the network for so long, by the best way or in the driver.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "an example")]
 
 use std::env;
@@ -25,7 +25,8 @@ fn main() {
         udp: None,
         room: Room::default(),
     };
-    let attached = Attached::attach(&interface, Way::Best, &config).unwrap();
+    let way = if arguments.next().as_deref() == Some("native") { Way::Native } else { Way::Best };
+    let attached = Attached::attach(&interface, way, &config).unwrap();
     println!("{:?} {}", attached.mode(), attached.not_native().map_or(String::new(), ToString::to_string));
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }

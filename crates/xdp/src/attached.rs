@@ -1,10 +1,10 @@
 //! The program on an interface.
 
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use aya::maps::MapError;
-use aya::programs::{ProgramError, ProgramFd, ProgramInfo};
+use aya::programs::{ProgramFd, ProgramInfo};
 use plimsoll_ctnetlink::{Link, XdpMode, XdpProgram, attach_xdp, detach_xdp, links};
 use plimsoll_model::Untrusted;
 
@@ -12,7 +12,8 @@ use crate::clock;
 use crate::config::{Action, Config, Rates};
 use crate::counts::Counts;
 use crate::error::Error;
-use crate::hit::Hit;
+use crate::found::{Found, is_ours, other_version};
+use crate::hit::{Hit, Unnoted};
 use crate::maps::Maps;
 use crate::program::{self, Loaded};
 
@@ -80,8 +81,24 @@ impl Attached {
     /// Where any XDP program is attached already: none is replaced. Where no way is open, with the kernel's answers. It takes
     /// root, and `CAP_NET_ADMIN` over the namespace.
     pub fn attach(interface: &str, way: Way, config: &Config) -> Result<Self, Error> {
+        Self::attach_to(link(interface)?, way, config)
+    }
+
+    /// Attaches the program to the interface of a number, if it is called so still: another one may have its name by now.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach); and where no interface has both, that number and that name.
+    pub fn attach_at(index: i32, interface: &str, way: Way, config: &Config) -> Result<Self, Error> {
+        let link = link(interface)?;
+        if link.index != index {
+            return Err(Error::Another { interface: link.name, index, found: link.index });
+        }
+        Self::attach_to(link, way, config)
+    }
+
+    fn attach_to(link: Link, way: Way, config: &Config) -> Result<Self, Error> {
         clock::ensure_kernels_own()?;
-        let link = vacant(interface)?;
+        ensure_vacant(&link)?;
         let mut loaded = Loaded::load(config.room)?;
         loaded.maps.write(config)?;
         let program = loaded.file()?;
@@ -92,20 +109,12 @@ impl Attached {
     /// Makes sure that an interface is there and has no XDP program. Whether its driver takes one, only attaching shows. Changes
     /// nothing.
     pub fn ensure_vacant(interface: &str) -> Result<(), Error> {
-        vacant(interface).map(drop)
+        ensure_vacant(&link(interface)?)
     }
 
     /// The program on an interface, whoever attached it; `None` where there is none of Plimsoll's.
     pub fn find(interface: &str) -> Result<Option<Self>, Error> {
         Self::on(link(interface)?)
-    }
-
-    /// The program on the interface of a number, which it keeps when it is renamed; `None` where there is no such interface, or none of
-    /// Plimsoll's on it.
-    pub fn at(index: i32) -> Result<Option<Self>, Error> {
-        let links = links().map_err(Error::netlink(&Untrusted::from(format!("interface {index}").as_str())))?;
-        let link = links.into_iter().find(|link| link.index == index);
-        link.map_or(Ok(None), Self::on)
     }
 
     /// The program on every interface of the namespace that has it.
@@ -140,11 +149,22 @@ impl Attached {
         })
     }
 
-    /// Those whose packets it has dropped, in shadow nobody's. Where there were more than [`Room::hits`](crate::Room::hits), who was not
-    /// seen for longest is forgotten: asked for after [`status`](Self::status), the packets that are missing here of
-    /// [`Counts::dropped`] are theirs. Changes nothing.
+    /// Those whose packets it has dropped, in shadow nobody's. Changes nothing.
     pub fn hits(&self) -> Result<Vec<Hit>, Error> {
         self.maps.hits().map_err(Error::bpf("read whose packets the XDP program has dropped"))
+    }
+
+    /// The packets that it has dropped of those for whom there was no room ([`Room::hits`](crate::Room::hits)). Changes nothing.
+    pub fn unnoted(&self) -> Result<Unnoted, Error> {
+        self.maps
+            .unnoted()
+            .map_err(Error::bpf("read how many packets the XDP program has dropped of whom it has not noted"))
+    }
+
+    /// Forgets what was noted of sources, so that there is room for others. What is dropped of one of them meanwhile may go too.
+    pub fn forget(&mut self, sources: impl IntoIterator<Item = IpAddr>) -> Result<(), Error> {
+        let forgotten = sources.into_iter().try_for_each(|source| self.maps.forget(source));
+        forgotten.map_err(Error::bpf("remove what the XDP program has noted"))
     }
 
     /// Puts another configuration in force; [`Config::room`] stays what it was when the program was attached, and what was counted
@@ -160,15 +180,15 @@ impl Attached {
         self.status()
     }
 
+    /// With its maps, which are all looked at.
+    pub(crate) fn opened(found: Found) -> Result<Self, Error> {
+        let Found { link, mode, info, program, .. } = found;
+        let maps = Maps::of(&info).map_err(other_version(&link))?;
+        Ok(Self { link, mode, program, maps, not_native: None })
+    }
+
     fn on(link: Link) -> Result<Option<Self>, Error> {
-        for &XdpProgram { mode, id } in &link.xdp {
-            if let Some(info) = program::by_id(id)?.filter(is_ours) {
-                let program = info.fd().map_err(Error::bpf("open the XDP program"))?;
-                let maps = Maps::of(&info).map_err(|error| other_version(&link, error))?;
-                return Ok(Some(Self { link, mode, program, maps, not_native: None }));
-            }
-        }
-        Ok(None)
+        Found::on(link)?.map(Self::opened).transpose()
     }
 }
 
@@ -178,17 +198,12 @@ fn link(interface: &str) -> Result<Link, Error> {
     links.into_iter().find(|link| link.name == name).ok_or(Error::NoInterface { interface: name })
 }
 
-/// An interface that has no program.
-fn vacant(interface: &str) -> Result<Link, Error> {
-    let link = link(interface)?;
+/// Makes sure that an interface has no program.
+fn ensure_vacant(link: &Link) -> Result<(), Error> {
     match link.xdp.first() {
-        Some(&occupant) => Err(occupied(&link, occupant)?),
-        None => Ok(link),
+        Some(&occupant) => Err(occupied(link, occupant)?),
+        None => Ok(()),
     }
-}
-
-fn is_ours(program: &ProgramInfo) -> bool {
-    program.name() == program::NAME.as_bytes()
 }
 
 /// The error that an attached program is.
@@ -218,17 +233,4 @@ fn attach_by(
         }
     }
     Err(Error::Refused { interface: link.name.clone(), answers })
-}
-
-/// Maps that are missing or of another size are another version's; whatever else it is stays what it is.
-fn other_version(link: &Link, error: ProgramError) -> Error {
-    match error {
-        ProgramError::MapError(
-            differs @ (MapError::InvalidName { .. }
-            | MapError::InvalidKeySize { .. }
-            | MapError::InvalidValueSize { .. }
-            | MapError::InvalidMapType { .. }),
-        ) => Error::OtherVersion { interface: link.name.clone(), differs: differs.to_string() },
-        error => Error::bpf("open the XDP program's maps")(error),
-    }
 }

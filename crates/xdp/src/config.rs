@@ -22,7 +22,7 @@ pub struct Config {
     pub dropped: Vec<Dropped>,
     /// Which of their packets.
     pub scope: Scope,
-    /// How many connections may be begun: SYNs without ACK are counted.
+    /// How many connections may be begun: SYNs without FIN, RST and ACK are counted.
     pub tcp: Option<Limit>,
     /// How many UDP datagrams may come.
     pub udp: Option<Limit>,
@@ -53,7 +53,7 @@ pub struct Dropped {
 pub enum Scope {
     /// All, of any protocol.
     All,
-    /// What [`Config::tcp`] and [`Config::udp`] look at: SYNs without ACK, and datagrams, to their ports.
+    /// What [`Config::tcp`] and [`Config::udp`] look at: SYNs without FIN, RST and ACK, and datagrams, to their ports.
     Limited,
 }
 
@@ -195,7 +195,8 @@ pub struct Room {
     pub sources: NonZeroU32,
     /// Allowed and dropped networks, of each family.
     pub listed: NonZeroU32,
-    /// Sources of which it is noted how many packets were dropped; taken and forgotten like the others.
+    /// Sources of which it is noted how many packets were dropped; taken like the others. When there are more, their packets are
+    /// [`Unnoted`](crate::Unnoted).
     pub hits: NonZeroU32,
 }
 

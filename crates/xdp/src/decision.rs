@@ -199,7 +199,7 @@ fn begun(payload: &Payload) -> Result<Option<(Transport, u16)>, Broken> {
     let Payload { protocol, bytes } = payload;
     match protocol {
         6 if bytes.len() < 20 => Err(Broken),
-        6 => Ok((bytes[13] & 0x12 == 0x02).then_some((Transport::Tcp, number(bytes, 2)?))),
+        6 => Ok((bytes[13] & 0x17 == 0x02).then_some((Transport::Tcp, number(bytes, 2)?))),
         17 if bytes.len() < 8 => Err(Broken),
         17 => Ok(Some((Transport::Udp, number(bytes, 2)?))),
         _ => Ok(None),

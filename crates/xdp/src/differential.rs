@@ -15,8 +15,8 @@ use proptest::sample::{Index, select};
 
 use crate::decision::Decider;
 use crate::program::Loaded;
-use crate::testing::{empty, number};
-use crate::{Action, Config, Dropped, Limit, Outcome, Passed, Ports, Rate, Rates, Room, Scope};
+use crate::testing::{empty, lists, number};
+use crate::{Action, Config, Dropped, Hit, Limit, Outcome, Passed, Ports, Rate, Rates, Room, Scope};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
@@ -61,6 +61,35 @@ fn more_sources_than_there_is_room_for_all_pass() {
     }
     let counts = loaded.maps.counts().unwrap();
     assert_eq!(counts.of(Outcome::Passed(Passed::WithinLimit)), 10_000, "{counts:?}");
+}
+
+/// A source that was hit long ago begins anew; more than there is room for are counted, until others were forgotten.
+#[test]
+fn whom_it_hits_is_noted_for_a_minute_and_while_there_is_room() {
+    let room = Room { hits: number(2), ..empty().room };
+    let mut loaded = Loaded::load(room).expect("loading an XDP program takes root");
+    loaded.maps.write(&lists(&[], &[("10.0.0.0/8", u64::MAX >> 32)])).unwrap();
+    let source = |number: u8| IpAddr::from([10, 0, 0, number]);
+    let hit = |number: u8| {
+        let mut frame = vec![2; 12];
+        frame.extend([8, 0, 0x45, 0, 0, 20, 0, 1, 0, 0, 64, 59, 0, 0, 10, 0, 0, number, 192, 0, 2, 1]);
+        move |loaded: &Loaded| assert!(run(loaded, &frame))
+    };
+    let before = boottime_now();
+    loaded.maps.note(Hit { source: source(1), packets: 70, last: before.saturating_sub(Duration::from_secs(61)) });
+    loaded.maps.note(Hit { source: source(2), packets: 70, last: before.saturating_sub(Duration::from_secs(5)) });
+    hit(1)(&loaded);
+    hit(2)(&loaded);
+    assert_eq!(hits(&loaded), BTreeMap::from([(source(1), 1), (source(2), 71)]));
+    assert_eq!(loaded.maps.unnoted().unwrap().packets, 0);
+
+    (0..3).for_each(|_| hit(3)(&loaded));
+    let unnoted = loaded.maps.unnoted().unwrap();
+    assert!(unnoted.packets == 3 && unnoted.last >= before, "{unnoted:?}");
+    (0..2).for_each(|_| loaded.maps.forget(source(1)).unwrap());
+    hit(3)(&loaded);
+    assert_eq!(hits(&loaded), BTreeMap::from([(source(2), 71), (source(3), 1)]));
+    assert_eq!(loaded.maps.unnoted().unwrap().packets, 3);
 }
 
 /// Packets that were dropped, by their source.
@@ -240,7 +269,11 @@ fn length(bytes: usize, beyond: usize) -> [u8; 2] {
 
 fn transport() -> impl Strategy<Value = (u8, Vec<u8>)> {
     let port = select(vec![0_u16, 7, 443, 444, 65535]);
-    let tcp = (port.clone(), prop_oneof![3 => Just(0x02_u8), 1 => any::<u8>()], 0..30_usize);
+    let tcp = (
+        port.clone(),
+        prop_oneof![3 => Just(0x02_u8), 1 => select(vec![0x03_u8, 0x06, 0x12, 0xc2]), 1 => any::<u8>()],
+        0..30_usize,
+    );
     let tcp = tcp.prop_map(|(port, flags, more)| {
         let mut header = vec![0; 20 + more];
         header[2..4].copy_from_slice(&port.to_be_bytes());

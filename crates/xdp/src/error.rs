@@ -16,6 +16,19 @@ pub enum Error {
         /// Which.
         interface: Untrusted,
     },
+    /// Another interface has the name by now.
+    #[error(
+        "{interface} is not the network interface that it was (number {index}, and now {found}): it was made anew, or another one was \
+         given its name"
+    )]
+    Another {
+        /// The name.
+        interface: Untrusted,
+        /// The number of the interface that was meant.
+        index: i32,
+        /// The number of the one that is called so.
+        found: i32,
+    },
     /// A program is attached already, and is not replaced.
     #[error(
         "the XDP program {name} (id {id}) is attached to {interface} already, and Plimsoll replaces none: detach it with \

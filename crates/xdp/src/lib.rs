@@ -5,7 +5,7 @@
 //! is over, so it needs nobody to end it. What is allowed always passes; so does what cannot be read.
 //!
 //! All calls concern the network namespace of the calling thread ([`plimsoll_host::in_namespace`] enters another).
-//! [`Attached::find`], [`Attached::at`], [`Attached::all`], [`Attached::status`] and [`Attached::hits`] only read.
+//! [`Attached::find`], [`Found::at`], [`elsewhere`], [`Attached::all`], [`Attached::status`], [`Attached::hits`] and [`Attached::unnoted`] only read.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -36,6 +36,7 @@ mod clock;
 mod config;
 mod counts;
 mod error;
+mod found;
 mod hit;
 mod list;
 mod maps;
@@ -52,5 +53,6 @@ pub use attached::{Attached, Status, Way};
 pub use config::{Action, Config, Dropped, Limit, NoRate, Ports, Rate, Rates, Room, Scope};
 pub use counts::{Counts, Outcome, Passed, Reason};
 pub use error::Error;
-pub use hit::Hit;
+pub use found::{At, Found, elsewhere};
+pub use hit::{Hit, Unnoted};
 pub use plimsoll_ctnetlink::XdpMode;

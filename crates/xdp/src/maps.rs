@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use aya::{Ebpf, Pod};
 
 use crate::config::{Action, Config, Limit, Ports, Rate, Rates, Scope};
 use crate::counts::{Counts, Outcome};
-use crate::error::Error;
-use crate::hit::Hit;
+use crate::error::{Error, is_kind};
+use crate::hit::{Hit, Unnoted};
 use crate::list::{Listed, compiled};
 
 /// The maps of a program, loaded by this process or by another.
@@ -24,6 +25,7 @@ pub(crate) struct Maps {
     list6: LpmTrie<MapData, [u8; 16], u64>,
     counts: PerCpuArray<MapData, u64>,
     sources: HashMap<MapData, SourceKey, HitWords>,
+    unnoted: Array<MapData, HitWords>,
     room: u32,
     room_of_hits: u32,
 }
@@ -57,6 +59,7 @@ const LIST6: &str = "list6";
 const COUNTS: &str = "counts";
 /// The map of those whose packets were dropped.
 pub(crate) const SOURCES: &str = "sources";
+const UNNOTED: &str = "unnoted";
 /// The map of the buckets, which only the program looks at.
 pub(crate) const BUCKETS: &str = "buckets";
 /// Maps for which a configuration says how large they are.
@@ -74,13 +77,8 @@ impl Maps {
 
     /// Of a program that somebody loaded.
     pub(crate) fn of(program: &ProgramInfo) -> Result<Self, ProgramError> {
-        let ids = program.map_ids()?.unwrap_or_default();
-        let named = ids.into_iter().map(|id| Ok((MapInfo::from_id(id)?.name().to_vec(), id)));
-        let named: BTreeMap<Vec<u8>, u32> = named.collect::<Result<_, MapError>>()?;
-        Ok(Self::by_name(|name| match named.get(name.as_bytes()) {
-            Some(id) => Map::from_map_data(MapData::from_id(*id)?),
-            None => Err(MapError::InvalidName { name: name.to_owned() }),
-        })?)
+        let ids = ids(program)?;
+        Ok(Self::by_name(|name| opened(&ids, name))?)
     }
 
     fn by_name(mut map: impl FnMut(&str) -> Result<Map, MapError>) -> Result<Self, MapError> {
@@ -93,6 +91,7 @@ impl Maps {
             list6: map(LIST6)?.try_into()?,
             counts: map(COUNTS)?.try_into()?,
             sources: sources.try_into()?,
+            unnoted: map(UNNOTED)?.try_into()?,
             room,
             room_of_hits,
         })
@@ -115,7 +114,7 @@ impl Maps {
     /// Those whose packets were dropped.
     pub(crate) fn hits(&self) -> Result<Vec<Hit>, MapError> {
         let mut hits = BTreeMap::new();
-        // Where a source is forgotten meanwhile the kernel begins anew (`htab_map_get_next_key`): it is not followed for ever.
+        // Where a source is removed meanwhile the kernel begins anew (`htab_map_get_next_key`): it is not followed for ever.
         for element in self.sources.iter().take(2 * self.room_of_hits as usize) {
             let (key, [packets, last_ns]) = element?;
             if let Some(source) = source(key) {
@@ -123,6 +122,26 @@ impl Maps {
             }
         }
         Ok(hits.into_values().collect())
+    }
+
+    /// The packets of those for whom there was no room.
+    pub(crate) fn unnoted(&self) -> Result<Unnoted, MapError> {
+        let [packets, last_ns] = self.unnoted.get(&0, 0)?;
+        Ok(Unnoted { packets, last: Duration::from_nanos(last_ns) })
+    }
+
+    /// Removes a source. Somebody else may have done so already.
+    pub(crate) fn forget(&mut self, source: IpAddr) -> Result<(), MapError> {
+        match self.sources.remove(&key(source)) {
+            Err(error) if !is_kind(&error, ErrorKind::NotFound) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes a source as if the program had.
+    #[cfg(test)]
+    pub(crate) fn note(&mut self, hit: crate::Hit) {
+        self.sources.insert(key(hit.source), [hit.packets, nanoseconds(hit.last)], 0).unwrap();
     }
 
     /// Puts a configuration in force. While that goes on nothing is dropped, so no packet meets half of one and half of another; whoever is killed
@@ -190,12 +209,50 @@ impl InForce {
     }
 }
 
+/// What a program that somebody loaded is told, of whatever version it is: its map `config` is of the same size in all.
+pub(crate) fn config_of(program: &ProgramInfo) -> Result<InForce, ProgramError> {
+    let ids = ids(program)?;
+    let words = || Array::<_, ConfigWords>::try_from(opened(&ids, CONFIG)?)?.get(&0, 0);
+    Ok(InForce::from_words(words()?))
+}
+
+/// The maps of a program, by their names.
+fn ids(program: &ProgramInfo) -> Result<BTreeMap<Vec<u8>, u32>, ProgramError> {
+    let ids = program.map_ids()?.unwrap_or_default();
+    let named = ids.into_iter().map(|id| Ok((MapInfo::from_id(id)?.name().to_vec(), id)));
+    Ok(named.collect::<Result<_, MapError>>()?)
+}
+
+fn opened(ids: &BTreeMap<Vec<u8>, u32>, name: &str) -> Result<Map, MapError> {
+    match ids.get(name.as_bytes()) {
+        Some(id) => Map::from_map_data(MapData::from_id(*id)?),
+        None => Err(MapError::InvalidName { name: name.to_owned() }),
+    }
+}
+
 /// How many elements a map has room for.
 fn room(map: &Map) -> Result<u32, MapError> {
     match map {
-        Map::LpmTrie(data) | Map::LruHashMap(data) => Ok(data.info()?.max_entries()),
+        Map::LpmTrie(data) | Map::HashMap(data) => Ok(data.info()?.max_entries()),
         _ => Ok(0),
     }
+}
+
+fn key(source: IpAddr) -> SourceKey {
+    let mut key = [0; 20];
+    let [version, _, _, _, address @ ..] = &mut key;
+    match source {
+        IpAddr::V4(source) => {
+            *version = 4;
+            let (used, _) = address.split_at_mut(4);
+            used.copy_from_slice(&source.octets());
+        }
+        IpAddr::V6(source) => {
+            *version = 6;
+            *address = source.octets();
+        }
+    }
+    key
 }
 
 fn source(key: SourceKey) -> Option<IpAddr> {

@@ -30,7 +30,7 @@ fn takes_it_and_ends_it_in_time(stock: Stock) {
         /bin/ip link add v0 type veth peer name v1
         ip link set v0 up
         ip link set v1 up
-        step native hold_filter v1 60000 10.0.0.0/8 </dev/null
+        step native hold_filter v1 60000 10.0.0.0/8 native </dev/null
         step generic hold_filter lo 30000 127.0.0.66/32 </dev/null
         step twice hold_filter lo 30000 127.0.0.66/32 </dev/null
         step dropped ping -c 1 -W 2 -I 127.0.0.66 127.0.0.1

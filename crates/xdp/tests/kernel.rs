@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::num::NonZeroU32;
+use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use aya::programs::loaded_programs;
 use plimsoll_host::{boottime_now, monotonic_now};
 use plimsoll_lab::{HandPacket, LabNamespace, Payload, Side, Tap};
 use plimsoll_xdp::{
-    Action, Attached, Config, Counts, Dropped, Error, Limit, Outcome, Passed, Ports, Rate, Rates, Reason, Room, Scope,
-    Way, XdpMode,
+    Action, At, Attached, Config, Counts, Dropped, Error, Found, Limit, Outcome, Passed, Ports, Rate, Rates, Reason,
+    Room, Scope, Way, XdpMode, elsewhere,
 };
 
 /// Far longer than anything takes.
@@ -391,6 +392,41 @@ fn no_program_that_is_there_is_replaced_and_none_but_plimsolls_is_detached() {
     wire.detach(wire.attach(&config()));
 }
 
+/// What another version calls its maps, or how many it has, keeps none of its stages there for ever.
+#[test]
+fn of_another_versions_program_it_is_known_whose_it_is_and_it_is_detached() {
+    let wire = Wire::new();
+    let other = replaced(include_bytes!("../bpf/filter.o"), b"\0sources\0", b"\0origins\0");
+    let mut ebpf = aya::EbpfLoader::new().btf(None).load(&other).unwrap();
+    let mut orders: aya::maps::Array<_, [u64; 12]> = ebpf.take_map("config").unwrap().try_into().unwrap();
+    let mut words = [0; 12];
+    // Until when, and its owner.
+    (words[0], words[2]) = (7_000_000_000, 31);
+    orders.set(0, words, 0).unwrap();
+    let program: &mut aya::programs::Xdp = ebpf.program_mut("plimsoll_xdp").unwrap().try_into().unwrap();
+    program.load().unwrap();
+    let index = wire.lab.enter(|| index_of("tap0")).unwrap();
+    let file = program.fd().unwrap().as_fd();
+    wire.lab.enter(|| plimsoll_ctnetlink::attach_xdp(index, file, XdpMode::Native)).unwrap().unwrap();
+
+    let error = wire.lab.enter(|| Attached::find("tap0")).unwrap().unwrap_err();
+    assert!(matches!(error, Error::OtherVersion { .. }), "{error}");
+    let At::Found(found) = wire.lab.enter(|| Found::at(index)).unwrap().unwrap() else { panic!("it is there") };
+    assert_eq!(found.owner(), 31);
+    // Of who is in another namespace it is not on an interface of this one.
+    assert_eq!(wire.lab.enter(|| elsewhere(31)).unwrap().unwrap(), None);
+    let lab = LabNamespace::create().unwrap();
+    assert_eq!(lab.enter(|| elsewhere(31)).unwrap().unwrap(), Some(Duration::from_secs(7)));
+    assert!(matches!(lab.enter(|| Found::at(i32::MAX)).unwrap().unwrap(), At::NoInterface));
+    wire.lab.enter(|| found.detach()).unwrap().unwrap();
+    assert!(matches!(wire.lab.enter(|| Found::at(index)).unwrap().unwrap(), At::Vacant));
+}
+
+fn index_of(interface: &str) -> i32 {
+    let links = plimsoll_ctnetlink::links().unwrap();
+    links.into_iter().find(|link| link.name.as_str() == interface).unwrap().index
+}
+
 fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(from)).collect();
@@ -398,6 +434,24 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
         bytes[at..at + from.len()].copy_from_slice(to);
     }
     bytes
+}
+
+#[test]
+fn an_interface_that_was_given_the_name_meanwhile_gets_no_program() {
+    let lab = LabNamespace::create().unwrap();
+    let make = || {
+        lab.run(&["ip", "link", "add", "d0", "type", "veth", "peer", "name", "d1"]).unwrap();
+        lab.enter(|| index_of("d0")).unwrap()
+    };
+    let attach = |index| lab.enter(|| Attached::attach_at(index, "d0", Way::Generic, &config())).unwrap();
+    let before = make();
+    lab.run(&["ip", "link", "delete", "d0"]).unwrap();
+    let anew = make();
+    let error = attach(before).unwrap_err();
+    assert!(matches!(error, Error::Another { index, found, .. } if (index, found) == (before, anew)), "{error}");
+    assert!(lab.enter(Attached::all).unwrap().unwrap().is_empty());
+    attach(anew).unwrap();
+    assert_eq!(lab.enter(Attached::all).unwrap().unwrap().len(), 1);
 }
 
 #[test]
@@ -464,8 +518,12 @@ fn it_is_told_whose_packets_were_dropped_and_how_many_of_whom_that_is_known_no_m
         wire.send(0x86dd, &packet(&format!("2001:db8::1:{number:x}"), 7, Payload::Udp(8)));
     }
     let dropped = attached.status().unwrap().counts.dropped();
-    let noted: u64 = attached.hits().unwrap().iter().map(|hit| hit.packets).sum();
-    assert!(dropped == 2003 && noted <= 256, "{dropped} dropped, {noted} noted");
+    let (hits, unnoted) = (attached.hits().unwrap(), attached.unnoted().unwrap());
+    let noted: u64 = hits.iter().map(|hit| hit.packets).sum();
+    assert_eq!((dropped, hits.len(), noted + unnoted.packets), (2003, 256, 2003), "{unnoted:?}");
+    attached.forget(hits.into_iter().map(|hit| hit.source)).unwrap();
+    assert_eq!(wire.udp_that_arrives(&["2001:db8::6"]), [false]);
+    assert_eq!(attached.hits().unwrap().len(), 1);
 }
 
 fn is_loaded(id: u32) -> bool {

@@ -110,12 +110,16 @@ pub(crate) struct Task<'a> {
 }
 
 /// Whether a stage was where it was looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "xdp"), expect(dead_code, reason = "nobody looks"))]
 pub(crate) enum Met {
     There,
     /// Somebody has detached it.
     Gone,
+    /// Somebody has moved its interface to another network namespace, and it with that.
+    Elsewhere {
+        why: String,
+    },
 }
 
 /// A stage that is there, and whose packets it has dropped.

@@ -7,8 +7,8 @@ use plimsoll_host::boottime_now;
 use plimsoll_model::{Class, Interface, Network, Rate, Shield, SourceLimits, Way, XdpStage};
 use plimsoll_shield::{Early, HIT_SECS, Hit};
 use plimsoll_xdp::{
-    Action, Attached, Config, Counts, Dropped, Limit, NoRate, Outcome, Passed, Ports, Rates, Reason, Room, Scope,
-    XdpMode,
+    Action, At, Attached, Config, Counts, Dropped, Found, Limit, NoRate, Outcome, Passed, Ports, Rates, Reason, Room,
+    Scope, XdpMode,
 };
 
 use super::{Met, Running, Runs, StageAction, StageCounters, Task, Told};
@@ -24,38 +24,47 @@ pub(crate) fn why_not(interface: &Interface, task: &Task<'_>) -> Option<String> 
 /// Attaches a stage, or says why not.
 pub(crate) fn attach(stage: &XdpStage, task: &Task<'_>) -> Result<(), String> {
     let config = config(task)?;
-    let attached = Attached::attach(stage.interface.as_str(), plimsoll_xdp::Way::Best, &config);
+    // By its number, which the journal has: one that was given the name since would be found by nobody.
+    let attached = Attached::attach_at(stage.index, stage.interface.as_str(), plimsoll_xdp::Way::Best, &config);
     attached.map(drop).map_err(|error| error.to_string())
 }
 
 /// Has a stage do something else.
 pub(crate) fn change(stage: &XdpStage, task: &Task<'_>) -> Result<Met, Error> {
-    let Some(mut attached) = ours(stage, task.application)? else { return Ok(Met::Gone) };
+    let mut attached = match look(stage, task.application)? {
+        Look::Ours(found) => found.open()?,
+        Look::Gone => return Ok(Met::Gone),
+        Look::Elsewhere { why } => return Ok(Met::Elsewhere { why }),
+    };
     let config = config(task).map_err(Error::Refused)?;
     attached.update(&config)?;
     Ok(Met::There)
 }
 
-/// Detaches a stage, if it is that of the application. The kernel compares the program once more.
+/// Detaches a stage, if it is that of the application, whichever version has attached it. The kernel compares the program once more.
 pub(crate) fn detach(stage: &XdpStage, application: u32) -> Result<Undone, Error> {
-    let Some(attached) = ours(stage, application)? else { return Ok(Undone::NothingToDo) };
-    attached.detach()?;
+    match look(stage, application)? {
+        Look::Ours(found) => found.detach()?,
+        Look::Gone => return Ok(Undone::NothingToDo),
+        Look::Elsewhere { why } => return Ok(Undone::Held { reason: why }),
+    }
     Ok(Undone::Restored)
 }
 
 /// What a stage does and has done, and whose packets it has dropped; `None` where it is not there.
 pub(crate) fn running(stage: &XdpStage, application: u32) -> Result<Option<Told>, Error> {
-    let Some(attached) = ours(stage, application)? else { return Ok(None) };
-    // In this order: the packets that are missing among those noted are of sources that were forgotten.
+    let Look::Ours(found) = look(stage, application)? else { return Ok(None) };
+    let mut attached = found.open()?;
     let status = attached.status()?;
-    let noted = attached.hits()?;
     let now = boottime_now();
     let recently = now.saturating_sub(Duration::from_secs(HIT_SECS.into()));
-    let sum = noted.iter().map(|hit| hit.packets).sum();
-    let hits = noted.into_iter().filter(|hit| hit.last >= recently);
+    let (hits, aged): (Vec<_>, Vec<_>) = attached.hits()?.into_iter().partition(|hit| hit.last >= recently);
+    // As the elements of the rules' sets time out, so that there is room for who is hit next.
+    attached.forget(aged.into_iter().map(|hit| hit.source))?;
+    let unnoted = attached.unnoted()?;
     let early = Early {
-        hits: hits.map(|hit| Hit { source: hit.source, packets: hit.packets }).collect(),
-        unrecorded: status.counts.dropped().saturating_sub(sum),
+        hits: hits.into_iter().map(|hit| Hit { source: hit.source, packets: hit.packets }).collect(),
+        unrecorded: if unnoted.last >= recently { unnoted.packets } else { 0 },
     };
     let running = Running {
         runs: match status.mode {
@@ -72,11 +81,35 @@ pub(crate) fn running(stage: &XdpStage, application: u32) -> Result<Option<Told>
     Ok(Some((running, early)))
 }
 
-/// The program on an interface, if an application has attached it.
-fn ours(stage: &XdpStage, application: u32) -> Result<Option<Attached>, Error> {
-    let Some(attached) = Attached::at(stage.index)? else { return Ok(None) };
-    let owner = attached.status()?.owner;
-    Ok((owner == application).then_some(attached))
+/// Where a stage is.
+enum Look {
+    /// Where it was put.
+    Ours(Box<Found>),
+    /// Nowhere any more, or there is another program in its place.
+    Gone,
+    /// Its interface is not here any more, and a program of the application drops packets elsewhere still: an interface that is moved to
+    /// another network namespace takes it along.
+    Elsewhere { why: String },
+}
+
+/// Looks for a stage of an application.
+fn look(stage: &XdpStage, application: u32) -> Result<Look, Error> {
+    match Found::at(stage.index)? {
+        At::Found(found) if found.owner() == application => return Ok(Look::Ours(found)),
+        At::Found(_) | At::Vacant => return Ok(Look::Gone),
+        At::NoInterface => {}
+    }
+    let rest = plimsoll_xdp::elsewhere(application)?.map(|until| until.saturating_sub(boottime_now()).as_secs());
+    // Once its time is over it drops nothing.
+    let Some(rest @ 1..) = rest else { return Ok(Look::Gone) };
+    let XdpStage { interface, index } = stage;
+    Ok(Look::Elsewhere {
+        why: format!(
+            "{interface} (number {index}) is not in this network namespace any more, and an XDP stage of application {application} is \
+             attached in another one: it goes on there for {rest} s, unless the interface comes back or `ip link set dev {interface} xdp \
+             off` is run there"
+        ),
+    })
 }
 
 /// What the program is told, so that it drops what the shield's rules would; or why it cannot.

@@ -248,6 +248,7 @@ impl Simulated {
             tracking: Answer::Yes,
             packets: None,
             census: Some(counting.finish(coverage, occupancy, notes)),
+            surroundings: None,
         }
     }
 }

@@ -4,13 +4,15 @@ mod census;
 mod churn;
 mod detail;
 mod json;
+mod kubernetes;
 mod text;
 
 use std::io::{self, IsTerminal};
 
 use plimsoll_diagnose::diagnose;
-use plimsoll_model::{Finding, Snapshot, Verdict};
-use plimsoll_observe::{Depth, Options, Target, observe};
+use plimsoll_kube::Policy;
+use plimsoll_model::{Finding, Snapshot, Untrusted, Verdict};
+use plimsoll_observe::{Asked, Bounds, Depth, Options, Target, advise_on_proxies, ask_whose, observe};
 use serde_json::Value;
 
 pub(crate) use self::churn::outlook;
@@ -28,14 +30,24 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
-    /// Reads and diagnoses. `provisional` is called with what a sample tells while the whole table is still to be read.
+    /// Reads and diagnoses; asks Kubernetes by the policy. `provisional` is called with what a sample tells while the whole table is still to be read.
     pub(crate) fn read(
         options: &Options,
+        kube: Policy,
         provisional: &mut dyn FnMut(&Snapshot, &[Finding]),
     ) -> Result<Self, plimsoll_observe::Error> {
         let mut snapshot = observe(options, &mut |snapshot| provisional(snapshot, &diagnose(snapshot)))?;
         plimsoll_apply::note_applied(&mut snapshot, &apply::state_dir());
-        let findings = diagnose(&snapshot);
+        let mut findings = diagnose(&snapshot);
+        // Whose the entries are is asked where something fills a table: it takes a look at every socket.
+        let causes = |name: &Untrusted| {
+            findings.iter().any(|finding| finding.holds.is_some() && finding.namespace.as_ref() == Some(name))
+        };
+        if ask_whose(&mut snapshot, Bounds::ONCE, |ns| causes(&ns.namespace.name)) == Asked::Some {
+            kubernetes::name(&mut snapshot, kube);
+            findings = diagnose(&snapshot);
+            advise_on_proxies(&snapshot, &mut findings);
+        }
         Ok(Self { snapshot, findings })
     }
 
@@ -62,7 +74,7 @@ pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Verdict> {
         output::write_progress(&format!("Watching for {secs} s how many entries there are ...\n"), arguments.color);
     }
     let Checked { snapshot, findings } =
-        Checked::read(&options(arguments), &mut write_provisional).inspect_err(|error| {
+        Checked::read(&options(arguments), arguments.kube.into(), &mut write_provisional).inspect_err(|error| {
             if arguments.json {
                 // Whoever reads documents gets one; why there is no more goes to standard error too.
                 output::write(&json::failed(error), arguments.color).ok();

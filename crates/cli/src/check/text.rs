@@ -127,7 +127,12 @@ fn details(finding: &Finding) -> String {
         text.push_str("  What helps:\n");
     }
     for (index, remedy) in finding.remedies.iter().enumerate() {
-        text.push_str(&paragraph(&format!("  {}. ", index + 1), &remedy.action));
+        let mut lines = remedy.action.lines();
+        text.push_str(&paragraph(&format!("  {}. ", index + 1), lines.next().unwrap_or_default()));
+        for line in lines {
+            let depth = line.len() - line.trim_start().len();
+            text.push_str(&paragraph(&" ".repeat(5 + depth), line));
+        }
         if let Some(command) = &remedy.command {
             text.push_str(&format!("     {bold}{command}{bold:#}\n"));
         }

@@ -88,6 +88,7 @@ mod tests {
             confidence: Confidence::Certain,
             namespace: namespace.map(Untrusted::from),
             holds: None,
+            whose: Vec::new(),
             title: String::new(),
             evidence: Vec::new(),
             meaning: String::new(),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail};
 use plimsoll_diagnose::words::grouped;
+use plimsoll_kube::Policy;
 use plimsoll_lab::{Played, Stage, refuse_on_a_busy_host, stop_on_signals, volume};
 use plimsoll_observe::{Depth, Options, Target};
 use plimsoll_scenario::Scenario;
@@ -158,7 +159,7 @@ fn check(namespace: &str) -> anyhow::Result<Checked> {
         depth: Depth::Precise,
         timeout: Duration::from_mins(1),
     };
-    Ok(Checked::read(&options, &mut |_, _| {})?)
+    Ok(Checked::read(&options, Policy::Off, &mut |_, _| {})?)
 }
 
 fn text(

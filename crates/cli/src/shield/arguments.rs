@@ -117,7 +117,7 @@ pub(crate) struct ShieldArguments {
     #[arg(long, alias = "for-time", value_name = "TIME", default_value = "30m", value_parser = some_time, help_heading = "How")]
     pub(crate) expire: Duration,
 
-    /// Do not stay to watch whom it hits while it is enforced
+    /// Leave it to the watchdog to see whom it hits while it is enforced
     #[arg(long, requires = "enforce", help_heading = "How")]
     pub(crate) no_watch: bool,
 

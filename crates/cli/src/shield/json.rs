@@ -50,6 +50,7 @@ pub(super) fn render(report: &Report) -> anyhow::Result<String> {
     if let Some(made) = made_of(&report.outcome) {
         document["against"] = json!(made.against);
         document["logged_in"] = json!(made.logged_in);
+        document["not_proxied"] = json!(made.not_proxied);
     }
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
@@ -81,6 +82,7 @@ fn of_state(outcome: &str, state: &State) -> Value {
         "looks_at": Untrusted::from(state.shield.class.to_string().as_str()),
         "shield": state.shield,
         "age_secs": state.age_secs,
+        "withdrawn": state.withdrawn,
         "ends_in_secs": state.reading.armed_secs,
         "counters": state.reading.counters,
         "xdp": state.stages,

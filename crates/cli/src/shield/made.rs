@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use plimsoll_apply::{Place, connected_to, own_addresses_of, peers};
+use plimsoll_apply::{Place, connected_to, own_addresses_of, peers, refuse_handshakes};
 use plimsoll_diagnose::diagnose;
 use plimsoll_model::{Class, FindingId, Network, Occupancy, Ports, Shield, SourceLimits, Untrusted, Way};
 use plimsoll_observe::{Depth, Options, Target, observe};
@@ -27,6 +27,8 @@ pub(super) struct Made {
     pub(super) against: FindingId,
     /// What the table shows, where it was asked.
     pub(super) because: Option<Because>,
+    /// Why SYNPROXY, which would fit what the table shows, is not put up; sources are limited instead.
+    pub(super) not_proxied: Option<String>,
     /// Those logged in by SSH, who are spared.
     pub(super) logged_in: BTreeSet<IpAddr>,
 }
@@ -47,7 +49,20 @@ pub(super) fn made(arguments: &ShieldArguments, place: &Place) -> anyhow::Result
     shield.allow.sort_unstable();
     shield.allow.dedup();
     know_peers(&mut shield, place)?;
-    Ok(Some(Made { shield, against: against.finding(), because, logged_in }))
+    let not_proxied = if arguments.synproxy { None } else { refuse_handshakes(place, &shield).err() };
+    if not_proxied.is_some() {
+        limit_instead(&mut shield);
+    }
+    let not_proxied = not_proxied.map(|why| why.to_string());
+    Ok(Some(Made { shield, against: against.finding(), because, not_proxied, logged_in }))
+}
+
+/// Whoever asked for no SYNPROXY is not left without a shield where it has no place.
+fn limit_instead(shield: &mut Shield) {
+    if let Class::Handshakes { ports } = &shield.class {
+        shield.class = Class::Syns { way: Way::Incoming, ports: Some(ports.clone()) };
+        shield.limits = shield.limits.or(Some(Proposal::usual_limits(&shield.class)));
+    }
 }
 
 fn by_hand(against: Against, ports: Ports, arguments: &ShieldArguments) -> Shield {

@@ -1,8 +1,8 @@
 //! What there is to tell of a shield.
 
-use plimsoll_apply::{Rehearsed, RolledBack, Shielded, Stage};
+use plimsoll_apply::{By, Rehearsed, RolledBack, Seen, Shielded, Stage, Vigil};
 use plimsoll_model::{Shield, Untrusted};
-use plimsoll_shield::{Collateral, Judgement, NotEnforced, Peers, Reading};
+use plimsoll_shield::{Collateral, Judgement, NotEnforced, Reading};
 
 use super::ShieldArguments;
 use super::made::Made;
@@ -48,6 +48,8 @@ pub(super) struct State {
     pub(super) stages: Vec<Stage>,
     /// How long it has been there, in seconds.
     pub(super) age_secs: u64,
+    /// Why it was taken back to shadow, if it was, and has not been enforced since.
+    pub(super) withdrawn: Option<String>,
     pub(super) reading: Reading,
     pub(super) collateral: Collateral,
 }
@@ -55,20 +57,19 @@ pub(super) struct State {
 impl State {
     /// As it is now.
     pub(super) fn of(shielded: &Shielded) -> anyhow::Result<Self> {
-        let reading = shielded.reading()?;
-        let peers = shielded.peers(&reading.hit_sources())?;
-        Self::with(shielded, reading, &peers)
+        Self::with(shielded, Vigil::begin(shielded)?.look(By::Memory)?)
     }
 
-    /// As it is by a reading, and by what is known of who has completed flows.
-    pub(super) fn with(shielded: &Shielded, reading: Reading, peers: &Peers) -> anyhow::Result<Self> {
+    /// As it was seen.
+    pub(super) fn with(shielded: &Shielded, seen: Seen) -> anyhow::Result<Self> {
         Ok(Self {
             application: shielded.id(),
             shield: shielded.shield().clone(),
             stages: shielded.stages()?,
             age_secs: shielded.age_and_rest()?.0.as_secs(),
-            collateral: Collateral::of(&reading, peers),
-            reading,
+            withdrawn: shielded.application()?.withdrawn,
+            collateral: seen.collateral,
+            reading: seen.reading,
         })
     }
 }

@@ -28,7 +28,13 @@ pub(super) fn render(report: &Report) -> String {
                 + &companions(&rehearsed.companions)
                 + &rehearsed.stages.iter().map(planned_stage).collect::<String>()
         }
-        Outcome::Status(state) => what(&state.shield) + &figures(state),
+        Outcome::Status(state) => {
+            let withdrawn = state.withdrawn.as_ref();
+            what(&state.shield)
+                + &figures(state)
+                + &withdrawn
+                    .map_or_else(String::new, |why| paragraph("", &format!("It was taken back to shadow: {why}.")))
+        }
         Outcome::Extended(state) => format!("The shield ends in {} s.\n", state.reading.armed_secs),
         Outcome::Stopped(rolled_back) => {
             let application = &rolled_back.application;
@@ -63,6 +69,15 @@ fn origin(made: &Made) -> String {
     });
     let mut text = format!("Against {}", made.against);
     text += &because.map_or_else(|| ", as it was asked for.\n".to_string(), |because| format!(": {because}.\n"));
+    if let Some(why) = &made.not_proxied {
+        text += &paragraph(
+            "",
+            "SYNPROXY would fit this, and cannot be; so sources are limited, which does little against sources that change with each packet:",
+        );
+        for line in why.lines() {
+            text += &paragraph("  ", line);
+        }
+    }
     if !made.logged_in.is_empty() {
         let addresses: Vec<_> = made.logged_in.iter().map(ToString::to_string).collect();
         text += &paragraph("", &format!("Spared, because they are logged in by SSH: {}.", addresses.join(", ")));
@@ -139,7 +154,7 @@ fn stage(stage: &Stage) -> String {
         StageState::Absent { why } => return without_stage(interface, why),
         StageState::Attached(running) => running,
     };
-    let runs = match runs {
+    let place = match runs {
         Runs::Native => "in the driver",
         Runs::Generic => "behind the driver (generic)",
     };
@@ -156,7 +171,21 @@ fn stage(stage: &Stage) -> String {
         ("over the limit of their network", counters.over_prefix),
         ("dropped, which the rules have not seen", counters.dropped),
     ];
-    format!("XDP on {interface}, {runs}, {mode}. Packets:\n") + &table(&counted)
+    format!("XDP on {interface}, {place}, {mode}. Packets:\n") + &table(&counted) + &offloads(interface, *runs)
+}
+
+/// What the kernel has switched off for it, and leaves so: `generic_xdp_install` in `net/core/dev.c`.
+fn offloads(interface: &Interface, runs: Runs) -> String {
+    match runs {
+        Runs::Native => String::new(),
+        Runs::Generic => paragraph(
+            "  ",
+            &format!(
+                "The kernel has switched LRO and rx-gro-hw off on {interface} for it, and leaves them off. Afterwards, if they were on: \
+                 `ethtool -K {interface} lro on rx-gro-hw on`"
+            ),
+        ),
+    }
 }
 
 fn planned_stage((interface, why_not): &(Interface, Option<String>)) -> String {

@@ -38,6 +38,7 @@ pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
         confidence: Confidence::Likely,
         namespace: Some(table.ns.namespace.name.clone()),
         holds: Some(prey.count.entries),
+        whose: Vec::new(),
         title: format!(
             "gc kills closing and unanswered flows to make room, which no counter shows: {} of the entries are such",
             percent(prey.count.share.value)

@@ -176,7 +176,8 @@ fn target(part: &Part<'_>) -> Evidence {
     ) -> Option<Evidence> {
         is_one(part, &part.tally(feature)).then(|| part.most(key, name, feature))
     }
-    told(part, "services", "services", |entry| entry.original.service())
+    is_one(part, &part.tally(|entry| entry.original.service()))
+        .then(|| part.services())
         .or_else(|| told(part, "hosts", "hosts", |entry| Some(entry.original.destination)))
         .or_else(|| told(part, "networks", "networks", |entry| Some(Prefix::of(entry.original.destination))))
         .unwrap_or_else(|| part.most("ports", "ports", |entry| entry.original.service().map(|service| service.port)))

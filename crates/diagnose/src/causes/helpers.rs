@@ -25,7 +25,7 @@ pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
             format!("{} of {} expectations wait ({})", grouped(now.into()), grouped(most.into()), percent(used)),
         ));
     }
-    evidence.push(part.most("services", "services", |entry| entry.original.service()));
+    evidence.push(part.services());
     evidence.push(part.most("sources", "sources", |entry| Some(entry.original.source)));
     let mut finding = part.finding(Said {
         id: FindingId::HelperExpansion,

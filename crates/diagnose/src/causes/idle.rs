@@ -33,7 +33,7 @@ pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
                 of_established,
                 format!("{} of all established connections", percent(of_established)),
             ),
-            part.most("services", "services", |entry| entry.original.service()),
+            part.services(),
             part.most("sources", "sources", |entry| Some(entry.original.source)),
         ],
         meaning: format!(

@@ -6,11 +6,16 @@ mod half_closed;
 mod half_open;
 mod helpers;
 mod idle;
+mod named;
 mod nat_ports;
 pub(crate) mod part;
+mod pods;
+mod probes;
 mod short;
 mod table;
+mod tenant;
 mod udp;
+mod whose;
 
 use plimsoll_model::{Census, Entry, Finding, FindingId, Snapshot};
 
@@ -43,5 +48,6 @@ fn of_table(table: &Table<'_>) -> Vec<Finding> {
     findings.extend(helpers::finding(table));
     findings.extend(nat_ports::finding(table));
     findings.extend(gc::finding(table));
+    findings.extend(tenant::finding(table, &findings));
     findings
 }

@@ -13,7 +13,7 @@ use plimsoll_model::{
 };
 
 use super::table::Table;
-use crate::evidence::{advice, number};
+use crate::evidence::{advice, fact, number};
 use crate::thresholds::{NAT_PORTS, NAT_PORTS_GONE, NAT_PORTS_SHORT, NAT_RANGE};
 use crate::words::{grouped, percent, rate, rounded};
 
@@ -47,6 +47,10 @@ pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
             format!("{} such pairs of address and remote service", spaces.len()),
         ),
     ];
+    let services = table.ns.surroundings.as_ref().map(|around| &around.services);
+    if let Some(service) = services.and_then(|services| services.with_backend(worst.key.remote)) {
+        evidence.push(fact("remote_service", format!("{} is a backend of {service}", worst.key.remote)));
+    }
     if let Some(failed) = failed {
         evidence.push(number("failed_per_sec", failed, format!("{} packets a second got no entry", rate(failed))));
     }
@@ -56,6 +60,7 @@ pub(super) fn finding(table: &Table<'_>) -> Option<Finding> {
         confidence: if failed.is_some() { Confidence::Certain } else { Confidence::Likely },
         namespace: Some(table.ns.namespace.name.clone()),
         holds: Some(worst.count.entries),
+        whose: Vec::new(),
         title: format!(
             "source translation {} of ports: {} has used {} of {} towards {}",
             if is_out { "is out" } else { "runs out" },

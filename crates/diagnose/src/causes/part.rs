@@ -8,6 +8,7 @@ use plimsoll_churn::Flow;
 use plimsoll_model::{Confidence, Count, Drawn, Entry, Evidence, Finding, FindingId, Remedy, Severity};
 
 use super::table::Table;
+use super::{pods, whose};
 use crate::evidence::{number, raise_capacity};
 use crate::fullness;
 use crate::thresholds::{FEW_SOURCES, FILLING, FULL, MOSTLY, NAMED};
@@ -68,12 +69,16 @@ impl Part<'_> {
     pub(super) fn finding(&self, said: Said) -> Finding {
         let mut evidence = self.figures();
         evidence.extend(said.evidence);
+        let whose = whose::of(self);
+        evidence.extend(whose::evidence(&whose));
+        evidence.extend(pods::evidence(self));
         Finding {
             id: said.id,
             severity: self.severity(),
             confidence: said.confidence,
             namespace: Some(self.table.ns.namespace.name.clone()),
             holds: Some(self.count.entries),
+            whose,
             title: format!("{}: {}", said.what, self.weight()),
             evidence,
             meaning: said.meaning,
@@ -136,9 +141,20 @@ impl Part<'_> {
         name: &str,
         feature: impl Fn(&Entry) -> Option<K>,
     ) -> Evidence {
+        self.most_as(key, name, feature, ToString::to_string)
+    }
+
+    /// The same, in words of the caller's.
+    pub(super) fn most_as<K: Copy + Eq + Hash + Ord>(
+        &self,
+        key: &'static str,
+        name: &str,
+        feature: impl Fn(&Entry) -> Option<K>,
+        in_words: impl Fn(&K) -> String,
+    ) -> Evidence {
         let tally = self.tally(feature);
         let share = |seen: usize| percent(seen as f64 / self.drawn.len() as f64);
-        let listed = tally.iter().take(LISTED).map(|(value, seen)| format!("{value} {}", share(*seen)));
+        let listed = tally.iter().take(LISTED).map(|(value, seen)| format!("{} {}", in_words(value), share(*seen)));
         let listed = listed.collect::<Vec<_>>().join(", ");
         let distinct = tally.len();
         let text = match distinct {

@@ -1,7 +1,7 @@
-//! `connection-storm`, `reverse-proxy-churn`, `nat-or-service-churn`: connections that are over, and answered questions.
+//! `connection-storm`, `reverse-proxy-churn`, `nat-or-service-churn`, `probe-churn`: connections that are over, and answered questions.
 //!
-//! They are told apart by service: one whose address is translated is a matter of NAT, one to which few sources open is
-//! a proxy's backend, and the rest is a storm of clients.
+//! They are told apart by service: one whose address is translated is a matter of NAT, one that this host asks as the kubelet does is
+//! probed, one to which few sources open is a proxy's backend, and the rest is a storm of clients.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,8 @@ use plimsoll_model::{
     Confidence, Entry, Finding, FindingId, Protocol, ProtocolState, Remedy, Service, Status, TcpState, Timeout,
 };
 
-use super::part::{Said, is_from_few};
+use super::part::{Part, Said, is_from_few};
+use super::probes::{self, Probed};
 use super::table::Table;
 use crate::evidence::{advice, in_namespace};
 use crate::thresholds::WORTH_A_LOOK;
@@ -25,20 +26,20 @@ enum Kind {
 
 pub(super) fn findings(table: &Table<'_>) -> Vec<Finding> {
     let kinds = Kinds::of(table);
-    [Kind::Storm, Kind::Proxy, Kind::Nat].into_iter().filter_map(|kind| finding(table, &kinds, kind)).collect()
+    let of_kinds = [Kind::Storm, Kind::Proxy, Kind::Nat].into_iter().filter_map(|kind| finding(table, &kinds, kind));
+    let probes = table.entries(|entry| is_over(entry) && kinds.probed.is_probe(entry)).filter(Part::is_worth_naming);
+    of_kinds.chain(probes.map(|part| probes::finding(&part))).collect()
 }
 
 fn finding(table: &Table<'_>, kinds: &Kinds, kind: Kind) -> Option<Finding> {
-    let part = table.entries(|entry| is_over(entry) && kinds.kind(entry) == kind)?;
+    let part = table.entries(|entry| is_over(entry) && kinds.kind(entry) == Some(kind))?;
     if !part.is_worth_naming() {
         return None;
     }
-    let mut evidence = vec![
-        part.most("services", "services", |entry| entry.original.service()),
-        part.most("sources", "sources", |entry| Some(entry.original.source)),
-    ];
+    let mut evidence = vec![part.services(), part.most("sources", "sources", |entry| Some(entry.original.source))];
     if kind == Kind::Nat {
-        evidence.push(part.most("backends", "backends", |entry| entry.reply.source_service()));
+        evidence.push(part.backends());
+        evidence.extend(part.translation());
     }
     let questions = part.drawn.iter().filter(|drawn| is_question(drawn.entry.original.protocol)).count();
     let (what, held, remedies) = if 2 * questions > part.drawn.len() {
@@ -65,7 +66,7 @@ fn finding(table: &Table<'_>, kinds: &Kinds, kind: Kind) -> Option<Finding> {
     }))
 }
 
-fn held(table: &Table<'_>, by: &str, timeout: Timeout) -> String {
+pub(super) fn held(table: &Table<'_>, by: &str, timeout: Timeout) -> String {
     let secs = table.ns.timeouts.get_secs(timeout);
     secs.map_or(format!("for {by}"), |secs| format!("for {} ({by})", duration(secs.into())))
 }
@@ -108,8 +109,8 @@ impl Kind {
             }
             Self::Proxy => {
                 "Turn on keepalive towards the backend: in nginx `keepalive 64;` in the upstream, with \
-                 `proxy_http_version 1.1;` and `proxy_set_header Connection \"\";`; in HAProxy `http-reuse`; in Envoy it is \
-                 on by default. In other clients use a pool."
+                 `proxy_http_version 1.1;` and `proxy_set_header Connection \"\";`; in HAProxy `http-reuse always`; in \
+                 Envoy it is on by default. In other clients use a pool."
             }
             Self::Nat => {
                 "Reuse connections to the service; make probes and scrapes rarer, or let them keep theirs. Translated \
@@ -120,7 +121,7 @@ impl Kind {
 }
 
 /// Fewer seconds in `TIME_WAIT`, where there are seconds to spare.
-fn shorter_time_wait(table: &Table<'_>) -> Option<Remedy> {
+pub(super) fn shorter_time_wait(table: &Table<'_>) -> Option<Remedy> {
     const SHORTER_SECS: u32 = 30;
     let timeout = Timeout::Tcp(TcpState::TimeWait);
     let now = table.ns.timeouts.get_secs(timeout).filter(|secs| *secs > SHORTER_SECS)?;
@@ -157,6 +158,7 @@ fn is_question(protocol: Protocol) -> bool {
 
 /// Which kind of churn each service sees.
 struct Kinds {
+    probed: Probed,
     by_service: HashMap<Service, Kind>,
     /// What the rest is, to services of a few connections each.
     of_others: Kind,
@@ -164,7 +166,9 @@ struct Kinds {
 
 impl Kinds {
     fn of(table: &Table<'_>) -> Self {
-        let over: Vec<_> = table.census.drawn.iter().map(|drawn| &drawn.entry).filter(|entry| is_over(entry)).collect();
+        let over: Vec<_> = table.census.drawn.iter().filter(|drawn| is_over(&drawn.entry)).collect();
+        let probed = Probed::of(table, &over);
+        let over: Vec<_> = over.into_iter().map(|drawn| &drawn.entry).filter(|entry| !probed.is_probe(entry)).collect();
         let mut by_service: HashMap<Service, Vec<&Entry>> = HashMap::new();
         for entry in &over {
             if let Some(service) = entry.original.service() {
@@ -172,7 +176,7 @@ impl Kinds {
             }
         }
         let worth = WORTH_A_LOOK * over.len() as f64;
-        let untranslated: Vec<_> = over.iter().copied().filter(|entry| !entry.status.has(Status::DST_NAT)).collect();
+        let untranslated: Vec<_> = over.iter().copied().filter(|entry| !is_led_on(entry)).collect();
         // A proxy with many backends, a crawler.
         let of_others = if is_from_few(untranslated.into_iter()) { Kind::Proxy } else { Kind::Storm };
         let by_service = by_service.into_iter().map(|(service, entries)| {
@@ -185,16 +189,22 @@ impl Kinds {
             };
             (service, kind)
         });
-        Self { by_service: by_service.collect(), of_others }
+        Self { probed, by_service: by_service.collect(), of_others }
     }
 
-    fn kind(&self, entry: &Entry) -> Kind {
-        let kind = entry.original.service().and_then(|service| self.by_service.get(&service));
-        kind.copied().unwrap_or(self.of_others)
+    /// `None` for probes.
+    fn kind(&self, entry: &Entry) -> Option<Kind> {
+        let kind = || entry.original.service().and_then(|service| self.by_service.get(&service));
+        (!self.probed.is_probe(entry)).then(|| kind().copied().unwrap_or(self.of_others))
     }
 }
 
 fn is_translated(entries: &[&Entry]) -> bool {
-    let translated = entries.iter().filter(|entry| entry.status.has(Status::DST_NAT)).count();
+    let translated = entries.iter().filter(|entry| is_led_on(entry)).count();
     2 * translated >= entries.len()
+}
+
+/// Whether something else answers than was asked. IPVS sets no status bit for it.
+fn is_led_on(entry: &Entry) -> bool {
+    entry.status.has(Status::DST_NAT) || entry.translation().backend.is_some()
 }

@@ -52,7 +52,7 @@ pub(super) fn finding(table: &Table<'_>, scanners: &Scanners) -> Option<Finding>
             format!("{} that nobody answered", protocol.to_string().to_uppercase())
         },
         evidence: vec![
-            part.most("services", "services", |entry| entry.original.service()),
+            part.services(),
             part.most("sources", "sources", |entry| Some(entry.original.source)),
         ],
         meaning: format!(

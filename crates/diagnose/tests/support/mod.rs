@@ -61,6 +61,7 @@ pub(crate) fn namespace(name: &str, relation: Relation, occupancy: u32) -> Names
         tracking: Answer::Yes,
         packets: Some(1000),
         census: None,
+        surroundings: None,
     }
 }
 

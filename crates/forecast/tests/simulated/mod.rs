@@ -227,6 +227,7 @@ impl Simulated {
             tracking: Answer::Yes,
             packets: None,
             census: Some(counting.finish(coverage, occupancy, DumpNotes::default())),
+            surroundings: None,
         }
     }
 

@@ -57,7 +57,14 @@ pub(crate) fn succeeds(program: &str, arguments: &[&str], folder: &Path) {
 
 /// A YAML document, as Python reads it.
 pub(crate) fn yaml(text: &str) -> Value {
-    const PROGRAM: &str = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout, default=str)";
+    let [document] = <[Value; 1]>::try_from(yamls(text)).expect("one document");
+    document
+}
+
+/// The YAML documents of a stream.
+pub(crate) fn yamls(text: &str) -> Vec<Value> {
+    const PROGRAM: &str =
+        "import json, sys, yaml; json.dump(list(yaml.safe_load_all(sys.stdin)), sys.stdout, default=str)";
     let mut child = Command::new("python3")
         .args(["-c", PROGRAM])
         .stdin(Stdio::piped())

@@ -52,15 +52,26 @@ fn a_proxy_that_is_judged_to_change_nothing_changes_nothing() {
         let after = firewall(&fixture);
         put_up(&after, ports);
         same += judged.len();
+        let mut proxied = 0;
         for (port, route) in judged {
             for (side, from, to) in endpoints(route) {
                 // Nobody's connection is another's.
                 source += 1;
                 let (from, to) = (SocketAddr::new(from, source), SocketAddr::new(to, port));
                 let (was, is) = (shake(&before, side, from, to), shake(&after, side, from, to));
-                passed += usize::from(is == Fate::Passed);
                 if was != is {
                     wrong.push(format!("{fixture}: {port} {route:?}: {from} to {to}: {was:?}, then {is:?}"));
+                }
+                // IPv6 is not given to the proxy.
+                if to.is_ipv6() {
+                    continue;
+                }
+                let so_far = std::mem::replace(&mut proxied, count_proxied(&after));
+                if is == Fate::Passed {
+                    passed += 1;
+                    if proxied == so_far {
+                        wrong.push(format!("{fixture}: {port} {route:?}: {from} to {to}: passed without the proxy"));
+                    }
                 }
             }
         }
@@ -89,6 +100,15 @@ fn put_up(firewall: &Firewall, ports: Ports) {
     namespace.nft(&loading(&shield, 1, lasts)).unwrap();
     namespace.nft(&enforcing(&shield, lasts)).unwrap();
     namespace.set("net/netfilter/nf_conntrack_tcp_loose", 0).unwrap();
+}
+
+/// SYNs that have been given to the proxy.
+fn count_proxied(firewall: &Firewall) -> u64 {
+    let listed =
+        firewall.namespace().run(&["nft", "-j", "list", "counter", "inet", "plimsoll-shield", "proxied"]).unwrap();
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let counters = listed["nftables"].as_array().unwrap().iter().filter_map(|object| object.get("counter"));
+    counters.map(|counter| counter["packets"].as_u64().unwrap()).sum()
 }
 
 /// Sides, clients and services.

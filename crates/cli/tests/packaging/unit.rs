@@ -1,12 +1,9 @@
 //! The unit for systemd: that systemd takes it, and how far it confines the daemon. Needs no right.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
-
-mod support;
 
 use std::fs;
 use std::process::Command;
 
-use support::PLIMSOLL;
+use crate::support::PLIMSOLL;
 
 fn analyze(words: &[&str]) -> (bool, String) {
     let output = Command::new("systemd-analyze").args(words).output().unwrap();
@@ -19,7 +16,7 @@ fn systemd_takes_the_unit_and_calls_the_daemon_confined() {
     fs::create_dir_all(&folder).unwrap();
     let unit = folder.join("plimsoll-watch.service");
     // As it is shipped, but for where the program lies.
-    let shipped = include_str!("../../../packaging/systemd/plimsoll-watch.service");
+    let shipped = include_str!("../../../../packaging/systemd/plimsoll-watch.service");
     fs::write(&unit, shipped.replace("/usr/bin/plimsoll", PLIMSOLL)).unwrap();
     let unit = unit.to_str().unwrap();
     let (is_well, said) = analyze(&["verify", "--man=no", unit]);

@@ -1,0 +1,152 @@
+use plimsoll_model::ServiceMaker;
+use plimsoll_rules::Told;
+
+use super::*;
+
+const KUBE: &str = include_str!("../../tests/rulesets/kube-all.v4");
+const KUBE_NFT: &str = include_str!("../../tests/told/kube-all.json");
+const DOCKER: &str = include_str!("../../../rules/tests/rulesets/docker.v4");
+const KUBE_IPVS: &str = include_str!("../../../rules/tests/rulesets/kube-ipvs.v4");
+const IPSETS: &str = include_str!("../../../rules/tests/rulesets/kube-ipvs.ipset");
+
+fn legacy(text: &str) -> Ruleset {
+    Ruleset::read(&Told { ip_legacy: text.to_string(), ..Told::default() }).unwrap()
+}
+
+fn nft(json: &str) -> Ruleset {
+    Ruleset::read(&Told { nft: json.to_string(), ..Told::default() }).unwrap()
+}
+
+/// `service → backends, masquerade`, in order.
+fn in_words(services: &Services) -> Vec<String> {
+    let in_words = |service: &KnownService| {
+        let backends: Vec<_> = service.backends.iter().map(ToString::to_string).collect();
+        format!("{service} → {}, {:?}", backends.join(" "), service.masquerade)
+    };
+    let mut all: Vec<_> = services.iter().map(in_words).collect();
+    all.sort_unstable();
+    all
+}
+
+fn of_rules(ruleset: &Ruleset) -> Services {
+    services(ruleset, &Ipvs::default(), "")
+}
+
+#[test]
+fn every_kind_of_kube_proxys_is_told_by_comments() {
+    let services = of_rules(&legacy(KUBE));
+    let both = "10.244.0.2:8080/udp 10.244.0.3:8080/udp";
+    let expected = [
+        "kube-system/names (ClusterIP 10.96.0.10:53/udp) → 10.244.0.4:53/udp, Nobody".to_string(),
+        "shop/dead:http (ClusterIP 10.96.0.99:80/udp) → , Nobody".to_string(),
+        "shop/dead:http (NodePort 30081/udp) → , Nobody".to_string(),
+        format!("shop/web:http (ClusterIP 10.96.0.20:80/udp) → {both}, Some"),
+        format!("shop/web:http (NodePort 30080/udp) → {both}, All"),
+        format!("shop/web:http (external IP 198.51.100.80:80/udp) → {both}, All"),
+        format!("shop/web:http (load balancer 203.0.113.80:80/udp) → {both}, All"),
+    ];
+    assert_eq!(in_words(&services), expected);
+    assert!(services.iter().all(|service| service.by.to_string() == "kube-proxy in iptables mode"));
+    assert!(services.not_understood.is_empty(), "{:?}", services.not_understood);
+}
+
+#[test]
+fn without_comments_chains_tell_the_kind_and_endpoints_the_name() {
+    let mut without = String::new();
+    for line in KUBE.lines() {
+        let is_kept = line.contains("-j DNAT") || !line.contains(" --comment ");
+        let rest = line.split(" -m comment --comment \"").collect::<Vec<_>>();
+        let bare = match rest.as_slice() {
+            [before, after] if !is_kept => {
+                format!("{before}{}", after.split_once('"').map_or("", |(_, rest)| rest))
+            }
+            _ => line.to_string(),
+        };
+        without.push_str(&bare);
+        without.push('\n');
+    }
+    let told = in_words(&of_rules(&legacy(&without)));
+    assert!(told[0].starts_with("kube-system/names (ClusterIP 10.96.0.10:53/udp)"), "{told:#?}");
+    assert!(told.iter().any(|told| told.starts_with("shop/web:http (NodePort 30080/udp)")), "{told:#?}");
+    assert!(told.iter().any(|told| told.starts_with("shop/web:http (external IP or load balancer 203")), "{told:#?}");
+}
+
+#[test]
+fn every_kind_of_kube_proxys_is_told_by_maps_and_chains() {
+    let services = of_rules(&nft(KUBE_NFT));
+    let both = "10.244.0.2:8080/udp 10.244.0.3:8080/udp";
+    let expected = [
+        // The map has no names, and the service no chain.
+        "ClusterIP 10.96.0.99:80/udp → , Nobody".to_string(),
+        "kube-system/names (ClusterIP 10.96.0.10:53/udp) → 10.244.0.4:53/udp, Nobody".to_string(),
+        format!("shop/web:http (ClusterIP 10.96.0.20:80/udp) → {both}, Some"),
+        format!("shop/web:http (NodePort 30080/udp) → {both}, All"),
+        format!("shop/web:http (external IP or load balancer 198.51.100.80:80/udp) → {both}, All"),
+        format!("shop/web:http (external IP or load balancer 203.0.113.80:80/udp) → {both}, All"),
+    ];
+    assert_eq!(in_words(&services), expected);
+    assert!(services.iter().all(|service| service.by.to_string() == "kube-proxy in nftables mode"));
+}
+
+#[test]
+fn a_service_that_keeps_its_clients_addresses_masquerades_the_nodes_own() {
+    // externalTrafficPolicy: Local.
+    let all = "-A KUBE-EXT-WWWWWWWWWWWWWWWW -m comment --comment \"masquerade traffic for shop/web:http external destinations\"";
+    let own = "-A KUBE-EXT-WWWWWWWWWWWWWWWW -m comment --comment \"masquerade LOCAL traffic for shop/web:http external destinations\" \
+               -m addrtype --src-type LOCAL";
+    assert!(KUBE.contains(all));
+    let told = in_words(&of_rules(&legacy(&KUBE.replace(all, own))));
+    assert!(told.iter().any(|told| told.contains("NodePort 30080") && told.ends_with(", Some")), "{told:#?}");
+}
+
+#[test]
+fn dockers_ports_are_published_and_other_rules_forward() {
+    let docker = of_rules(&legacy(DOCKER));
+    assert_eq!(
+        in_words(&docker),
+        [
+            "published port 127.0.0.1:9000/tcp → 172.19.0.2:9000/tcp, Nobody",
+            "published port 443/tcp → 172.19.0.2:8443/tcp, Nobody",
+            "published port 8053/udp → 172.17.0.2:53/udp, Nobody",
+            "published port 8080/tcp → 172.17.0.2:80/tcp, Nobody",
+        ]
+    );
+    assert!(docker.iter().all(|service| service.by == ServiceMaker::Docker));
+
+    let own = "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+               -A PREROUTING -d 198.51.100.1/32 -p tcp -m tcp --dport 443 -j DNAT --to-destination 10.0.0.2\n\
+               -A PREROUTING -d 198.51.100.1/32 -p tcp -m tcp --dport 8000:8010 -j DNAT --to-destination 10.0.0.2\n\
+               -A PREROUTING -d 198.51.100.2/32 -j DNAT --to-destination 10.0.0.3\n\
+               -A PREROUTING -p tcp -m tcp --dport 25 -j DNAT --to-destination 10.0.0.4-10.0.0.9\nCOMMIT\n";
+    let own = of_rules(&legacy(own));
+    assert_eq!(in_words(&own), ["forwarded port 198.51.100.1:443/tcp → 10.0.0.2:443/tcp, Nobody"]);
+    let kept: Vec<_> = own.not_understood.iter().map(ToString::to_string).collect();
+    assert_eq!(kept.len(), 3, "{kept:?}");
+    assert!(kept[1].starts_with("nat PREROUTING: ") && kept[1].contains("10.0.0.3"), "{kept:?}");
+}
+
+#[test]
+fn ipvs_tells_backends_and_sets_the_kind() {
+    let table = "IP Virtual Server version 1.2.1 (size=4096)\nUDP  0A60000A:0035 rr\n  -> 0AF40002:0035 Masq 1 0 0\n\
+                 UDP  C0000201:7565 rr\n  -> 0AF40002:0035 Masq 1 0 0\nTCP  C6336401:0050 wrr\nFWM  00000001 rr\n";
+    let ipvs = Ipvs::read(table);
+    let told = services(&legacy(KUBE_IPVS), &ipvs, IPSETS);
+    let expected = [
+        "ClusterIP 10.96.0.10:53/udp → 10.244.0.2:53/udp, Some",
+        "NodePort 192.0.2.1:30053/udp → 10.244.0.2:53/udp, All",
+        "virtual service 198.51.100.1:80/tcp → , Nobody",
+    ];
+    assert_eq!(in_words(&told), expected);
+    assert!(told.iter().all(|service| service.by.to_string() == "kube-proxy in IPVS mode"));
+    assert_eq!(told.not_understood.len(), 1, "the service by mark");
+    let others = services(&Ruleset::default(), &ipvs, "");
+    assert!(others.iter().all(|service| (service.kind, service.by) == (ServiceKind::Virtual, ServiceMaker::Ipvs)));
+}
+
+#[test]
+fn chains_that_lead_to_each_other_come_to_an_end() {
+    let circle =
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:A - [0:0]\n-A PREROUTING -p tcp -j A\n-A A -j A\n-A A -j A\nCOMMIT\n";
+    let told = of_rules(&legacy(circle));
+    assert_eq!(told.not_understood.len(), 1, "what is not followed is said");
+}

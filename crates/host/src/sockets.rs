@@ -1,0 +1,176 @@
+//! The sockets of a network namespace.
+//!
+//! They are read from `/proc/<pid>/net` and not by `sock_diag(7)`: asking that makes the kernel load modules (`tcp_diag`,
+//! `udp_diag`), and the files take no right.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use plimsoll_model::{Protocol, SocketState};
+
+use crate::text::Line;
+use crate::{Error, HostFs, NetFiles};
+
+/// A socket, or what the kernel keeps of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// Where it is bound: the unspecified address where it is to all.
+    pub local: (IpAddr, u16),
+    /// Its peer: port 0 where it has none.
+    pub remote: (IpAddr, u16),
+    /// Its state.
+    pub state: SocketState,
+    /// Its inode; 0 where no program holds it (`TIME_WAIT`, and connections that nobody has accepted yet).
+    pub inode: u64,
+}
+
+/// Files, in the order in which a flow's own sockets come first.
+const FILES: [(&str, Protocol); 4] =
+    [("tcp", Protocol::TCP), ("tcp6", Protocol::TCP), ("udp", Protocol::UDP), ("udp6", Protocol::UDP)];
+
+impl HostFs {
+    /// Reads a namespace's sockets, of TCP and UDP over IPv4 and IPv6, `most` of each file; whether these are all. Those that listen
+    /// come first, the rest in the order of the kernel's keyed hash: the beginning of a file is a fair sample of it.
+    pub fn sockets(&self, from: NetFiles, most: usize, mut each: impl FnMut(Socket)) -> Result<bool, Error> {
+        let mut are_all = true;
+        for (name, protocol) in FILES {
+            let path = self.path(&format!("{from}/{name}"));
+            let failed = |source| Error::System { action: "read", path: path.clone(), source };
+            let file = match File::open(&path).map_err(failed) {
+                // Without IPv6 there is no tcp6.
+                Err(error) if error.is_absent() && name.ends_with('6') => continue,
+                file => file?,
+            };
+            let mut lines = BufReader::with_capacity(1 << 16, file);
+            let mut line = Vec::new();
+            for number in 1.. {
+                line.clear();
+                // A line is 150 bytes (`TMPSZ` in `net/ipv4/tcp_ipv4.c`).
+                if lines.read_until(b'\n', &mut line).map_err(failed)? == 0 {
+                    break;
+                }
+                if number > most {
+                    are_all = false;
+                    break;
+                }
+                if number > 1 {
+                    each(socket(Line::new(&path, number, line.trim_ascii_end()), protocol)?);
+                }
+            }
+        }
+        Ok(are_all)
+    }
+
+    /// The addresses that have an established connection to a local port. Connections that are only forwarded have no socket, and are
+    /// not among them.
+    pub fn tcp_peers(&self, from: NetFiles, port: u16) -> Result<BTreeSet<IpAddr>, Error> {
+        let mut peers = BTreeSet::new();
+        self.sockets(from, usize::MAX, |socket| {
+            let is_established = socket.protocol == Protocol::TCP && socket.state == SocketState::Established;
+            if is_established && socket.local.1 == port {
+                peers.insert(socket.remote.0);
+            }
+        })?;
+        Ok(peers)
+    }
+}
+
+/// The words are: number, local address, remote address, state, queues, timers, retransmissions, uid, timeout, inode
+/// (`get_tcp4_sock` and its like; the header names the last ones `tr tm->when retrnsmt uid timeout inode`, two words a column at times).
+fn socket(line: Line<'_>, protocol: Protocol) -> Result<Socket, Error> {
+    const INODE: usize = 5;
+    let mut words = line.words().skip(1);
+    let mut word = || words.next().ok_or_else(|| line.error(line.bytes(), "is cut short"));
+    let end = |word: &[u8]| end(word).ok_or_else(|| line.error(word, "is no address and port"));
+    let (local, remote) = (end(word()?)?, end(word()?)?);
+    let state = word()?;
+    let number = std::str::from_utf8(state).ok().and_then(|state| u8::from_str_radix(state, 16).ok());
+    let number = number.ok_or_else(|| line.error(state, "is no state"))?;
+    let inode = words.nth(INODE).ok_or_else(|| line.error(line.bytes(), "is cut short"))?;
+    Ok(Socket { protocol, local, remote, state: SocketState::from_number(number), inode: line.number(inode)? })
+}
+
+/// `0100007F:0016`: the address as the processor's own words of 32 bits (`tcp4_seq_show`), then the port.
+fn end(word: &[u8]) -> Option<(IpAddr, u16)> {
+    let (address, port) = std::str::from_utf8(word).ok()?.split_once(':')?;
+    let word = |at: usize| u32::from_str_radix(address.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
+    let address = match address.len() {
+        8 => Ipv4Addr::from(word(0)?).into(),
+        32 => {
+            let mut bytes = [0; 16];
+            for (index, part) in bytes.chunks_exact_mut(4).enumerate() {
+                part.copy_from_slice(&word(index * 8)?);
+            }
+            Ipv6Addr::from(bytes).to_canonical()
+        }
+        _ => return None,
+    };
+    Some((address, u16::from_str_radix(port, 16).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Tree;
+
+    const TCP: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
+        \x20  0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 22846 1 0 100 0 0 10 0\n\
+        \x20  1: 0100000A:0016 0200000A:C001 01 00000000:00000000 02:000A7B7B 00000000  1000        0 22999 2 0 20 4 30 10 -1\n\
+        \x20  2: 0100000A:0050 0300000A:C001 08 00000000:00000000 00:00000000 00000000    33        0 23001 1 0 20 4 30 10 -1\n\
+        \x20  3: 0100000A:0016 0400000A:C001 06 00000000:00000000 03:00000ABC 00000000     0        0 0 3 0\n";
+    const TCP6: &str = "  sl  local_address                         remote_address                        st\n\
+        \x20  0: B80D0120000000000000000001000000:0016 B80D0120000000000000000002000000:C001 01 0:0 00:0 0 0 0 7 1 0\n\
+        \x20  1: 0000000000000000FFFF00000100000A:0016 0000000000000000FFFF00000500000A:C001 01 0:0 00:0 0 0 0 8 1 0\n";
+
+    fn tree() -> Tree {
+        let tree = Tree::new();
+        tree.write("proc/thread-self/net/tcp", TCP);
+        tree.write("proc/thread-self/net/tcp6", TCP6);
+        tree.write("proc/thread-self/net/udp", "  sl\n");
+        tree
+    }
+
+    /// As a machine with the least significant byte first shows them.
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn sockets_are_told_with_their_state_and_inode() {
+        let tree = tree();
+        let mut sockets = Vec::new();
+        assert!(tree.host().sockets(NetFiles::OfThread, 100, |socket| sockets.push(socket)).unwrap());
+        let states: Vec<_> = sockets.iter().map(|socket| (socket.state, socket.inode, socket.local.1)).collect();
+        let others = [
+            (SocketState::Established, 22_999, 22),
+            (SocketState::CloseWait, 23_001, 80),
+            (SocketState::TimeWait, 0, 22),
+        ];
+        assert_eq!(states[0], (SocketState::Listen, 22_846, 22));
+        assert_eq!(states[1..4], others);
+        assert_eq!(sockets[2].remote, ("10.0.0.3".parse().unwrap(), 0xc001));
+        assert_eq!(sockets[4].local.0, "2001:db8::1".parse::<IpAddr>().unwrap());
+
+        let mut few = 0;
+        assert!(!tree.host().sockets(NetFiles::OfThread, 2, |_| few += 1).unwrap());
+        assert_eq!(few, 2, "of each file one after its header");
+    }
+
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn established_connections_to_a_port_are_told_by_their_peers() {
+        let peers = tree().host().tcp_peers(NetFiles::OfThread, 22).unwrap();
+        let expected = ["10.0.0.2", "10.0.0.5", "2001:db8::2"].map(|address| address.parse().unwrap());
+        assert_eq!(peers, BTreeSet::from(expected));
+    }
+
+    #[test]
+    fn what_is_no_socket_is_an_error() {
+        let tree = tree();
+        for line in ["0: 0100:0016 0200000A:C001 01 0", "0:", "0: 0100000A:0016 0200000A:C001 zz 0", "\u{ff}"] {
+            tree.write("proc/thread-self/net/tcp", format!("  sl\n   {line}\n"));
+            assert!(tree.host().sockets(NetFiles::OfThread, 9, |_| {}).is_err(), "{line}");
+        }
+    }
+}

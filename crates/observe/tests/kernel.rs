@@ -1,0 +1,175 @@
+//! Whose the entries are, on the real kernel: programs in three namespaces, one of them a router that translates.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use plimsoll_lab::LabNamespace;
+use plimsoll_model::{Census, Drawn, End, Ends, Layer4, ProtocolState, SocketState, TcpState, Unseen};
+use plimsoll_observe::{Asked, Bounds, Depth, Options, Target, ask_whose, observe};
+
+/// Keeps what it accepts on port 8080, and never reads of it.
+const LEAKY: &str = "
+import socket
+listener = socket.create_server(('', 8080), backlog=128)
+print('ready', flush=True)
+kept = []
+while True: kept.append(listener.accept())
+";
+
+/// Answers on port 8081, and closes when it is asked no more.
+const STEADY: &str = "
+import socket, threading
+def serve(it):
+    while it.recv(9): it.send(b'a')
+    it.close()
+listener = socket.create_server(('', 8081), backlog=128)
+print('ready', flush=True)
+while True: threading.Thread(target=serve, args=[listener.accept()[0]], daemon=True).start()
+";
+
+/// Thirty connections that it closes and the server does not, fifty that are over, twenty that are held.
+const ASKER: &str = "
+import socket, time
+def ask(port):
+    it = socket.create_connection(('10.9.1.1', port)); it.send(b'q')
+    if port == 81: it.recv(9)
+    return it
+for _ in range(30): ask(80).close()
+for _ in range(50):
+    over = ask(81); over.shutdown(socket.SHUT_WR); over.recv(9); over.close()
+held = [ask(81) for _ in range(20)]
+print('ready', flush=True)
+time.sleep(600)
+";
+
+/// Three namespaces in a row, the middle one tracking and translating, and a program in each of the others.
+struct Row {
+    router: LabNamespace,
+    client: LabNamespace,
+    server: LabNamespace,
+    programs: Vec<Child>,
+    folder: PathBuf,
+}
+
+impl Row {
+    fn new() -> Self {
+        let [router, client, server] =
+            [LabNamespace::tracking(), LabNamespace::create(), LabNamespace::create()].map(|made| made.unwrap());
+        router.set("net/ipv4/ip_forward", 1).unwrap();
+        for (lab, net) in [(&client, 1), (&server, 2)] {
+            let ip = |lab: &LabNamespace, arguments: String| {
+                lab.run(&["ip"].into_iter().chain(arguments.split(' ')).collect::<Vec<_>>()).unwrap();
+            };
+            ip(&router, format!("link add v{net} type veth peer name e0 netns {}", lab.name()));
+            ip(&router, format!("addr add 10.9.{net}.1/24 dev v{net}"));
+            ip(&router, format!("link set v{net} up"));
+            ip(lab, format!("addr add 10.9.{net}.2/24 dev e0"));
+            ip(lab, "link set e0 up".to_string());
+            ip(lab, format!("route add default via 10.9.{net}.1"));
+        }
+        router
+            .nft(
+                "table ip t {\n\
+                   chain pre { type nat hook prerouting priority -100\n\
+                     tcp dport 80 dnat to 10.9.2.2:8080\n\
+                     tcp dport 81 dnat to 10.9.2.2:8081\n\
+                   }\n\
+                 }\n",
+            )
+            .unwrap();
+        let folder = std::env::temp_dir().join(format!("plimsoll-whose-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        Self { router, client, server, programs: Vec::new(), folder }
+    }
+
+    /// Starts a program under a name of its own and waits until it says that it is ready.
+    fn start(&mut self, name: &str, program: &str, inside: fn(&Self) -> &LabNamespace) {
+        let path = self.folder.join(name);
+        symlink("/usr/bin/python3", &path).unwrap();
+        let mut child = Command::new("ip")
+            .args(["netns", "exec", inside(self).name()])
+            .arg(&path)
+            .args(["-c", program])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        self.programs.push(child);
+        assert_eq!(said, "ready\n", "{name}");
+    }
+
+    /// The census of the router's table, with whose its entries are, and what of that could not be read.
+    fn read(&self) -> (Census, Vec<Unseen>) {
+        let options = Options {
+            target: Target::Named(self.router.name().to_string()),
+            interval: Duration::ZERO,
+            depth: Depth::Exact,
+            timeout: Duration::from_secs(30),
+        };
+        let mut snapshot = observe(&options, &mut |_| {}).unwrap();
+        let bounds = Bounds { longest: Duration::from_secs(30), ..Bounds::ONCE };
+        assert_eq!(ask_whose(&mut snapshot, bounds, |_| false), Asked::None);
+        assert_eq!(ask_whose(&mut snapshot, bounds, |_| true), Asked::Some);
+        (snapshot.namespaces.remove(0).census.unwrap(), snapshot.unseen)
+    }
+}
+
+impl Drop for Row {
+    fn drop(&mut self) {
+        for program in &mut self.programs {
+            program.kill().ok();
+            program.wait().ok();
+        }
+        fs::remove_dir_all(&self.folder).ok();
+    }
+}
+
+/// The ends of the entries of a service in a state.
+fn ends(census: &Census, port: u16, state: TcpState) -> Vec<Ends> {
+    let is_meant = |drawn: &&Drawn| {
+        let goes_there =
+            matches!(drawn.entry.original.layer4, Layer4::Ports { destination, .. } if destination == port);
+        goes_there && drawn.entry.state == ProtocolState::Tcp(state)
+    };
+    census.drawn.iter().filter(is_meant).map(|drawn| drawn.ends.expect("was asked")).collect()
+}
+
+#[test]
+fn programs_at_both_ends_of_translated_flows_are_named_with_their_sockets_states() {
+    let mut row = Row::new();
+    row.start("leaky", LEAKY, |row| &row.server);
+    row.start("steady", STEADY, |row| &row.server);
+    row.start("asker", ASKER, |row| &row.client);
+    let (census, unseen) = row.read();
+    let name = |end: End| end.by().map(|id| census.program(id).unwrap().clone());
+    let is = |end: End, command: &str, lab: &LabNamespace| {
+        name(end).is_some_and(|by| by.owner.command.as_str() == command && by.namespace.as_str() == lab.name())
+    };
+
+    let leaked = ends(&census, 80, TcpState::CloseWait);
+    assert_eq!(leaked.len(), 30, "{census:#?}");
+    for ends in &leaked {
+        assert_eq!(ends.server.state(), Some(SocketState::CloseWait), "the leak is there");
+        assert!(is(ends.server, "leaky", &row.server), "{:?}", name(ends.server));
+        assert_eq!(ends.client.state(), Some(SocketState::FinWait2), "and not here");
+    }
+    let held = ends(&census, 81, TcpState::Established);
+    assert_eq!(held.len(), 20);
+    for ends in &held {
+        assert_eq!(ends.client.state(), Some(SocketState::Established));
+        assert!(is(ends.client, "asker", &row.client) && is(ends.server, "steady", &row.server), "{ends:?}");
+    }
+    let over = ends(&census, 81, TcpState::TimeWait);
+    assert_eq!(over.len(), 50);
+    for ends in &over {
+        assert!(is(ends.client, "asker", &row.client), "by its other connections: {ends:?}");
+        assert!(is(ends.server, "steady", &row.server), "by who listens there: {ends:?}");
+    }
+    assert!(unseen.iter().all(|gap| gap.reading != plimsoll_model::Reading::Programs), "{unseen:#?}");
+}

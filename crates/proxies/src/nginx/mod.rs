@@ -1,0 +1,28 @@
+//! NGINX: its configuration language, and what it does by it.
+
+mod judge;
+mod literal;
+mod lua;
+mod pass;
+mod request;
+mod scope;
+mod tree;
+mod verdict;
+mod words;
+
+use std::path::Path;
+
+use crate::files::{Bounded, MOST_WRITTEN_BYTES};
+use crate::{Configuration, Error, Files, Version};
+
+/// Reads a configuration from its first file, and the files that it includes. Those are named relative to the first one's folder.
+///
+/// The version decides what holds where nothing is said: since 1.29.7 connections to upstreams are kept by default. Without
+/// it the older defaults are taken, and what is written holds for both.
+///
+/// # Errors
+/// If the first file cannot be read, if the files are more than the bounds, or if NGINX would not start with them.
+pub fn read(first: &Path, files: &dyn Files, version: Option<Version>) -> Result<Configuration, Error> {
+    let tree = tree::Tree::read(first, &mut Bounded::new(files, MOST_WRITTEN_BYTES))?;
+    Ok(judge::judged(&tree, version))
+}

@@ -79,8 +79,7 @@ fn judged(
     shield: &Shield,
     ports: &Ports,
 ) -> Result<(Ruleset, Proxied), Error> {
-    let mut ruleset = read.ruleset();
-    ruleset.tables.retain(|table| format!("{} {}", table.family.name(), table.name) != TABLE);
+    let ruleset = read.ruleset().without(TABLE);
     let served = if place.visit(|| host.forwards_ipv4())?? { Served::HereAndBehind } else { Served::Here };
     let except = shield.allow.iter().chain(&shield.drop).copied().collect();
     Ok((ruleset, Proxied { ports: ports.clone(), except, served }))

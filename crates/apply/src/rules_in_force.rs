@@ -46,8 +46,8 @@ pub(crate) fn refuse_what_is_not_safe(changes: &[Change], place: &Place) -> Resu
         _ => None,
     });
     let Some(first) = bypasses.next() else { return Ok(()) };
-    let mut rules = RulesInForce::read(place)?;
-    rules.ruleset.tables.retain(|table| format!("{} {}", table.family.name(), table.name) != TABLE);
+    let read = RulesInForce::read(place)?;
+    let rules = RulesInForce { ruleset: read.ruleset.without(TABLE), ..read };
     let look = Look::at(place)?;
     std::iter::once(first).chain(bypasses).try_for_each(|bypass| refuse(bypass, &rules, &look))
 }

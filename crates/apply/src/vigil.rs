@@ -53,6 +53,9 @@ impl Seen {
 }
 
 impl Vigil {
+    /// Looks in a row that may fail before the shield is taken back to shadow: under a flood one may.
+    pub const MOST_FAILURES: u32 = 3;
+
     /// Begins to look, with a look at the table.
     pub fn begin(shielded: &Shielded) -> Result<Self, Error> {
         let peers = shielded.peers(&shielded.reading()?.hit_sources())?;

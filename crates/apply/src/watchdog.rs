@@ -197,9 +197,6 @@ struct LookedAfter {
     failures: u32,
 }
 
-/// Looks in a row that may fail before a shield is taken back to shadow: under a flood one may.
-pub(crate) const MOST_FAILURES: u32 = 3;
-
 struct Watchdog<'a> {
     folder: &'a StateDir,
     id: u32,
@@ -286,7 +283,8 @@ impl Watchdog<'_> {
             }
             Err(error) => {
                 after.failures += 1;
-                (after.failures > MOST_FAILURES).then(|| format!("whom it hits could not be seen any more: {error}"))
+                (after.failures > Vigil::MOST_FAILURES)
+                    .then(|| format!("whom it hits could not be seen any more: {error}"))
             }
         };
         if let Some(why) = why {

@@ -88,7 +88,7 @@ fn what_has_changed_is_not_written_over() {
 
 fn running(arguments: &[&str], there: &[&str]) -> Result<Running, NotTold> {
     let files = Memory::of(&there.iter().map(|path| (*path, "")).collect::<Vec<_>>());
-    configuration_of(CommandLine { arguments, folder: Path::new("/work") }, &files)
+    configuration_of(CommandLine { arguments, folder: Path::new("/home/web") }, &files)
 }
 
 #[test]
@@ -107,8 +107,8 @@ fn a_command_line_tells_its_files() {
         (vec!["/usr/sbin/nginx", "-c/a.conf"], vec![], is(Program::Nginx, &["/a.conf"])),
         (
             vec!["nginx", "-p", "here"],
-            vec!["/work/here/conf/nginx.conf", default],
-            is(Program::Nginx, &["/work/here/conf/nginx.conf"]),
+            vec!["/home/web/here/conf/nginx.conf", default],
+            is(Program::Nginx, &["/home/web/here/conf/nginx.conf"]),
         ),
         (vec!["nginx", "-p", "here"], vec![default], is(Program::Nginx, &[default])),
         (vec!["nginx", "-c", "a.conf"], vec!["/etc/nginx/a.conf"], is(Program::Nginx, &["/etc/nginx/a.conf"])),
@@ -127,7 +127,7 @@ fn a_command_line_tells_its_files() {
                 "b.cfg",
             ],
             vec![],
-            is(Program::Haproxy, &["/etc/haproxy/a.cfg", "/work/b.cfg"]),
+            is(Program::Haproxy, &["/etc/haproxy/a.cfg", "/home/web/b.cfg"]),
         ),
         (
             vec!["haproxy", "-C", "/etc", "-f", "h.d", "--", "x", "-f"],
@@ -135,7 +135,7 @@ fn a_command_line_tells_its_files() {
             is(Program::Haproxy, &["/etc/h.d/1.cfg", "/etc/h.d/2.cfg", "/etc/x", "/etc/-f"]),
         ),
         (vec!["haproxy"], vec![], none(Program::Haproxy)),
-        (vec!["envoy", "-l", "info", "--config-path=e.yaml"], vec![], is(Program::Envoy, &["/work/e.yaml"])),
+        (vec!["envoy", "-l", "info", "--config-path=e.yaml"], vec![], is(Program::Envoy, &["/home/web/e.yaml"])),
         (vec!["envoy", "-c", "/e.yaml"], vec![], is(Program::Envoy, &["/e.yaml"])),
         (vec!["envoy", "-c"], vec![], none(Program::Envoy)),
         (vec!["bash", "-c", "nginx"], vec![default], Err(NotTold::AnotherProgram)),

@@ -14,6 +14,15 @@ pub struct Ruleset {
     pub unknown: Vec<Untrusted>,
 }
 
+impl Ruleset {
+    /// The same without a table, by family and name as nft writes them (`inet plimsoll`).
+    #[must_use]
+    pub fn without(mut self, table: &str) -> Self {
+        self.tables.retain(|other| format!("{} {}", other.family.name(), other.name) != table);
+        self
+    }
+}
+
 /// A table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {

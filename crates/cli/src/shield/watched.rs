@@ -15,8 +15,6 @@ use crate::output;
 
 /// How often it is asked what the rules of a shield that drops have counted.
 const GLANCE: Duration = Duration::from_secs(2);
-/// Looks in a row that may fail before a shield is taken back to shadow.
-const MOST_FAILURES: u32 = 3;
 /// How often it is asked meanwhile whether to stop.
 const NAP: Duration = Duration::from_millis(100);
 
@@ -74,7 +72,7 @@ impl<'a> Watch<'a> {
             let seen = match self.vigil.look_again(max_collateral) {
                 Ok(seen) => seen,
                 // Under a flood one look may fail.
-                Err(_) if failures < MOST_FAILURES => {
+                Err(_) if failures < Vigil::MOST_FAILURES => {
                     failures += 1;
                     continue;
                 }

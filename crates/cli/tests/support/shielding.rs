@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use plimsoll_lab::LabNamespace;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::Run;
 use super::applying::Scene;
+use super::watching::await_that;
 
 pub(crate) const SYNCOOKIES: &str = "net/ipv4/tcp_syncookies";
 pub(crate) const LOOSE: &str = "net/netfilter/nf_conntrack_tcp_loose";
@@ -66,6 +67,12 @@ impl Joined {
             let listener = server.enter(|| TcpListener::bind((address, 443))).unwrap().expect("a listener");
             echo_all(listener);
         }
+        // IPv6 learns later than IPv4 that a link carries, and until then nobody behind it is found: what asks for a neighbour
+        // is a multicast, and has no route.
+        for (lab, device) in [(server, "s0"), (&joined.client, "c0")] {
+            let routes = ["ip", "-6", "route", "show", "table", "local", "type", "multicast", "dev", device];
+            await_that("IPv6 on the link", || !lab.run(&routes).unwrap().is_empty());
+        }
         // Until neighbours are known, the first connection takes longer.
         joined.await_connection(client(1));
         joined.await_connection(client6(1));
@@ -91,10 +98,7 @@ impl Joined {
         let listener = server.enter(|| TcpListener::bind((BEHIND, 443))).unwrap().expect("a listener");
         echo_all(listener);
         let behind = Behind { joined, _server: server };
-        let until = Instant::now() + Duration::from_mins(1);
-        while behind.open(client(1)).is_err() {
-            assert!(Instant::now() < until, "the server behind the router is never answered");
-        }
+        await_that("an answer of the server behind the router", || behind.open(client(1)).is_ok());
         behind.joined.scene.lab.run(&["conntrack", "-F"]).unwrap();
         behind
     }
@@ -188,10 +192,7 @@ impl Joined {
     }
 
     pub(crate) fn await_connection(&self, from: IpAddr) {
-        let until = Instant::now() + Duration::from_mins(1);
-        while self.connect(from, 1) == 0 {
-            assert!(Instant::now() < until, "{from} is never answered");
-        }
+        await_that(&format!("an answer to {from}"), || self.connect(from, 1) == 1);
     }
 
     /// SYNs from an address, whose answers it never sees.

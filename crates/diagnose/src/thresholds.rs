@@ -124,5 +124,8 @@ pub const PROBES_STEADY: f64 = 0.1;
 /// Share of the entries from which one workload, or one source, holds most of a table.
 pub const ONE_TENANT: f64 = 0.5;
 
+/// Share of the entries from which others beside it make it a matter of tenants: a machine with one purpose has one, and `ssh`.
+pub const OTHER_TENANTS: f64 = 0.05;
+
 /// Share of the entries of UDP that are DNS by a translated address from which clashes are DNS's.
 pub const DNS_SHARE: f64 = 0.5;

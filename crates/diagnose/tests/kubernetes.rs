@@ -264,6 +264,8 @@ fn a_pod_that_holds_most_of_a_table_that_fills_is_a_tenant() {
         found(&shared(49, eight), FindingId::OneTenant).is_some_and(|other| other.title.starts_with("ssh.service"))
     );
     assert!(found(&shared(80, CAPACITY * 7 / 10), FindingId::OneTenant).is_none(), "there is room");
+    assert!(found(&shared(95, eight), FindingId::OneTenant).is_some());
+    assert!(found(&shared(97, eight), FindingId::OneTenant).is_none(), "others are there, and hardly any entry is theirs");
     assert!(found(&shared(100, eight), FindingId::OneTenant).is_none(), "nobody else is there");
 }
 
@@ -294,7 +296,7 @@ fn a_source_is_told_unless_a_cause_tells_of_it() {
     let busy = of(4000, TcpState::Established, 432_000 - 20).unwrap();
     assert!(busy.title.starts_with("the source 10.0.0.7 holds 50.0%"), "{busy:#?}");
     assert!(of(3999, TcpState::Established, 432_000 - 20).is_none());
-    assert!(of(8000, TcpState::Established, 432_000 - 20).is_none(), "nobody else is there");
+    assert!(of(7800, TcpState::Established, 432_000 - 20).is_none(), "hardly anybody else is there");
     assert!(of(4000, TcpState::Established, 10_000).is_none(), "they are idle, and that finding names the source");
 }
 

@@ -160,7 +160,7 @@ impl Client {
     }
 
     fn error(&self, resource: Resource, problem: Problem) -> Error {
-        Error::new(format!("{} of the Kubernetes API at {}", resource.what(), Untrusted::from(&*self.server)), problem)
+        Error::new(format!("{} of the Kubernetes API at {}", resource.what(), self.server), problem)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::Policy;
 #[error("{tried}: {problem}; it needs {}", problem.needs())]
 pub struct Error {
     /// What was tried, and on what.
-    pub tried: String,
+    pub tried: Untrusted,
     /// What came of it.
     #[source]
     pub problem: Problem,
@@ -73,8 +73,8 @@ pub enum Problem {
 }
 
 impl Error {
-    pub(crate) fn new(tried: impl Into<String>, problem: Problem) -> Self {
-        Self { tried: tried.into(), problem }
+    pub(crate) fn new(tried: impl AsRef<str>, problem: Problem) -> Self {
+        Self { tried: tried.as_ref().into(), problem }
     }
 
     /// Whether asking for something else has no sense either.
@@ -87,7 +87,7 @@ impl Error {
         Unseen {
             reading: if policy == Policy::On { Reading::KubernetesAsked } else { Reading::Kubernetes },
             namespace: None,
-            tried: Untrusted::from_escaped(self.tried.clone()),
+            tried: self.tried.clone(),
             answered: Untrusted::from_escaped(self.problem.to_string()),
             needs: self.problem.needs(),
         }

@@ -19,6 +19,7 @@ here=$(dirname "$0")
 for word; do
     case $word in
     get) cat "$here/pods"; exit "$(cat "$here/code")" ;;
+    plimsoll-forbidden) echo "Error from server (Forbidden): pods is forbidden" >&2; exit 1 ;;
     plimsoll-*)
         code=${word##*-}
         echo "SAID in $word"
@@ -121,6 +122,17 @@ fn nodes_has_a_line_for_each_and_the_worst_of_their_codes() {
         let pods = codes.map(|code| format!("node plimsoll-{code} Running\n")).concat();
         assert_eq!(Cluster::new("worst", &pods, 0).plugin(&["nodes"]).0, worst, "{codes:?}");
     }
+}
+
+#[test]
+fn what_kubectl_itself_ends_with_is_no_verdict() {
+    let cluster = Cluster::new("forbidden", "plimsoll-forbidden\n", 0);
+    let (ended, said, complained) = cluster.plugin(&["check", "node-1"]);
+    assert_eq!((ended, said.as_str()), (3, ""));
+    assert!(complained.contains("Forbidden"), "{complained}");
+    let cluster = Cluster::new("forbidden-nodes", "node-1 plimsoll-forbidden Running\n", 0);
+    let (ended, said, _) = cluster.plugin(&["nodes"]);
+    assert_eq!((ended, said.as_str()), (3, "node-1\tError from server (Forbidden): pods is forbidden\n"));
 }
 
 #[test]

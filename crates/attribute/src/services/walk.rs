@@ -136,8 +136,7 @@ impl<'a> Way<'a> {
         match keys {
             // Side by side they are pairs, and what each may be says less than that.
             [Key::Field(field)] => {
-                let any = elements.iter().filter_map(|element| element.values.first());
-                let any = any.fold(Numbers::NONE, |any, values| any.or(values));
+                let any = elements.iter().filter_map(|element| element.values.first()).cloned().collect();
                 self.narrow(*field, &any)
             }
             [_] => true,

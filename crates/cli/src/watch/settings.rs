@@ -111,9 +111,18 @@ pub(super) fn place_of(text: &str) -> Result<Option<Where>, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         return Ok(Some(Where::Unix(path.into())));
     }
-    text.parse()
+    without_brackets(text)
+        .unwrap_or(text)
+        .parse()
         .map(|address| Some(Where::Tcp(address)))
         .map_err(|_| format!("takes ADDRESS:PORT (127.0.0.1:9754, [::]:9754), unix:PATH, or none: not {text:?}"))
+}
+
+/// Brackets may be around an address of either family: what a pod's environment holds may be of either.
+fn without_brackets(text: &str) -> Option<String> {
+    let (address, port) = text.strip_prefix('[')?.split_once("]:")?;
+    let address: Ipv4Addr = address.parse().ok()?;
+    Some(format!("{address}:{port}"))
 }
 
 /// The same time, if readings may come so often.

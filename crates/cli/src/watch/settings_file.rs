@@ -178,6 +178,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn addresses_of_either_family_may_stand_in_brackets() {
+        for (text, expected) in [("[10.0.0.7]:9754", "10.0.0.7:9754"), ("[fd00::7]:9754", "[fd00::7]:9754")] {
+            let place = place_of(text).unwrap().unwrap();
+            assert!(matches!(place, Where::Tcp(address) if address.to_string() == expected), "{text}: {place:?}");
+        }
+        assert!(place_of("fd00::7:9754").is_err() && place_of("[10.0.0.7]").is_err());
+    }
+
+    #[test]
     fn what_is_wrong_is_told_with_line_and_key() {
         for (text, expected) in [
             ("\nintervall = \"10s\"", ", line 2, intervall: unknown field `intervall`"),

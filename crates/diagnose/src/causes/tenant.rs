@@ -10,7 +10,7 @@ use plimsoll_model::{
 use super::part::tally;
 use super::table::Table;
 use crate::evidence::{advice, number};
-use crate::thresholds::{FILLING, ONE_TENANT};
+use crate::thresholds::{FILLING, ONE_TENANT, OTHER_TENANTS};
 use crate::words::percent;
 
 /// `causes` are the findings that are known by then.
@@ -21,7 +21,7 @@ pub(super) fn finding(table: &Table<'_>, causes: &[Finding]) -> Option<Finding> 
     workload(table).or_else(|| source(table, causes))
 }
 
-/// A container, pod or unit that has a part in most of the entries, where there are others, too.
+/// A container, pod or unit that has a part in most of the entries, where others have some of their own.
 fn workload(table: &Table<'_>) -> Option<Finding> {
     let asked: Vec<_> = table.census.drawn.iter().filter(|drawn| drawn.ends.is_some()).collect();
     let mut seen: HashMap<String, Seen<'_>> = HashMap::new();
@@ -34,12 +34,19 @@ fn workload(table: &Table<'_>) -> Option<Finding> {
             seen.entries += 1;
         }
     }
-    let others = seen.len().saturating_sub(1);
+    let workloads = seen.len();
     let (name, most) = seen.into_iter().max_by(|(a, x), (b, y)| x.entries.cmp(&y.entries).then(b.cmp(a)))?;
     let sample = Sample { read: asked.len() as u64, live: table.census.live };
     let share = sample.share(most.entries);
     let whose = Whose { side: most.side, program: most.program.clone(), share };
-    (share.low >= ONE_TENANT && others > 0).then(|| {
+    // Those that it has no part in: who only answers it, or asks it, is no tenant beside it.
+    let of_others = asked.iter().filter(|drawn| {
+        let mut there = at_ends(table, drawn).peekable();
+        there.peek().is_some() && there.all(|(_, other, _)| other != name)
+    });
+    let has_others = sample.share(of_others.count() as u64).value >= OTHER_TENANTS;
+    (share.low >= ONE_TENANT && has_others).then(|| {
+        let others = workloads - 1;
         let others = number("other_tenants", others as f64, format!("{others} more workloads have entries here"));
         told(table, &name, share, sample.entries(most.entries), vec![others], vec![whose])
     })
@@ -94,8 +101,8 @@ fn source(table: &Table<'_>, causes: &[Finding]) -> Option<Finding> {
         Some(pod) => format!("pod {pod} ({address})"),
         None => format!("the source {address}"),
     };
-    let others = sources.len() - 1;
-    (count.share.low >= ONE_TENANT && others > 0).then(|| {
+    (count.share.low >= ONE_TENANT && 1.0 - count.share.value >= OTHER_TENANTS).then(|| {
+        let others = sources.len() - 1;
         let others = number("other_sources", others as f64, format!("{others} more sources have entries here"));
         told(table, &name, count.share, count.entries, vec![others], Vec::new())
     })
@@ -133,8 +140,8 @@ fn remedies() -> Vec<Remedy> {
             "See what it does with so many: the other findings say what its entries are. Reuse of connections there helps all.",
         ),
         advice(
-            "Give it a bound of its own: nft `ct count over N drop` for its address, in a chain of its own before the rules that accept, so that \
-             only its new flows are refused. The count is of flows in the table, so it costs a look-up for each new one.",
+            "Give it a bound of its own: nft `ct state new ct count over N drop` for its address, in a chain of its own before the rules that accept, \
+             so that only its new flows are refused. The count is of flows in the table, so it costs a look-up for each new one.",
         ),
         advice(
             "Move it to a machine of its own, or into a network namespace of its own with rules that track there and not here: each namespace's \

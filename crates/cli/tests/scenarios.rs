@@ -46,7 +46,7 @@ scenarios! {
     proxy_with_keepalive "proxy-with-keepalive",
 }
 
-/// Scenarios that this kernel cannot play, because they need global settings: a guest does (tests/guest.rs).
+/// Scenarios that this kernel cannot play, because they need global settings: a guest does (tests/guest).
 const IN_A_GUEST: &[&str] = &["chain-cap"];
 
 #[test]

@@ -84,8 +84,9 @@ impl Error {
             "busybox" => Some("busybox-static"),
             "nft" => Some("nftables"),
             "xz" => Some("xz-utils"),
-            "conntrack" => Some("conntrack"),
+            "conntrack" | "ipset" | "ipvsadm" => Some(program),
             "ip" => Some("iproute2"),
+            "iptables-legacy" | "iptables-legacy-restore" | "iptables-legacy-save" => Some("iptables"),
             "systemctl" | "journalctl" => Some("systemd"),
             _ => None,
         };

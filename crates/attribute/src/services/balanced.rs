@@ -55,11 +55,12 @@ impl<'a> Sets<'a> {
 
     fn kind(&self, at: Service) -> Option<(ServiceKind, &'static str)> {
         let Service { address, protocol, port } = at;
-        let element = format!("{address},{protocol}:{port}");
+        // Where a host has no /etc/protocols, ipset writes a protocol as its number.
+        let elements = [format!("{address},{protocol}:{port}"), format!("{address},{}:{port}", protocol.0)];
         let has = |set: &'static str, element: &str| self.0.contains(&(set, element));
-        let by_address = KINDS
-            .iter()
-            .find_map(|(v4, v6, kind)| [*v4, *v6].into_iter().find(|set| has(set, &element)).map(|set| (*kind, set)));
+        let has_any = |set: &&'static str| elements.iter().any(|element| has(set, element));
+        let by_address =
+            KINDS.iter().find_map(|(v4, v6, kind)| [*v4, *v6].into_iter().find(has_any).map(|set| (*kind, set)));
         by_address.or_else(|| {
             let sets = match protocol {
                 Protocol::TCP => ["KUBE-NODE-PORT-TCP", "KUBE-6-NODE-PORT-TCP"],

@@ -2,6 +2,8 @@
 //! scripts/test installs, and no right.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "the helpers of tests, too, panic")]
 
+mod ipvs;
+#[path = "../support/mod.rs"]
 mod support;
 
 use plimsoll_guest::{Step, Transcript};

@@ -223,14 +223,24 @@ fn cannot_see(snapshot: &Snapshot) -> Option<Finding> {
         namespace: None,
         holds: None,
         whose: Vec::new(),
-        title: match severity {
-            Severity::Info => format!("not read, without changing the verdict: {}", missing(&snapshot.unseen)),
-            _ => format!("what could not be read may hide that packets are lost: {}", missing(&snapshot.unseen)),
-        },
+        title: title_unseen(snapshot),
         evidence: gaps(&snapshot.unseen),
         meaning: "What is said above holds for what could be read, and for nothing else.".to_string(),
         remedies,
     })
+}
+
+fn title_unseen(snapshot: &Snapshot) -> String {
+    let all = missing(&snapshot.unseen);
+    let is_grave = |gap: &&Unseen| severity_unseen(snapshot, gap) > Severity::Info;
+    let mut grave = snapshot.unseen.iter().filter(is_grave).peekable();
+    if grave.peek().is_none() {
+        format!("not read, without changing the verdict: {all}")
+    } else if grave.all(|gap| gap.reading == Reading::KubernetesAsked) {
+        "Kubernetes was to be asked, and did not tell all".to_string()
+    } else {
+        format!("what could not be read may hide that packets are lost: {all}")
+    }
 }
 
 /// What is missing, in a few words.

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Folder;
-use super::tls::Certificates;
+use super::certificates::Certificates;
 use crate::access::{Access, Credential, Trust};
 use crate::{Policy, Problem, Whereabouts, ask};
 
@@ -46,7 +46,7 @@ fn token(access: &Access) -> &str {
 #[test]
 fn a_pods_token_comes_first() {
     let folder = Folder::new();
-    let certificates = Certificates::new();
+    let certificates = Certificates::make(folder.path());
     folder.write(&format!("{POD}/token"), "of-pod\n");
     folder.write(&format!("{POD}/ca.crt"), &certificates.text("ca.crt"));
     folder.write("etc/kubernetes/kubelet.conf", &config("{token: of-kubelet}"));
@@ -113,7 +113,8 @@ fn files_that_are_named_lie_beside() {
 
 #[test]
 fn certificates_are_taken_from_data_and_from_files() {
-    let (folder, certificates) = (Folder::new(), Certificates::new());
+    let folder = Folder::new();
+    let certificates = Certificates::make(folder.path());
     let data = |name: &str| STANDARD.encode(certificates.text(name));
     let inline =
         format!("{{client-certificate-data: {}, client-key-data: {}}}", data("client.crt"), data("client.key"));

@@ -1,6 +1,7 @@
 //! Against a server on the loopback, with lists made by hand.
 
 mod anything;
+mod certificates;
 mod credentials;
 mod objects;
 mod questions;
@@ -11,7 +12,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use self::server::Server;
 use crate::Whereabouts;
+use crate::access::{Access, Credential, Trust};
+use crate::secret::Secret;
+
+/// By which a server is asked that nobody else can hear.
+fn access_to(server: &Server) -> Access {
+    Access {
+        from: "a test".to_string(),
+        server: format!("http://{}", server.address),
+        trust: Trust::Host,
+        credential: Credential::Token(Secret::of("t0ken")),
+        node: Some("worker-1".to_string()),
+    }
+}
 
 /// A folder that is removed at the end.
 pub(crate) struct Folder(PathBuf);

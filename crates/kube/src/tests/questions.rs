@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use plimsoll_model::Reading;
 
+use super::access_to;
 use super::server::Server;
 use crate::{Answer, Policy, asked};
 
@@ -35,7 +36,7 @@ fn empty() -> (u16, String) {
 }
 
 fn told(server: &Server) -> Answer {
-    asked(server.access(), "worker-1", LONG)
+    asked(access_to(server), "worker-1", LONG)
 }
 
 fn gaps(answer: &Answer) -> Vec<String> {
@@ -131,7 +132,7 @@ fn who_does_not_answer_in_time_is_asked_once() {
         thread::sleep(LONG);
         empty()
     });
-    let answer = asked(server.access(), "worker-1", Duration::from_millis(200));
+    let answer = asked(access_to(&server), "worker-1", Duration::from_millis(200));
     let gaps = gaps(&answer);
     assert_eq!((gaps.len(), server.asked().len()), (1, 1), "{gaps:?}");
     assert!(gaps[0].contains("there was no whole answer in time"), "{gaps:?}");
@@ -147,7 +148,7 @@ fn an_answer_that_does_not_end_is_cut_in_time() {
             thread::sleep(Duration::from_millis(10));
         }
     });
-    let gaps = gaps(&asked(server.access(), "worker-1", Duration::from_millis(300)));
+    let gaps = gaps(&asked(access_to(&server), "worker-1", Duration::from_millis(300)));
     assert!(gaps.len() == 1 && gaps[0].contains("there was no whole answer in time"), "{gaps:?}");
 }
 
@@ -156,7 +157,7 @@ fn nobody_there_is_a_gap() {
     let server = Server::of(&[]);
     // A port on which nobody listens: that of a listener that is gone.
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let access = crate::access::Access { server: format!("http://{gone}"), ..server.access() };
+    let access = crate::access::Access { server: format!("http://{gone}"), ..access_to(&server) };
     let gaps = gaps(&asked(access, "worker-1", LONG));
     assert!(gaps.len() == 1 && gaps[0].contains("where the table is full there is none"), "{gaps:?}");
 }
@@ -212,7 +213,7 @@ fn a_gap_matters_where_somebody_asked() {
 fn a_token_goes_nowhere_in_the_open() {
     let server = Server::of(&[]);
     for open in ["http://10.0.0.1:6443", "http://localhost:1", "https://u:p@10.0.0.1", "10.0.0.1:6443", ""] {
-        let access = crate::access::Access { server: open.to_string(), ..server.access() };
+        let access = crate::access::Access { server: open.to_string(), ..access_to(&server) };
         let gaps = gaps(&asked(access, "worker-1", LONG));
         assert!(gaps.len() == 1 && gaps[0].contains("a server without https:// is not followed"), "{gaps:?}");
     }

@@ -1,13 +1,10 @@
-//! A server that answers as it is told.
+//! A server that answers as it is told. Nothing here is of this crate, so that others can take it for their tests.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-
-use crate::access::{Access, Credential, Trust};
-use crate::secret::Secret;
 
 /// What was asked: path with query, and the token.
 pub(crate) type Asked = Arc<Mutex<Vec<(String, String)>>>;
@@ -49,16 +46,6 @@ impl Server {
             let path = asked.split('?').next().unwrap_or_default();
             answers.get(path).cloned().unwrap_or((404, r#"{"kind":"Status","message":"not found"}"#.to_string()))
         })
-    }
-
-    pub(crate) fn access(&self) -> Access {
-        Access {
-            from: "a test".to_string(),
-            server: format!("http://{}", self.address),
-            trust: Trust::Host,
-            credential: Credential::Token(Secret::of("t0ken")),
-            node: Some("worker-1".to_string()),
-        }
     }
 
     pub(crate) fn asked(&self) -> Vec<(String, String)> {

@@ -1,6 +1,8 @@
 //! `plimsoll check` on the real kernel, in namespaces of the test's own. Needs root.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
 
+mod kubernetes;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::fs;
@@ -532,7 +534,7 @@ fn the_document_has_the_keys_that_it_promises() {
     assert_eq!((&ns["occupancy"], &ns["relation"], &ns["policies"]), (&2_000.into(), &"own".into(), &"none".into()));
     assert_eq!(ns["timeouts"]["nf_conntrack_tcp_timeout_established"], 432_000);
     // Every key that is written is described.
-    let described = include_str!("../../../docs/json.md");
+    let described = include_str!("../../../../docs/json.md");
     let mut keys = std::collections::BTreeSet::new();
     collect_keys(&document, &mut keys);
     let missing: Vec<_> = keys.iter().filter(|key| !described.contains(&format!("`{key}`"))).collect();

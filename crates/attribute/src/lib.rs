@@ -9,11 +9,15 @@
 //! at the port, and its client's by who else has connections from that address to that service.
 
 //!
+//! [`resolver`] reads what a program's resolver is told.
+//!
 //! [`services`] recognises the services that a ruleset translates to backends, with the names that kube-proxy gives them.
 
 mod question;
+mod resolver;
 mod services;
 mod sightings;
 
 pub use question::{Location, Question};
+pub use resolver::resolver;
 pub use services::services;

@@ -1,11 +1,12 @@
 //! `insert-clash`, and `dns-clash` where it is a resolver's two queries that clash.
 
 use plimsoll_model::{
-    Confidence, Count, Counter, Entry, Evidence, Finding, FindingId, NamespaceSnapshot, Protocol, Remedy, Severity,
-    Snapshot,
+    Confidence, Count, Counter, Entry, Evidence, Finding, FindingId, NamespaceSnapshot, Protocol, Remedy, Service,
+    Severity, Snapshot,
 };
 
 use crate::evidence::{advice, fact, number};
+use crate::searched::Searched;
 use crate::thresholds::{CLASHES_PER_SEC, DNS_SHARE};
 use crate::words::{grouped, percent, rate};
 
@@ -88,8 +89,6 @@ struct Dns {
     service: Option<String>,
 }
 
-/// The port of DNS.
-const DNS: u16 = 53;
 /// Two questions and two answers.
 const PAIR_PACKETS: u64 = 4;
 
@@ -100,7 +99,7 @@ impl Dns {
         let udp: Vec<_> =
             census.drawn.iter().map(|drawn| &drawn.entry).filter(|entry| is_of(entry, Protocol::UDP)).collect();
         let is_dns = |entry: &&&Entry| {
-            entry.original.service().is_some_and(|service| service.port == DNS) && entry.translation().backend.is_some()
+            entry.original.service().is_some_and(Service::is_dns) && entry.translation().backend.is_some()
         };
         let dns: Vec<_> = udp.iter().filter(is_dns).copied().collect();
         let first = dns.first()?;
@@ -151,6 +150,8 @@ fn is_of(entry: &Entry, protocol: Protocol) -> bool {
 fn of_dns(ns: &NamespaceSnapshot, clashes: &Clashes, dns: &Dns) -> Finding {
     let mut evidence = clashes.evidence();
     evidence.extend(dns.evidence());
+    let searched = ns.census.as_ref().and_then(|census| Searched::of(ns, census.drawn.iter()));
+    evidence.extend(searched.as_ref().map(Searched::evidence));
     Finding {
         id: FindingId::DnsClash,
         severity: clashes.severity(),
@@ -168,7 +169,7 @@ fn of_dns(ns: &NamespaceSnapshot, clashes: &Clashes, dns: &Dns) -> Finding {
                   The later one is dropped where it cannot be resolved; its client asks again after 5 s. Names are looked up slowly now and then, \
                   and no log says why."
             .to_string(),
-        remedies: dns_remedies(),
+        remedies: dns_remedies().into_iter().chain(searched.as_ref().map(Searched::remedy)).collect(),
     }
 }
 

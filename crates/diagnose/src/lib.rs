@@ -17,6 +17,7 @@ mod log;
 mod memory;
 mod overwrite;
 mod persistence;
+mod searched;
 mod syncookies;
 pub mod thresholds;
 mod timeouts;

@@ -9,8 +9,8 @@ use plimsoll_diagnose::diagnose;
 use plimsoll_model::{
     Capacity, Cluster, Confidence, Counter, Effect, End, Ends, Entry, Finding, FindingId, KnownService,
     KubeProxyConfiguration, KubeProxyMode, Lasting, Layer4, Masquerade, Order, OwnAddresses, Owner, Pod, Presence,
-    Program, ProgramId, Protocol, ServedAt, Service, ServiceKind, ServiceMaker, Services, SettingInFile, Severity,
-    Snapshot, Surroundings, Sysctl, TcpState, Untrusted, Workload, WorkloadKind, Writer, WriterKind, Written,
+    Program, ProgramId, Protocol, Resolver, ServedAt, Service, ServiceKind, ServiceMaker, Services, SettingInFile,
+    Severity, Snapshot, Surroundings, Sysctl, TcpState, Untrusted, Workload, WorkloadKind, Writer, WriterKind, Written,
 };
 
 use crate::support::entries::{ASSURED, REPLIED, closed, established, port, table, tcp, tuple};
@@ -331,4 +331,61 @@ fn what_the_config_map_says_is_told_with_what_kube_proxy_owns() {
     owned.namespaces[0].surroundings = Some(Surroundings { cluster, ..Surroundings::default() });
     let finding = found(&owned, FindingId::KubeProxyOwnsSetting).unwrap();
     assert!(says(&finding, "kube-system/kube-proxy says: mode nftables, conntrack: min 131072"), "{finding:#?}");
+}
+
+/// A table of answered look-ups by three programs, of which the first asks half.
+fn look_ups(to: u16, resolvers: &[(u16, Resolver)]) -> Snapshot {
+    let entries = (0..8000).map(move |n| {
+        let tuple = tuple(Protocol::UDP, 7, port(n), Ipv4Addr::new(10, 96, 0, 10).into(), to);
+        Entry { status: REPLIED, remaining_secs: Some(20), ..Entry::of(tuple) }
+    });
+    let mut snapshot = surrounded(table(entries), Vec::new());
+    let ns = &mut snapshot.namespaces[0];
+    let census = ns.census.as_mut().unwrap();
+    census.programs = ["curl", "java", "dig"].map(|command| program(command, None, None)).to_vec();
+    for (n, drawn) in census.drawn.iter_mut().enumerate() {
+        let by = ProgramId([0, 1, 0, 2][n % 4]);
+        drawn.ends = Some(Ends { client: End::Closed { by }, server: End::NotHere });
+    }
+    let told = resolvers.iter().map(|(by, resolver)| (ProgramId(*by), *resolver));
+    ns.surroundings.as_mut().unwrap().resolvers = told.collect();
+    snapshot
+}
+
+#[test]
+fn look_ups_that_search_domains_multiply_are_told_with_their_factor() {
+    let of_pod = Resolver { ndots: 5, search: 3 };
+    let plain = Resolver { ndots: 1, search: 3 };
+    let churn = |to, resolvers: &[(u16, Resolver)]| found(&look_ups(to, resolvers), FindingId::ConnectionStorm);
+    let churn = |to, resolvers: &[(u16, Resolver)]| {
+        churn(to, resolvers).or_else(|| found(&look_ups(to, resolvers), FindingId::ReverseProxyChurn)).unwrap()
+    };
+    let finding = churn(53, &[(0, of_pod), (1, of_pod), (2, plain)]);
+    assert!(says(&finding, "curl (process"), "{finding:#?}");
+    assert!(says(&finding, "with ndots:5 and 3 search domains: one with fewer than 5 dots"), "{finding:#?}");
+    assert!(says(&finding, "up to 4 names, each by a flow of its own; 1 more programs"), "{finding:#?}");
+    assert!(finding.remedies[0].action.contains("one name instead of up to 4"), "{finding:#?}");
+    for plain in [churn(53, &[(0, plain), (1, plain)]), churn(53, &[]), churn(5353, &[(0, of_pod)])] {
+        assert!(!says(&plain, "search domains"), "{plain:#?}");
+        assert!(!plain.remedies[0].action.contains("instead of"), "{plain:#?}");
+    }
+}
+
+#[test]
+fn connections_that_prometheus_opens_are_scrapes() {
+    let of = |command: &str| {
+        let mut snapshot = surrounded(table(closed(4000, 2)), Vec::new());
+        let census = snapshot.namespaces[0].census.as_mut().unwrap();
+        census.programs = vec![program(command, None, None), program("curl", None, None)];
+        for (n, drawn) in census.drawn.iter_mut().enumerate() {
+            let by = ProgramId(u16::from(n % 4 != 0));
+            drawn.ends = Some(Ends { client: End::Closed { by }, server: End::NotHere });
+        }
+        found(&snapshot, FindingId::ReverseProxyChurn).unwrap()
+    };
+    let finding = of("prometheus");
+    assert!(says(&finding, "25.0% are scrapes: prometheus (process"), "{finding:#?}");
+    assert!(says(&finding, "opened them, to 1 targets"), "{finding:#?}");
+    assert!(finding.remedies[0].action.starts_with("Have the 1 targets that are scraped keep"), "{finding:#?}");
+    assert!(!says(&of("prometheus-node"), "scrapes"), "that is the exporter");
 }

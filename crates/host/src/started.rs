@@ -1,12 +1,15 @@
 //! How a process was started, and the files that it sees.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use plimsoll_model::Untrusted;
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
+use rustix::io::Errno;
 
 use crate::{Error, HostFs};
 
@@ -38,10 +41,17 @@ impl HostFs {
 }
 
 impl Started {
-    /// Reads a file as the process sees it, at most so many bytes, and never waits.
+    /// Reads a file as the process sees it, at most so many bytes.
+    ///
+    /// What is no plain file is an error and is not opened: a pipe would wait, and some devices act when they are opened.
     pub fn read(&self, file: &Path, at_most: usize) -> io::Result<Vec<u8>> {
+        let found = self.find(file)?;
+        if FileType::from_raw_mode(fstat(&found)?.st_mode) != FileType::RegularFile {
+            return Err(io::Error::other("it is no plain file"));
+        }
         let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-        let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(self.place(file))?;
+        let found = format!("/proc/self/fd/{}", found.as_raw_fd());
+        let file: File = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(found)?;
         let mut content = Vec::new();
         file.take(u64::try_from(at_most).unwrap_or(u64::MAX)).read_to_end(&mut content)?;
         Ok(content)
@@ -55,6 +65,17 @@ impl Started {
     /// Its name, and what it was given, for people.
     pub fn shown(&self) -> Untrusted {
         Untrusted::from(self.arguments.join(" ").as_str())
+    }
+
+    /// A file by its place alone. Links lead from the process's root and not out of it; before Linux 5.6, or where a filter of system calls
+    /// does not know openat2(2), an absolute one leads from the reader's.
+    fn find(&self, file: &Path) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let root = open(&self.root, flags | OFlags::DIRECTORY, Mode::empty())?;
+        match openat2(&root, file, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+            Err(Errno::NOSYS | Errno::PERM) => Ok(open(self.place(file), flags, Mode::empty())?),
+            found => Ok(found?),
+        }
     }
 
     /// Below its root, whatever the path climbs to. A link that is absolute leads from the reader's root, where that is another: such a
@@ -90,5 +111,15 @@ mod tests {
         assert_eq!(started.names(Path::new("/etc")).unwrap(), ["x.conf"]);
         assert!(started.read(Path::new("/etc/y"), 6).is_err());
         assert!(tree.host().started(8).unwrap_err().is_absent());
+
+        // Links are the process's own, and lead nowhere else.
+        tree.link("proc/7/root/etc/absolute", "/etc/x.conf");
+        tree.link("proc/7/root/etc/out", "../../../../../../../../../../etc/passwd");
+        tree.link("proc/7/root/etc/null", "/dev/null");
+        assert_eq!(started.read(Path::new("/etc/absolute"), 6).unwrap(), b"events");
+        assert!(started.read(Path::new("/etc/out"), 6).is_err());
+        assert!(started.read(Path::new("/etc/null"), 6).is_err());
+        let folder = started.read(Path::new("/etc"), 6).unwrap_err();
+        assert_eq!(folder.to_string(), "it is no plain file");
     }
 }

@@ -257,3 +257,10 @@ pub struct Finding {
     /// What helps, most helpful first.
     pub remedies: Vec<Remedy>,
 }
+
+impl Finding {
+    /// Whether it is about entries, so that it tells more once it is known whose they are.
+    pub fn is_of_entries(&self) -> bool {
+        self.holds.is_some() || self.id == FindingId::DnsClash
+    }
+}

@@ -19,6 +19,7 @@ mod network;
 mod new_entry;
 mod own_addresses;
 mod probe;
+mod resolver;
 mod sample;
 mod services;
 mod settings;
@@ -51,6 +52,7 @@ pub use network::{Network, NoNetwork};
 pub use new_entry::NewEntry;
 pub use own_addresses::OwnAddresses;
 pub use probe::{Answer, Capabilities};
+pub use resolver::Resolver;
 pub use sample::Sample;
 pub use services::{
     KnownService, KubeProxyMode, Masquerade, ServedAt, ServiceId, ServiceKind, ServiceMaker, Services, Surroundings,

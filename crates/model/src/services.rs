@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::{Cluster, Entry, Layer4, OwnAddresses, Protocol, Service, Tuple, Untrusted};
+use crate::{Cluster, Entry, Layer4, OwnAddresses, ProgramId, Protocol, Resolver, Service, Tuple, Untrusted};
 
 /// What surrounds a table: the addresses that its flows come from and go to, and the services among them.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +17,8 @@ pub struct Surroundings {
     pub services: Services,
     /// What Kubernetes says, where it was asked; else nothing.
     pub cluster: Cluster,
+    /// What the resolvers are told of programs that look up names, where it could be read.
+    pub resolvers: HashMap<ProgramId, Resolver>,
 }
 
 impl Surroundings {

@@ -137,6 +137,13 @@ pub struct Service {
     pub port: u16,
 }
 
+impl Service {
+    /// Whether names are looked up there, by UDP or TCP.
+    pub const fn is_dns(self) -> bool {
+        self.port == 53
+    }
+}
+
 impl fmt::Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self.address {

@@ -8,6 +8,7 @@ mod place;
 mod proxies;
 mod reader;
 mod reading;
+mod resolvers;
 mod services;
 mod session;
 mod whose;

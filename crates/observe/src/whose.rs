@@ -13,6 +13,7 @@ use plimsoll_host::{Found, Holders, HostFs, NetFiles, monotonic_now};
 use plimsoll_model::{Namespace, NamespaceSnapshot, Owner, Program, Reading, Relation, Snapshot, Surroundings, Unseen};
 
 use crate::place::Place;
+use crate::resolvers::resolvers;
 use crate::services::services;
 
 /// What it may cost.
@@ -129,6 +130,9 @@ impl Asking<'_> {
             Some(Program { owner, namespace: self.found.get(at.0)?.namespace.name.clone() })
         };
         question.answer(census, program, self.alone(&held, &ns.namespace));
+        let (resolvers, gap) = resolvers(self.host, census);
+        around.resolvers = resolvers;
+        unseen.extend(gap.map(|gap| Unseen { namespace: Some(ns.namespace.name.clone()), ..gap }));
         if let Some(found) = self.found.get(table).filter(|_| self.rules == Rules::Read) {
             let (services, gaps) = services(found);
             around.services = services;

@@ -9,7 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use plimsoll_lab::LabNamespace;
-use plimsoll_model::{Census, Drawn, End, Ends, Layer4, ProtocolState, SocketState, TcpState, Unseen};
+use plimsoll_model::{
+    Census, Drawn, End, Ends, Layer4, NamespaceSnapshot, ProtocolState, Resolver, Service, SocketState, TcpState,
+    Unseen,
+};
 use plimsoll_observe::{Asked, Bounds, Depth, Options, Target, ask_whose, observe};
 
 /// Keeps what it accepts on port 8080, and never reads of it.
@@ -47,6 +50,38 @@ print('ready', flush=True)
 time.sleep(600)
 ";
 
+/// Knows `api.example.com`, and no other name.
+const NAMES: &str = "
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); server.bind(('', 5300))
+print('ready', flush=True)
+while True:
+    asked, by = server.recvfrom(512)
+    end = asked.index(b'\\0', 12) + 5
+    is_known = asked[12:end - 5] == b'\\x03api\\x07example\\x03com'
+    is_a = asked[end - 4:end - 2] == b'\\0\\x01'
+    answer = b'\\xc0\\x0c\\0\\x01\\0\\x01\\0\\0\\0\\x3c\\0\\x04\\xc0\\0\\x02\\x07' if is_known and is_a else b''
+    flags = b'\\x84\\0' if is_known else b'\\x84\\x03'
+    server.sendto(asked[:2] + flags + b'\\0\\x01' + (b'\\0\\x01' if answer else b'\\0\\0') + b'\\0\\0\\0\\0' + asked[12:end] + answer, by)
+";
+
+/// Looks a name up, and keeps a socket to the server of names.
+fn looks_up(name: &str) -> String {
+    format!(
+        "
+import socket, time
+kept = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); kept.connect(('10.9.1.1', 53))
+assert socket.getaddrinfo('{name}', 80, type=socket.SOCK_STREAM)[0][4][0] == '192.0.2.7'
+print('ready', flush=True)
+time.sleep(600)
+"
+    )
+}
+
+/// As the kubelet writes it.
+const OF_A_POD: &str =
+    "search shop.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.9.1.1\noptions ndots:5\n";
+
 /// Three namespaces in a row, the middle one tracking and translating, and a program in each of the others.
 struct Row {
     router: LabNamespace,
@@ -78,6 +113,7 @@ impl Row {
                    chain pre { type nat hook prerouting priority -100\n\
                      tcp dport 80 dnat to 10.9.2.2:8080\n\
                      tcp dport 81 dnat to 10.9.2.2:8081\n\
+                   udp dport 53 dnat to 10.9.2.2:5300\n\
                    }\n\
                  }\n",
             )
@@ -91,8 +127,12 @@ impl Row {
     fn start(&mut self, name: &str, program: &str, inside: fn(&Self) -> &LabNamespace) {
         let path = self.folder.join(name);
         symlink("/usr/bin/python3", &path).unwrap();
+        let resolv_conf = self.folder.join("resolv.conf");
+        fs::write(&resolv_conf, OF_A_POD).unwrap();
+        // What is mounted is seen by the program alone.
+        let mounted = format!("mount --bind {} /etc/resolv.conf && exec \"$@\"", resolv_conf.display());
         let mut child = Command::new("ip")
-            .args(["netns", "exec", inside(self).name()])
+            .args(["netns", "exec", inside(self).name(), "unshare", "--mount", "sh", "-euc", &mounted, "sh"])
             .arg(&path)
             .args(["-c", program])
             .stdout(Stdio::piped())
@@ -105,19 +145,19 @@ impl Row {
     }
 
     /// What it reads once that is so. A server's kernel may acknowledge a FIN 40 milliseconds late (`TCP_DELACK_MIN`).
-    fn read_when(&self, is_so: impl Fn(&Census) -> bool) -> (Census, Vec<Unseen>) {
+    fn read_when(&self, is_so: impl Fn(&Census) -> bool) -> (NamespaceSnapshot, Vec<Unseen>) {
         let until = Instant::now() + Duration::from_mins(1);
         loop {
-            let (census, unseen) = self.read();
-            if is_so(&census) {
-                return (census, unseen);
+            let (ns, unseen) = self.read();
+            if ns.census.as_ref().is_some_and(&is_so) {
+                return (ns, unseen);
             }
-            assert!(Instant::now() < until, "{census:#?}");
+            assert!(Instant::now() < until, "{ns:#?}");
         }
     }
 
-    /// The census of the router's table, with whose its entries are, and what of that could not be read.
-    fn read(&self) -> (Census, Vec<Unseen>) {
+    /// The router's table, with whose its entries are, and what of that could not be read.
+    fn read(&self) -> (NamespaceSnapshot, Vec<Unseen>) {
         let options = Options {
             target: Target::Named(self.router.name().to_string()),
             interval: Duration::ZERO,
@@ -128,7 +168,7 @@ impl Row {
         let bounds = Bounds { longest: Duration::from_secs(30), ..Bounds::ONCE };
         assert_eq!(ask_whose(&mut snapshot, bounds, |_| false), Asked::None);
         assert_eq!(ask_whose(&mut snapshot, bounds, |_| true), Asked::Some);
-        (snapshot.namespaces.remove(0).census.unwrap(), snapshot.unseen)
+        (snapshot.namespaces.remove(0), snapshot.unseen)
     }
 }
 
@@ -158,7 +198,8 @@ fn programs_at_both_ends_of_translated_flows_are_named_with_their_sockets_states
     row.start("leaky", LEAKY, |row| &row.server);
     row.start("steady", STEADY, |row| &row.server);
     row.start("asker", ASKER, |row| &row.client);
-    let (census, unseen) = row.read_when(|census| ends(census, 80, TcpState::CloseWait).len() == 30);
+    let (ns, unseen) = row.read_when(|census| ends(census, 80, TcpState::CloseWait).len() == 30);
+    let census = ns.census.unwrap();
     let name = |end: End| end.by().map(|id| census.program(id).unwrap().clone());
     let is = |end: End, command: &str, lab: &LabNamespace| {
         name(end).is_some_and(|by| by.owner.command.as_str() == command && by.namespace.as_str() == lab.name())
@@ -184,4 +225,28 @@ fn programs_at_both_ends_of_translated_flows_are_named_with_their_sockets_states
         assert!(is(ends.server, "steady", &row.server), "by who listens there: {ends:?}");
     }
     assert!(unseen.iter().all(|gap| gap.reading != plimsoll_model::Reading::Programs), "{unseen:#?}");
+}
+
+#[test]
+fn a_name_that_is_searched_for_takes_an_entry_for_each_domain() {
+    let mut row = Row::new();
+    row.start("names", NAMES, |row| &row.server);
+    let look_ups = |row: &Row| {
+        let (ns, unseen) = row.read();
+        let drawn = ns.census.as_ref().unwrap().drawn.iter();
+        let count = drawn.filter(|drawn| drawn.entry.original.service().is_some_and(Service::is_dns)).count();
+        assert!(unseen.iter().all(|gap| gap.reading != plimsoll_model::Reading::Programs), "{unseen:#?}");
+        (count, ns)
+    };
+    row.start("searches", &looks_up("api.example.com"), |row| &row.client);
+    let (count, ns) = look_ups(&row);
+    let told = Resolver { ndots: 5, search: 3 };
+    assert_eq!(count, usize::try_from(told.names_asked()).unwrap(), "{ns:#?}");
+    let resolvers = &ns.surroundings.as_ref().unwrap().resolvers;
+    let named = resolvers.iter().map(|(by, told)| (ns.census.as_ref().unwrap().program(*by).unwrap(), *told));
+    let named: Vec<_> = named.map(|(by, told)| (by.owner.command.as_str(), told)).collect();
+    assert_eq!(named, [("searches", told)]);
+
+    row.start("does-not", &looks_up("api.example.com."), |row| &row.client);
+    assert_eq!(look_ups(&row).0, count + 1);
 }

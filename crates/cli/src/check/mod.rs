@@ -41,7 +41,7 @@ impl Checked {
         let mut findings = diagnose(&snapshot);
         // Whose the entries are is asked where something fills a table: it takes a look at every socket.
         let causes = |name: &Untrusted| {
-            findings.iter().any(|finding| finding.holds.is_some() && finding.namespace.as_ref() == Some(name))
+            findings.iter().any(|finding| finding.is_of_entries() && finding.namespace.as_ref() == Some(name))
         };
         if ask_whose(&mut snapshot, Bounds::ONCE, |ns| causes(&ns.namespace.name)) == Asked::Some {
             kubernetes::name(&mut snapshot, kube);

@@ -56,11 +56,10 @@ pub(super) fn is_half_open(entry: &Entry) -> bool {
 
 /// Whether a flow was asked for and not answered. A resolver asks many servers, and not all answer: that is no scan.
 fn is_unanswered(entry: &Entry) -> bool {
-    const DNS: u16 = 53;
     match entry.original.protocol {
         Protocol::TCP => is_half_open(entry) && !entry.status.has(Status::SEEN_REPLY),
         _ if entry.status.has(Status::SEEN_REPLY) => false,
-        Protocol::UDP => entry.original.service().is_some_and(|service| service.port != DNS),
+        Protocol::UDP => entry.original.service().is_some_and(|service| !service.is_dns()),
         Protocol::ICMP | Protocol::ICMPV6 => true,
         _ => false,
     }

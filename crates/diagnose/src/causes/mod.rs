@@ -11,6 +11,7 @@ mod nat_ports;
 pub(crate) mod part;
 mod pods;
 mod probes;
+mod scraped;
 mod short;
 mod table;
 mod tenant;

@@ -11,8 +11,10 @@ use plimsoll_model::{
 
 use super::part::{Part, Said, is_from_few};
 use super::probes::{self, Probed};
+use super::scraped::Scraped;
 use super::table::Table;
 use crate::evidence::{advice, in_namespace};
+use crate::searched::Searched;
 use crate::thresholds::WORTH_A_LOOK;
 use crate::words::duration;
 
@@ -47,9 +49,15 @@ fn finding(table: &Table<'_>, kinds: &Kinds, kind: Kind) -> Option<Finding> {
             "Let clients ask less often: a cache on each host or node (for DNS a local resolver), fewer search domains. \
              Services that need no state can be exempted from tracking, but for those that are translated.",
         );
-        ("many questions and answers by UDP or ICMP", held(table, "UDP's timeout", Timeout::Udp), vec![caching])
+        let searched = Searched::of(table.ns, part.drawn.iter().copied());
+        evidence.extend(searched.as_ref().map(Searched::evidence));
+        let remedies = searched.as_ref().map(Searched::remedy).into_iter().chain([caching]).collect();
+        ("many questions and answers by UDP or ICMP", held(table, "UDP's timeout", Timeout::Udp), remedies)
     } else {
-        let mut remedies = vec![advice(kind.stop())];
+        let scraped = Scraped::of(&part);
+        evidence.extend(scraped.as_ref().map(Scraped::evidence));
+        let mut remedies: Vec<_> = scraped.as_ref().map(Scraped::remedy).into_iter().collect();
+        remedies.push(advice(kind.stop()));
         remedies.extend(shorter_time_wait(table));
         (kind.what(), held(table, "TIME_WAIT", Timeout::Tcp(TcpState::TimeWait)), remedies)
     };

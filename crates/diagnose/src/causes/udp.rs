@@ -1,21 +1,20 @@
 //! `udp-unreplied`: UDP, ICMP and the like.
 
-use plimsoll_model::{Confidence, Entry, Finding, FindingId, Protocol, Service, Status, Timeout};
+use plimsoll_model::{Confidence, Entry, Finding, FindingId, Protocol, Status, Timeout};
 
 use super::half_open::Scanners;
 use super::part::{Part, Said};
 use super::table::Table;
 use crate::evidence::{advice, shield};
+use crate::searched::Searched;
 use crate::thresholds::MOSTLY;
 use crate::words::duration;
-
-/// The port of DNS.
-const DNS: u16 = 53;
 
 pub(super) fn finding(table: &Table<'_>, scanners: &Scanners) -> Option<Finding> {
     let part = table.entries(|entry| is_unreplied(entry) && !scanners.sent(entry)).filter(Part::is_worth_naming)?;
     let protocol = part.tally(|entry| Some(entry.original.protocol)).first()?.0;
-    let to_dns = part.drawn.iter().filter_map(|drawn| drawn.entry.original.service()).filter(is_dns).count();
+    let to_dns =
+        part.drawn.iter().filter_map(|drawn| drawn.entry.original.service()).filter(|service| service.is_dns()).count();
     let is_dns = to_dns as f64 >= MOSTLY * part.drawn.len() as f64;
     let held = table.ns.timeouts.get_secs(match protocol {
         Protocol::ICMP => Timeout::Icmp,
@@ -26,7 +25,9 @@ pub(super) fn finding(table: &Table<'_>, scanners: &Scanners) -> Option<Finding>
     });
     let held = held.map_or("its timeout".to_string(), |secs| duration(secs.into()));
     let mut remedies = Vec::new();
+    let searched = Searched::of(table.ns, part.drawn.iter().copied()).filter(|_| is_dns);
     if is_dns {
+        remedies.extend(searched.as_ref().map(Searched::remedy));
         remedies.push(advice(
             "See why queries get no answer: the server is down, overloaded, or its answers are dropped on the way back or \
              come from another address. An answered query holds its entry no longer than an unanswered one.",
@@ -51,10 +52,10 @@ pub(super) fn finding(table: &Table<'_>, scanners: &Scanners) -> Option<Finding>
         } else {
             format!("{} that nobody answered", protocol.to_string().to_uppercase())
         },
-        evidence: vec![
-            part.services(),
-            part.most("sources", "sources", |entry| Some(entry.original.source)),
-        ],
+        evidence: [part.services(), part.most("sources", "sources", |entry| Some(entry.original.source))]
+            .into_iter()
+            .chain(searched.as_ref().map(Searched::evidence))
+            .collect(),
         meaning: format!(
             "Every new pair of addresses and ports takes an entry for {held} from its last packet. They are not assured: a \
              full table evicts them first."
@@ -67,8 +68,4 @@ pub(super) fn finding(table: &Table<'_>, scanners: &Scanners) -> Option<Finding>
 pub(super) fn is_unreplied(entry: &Entry) -> bool {
     !matches!(entry.original.protocol, Protocol::TCP | Protocol::SCTP | Protocol::DCCP)
         && !entry.status.has(Status::SEEN_REPLY)
-}
-
-fn is_dns(service: &Service) -> bool {
-    service.port == DNS
 }

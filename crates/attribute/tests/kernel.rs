@@ -61,12 +61,16 @@ struct Cluster {
     node: LabNamespace,
     outside: Host,
     pods: Vec<Host>,
+    /// What the node itself serves by.
+    own: Vec<UdpSocket>,
 }
 
 impl Cluster {
     fn build() -> Self {
         let node = LabNamespace::create().unwrap();
         node.set("net/ipv4/ip_forward", 1).unwrap();
+        // So that none is gone before they are counted, however slow the machine.
+        node.set("net/netfilter/nf_conntrack_udp_timeout", 3600).unwrap();
         let pod = |n: u8, ports: &[u16]| {
             Host::build(&node, &format!("pod{n}"), ["10.244.0.1", &format!("10.244.0.{n}")], ports)
         };
@@ -75,7 +79,7 @@ impl Cluster {
         let outside = Host::build(&node, "wan", ["192.0.2.1", "192.0.2.9"], &[]);
         // What the node sends is led on only after it has been routed.
         node.run(&["ip", "route", "add", "default", "via", "192.0.2.9", "dev", "wan"]).unwrap();
-        Self { node, outside, pods }
+        Self { node, outside, pods, own: Vec::new() }
     }
 
     /// Loads rules by a program that reads them from a file.
@@ -93,13 +97,18 @@ impl Cluster {
         Surroundings { own, services, ..Surroundings::default() }
     }
 
-    /// Sends a datagram, and returns whose socket got it, and from where.
+    /// Sends a datagram, has it answered, and returns whose socket got it, and from where.
     fn send(&self, client: &LabNamespace, from: SocketAddr, to: SocketAddr) -> Got {
-        client.enter(|| UdpSocket::bind(from).unwrap().send_to(b"plimsoll", to).unwrap()).unwrap();
+        let client = client.enter(|| UdpSocket::bind(from).unwrap()).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.send_to(b"plimsoll", to).unwrap();
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
-            for socket in self.pods.iter().flat_map(|pod| &pod.sockets) {
+            for socket in self.pods.iter().flat_map(|pod| &pod.sockets).chain(&self.own) {
                 if let Ok((_, seen)) = socket.recv_from(&mut [0; 64]) {
+                    socket.send_to(b"answer", seen).unwrap();
+                    let (_, answers) = client.recv_from(&mut [0; 64]).expect("the answer comes back");
+                    assert_eq!(answers, to, "from whom it was asked of");
                     return Got { by: socket.local_addr().unwrap(), seen };
                 }
             }
@@ -110,21 +119,24 @@ impl Cluster {
 
     /// The entry of a flow, by who opened it.
     fn entry(&self, from: SocketAddr) -> Entry {
-        let find = || {
-            let mut unknowns = plimsoll_ctnetlink::Unknowns::default();
-            let (mut dump, mut found) = (Dump::start().unwrap(), None);
-            while let Some(batch) = dump.next_batch().unwrap() {
-                for dumped in batch.entries(&mut unknowns) {
-                    let entry = dumped.unwrap().entry;
-                    let of_client = entry.original.source_service();
-                    if of_client.is_some_and(|of| (of.address, of.port) == (from.ip(), from.port())) {
-                        found = Some(entry);
-                    }
-                }
-            }
-            found
+        let is_it = |entry: &Entry| {
+            let of_client = entry.original.source_service();
+            of_client.is_some_and(|of| (of.address, of.port) == (from.ip(), from.port()))
         };
-        self.node.enter(find).unwrap().unwrap()
+        self.entries().into_iter().find(is_it).unwrap()
+    }
+
+    /// All that the node's table holds.
+    fn entries(&self) -> Vec<Entry> {
+        let read = || {
+            let mut unknowns = plimsoll_ctnetlink::Unknowns::default();
+            let (mut dump, mut entries) = (Dump::start().unwrap(), Vec::new());
+            while let Some(batch) = dump.next_batch().unwrap() {
+                entries.extend(batch.entries(&mut unknowns).map(|dumped| dumped.unwrap().entry));
+            }
+            entries
+        };
+        self.node.enter(read).unwrap()
     }
 }
 
@@ -155,11 +167,13 @@ const NFTABLES: [Case; 4] = [
     Case { to: "203.0.113.80:80", called: "shop/web:http (external IP or load balancer 203.0.113.80:80/udp)" },
 ];
 
+const FIRST_PORT: u16 = 40_000;
+
 /// Sends to each case from outside, from the node and from two pods, and compares.
 fn compare(cluster: &Cluster, cases: &[Case]) -> Counts {
     let around = cluster.surroundings();
     let mut counts = Counts::default();
-    let mut port = 40_000;
+    let mut port = FIRST_PORT;
     for case in cases {
         let to: SocketAddr = case.to.parse().unwrap();
         let node = ("192.0.2.1".parse().unwrap(), &cluster.node);
@@ -185,6 +199,7 @@ fn compare(cluster: &Cluster, cases: &[Case]) -> Counts {
             counts.add(backend, seen.is_some(), translation.is_hairpin);
         }
     }
+    assert_eq!(cluster.entries().len(), usize::from(port - FIRST_PORT), "one entry a flow, however it is translated");
     counts
 }
 
@@ -243,6 +258,34 @@ fn flows_through_kube_proxys_rules_by_nft() {
     cluster.load("nft -f -", "tests/rulesets/kube-all.nft");
     let counts = compare(&cluster, &NFTABLES);
     assert!(counts.has_everything(3), "{counts:?}");
+}
+
+#[test]
+fn questions_that_the_node_answers_untracked_take_no_entry() {
+    const QUESTIONS: u16 = 20;
+    let mut cluster = Cluster::build();
+    cluster.load("iptables-nft-restore", "tests/rulesets/kube-all.v4");
+    let ask = |cluster: &Cluster, server: &str, first: u16| {
+        let pod = &cluster.pods[0];
+        let ask = |port| cluster.send(&pod.namespace, SocketAddr::new(pod.address, port), server.parse().unwrap());
+        (first..first + QUESTIONS).map(ask).map(|got| got.by.to_string()).collect::<Vec<_>>()
+    };
+    let by_service = ask(&cluster, "10.96.0.10:53", FIRST_PORT);
+    assert!(by_service.iter().all(|by| by == "10.244.0.4:53"), "{by_service:?}");
+    assert_eq!(cluster.entries().len(), usize::from(QUESTIONS));
+
+    // What NodeLocal DNSCache sets up: addresses of the node's own, the service's among them, and rules that leave these untracked.
+    for address in ["169.254.20.10", "10.96.0.10"] {
+        cluster.node.run(&["ip", "address", "add", address, "dev", "lo"]).unwrap();
+        let at = SocketAddr::new(address.parse().unwrap(), 53);
+        cluster.own.push(cluster.node.enter(|| bound(at)).unwrap());
+    }
+    cluster.load("iptables-nft-restore", "tests/rulesets/node-local-dns.v4");
+    for (server, first) in [("10.96.0.10:53", 41_000), ("169.254.20.10:53", 42_000)] {
+        let by_node = ask(&cluster, server, first);
+        assert!(by_node.iter().all(|by| by == server), "{by_node:?}");
+    }
+    assert_eq!(cluster.entries().len(), usize::from(QUESTIONS), "none has come");
 }
 
 #[test]

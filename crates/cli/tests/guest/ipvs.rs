@@ -175,7 +175,9 @@ fn connections_by_ipvs_are_told_as_they_went() {
     assert!(output(&transcript, "connected").contains("ESTABLISHED"));
     assert_eq!(output(&transcript, "idle"), "");
     assert_eq!(output(&transcript, "late"), "connected\nConnection reset by peer\nover");
-    // Without entries IPVS leads connections on all the same, where nothing is to be masqueraded.
+    // Without entries IPVS leads connections on all the same, unless a rule drops what belongs to none; and nobody is masqueraded.
+    assert_eq!(output(&transcript, "dropped"), "");
     assert_eq!(output(&transcript, "untracked"), "");
-    assert_eq!(balanced("still-balanced"), CONNECTIONS + 5);
+    assert!(lines("saw-without").iter().any(|line| line == "came 192.0.2.9"), "{:?}", lines("saw-without"));
+    assert_eq!(balanced("still-balanced"), CONNECTIONS + 1 + 1 + 5);
 }

@@ -93,10 +93,14 @@ await grep -q over /tmp/late
 step late cat /tmp/late
 ipvsadm --set 900 120 300
 
-# What it does without entries. A rule of kube-proxy's drops what is INVALID, as then the backends' answers are.
+# What it does without entries. What the backends answer is INVALID then, and a rule drops that.
 echo 0 >/proc/sys/net/ipv4/vs/conntrack
-iptables-legacy -F KUBE-FORWARD
 conntrack -F
+step dropped timeout 2 /bin/ip netns exec pod-c ask-untracked 10.96.0.20 80 1
+iptables-legacy -F KUBE-FORWARD
+at outside ask-untracked 192.0.2.1 30080 1 >/tmp/by-node-port &
+await grep -q done /tmp/by-node-port
+step saw-without cat /served/a /served/b
 at pod-c ask-untracked 10.96.0.20 80 5 >/tmp/untracked &
 await grep -q done /tmp/untracked
 step untracked conntrack -L -p tcp

@@ -17,6 +17,7 @@ use crate::relieve::RelieveArguments;
 use crate::rules::RulesArguments;
 use crate::shield::ShieldArguments;
 use crate::simulate::{Assignment, Kernel, Lifetime, Mix, Ram, Share, Swept};
+use crate::top::TopArguments;
 use crate::trim::TrimArguments;
 use crate::watch::WatchArguments;
 
@@ -53,6 +54,8 @@ pub(crate) enum Command {
     Shield(Box<ShieldArguments>),
     /// Say what a table would do under a workload and settings: how full, when, what it would lose
     Simulate(Box<SimulateArguments>),
+    /// Show the same as `check` live, in the terminal: tables, what fills them, whose it is
+    Top(TopArguments),
     /// Bring existing entries under the timeouts in force, or under others: a lower timeout alone does nothing to them
     Trim(Box<TrimArguments>),
     /// Keep watch: metrics, a dashboard, a forecast, and word to whom it may concern

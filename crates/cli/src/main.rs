@@ -24,6 +24,7 @@ mod shield;
 mod simulate;
 mod stop;
 mod svg;
+mod top;
 mod trim;
 mod watch;
 mod wrap;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         Some(Command::Rules(rules)) => rules::run(rules),
         Some(Command::Shield(shield)) => shield::run(shield),
         Some(Command::Simulate(simulate)) => simulate::run(simulate),
+        Some(Command::Top(top)) => top::run(top),
         Some(Command::Trim(trim)) => trim::run(trim),
         Some(Command::Watch(watch)) => watch::run(watch),
         Some(Command::Apply(apply)) => apply::run(apply),

@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Numbers and sentences as people read them.
 
 /// With commas between thousands: `262,144`.
 pub fn grouped(number: u64) -> String {
@@ -66,6 +66,29 @@ pub fn rounded(number: f64) -> u64 {
     number.round().clamp(0.0, 2_f64.powi(53)) as u64
 }
 
+/// Text broken between words into lines of at most `width` letters, each ended; the first begins with `first`, the others with as many
+/// spaces.
+pub fn wrapped(first: &str, text: &str, width: usize) -> String {
+    let indent = first.chars().count();
+    let mut wrapped = first.to_string();
+    let mut column = indent;
+    for (index, word) in text.split_whitespace().enumerate() {
+        let length = word.chars().count();
+        if index > 0 && column + 1 + length > width {
+            wrapped.push('\n');
+            wrapped.push_str(&" ".repeat(indent));
+            column = indent;
+        } else if index > 0 {
+            wrapped.push(' ');
+            column += 1;
+        }
+        wrapped.push_str(word);
+        column += length;
+    }
+    wrapped.push('\n');
+    wrapped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +114,19 @@ mod tests {
     #[test]
     fn bytes_have_a_unit() {
         assert_eq!([512, 1536, 67_108_864, 3 << 30].map(bytes), ["512 B", "1.5 KiB", "64 MiB", "3.0 GiB"]);
+    }
+
+    #[test]
+    fn lines_are_broken_between_words_and_indented() {
+        let lines = wrapped("  1. ", &"word ".repeat(40), 60);
+        assert!(lines.lines().count() > 1);
+        assert!(lines.lines().all(|line| line.chars().count() <= 60));
+        assert!(lines.lines().skip(1).all(|line| line.starts_with("     word")));
+    }
+
+    #[test]
+    fn a_word_that_is_too_long_is_left_whole() {
+        let long = "x".repeat(300);
+        assert_eq!(wrapped("- ", &long, 60), format!("- {long}\n"));
     }
 }

@@ -19,6 +19,7 @@ mod network;
 mod new_entry;
 mod own_addresses;
 mod probe;
+mod pulse;
 mod resolver;
 mod sample;
 mod services;
@@ -52,6 +53,7 @@ pub use network::{Network, NoNetwork};
 pub use new_entry::NewEntry;
 pub use own_addresses::OwnAddresses;
 pub use probe::{Answer, Capabilities};
+pub use pulse::Pulse;
 pub use resolver::Resolver;
 pub use sample::Sample;
 pub use services::{

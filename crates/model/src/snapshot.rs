@@ -1,5 +1,6 @@
 //! What was read from a host, once, raw, with what could not be read and why.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -298,4 +299,14 @@ pub struct Unseen {
     pub answered: Untrusted,
     /// What would show it.
     pub needs: String,
+}
+
+impl fmt::Display for Unseen {
+    /// `web: enter the network namespace: permission denied; it takes root`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(namespace) = &self.namespace {
+            write!(f, "{namespace}: ")?;
+        }
+        write!(f, "{}: {}; it takes {}", self.tried, self.answered, self.needs)
+    }
 }

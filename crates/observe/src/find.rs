@@ -1,12 +1,20 @@
 //! Namespaces by the names that they go by.
 
-use crate::Error;
+use crate::{Error, Target};
 use plimsoll_host::{Found, HostFs, allow_many_open_files};
 
 /// Finds a namespace by its name, its inode, or `this`.
 pub fn find(host: &HostFs, name: &str) -> Result<Found, Error> {
     allow_many_open_files();
     named(host.namespaces().found, name)
+}
+
+/// Those of the namespaces that are meant.
+pub(crate) fn targeted(found: Vec<Found>, target: &Target) -> Result<Vec<Found>, Error> {
+    match target {
+        Target::All => Ok(found),
+        Target::Named(name) => Ok(vec![named(found, name)?]),
+    }
 }
 
 /// The namespace that goes by a name.

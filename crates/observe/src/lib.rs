@@ -6,6 +6,7 @@ mod choice;
 mod find;
 mod place;
 mod proxies;
+mod pulse;
 mod reader;
 mod reading;
 mod resolvers;
@@ -23,6 +24,7 @@ pub use choice::walk_is_cheap;
 pub use find::find;
 pub use place::{Place, Unvisited};
 pub use proxies::advise_on_proxies;
+pub use pulse::Pulses;
 pub use reading::policies;
 pub use whose::{Asked, Bounds, Rules, ask_whose};
 

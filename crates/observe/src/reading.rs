@@ -157,6 +157,12 @@ pub(crate) fn again(host: &HostFs, place: Place<'_>) -> (Option<Moment>, Vec<Uns
     })
 }
 
+/// When, how many entries, and the counters.
+pub(crate) fn counts(host: &HostFs, place: Place<'_>) -> (Duration, Option<Occupancy>, Option<CounterReading>) {
+    let moment = again(host, place).0.unwrap_or_else(Moment::of_nothing);
+    (moment.at, moment.occupancy, moment.counters)
+}
+
 /// Counts the entries, and nothing else.
 pub(crate) fn count(host: &HostFs, place: Place<'_>) -> Option<(Duration, Occupancy)> {
     let occupancy = match place.visit(|| host.occupancy()) {

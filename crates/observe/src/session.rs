@@ -14,7 +14,7 @@ use plimsoll_model::{
 
 use crate::capabilities;
 use crate::choice::{Asked, Choice, choose};
-use crate::find::named;
+use crate::find::targeted;
 use crate::place::{Place, Unvisited};
 use crate::reader::{self, Reader};
 use crate::reading::{self, Course, Moment};
@@ -44,14 +44,15 @@ impl<'a> Session<'a> {
         let host = HostFs::new();
         let discovery = host.namespaces();
         let mut unseen = discovery.unseen;
-        let (places, asked) = match &options.target {
-            Target::All => (discovery.found, Asked::AmongAll),
-            Target::Named(name) => {
+        let asked = match options.target {
+            Target::All => Asked::AmongAll,
+            Target::Named(_) => {
                 // Only what concerns the one that was named is missing in a snapshot of it.
                 unseen.retain(|gap| gap.reading != Reading::Namespaces && gap.reading != Reading::Namespace);
-                (vec![named(discovery.found, name)?], Asked::ByName)
+                Asked::ByName
             }
         };
+        let places = targeted(discovery.found, &options.target)?;
         if places.is_empty() {
             let gap = unseen.into_iter().next();
             let (tried, answered) = gap.map_or(("look".into(), "nothing".into()), |gap| (gap.tried, gap.answered));

@@ -39,6 +39,8 @@ pub enum Rules {
 impl Bounds {
     /// For somebody who waits for an answer.
     pub const ONCE: Self = Self { longest: Duration::from_millis(1500), looks: 40, rules: Rules::Read };
+    /// For somebody who looks at the answer as it changes.
+    pub const LIVE: Self = Self { longest: Duration::from_millis(300), looks: 3, rules: Rules::Read };
     /// For a daemon that asks again and again.
     pub const OFTEN: Self = Self { longest: Duration::from_millis(200), looks: 3, rules: Rules::Leave };
 }

@@ -133,7 +133,7 @@ impl Status {
             buckets: snapshot.limits.buckets,
             slab: snapshot.slab,
             drifted: drifted(snapshot),
-            unseen: snapshot.unseen.iter().map(in_a_sentence).collect(),
+            unseen: snapshot.unseen.iter().map(ToString::to_string).collect(),
             findings,
         }
     }
@@ -148,11 +148,6 @@ fn fullness(ns: &NamespaceSnapshot) -> f64 {
 fn drifted(snapshot: &Snapshot) -> usize {
     let all = drift(&in_force(snapshot), snapshot.lasting.as_ref(), snapshot.applied.as_deref(), &snapshot.writers);
     all.iter().filter(|drift| drift.kind != DriftKind::NotLasting).count()
-}
-
-fn in_a_sentence(gap: &plimsoll_model::Unseen) -> String {
-    let namespace = gap.namespace.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
-    format!("{namespace}{}: {}; it takes {}", gap.tried, gap.answered, gap.needs)
 }
 
 impl TableStatus {

@@ -4,20 +4,21 @@ mod census;
 mod churn;
 mod detail;
 mod json;
-mod kubernetes;
+pub(crate) mod kubernetes;
 mod text;
 
 use std::io::{self, IsTerminal};
 
 use plimsoll_diagnose::diagnose;
 use plimsoll_kube::Policy;
-use plimsoll_model::{Finding, Snapshot, Untrusted, Verdict};
+use plimsoll_model::{Finding, NamespaceSnapshot, Snapshot, Untrusted, Verdict};
 use plimsoll_observe::{Asked, Bounds, Depth, Options, Target, advise_on_proxies, ask_whose, observe};
 use serde_json::Value;
 
 pub(crate) use self::churn::outlook;
 
 use self::detail::Detail;
+use self::kubernetes::Names;
 use crate::apply::say_what_is_pending;
 use crate::arguments::CheckArguments;
 use crate::{apply, output};
@@ -36,19 +37,29 @@ impl Checked {
         kube: Policy,
         provisional: &mut dyn FnMut(&Snapshot, &[Finding]),
     ) -> Result<Self, plimsoll_observe::Error> {
-        let mut snapshot = observe(options, &mut |snapshot| provisional(snapshot, &diagnose(snapshot)))?;
+        let snapshot = observe(options, &mut |snapshot| provisional(snapshot, &diagnose(snapshot)))?;
+        Ok(Self::of(snapshot, Bounds::ONCE, &|_| false, &mut Names::by(kube)))
+    }
+
+    /// Diagnoses what was read. Whose the entries are is asked of tables that something fills, and of those that are `wanted`.
+    pub(crate) fn of(
+        mut snapshot: Snapshot,
+        bounds: Bounds,
+        wanted: &dyn Fn(&NamespaceSnapshot) -> bool,
+        names: &mut Names,
+    ) -> Self {
         plimsoll_apply::note_applied(&mut snapshot, &apply::state_dir());
         let mut findings = diagnose(&snapshot);
         // Whose the entries are is asked where something fills a table: it takes a look at every socket.
         let causes = |name: &Untrusted| {
             findings.iter().any(|finding| finding.is_of_entries() && finding.namespace.as_ref() == Some(name))
         };
-        if ask_whose(&mut snapshot, Bounds::ONCE, |ns| causes(&ns.namespace.name)) == Asked::Some {
-            kubernetes::name(&mut snapshot, kube);
+        if ask_whose(&mut snapshot, bounds, |ns| causes(&ns.namespace.name) || wanted(ns)) == Asked::Some {
+            names.give_to(&mut snapshot);
             findings = diagnose(&snapshot);
             advise_on_proxies(&snapshot, &mut findings);
         }
-        Ok(Self { snapshot, findings })
+        Self { snapshot, findings }
     }
 
     /// For people.

@@ -1,15 +1,15 @@
 //! The Markdown of our own pages, for a terminal: paragraphs, lists, blocks of code, links and code in a line. No more of
 //! it is used there.
 
-use crate::wrap::paragraph;
+use plimsoll_diagnose::words::wrapped;
 
 /// What begins a paragraph's lines.
 const INDENT: &str = "  ";
 /// What begins a line of code.
 const CODE_INDENT: &str = "    ";
 
-/// The text of a section.
-pub(super) fn render(markdown: &str) -> String {
+/// The text of a section, in lines of at most so many letters.
+pub(crate) fn render(markdown: &str, width: usize) -> String {
     let mut text = String::new();
     let mut previous = None;
     for block in blocks(markdown) {
@@ -18,8 +18,8 @@ pub(super) fn render(markdown: &str) -> String {
             text.push('\n');
         }
         match &block {
-            Block::Paragraph(words) => text.push_str(&paragraph(INDENT, &plain(words))),
-            Block::Item { mark, words } => text.push_str(&paragraph(&format!("{INDENT}{mark} "), &plain(words))),
+            Block::Paragraph(words) => text.push_str(&wrapped(INDENT, &plain(words), width)),
+            Block::Item { mark, words } => text.push_str(&wrapped(&format!("{INDENT}{mark} "), &plain(words), width)),
             Block::Code(lines) => lines.iter().for_each(|line| text.push_str(&format!("{CODE_INDENT}{line}\n"))),
         }
         previous = Some(block);
@@ -106,7 +106,7 @@ mod tests {
             "One\nline.\n\n1. First\n   of two.\n2. Second.\n\n```text\nrun  this\n\n    and that\n```\n\n- Last.\n";
         let expected =
             "  One line.\n\n  1. First of two.\n  2. Second.\n\n    run  this\n    \n        and that\n\n  - Last.\n";
-        assert_eq!(render(markdown), expected);
+        assert_eq!(render(markdown, 80), expected);
     }
 
     #[test]

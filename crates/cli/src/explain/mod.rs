@@ -1,7 +1,7 @@
 //! `plimsoll explain`: a finding, in words.
 
 mod json;
-mod markdown;
+pub(crate) mod markdown;
 mod near;
 mod pages;
 
@@ -12,7 +12,7 @@ use plimsoll_model::{FindingId, NoSuchFinding};
 use self::pages::Page;
 use crate::arguments::ExplainArguments;
 use crate::output;
-use crate::wrap::paragraph;
+use crate::wrap::{WIDTH, paragraph};
 
 /// Writes the page of a finding, or a line of each.
 pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<()> {
@@ -31,6 +31,11 @@ pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<()> {
         },
     };
     output::write(&written, arguments.color)
+}
+
+/// What there is to say of a finding: headings, and markdown below each.
+pub(crate) fn sections(id: FindingId) -> Vec<(&'static str, &'static str)> {
+    Page::of(id).sections.into_iter().map(|section| (section.heading, section.text)).collect()
 }
 
 fn find(asked: &str) -> anyhow::Result<FindingId> {
@@ -59,7 +64,7 @@ fn render(page: &Page) -> String {
     let bold = Style::new().bold();
     let mut text = format!("{bold}{}{bold:#}: {}\n", page.id, page.title);
     for section in &page.sections {
-        text.push_str(&format!("\n{bold}{}{bold:#}\n{}", section.heading, markdown::render(section.text)));
+        text.push_str(&format!("\n{bold}{}{bold:#}\n{}", section.heading, markdown::render(section.text, WIDTH)));
     }
     text
 }

@@ -3,7 +3,7 @@
 use plimsoll_diagnose::words::duration;
 use plimsoll_model::Severity;
 use ratatui::Frame;
-use ratatui::layout::{Alignment, Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
 use super::text::cut;
@@ -14,8 +14,12 @@ use crate::look::{bold, chosen, quiet};
 pub(super) fn draw(frame: &mut Frame<'_>, app: &App) -> Rect {
     let [verdict, views, body, keys] = parts(frame.area());
     frame.render_widget(verdict_line(app, verdict.width.into()), verdict);
-    frame.render_widget(views_line(app), views);
-    frame.render_widget(age_line(app).alignment(Alignment::Right), views);
+    let age = age_line(app);
+    let [names, ages] =
+        Layout::horizontal([Constraint::Min(0), Constraint::Length(u16::try_from(age.width()).unwrap_or(u16::MAX))])
+            .areas(views);
+    frame.render_widget(views_line(app, names.width.into()), names);
+    frame.render_widget(age, ages);
     frame.render_widget(keys_line(app, keys.width.into()), keys);
     body
 }
@@ -56,12 +60,18 @@ fn verdict_line(app: &App, width: usize) -> Line<'static> {
     ])
 }
 
-fn views_line(app: &App) -> Line<'static> {
-    let name = |(index, view): (usize, &View)| {
-        let style = if *view == app.view { chosen() } else { quiet() };
-        [Span::styled(format!(" {} {} ", index + 1, view.title()), style), Span::raw(" ")]
+/// The views by number; where there is no room for all names, that of the one which is shown.
+fn views_line(app: &App, width: usize) -> Line<'static> {
+    let line = |is_named: &dyn Fn(View) -> bool| {
+        let name = |(index, view): (usize, &View)| {
+            let style = if *view == app.view { chosen() } else { quiet() };
+            let title = if is_named(*view) { format!(" {}", view.title()) } else { String::new() };
+            [Span::styled(format!(" {}{title} ", index + 1), style), Span::raw(" ")]
+        };
+        Line::from(View::ALL.iter().enumerate().flat_map(name).collect::<Vec<_>>())
     };
-    Line::from(View::ALL.iter().enumerate().flat_map(name).collect::<Vec<_>>())
+    let all = line(&|_| true);
+    if all.width() <= width { all } else { line(&|view| view == app.view) }
 }
 
 /// How old what is shown is.

@@ -16,12 +16,12 @@ use crate::known::{SPAN, Table};
 use crate::look::quiet;
 
 /// Lines that it takes.
-pub(super) const HEIGHT: u16 = 9;
+pub(super) const HEIGHT: u16 = 10;
 
 pub(super) fn draw(frame: &mut Frame<'_>, app: &App, table: &Table, area: Rect) {
     /// With less there is no room for a chart.
     const WITH_CHART: u16 = 70;
-    let chart_width = if area.width >= WITH_CHART { area.width * 2 / 5 } else { 0 };
+    let chart_width = if area.width >= WITH_CHART { area.width / 3 } else { 0 };
     let [facts, _, chart] = Layout::horizontal([
         Constraint::Min(0),
         Constraint::Length(u16::from(chart_width > 0)),
@@ -43,13 +43,13 @@ fn told(app: &App, table: &Table, width: usize) -> Vec<Line<'static>> {
     let mut lines = vec![Line::default(), title];
     lines.extend(paragraph("", &fill(table), width, Style::new()));
     lines.extend(paragraph("", &flow(table), width, Style::new()));
+    if let Some(outlook) = &table.outlook {
+        lines.extend(paragraph("leads: ", &(app.words.outlook)(outlook), width, Style::new()));
+    }
     lines.extend(paragraph("", &losses(table), width, Style::new()));
     match &table.holdings {
         Ok(holdings) => lines.extend(most(holdings).into_iter().map(|line| Line::raw(cut(&line, width)))),
         Err(why) => lines.extend(paragraph("", &format!("not looked into: {why}"), width, quiet())),
-    }
-    if let Some(outlook) = &table.outlook {
-        lines.extend(paragraph("leads: ", &(app.words.outlook)(outlook), width, Style::new()));
     }
     lines
 }
@@ -84,7 +84,7 @@ fn losses(table: &Table) -> String {
     };
     let rates = table.rates;
     format!(
-        "a second: drop {}, insert_failed {}, early_drop {}",
+        "per s: drop {}, insert_failed {}, early_drop {}",
         per_sec(rates.dropped),
         per_sec(rates.insert_failed),
         per_sec(rates.early_drop)
@@ -122,11 +122,20 @@ fn draw_chart(frame: &mut Frame<'_>, app: &App, table: &Table, area: Rect) {
     let of = |points| Dataset::default().marker(Marker::Braille).graph_type(GraphType::Line).data(points);
     let course = of(&points).style(app.look.fill(table.utilization()));
     let load_line = of(&line).style(quiet());
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of entries")]
-    let label = grouped(limit.unwrap_or(most) as u64);
-    let label = if limit.is_some() { format!("limit {label}") } else { label };
+    let label = short(limit.unwrap_or(most));
     let chart = Chart::new(vec![load_line, course])
         .x_axis(Axis::default().bounds([-span, 0.0]).labels(["-5 min", "now"]).style(quiet()))
         .y_axis(Axis::default().bounds([0.0, top]).labels(["0".to_string(), label]).style(quiet()));
     frame.render_widget(chart, area);
+}
+
+/// A number in five letters at most, for an axis.
+fn short(number: f64) -> String {
+    if number < 10_000.0 {
+        format!("{number:.0}")
+    } else if number < 1_000_000.0 {
+        format!("{:.0}k", number / 1000.0)
+    } else {
+        format!("{:.1}M", number / 1_000_000.0)
+    }
 }

@@ -1,6 +1,6 @@
 //! Whose the entries of a table are.
 
-use plimsoll_diagnose::words::grouped;
+use plimsoll_diagnose::words::{grouped, percent};
 use plimsoll_model::Coverage;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
@@ -72,12 +72,14 @@ pub(super) fn section(name: &str, groups: Result<&[Group], &str>, app: &App, wid
 
 /// What, a bar, and the share with its interval.
 fn row(group: &Group, app: &App, width: usize) -> Line<'static> {
-    const SHARE: usize = 20;
+    const WITH_INTERVAL: usize = 60;
+    let (share, share_width) =
+        if width < WITH_INTERVAL { (percent(group.share.value), 6) } else { (share(&group.share), 20) };
     let bar_width = (width / 6).clamp(6, 30);
-    let name = width.saturating_sub(SHARE + bar_width + 4);
+    let name = width.saturating_sub(share_width + bar_width + 4);
     Line::from(vec![
         Span::raw(format!("  {} ", padded(&group.what, name))),
         Span::styled(bar(group.share.value, bar_width, ' '), app.look.fill(None)),
-        Span::raw(format!(" {:<SHARE$}", share(&group.share))),
+        Span::raw(format!(" {share:<share_width$}")),
     ])
 }

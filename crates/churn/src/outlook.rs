@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use plimsoll_model::{Capacity, Coverage, Homogeneity, Interval, NamespaceSnapshot, StateKey};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::arrivals::rate_within;
 use crate::course::{Course, sum};
@@ -14,7 +14,7 @@ use crate::slope::{Of, growth};
 use crate::table::Table;
 
 /// Where the number of entries leads, at the churn of now and with the timeouts in force.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Outlook {
     /// The table is full now.
@@ -55,7 +55,7 @@ pub enum Outlook {
 }
 
 /// What it takes to say where a number leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Needs {
     /// Entries counted for longer: half a minute shows slopes that a second does not.
@@ -67,7 +67,7 @@ pub enum Needs {
 }
 
 /// Which way a number goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// Up.
@@ -79,7 +79,7 @@ pub enum Direction {
 }
 
 /// What becomes of the entries that cannot be dated.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Assumption {
     /// There are none.

@@ -14,6 +14,7 @@ use crate::apply::{ApplyArguments, ConfirmArguments, HistoryArguments, RollbackA
 use crate::plan::PlanArguments;
 use crate::record::RecordArguments;
 use crate::relieve::RelieveArguments;
+use crate::report::ReportArguments;
 use crate::rules::RulesArguments;
 use crate::shield::ShieldArguments;
 use crate::simulate::{Assignment, Kernel, Lifetime, Mix, Ram, Share, Swept};
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Record(Box<RecordArguments>),
     /// Relieve a table that is full, at once: save what is seen, raise the limit, trim what nobody will miss
     Relieve(RelieveArguments),
+    /// Write a page of a check, a plan, a recording: one file for a browser, a ticket, a printer
+    Report(ReportArguments),
     /// Write rules, a dashboard or checks for a monitoring system: Prometheus, Grafana, Nagios, Zabbix
     Rules(RulesArguments),
     /// Filter or limit traffic before it is tracked: in shadow first, then enforced, always with an end

@@ -91,14 +91,14 @@ impl Drop for PictureFile {
 }
 
 /// Whether a file lies within a folder, or would if it were made.
-fn is_within(name: &str, folder: &Path) -> bool {
+pub(crate) fn is_within(name: &str, folder: &Path) -> bool {
     let parent = Path::new(name).parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = fs::canonicalize(parent.unwrap_or(Path::new(".")));
     parent.ok().zip(fs::canonicalize(folder).ok()).is_some_and(|(parent, folder)| parent.starts_with(folder))
 }
 
 /// Whether two names are those of one file that is there.
-fn is_one_file(one: &str, other: &str) -> bool {
+pub(crate) fn is_one_file(one: &str, other: &str) -> bool {
     let place = |name: &str| fs::metadata(name).ok().map(|file| (file.dev(), file.ino()));
     place(one).is_some_and(|place_of_one| place(other) == Some(place_of_one))
 }

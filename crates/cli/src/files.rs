@@ -19,9 +19,14 @@ pub(crate) fn open_regular(name: &str) -> anyhow::Result<File> {
 
 /// The text of a file that is not large: a scenario, a document.
 pub(crate) fn read_small(name: &str) -> anyhow::Result<String> {
+    read_at_most(open_regular(name)?, MOST_BYTES)
+}
+
+/// All of a text, if it has no more than so many bytes.
+pub(crate) fn read_at_most(from: impl Read, most_bytes: u64) -> anyhow::Result<String> {
     let mut text = String::new();
-    if open_regular(name)?.take(MOST_BYTES + 1).read_to_string(&mut text)? as u64 > MOST_BYTES {
-        bail!("it is larger than such a file may be: 1 MiB")
+    if from.take(most_bytes + 1).read_to_string(&mut text)? as u64 > most_bytes {
+        bail!("it is larger than such a file may be: {} MiB", most_bytes >> 20)
     }
     Ok(text)
 }

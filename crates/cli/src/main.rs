@@ -18,6 +18,7 @@ mod plan;
 mod record;
 mod recording;
 mod relieve;
+mod report;
 mod rules;
 mod setting;
 mod shield;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Some(Command::Plan(plan)) => plan::run(plan),
         Some(Command::Record(record)) => record::run(record),
         Some(Command::Relieve(relieve)) => relieve::run(relieve),
+        Some(Command::Report(report)) => report::run(report),
         Some(Command::Rules(rules)) => rules::run(rules),
         Some(Command::Shield(shield)) => shield::run(shield),
         Some(Command::Simulate(simulate)) => simulate::run(simulate),

@@ -1,5 +1,7 @@
 //! Numbers and sentences as people read them.
 
+use plimsoll_model::Interval;
+
 /// With commas between thousands: `262,144`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -22,6 +24,15 @@ pub fn percent(share: f64) -> String {
         ">99.9%".to_string()
     } else {
         format!("{percent:.1}%")
+    }
+}
+
+/// A share with its interval, `34.2% (33.3–35.1)`, or alone where it is exact.
+pub fn share(share: &Interval) -> String {
+    if share.half_width() == 0.0 {
+        percent(share.value)
+    } else {
+        format!("{} ({:.1}–{:.1})", percent(share.value), share.low * 100.0, share.high * 100.0)
     }
 }
 

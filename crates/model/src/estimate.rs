@@ -1,9 +1,9 @@
 //! Numbers with their error.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A value known to lie, at 95 % confidence or with certainty where `low == high`, between two bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// Lower bound.
     pub low: f64,
@@ -31,7 +31,7 @@ impl Interval {
 }
 
 /// A whole number known to lie between two bounds, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     /// Lower bound.
     pub low: u64,

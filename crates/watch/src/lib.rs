@@ -21,6 +21,6 @@ mod watcher;
 pub use board::{Board, Health};
 pub use history::History;
 pub use ledger::Ledger;
-pub use site::Pages;
+pub use site::{Pages, STYLE};
 pub use status::Status;
 pub use watcher::{Told, Watcher};

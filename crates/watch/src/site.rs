@@ -10,10 +10,13 @@ use crate::{Board, Health};
 /// Browsers that get live readings at a time.
 const MOST_SUBSCRIBERS: usize = 16;
 
+/// The dashboard's stylesheet, for other pages that are to look like it.
+pub const STYLE: &str = include_str!("../assets/dashboard.css");
+
 /// The files of the dashboard: path, media type, content.
 const ASSETS: [(&str, &str, &str); 10] = [
     ("/", "text/html; charset=utf-8", include_str!("../assets/index.html")),
-    ("/dashboard.css", "text/css; charset=utf-8", include_str!("../assets/dashboard.css")),
+    ("/dashboard.css", "text/css; charset=utf-8", STYLE),
     ("/dashboard.js", SCRIPT, include_str!("../assets/dashboard.js")),
     ("/chart.js", SCRIPT, include_str!("../assets/chart.js")),
     ("/dom.js", SCRIPT, include_str!("../assets/dom.js")),

@@ -2,9 +2,9 @@
 
 use std::fmt::Display;
 
-use plimsoll_diagnose::words::{duration, grouped, percent};
+use plimsoll_diagnose::words::{duration, grouped, percent, share};
 use plimsoll_model::{
-    Census, Count, Coverage, Group, HeavyHitter, HeavyHitters, Homogeneity, IDLE_EDGES_SECS, IdleHistogram, Interval,
+    Census, Count, Coverage, Group, HeavyHitter, HeavyHitters, Homogeneity, IDLE_EDGES_SECS, IdleHistogram,
     NamespaceSnapshot, StateKey, StoppedBecause,
 };
 
@@ -95,15 +95,6 @@ fn line(name: &str, count: &Count) -> String {
         format!("at most {}", grouped(count.entries.high))
     };
     format!("  {name:<26} {:<27} {entries}\n", share(&count.share))
-}
-
-/// `34.2% (33.3–35.1)`, or the share alone where it is exact.
-fn share(share: &Interval) -> String {
-    if share.half_width() == 0.0 {
-        percent(share.value)
-    } else {
-        format!("{} ({:.1}–{:.1})", percent(share.value), share.low * 100.0, share.high * 100.0)
-    }
 }
 
 fn groups<K: Display>(name: &str, groups: &[Group<K>], detail: Detail) -> String {

@@ -3,6 +3,8 @@
 
 use plimsoll_diagnose::words::wrapped;
 
+use crate::svg::escaped;
+
 /// What begins a paragraph's lines.
 const INDENT: &str = "  ";
 /// What begins a line of code.
@@ -25,6 +27,34 @@ pub(crate) fn render(markdown: &str, width: usize) -> String {
         previous = Some(block);
     }
     text
+}
+
+/// The same as elements of a page.
+pub(crate) fn html(markdown: &str) -> String {
+    let mut html = String::new();
+    for block in blocks(markdown) {
+        html.push_str(&match &block {
+            Block::Paragraph(words) => format!("<p>{}</p>\n", with_code(words)),
+            // Numbers stay as they are written: a list may be broken by code.
+            Block::Item { mark: "-", words } => format!("<p>• {}</p>\n", with_code(words)),
+            Block::Item { mark, words } => format!("<p>{} {}</p>\n", escaped(mark), with_code(words)),
+            Block::Code(lines) => {
+                let lines: Vec<_> = lines.iter().map(|line| escaped(line)).collect();
+                format!("<pre><code>{}</code></pre>\n", lines.join("\n"))
+            }
+        });
+    }
+    html
+}
+
+/// Words with their code as such.
+fn with_code(markdown: &str) -> String {
+    let parts = without_links(markdown);
+    let parts = parts
+        .split('`')
+        .enumerate()
+        .map(|(index, part)| if index % 2 == 1 { format!("<code>{}</code>", escaped(part)) } else { escaped(part) });
+    parts.collect()
 }
 
 #[derive(Debug, PartialEq)]

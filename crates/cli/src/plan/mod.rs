@@ -23,6 +23,7 @@ use plimsoll_plan::{
 use plimsoll_twin::{Capabilities, Version};
 
 pub(crate) use self::arguments::PlanArguments;
+pub(crate) use self::text::edited;
 use crate::measured::{self, Detail};
 use crate::output;
 use crate::recording::Recording;

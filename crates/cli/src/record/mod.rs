@@ -3,7 +3,7 @@
 mod arguments;
 mod progress;
 mod report;
-mod show;
+pub(crate) mod show;
 
 use std::fs;
 use std::io::Read;

@@ -1,10 +1,11 @@
 //! One finding, and what `explain` says of it.
 
+use plimsoll_diagnose::words::share;
 use plimsoll_model::{Finding, Side};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::text::{heading, paragraph, share};
+use super::text::{heading, paragraph};
 use crate::app::App;
 use crate::look::{bold, quiet};
 

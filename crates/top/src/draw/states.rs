@@ -1,11 +1,11 @@
 //! In which states the entries of a table are.
 
-use plimsoll_diagnose::words::{duration, grouped, percent};
+use plimsoll_diagnose::words::{duration, grouped, percent, share};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::gauge::bar;
-use super::text::{padded, paragraph, share};
+use super::text::{padded, paragraph};
 use super::whose::{section, title, unread};
 use crate::app::App;
 use crate::held::{IDLE_SECS, State};

@@ -1,7 +1,6 @@
 //! Lines of a width.
 
-use plimsoll_diagnose::words::{percent, wrapped};
-use plimsoll_model::Interval;
+use plimsoll_diagnose::words::wrapped;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
@@ -41,15 +40,6 @@ pub(super) fn padded(text: &str, width: usize) -> String {
 
 pub(super) fn heading(text: String) -> Line<'static> {
     Line::styled(text, bold())
-}
-
-/// `34.2% (33.3–35.1)`, or the share alone where it is exact.
-pub(super) fn share(share: &Interval) -> String {
-    if share.half_width() == 0.0 {
-        percent(share.value)
-    } else {
-        format!("{} ({:.1}–{:.1})", percent(share.value), share.low * 100.0, share.high * 100.0)
-    }
 }
 
 #[cfg(test)]

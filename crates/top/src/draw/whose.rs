@@ -1,12 +1,12 @@
 //! Whose the entries of a table are.
 
-use plimsoll_diagnose::words::{grouped, percent};
+use plimsoll_diagnose::words::{grouped, percent, share};
 use plimsoll_model::Coverage;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::gauge::bar;
-use super::text::{heading, padded, paragraph, share};
+use super::text::{heading, padded, paragraph};
 use crate::app::App;
 use crate::held::{Group, Holdings};
 use crate::known::Table;

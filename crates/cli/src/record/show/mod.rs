@@ -9,9 +9,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use plimsoll_model::{NetworkSettings, Sysctl};
-use plimsoll_plan::{MeasureRequest, Rails, Share, measure};
+use plimsoll_plan::{MeasureRequest, Measured, Rails, Share, measure};
 
-use self::summary::Summary;
+pub(crate) use self::picture::render as picture;
+pub(crate) use self::summary::{ServiceLives, Summary};
+pub(crate) use self::text::secs;
+
 use super::arguments::ShowArguments;
 use crate::arguments::Color;
 use crate::drawn::{Picture, STANDARD_OUTPUT};
@@ -29,14 +32,7 @@ pub(super) fn run(arguments: &ShowArguments) -> anyhow::Result<ExitCode> {
     let recording = Recording::open(&arguments.recording)?;
     let origin = recording.origin()?;
     let picture = Picture::begin(arguments.svg.as_deref(), &[], Some(&arguments.recording))?;
-    let silences = recording.silences()?;
-    let settings = NetworkSettings {
-        tcp_loose: silences.setting(Sysctl::TCP_LOOSE).map(|value| value != 0),
-        ..NetworkSettings::default()
-    };
-    let most_false_kills = Share::new(MOST_FALSE_KILLS).context("a ten thousandth is a share")?;
-    let request = MeasureRequest { most_false_kills, rails: Rails::Hold, settings: &settings, seed: 1 };
-    let measured = measure(&silences, request);
+    let measured = measured(&recording)?;
     let summary = Summary::of(&recording)?;
     let svg = || picture::render(&recording.name, &measured);
     match picture {
@@ -54,4 +50,16 @@ pub(super) fn run(arguments: &ShowArguments) -> anyhow::Result<ExitCode> {
     };
     output::write(&text, arguments.color)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What its silences say of timeouts.
+pub(crate) fn measured(recording: &Recording) -> anyhow::Result<Measured> {
+    let silences = recording.silences()?;
+    let settings = NetworkSettings {
+        tcp_loose: silences.setting(Sysctl::TCP_LOOSE).map(|value| value != 0),
+        ..NetworkSettings::default()
+    };
+    let most_false_kills = Share::new(MOST_FALSE_KILLS).context("a ten thousandth is a share")?;
+    let request = MeasureRequest { most_false_kills, rails: Rails::Hold, settings: &settings, seed: 1 };
+    Ok(measure(&silences, request))
 }

@@ -27,7 +27,7 @@ const AGES: [f64; 12] = [1.0, 3.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 21_6
 /// Marks of ages lie no closer than this share of the axis.
 const APART: f64 = 0.12;
 
-pub(super) fn render(recording: &Untrusted, measured: &Measured) -> String {
+pub(crate) fn render(recording: &Untrusted, measured: &Measured) -> String {
     let mut timeouts: Vec<_> = measured.timeouts.iter().filter(|of| !drawn(of).is_empty()).collect();
     let silences = |of: &MeasuredTimeout| of.services.iter().map(|service| service.silences).sum::<usize>();
     timeouts.sort_by_key(|of| std::cmp::Reverse(silences(of)));

@@ -18,52 +18,52 @@ const CHANGES: usize = 200;
 
 /// What there is in a recording.
 #[derive(Debug, Default)]
-pub(super) struct Summary {
-    pub(super) from: Option<UnixMicros>,
-    pub(super) to: Option<UnixMicros>,
-    pub(super) lives: u64,
+pub(crate) struct Summary {
+    pub(crate) from: Option<UnixMicros>,
+    pub(crate) to: Option<UnixMicros>,
+    pub(crate) lives: u64,
     /// As many flows as they stand for.
-    pub(super) flows: f64,
-    pub(super) gaps: u64,
-    pub(super) by_end: BTreeMap<&'static str, f64>,
-    pub(super) by_sight: BTreeMap<&'static str, u64>,
+    pub(crate) flows: f64,
+    pub(crate) gaps: u64,
+    pub(crate) by_end: BTreeMap<&'static str, f64>,
+    pub(crate) by_sight: BTreeMap<&'static str, u64>,
     /// Those with the most flows first.
-    pub(super) services: Vec<ServiceLives>,
-    pub(super) other_services: usize,
-    pub(super) table: Table,
-    pub(super) changes: Vec<Change>,
-    pub(super) changes_left_out: u64,
+    pub(crate) services: Vec<ServiceLives>,
+    pub(crate) other_services: usize,
+    pub(crate) table: Table,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) changes_left_out: u64,
 }
 
 /// Lives of a service's flows.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct ServiceLives {
-    pub(super) service: ServiceKind,
-    pub(super) flows: f64,
+pub(crate) struct ServiceLives {
+    pub(crate) service: ServiceKind,
+    pub(crate) flows: f64,
     /// Lifetimes, of those whose begin and end were seen: half are shorter, nine in ten, 99 in 100.
-    pub(super) lifetime_secs: Option<[f64; 3]>,
-    pub(super) bytes: f64,
+    pub(crate) lifetime_secs: Option<[f64; 3]>,
+    pub(crate) bytes: f64,
 }
 
 /// The table over the recording.
 #[derive(Clone, Debug, Default, Serialize)]
-pub(super) struct Table {
-    pub(super) readings: u64,
-    pub(super) least_entries: Option<u32>,
-    pub(super) most_entries: Option<u32>,
-    pub(super) mean_entries: Option<f64>,
-    pub(super) capacity: Option<u32>,
-    pub(super) buckets: Option<u32>,
+pub(crate) struct Table {
+    pub(crate) readings: u64,
+    pub(crate) least_entries: Option<u32>,
+    pub(crate) most_entries: Option<u32>,
+    pub(crate) mean_entries: Option<f64>,
+    pub(crate) capacity: Option<u32>,
+    pub(crate) buckets: Option<u32>,
     /// What was counted between the first and the last reading; what did not change is left out.
-    pub(super) counted: BTreeMap<&'static str, u64>,
-    pub(super) events: u64,
-    pub(super) losses: u64,
-    pub(super) dropped_events: Option<u64>,
-    pub(super) least_share: Option<f64>,
+    pub(crate) counted: BTreeMap<&'static str, u64>,
+    pub(crate) events: u64,
+    pub(crate) losses: u64,
+    pub(crate) dropped_events: Option<u64>,
+    pub(crate) least_share: Option<f64>,
 }
 
 impl Summary {
-    pub(super) fn of(recording: &Recording) -> anyhow::Result<Self> {
+    pub(crate) fn of(recording: &Recording) -> anyhow::Result<Self> {
         let mut summary = Self::default();
         let mut services = Services::default();
         for life in recording.archive.lives()? {

@@ -97,7 +97,7 @@ fn services(summary: &Summary) -> String {
 }
 
 /// Seconds, with what matters of a part of one.
-pub(super) fn secs(secs: f64) -> String {
+pub(crate) fn secs(secs: f64) -> String {
     match secs {
         secs if secs < 0.001 => "<1 ms".to_string(),
         secs if secs < 1.0 => format!("{:.0} ms", secs * 1000.0),

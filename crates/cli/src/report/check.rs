@@ -221,9 +221,8 @@ fn holds(ns: &Namespace, census: &Census) -> String {
     let top = |hitters: &Option<Hitters>, heading| {
         hitters.as_ref().map(|hitters| groups(heading, &hitters.top, HITTERS)).unwrap_or_default()
     };
-    let columns = groups("States", &census.states, usize::MAX)
-        + &top(&census.services, "Services")
-        + &top(&census.sources, "Sources");
+    let hitters = top(&census.services, "Services") + &top(&census.sources, "Sources");
+    let columns = groups("States", &census.states, usize::MAX) + &around("div", "", &hitters);
     around("article", "finding", &(inner + &around("div", "columns", &columns)))
 }
 

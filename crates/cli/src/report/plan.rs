@@ -8,6 +8,7 @@ use super::document::{Forecast, Moment, PlanDocument, Planned};
 use super::html::{around, command, facts, list, said, table};
 use super::page::Part;
 use crate::date::utc;
+use crate::explain;
 use crate::plan::edited;
 
 pub(super) fn part(document: &PlanDocument) -> Part {
@@ -21,7 +22,8 @@ pub(super) fn part(document: &PlanDocument) -> Part {
     let when = document.made_at_unix_secs.map(utc).map(|when| format!("Planned at {when}. "));
     let order = "The most helpful change for the least risk first. A plan is for the moment that it was made for: `plimsoll apply` \
                  refuses it where values have changed since, and undoes it unless it is confirmed.";
-    body.push_str(&said("p", "quiet", &format!("{}{order}", when.unwrap_or_default())));
+    let order = explain::markdown::html(&format!("{}{order}", when.unwrap_or_default()));
+    body.push_str(&around("div", "quiet", &order));
     body.push_str(
         &document.changes.iter().enumerate().map(|(index, change)| changed(index + 1, change)).collect::<String>(),
     );

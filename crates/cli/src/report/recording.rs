@@ -10,6 +10,7 @@ use super::chart::Course;
 use super::html::{around, facts, list, said, table, text};
 use super::page::Part;
 use crate::date::utc;
+use crate::explain;
 use crate::record::show::{ServiceLives, Summary, measured, picture, secs};
 use crate::recording::Recording;
 
@@ -19,7 +20,6 @@ const POINTS: usize = 700;
 pub(super) fn part(recording: &Recording) -> anyhow::Result<Part> {
     let origin = recording.origin()?;
     let summary = Summary::of(recording)?;
-    let measured = measured(recording)?;
     let shown = |text: &String| Untrusted::from(text.as_str()).to_string();
     let host = origin.host.as_ref().map_or("a host".to_string(), shown);
     let namespace = shown(&origin.namespace);
@@ -32,12 +32,13 @@ pub(super) fn part(recording: &Recording) -> anyhow::Result<Part> {
     body.push_str(&services(&summary));
     body.push_str(&ends(&summary));
     body.push_str(&said("h3", "minor", "How long flows are silent, and what timeouts would save and kill"));
-    body.push_str(&around("div", "picture", &picture(&recording.name, &measured)));
-    body.push_str(&said(
-        "p",
-        "quiet",
-        &format!("`plimsoll plan --from {}` says which timeouts follow from it.", recording.name),
-    ));
+    match measured(recording) {
+        Ok(measured) => body.push_str(&around("div", "picture", &picture(&recording.name, &measured))),
+        // The rest is worth a page all the same.
+        Err(error) => body.push_str(&said("p", "", &format!("Not known: {error:#}"))),
+    }
+    let more = format!("`plimsoll plan --from {}` says which timeouts follow from it.", recording.name);
+    body.push_str(&around("div", "quiet", &explain::markdown::html(&more)));
     Ok(Part {
         title: format!("recording {}", recording.name),
         body: around("section", "", &body),

@@ -63,9 +63,11 @@ pub(crate) fn run(arguments: &TopArguments) -> anyhow::Result<ExitCode> {
                 if app.press(press) == Next::End {
                     break;
                 }
-                wish.set(app.wish());
                 has_changed = true;
             }
+        }
+        if has_changed {
+            wish.set(app.wish());
         }
         let now = monotonic_now();
         if has_changed || drawn_at.is_none_or(|at| at + AGING <= now) {

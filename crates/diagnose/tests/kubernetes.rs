@@ -265,7 +265,10 @@ fn a_pod_that_holds_most_of_a_table_that_fills_is_a_tenant() {
     );
     assert!(found(&shared(80, CAPACITY * 7 / 10), FindingId::OneTenant).is_none(), "there is room");
     assert!(found(&shared(95, eight), FindingId::OneTenant).is_some());
-    assert!(found(&shared(97, eight), FindingId::OneTenant).is_none(), "others are there, and hardly any entry is theirs");
+    assert!(
+        found(&shared(97, eight), FindingId::OneTenant).is_none(),
+        "others are there, and hardly any entry is theirs"
+    );
     assert!(found(&shared(100, eight), FindingId::OneTenant).is_none(), "nobody else is there");
 }
 

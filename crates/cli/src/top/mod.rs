@@ -55,6 +55,7 @@ pub(crate) fn run(arguments: &TopArguments) -> anyhow::Result<ExitCode> {
         let mut has_changed = take_in(&mut app, &told)?;
         match Screen::wait(if has_changed { Duration::ZERO } else { PATIENCE })? {
             Happened::Nothing => {}
+            Happened::Gone => break,
             Happened::Resized(size) => {
                 app.resize(size);
                 has_changed = true;

@@ -13,6 +13,8 @@ use plimsoll_top::{App, Press, draw};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Size;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 
 use super::keys::press;
 
@@ -23,6 +25,8 @@ pub(super) enum Happened {
     Nothing,
     /// It has this size now.
     Resized(Size),
+    /// Nobody is at it any more: it was closed, or its connection has ended.
+    Gone,
     /// A key that asks for something.
     Pressed(Press),
 }
@@ -49,14 +53,25 @@ impl Screen {
 
     /// Waits for something to happen, at most so long.
     pub(super) fn wait(longest: Duration) -> anyhow::Result<Happened> {
-        let event = match poll(longest) {
-            Ok(true) => read(),
-            Ok(false) => return Ok(Happened::Nothing),
-            // A signal came: the flag that it raised is looked at next.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Happened::Nothing),
-            Err(error) => Err(error),
-        };
-        Ok(match event.context("top: reading from the terminal")? {
+        // Crossterm may hold keys that came with the one before; asked for them at a terminal that is gone it never answers.
+        let (none, longest) = (Timespec::default(), Timespec::try_from(longest).unwrap_or_default());
+        for patience in [none, longest] {
+            if is_gone(&patience)? {
+                return Ok(Happened::Gone);
+            }
+            match poll(Duration::ZERO) {
+                Ok(true) => return Self::next(),
+                Ok(false) => {}
+                // A signal came: the flag that it raised is looked at next.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => break,
+                Err(error) => return Err(error).context("top: reading from the terminal"),
+            }
+        }
+        Ok(Happened::Nothing)
+    }
+
+    fn next() -> anyhow::Result<Happened> {
+        Ok(match read().context("top: reading from the terminal")? {
             Event::Resize(width, height) => Happened::Resized(Size { width, height }),
             Event::Key(key) => press(key).map_or(Happened::Nothing, Happened::Pressed),
             _ => Happened::Nothing,
@@ -67,6 +82,16 @@ impl Screen {
     pub(super) fn draw(&mut self, app: &App) -> anyhow::Result<()> {
         self.terminal.draw(|frame| draw(frame, app)).context("top: writing to the terminal")?;
         Ok(())
+    }
+}
+
+/// Waits for a key, at most so long; whether the terminal has hung up (poll(2): `POLLHUP`, which comes unasked).
+fn is_gone(longest: &Timespec) -> anyhow::Result<bool> {
+    let stdin = io::stdin();
+    let mut asked = [PollFd::new(&stdin, PollFlags::IN)];
+    match rustix::event::poll(&mut asked, Some(longest)) {
+        Ok(_) | Err(Errno::INTR) => Ok(asked[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)),
+        Err(error) => Err(error).context("top: waiting at the terminal"),
     }
 }
 

@@ -111,18 +111,16 @@ pub(super) fn place_of(text: &str) -> Result<Option<Where>, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         return Ok(Some(Where::Unix(path.into())));
     }
-    without_brackets(text)
-        .unwrap_or(text)
-        .parse()
+    in_brackets(text)
+        .map_or_else(|| text.parse(), Ok)
         .map(|address| Some(Where::Tcp(address)))
         .map_err(|_| format!("takes ADDRESS:PORT (127.0.0.1:9754, [::]:9754), unix:PATH, or none: not {text:?}"))
 }
 
-/// Brackets may be around an address of either family: what a pod's environment holds may be of either.
-fn without_brackets(text: &str) -> Option<String> {
+/// An IPv4 address in brackets: around what a pod's environment holds they may be written whatever its family is.
+fn in_brackets(text: &str) -> Option<SocketAddr> {
     let (address, port) = text.strip_prefix('[')?.split_once("]:")?;
-    let address: Ipv4Addr = address.parse().ok()?;
-    Some(format!("{address}:{port}"))
+    Some(SocketAddr::new(IpAddr::V4(address.parse().ok()?), port.parse().ok()?))
 }
 
 /// The same time, if readings may come so often.

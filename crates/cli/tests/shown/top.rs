@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use plimsoll_lab::{Kind, LabNamespace, entries};
 use plimsoll_model::{NewEntry, TcpState};
 
+use crate::support::watching::await_that;
 use crate::support::{PLIMSOLL, plimsoll};
 use crate::terminal::Terminal;
 
@@ -61,6 +62,13 @@ impl Drop for Named {
 }
 
 /// Whether a letter is in another colour than usual (39).
+/// The process that shows a namespace's table.
+fn pid_over(lab: &LabNamespace) -> String {
+    let pattern = format!("^{PLIMSOLL} top --netns {}", lab.name());
+    let found = Command::new("pgrep").args(["-f", &pattern]).output().unwrap().stdout;
+    String::from_utf8(found).unwrap().trim().to_string()
+}
+
 fn has_colours(screen: &str) -> bool {
     screen.split("\u{1b}[3").skip(1).any(|rest| !rest.starts_with('9'))
 }
@@ -114,13 +122,22 @@ fn a_full_table_is_shown_and_what_ends_it_from_outside_gives_the_terminal_back()
         assert!(lab.send_udp(1000..=1200).unwrap() > 0);
         row(screen).is_some_and(|row| row.split_whitespace().nth(6).is_some_and(|drops| drops != "0" && drops != "?"))
     });
-    let pattern = format!("top --netns {}", lab.name());
-    let pid = Command::new("pgrep").args(["-f", &format!("^{PLIMSOLL} {pattern}")]).output().unwrap().stdout;
-    let pid = String::from_utf8(pid).unwrap();
-    assert!(Command::new("kill").args(["-TERM", pid.trim()]).status().unwrap().success(), "{pid:?}");
+    let pid = pid_over(&lab);
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success(), "{pid:?}");
     terminal.until("the prompt", |screen| screen.trim_end().ends_with("\n$") && !screen.contains("Overview"));
     terminal.run("clear; stty -a");
     terminal.shows(&[" echo ", " icanon "]);
+}
+
+#[test]
+fn it_ends_with_its_terminal() {
+    let lab = LabNamespace::tracking().unwrap();
+    let terminal = Terminal::begin(80, 24);
+    terminal.run(&format!("{PLIMSOLL} top --netns {}", lab.name()));
+    terminal.shows(&["Overview"]);
+    assert!(!pid_over(&lab).is_empty());
+    terminal.close();
+    await_that("its end", || pid_over(&lab).is_empty());
 }
 
 #[test]

@@ -102,7 +102,7 @@ impl Addition {
         let lookup = |key, numbers: &Numbers| {
             Term::Match(Match::Lookup {
                 keys: vec![key],
-                set: Set::Elements(vec![Element { values: vec![numbers.clone()], verdict: None }]),
+                set: Set::Elements(vec![Element::of(vec![numbers.clone()])]),
                 sense: Sense::Is,
             })
         };

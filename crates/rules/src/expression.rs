@@ -144,7 +144,7 @@ fn guards(asked: &[Asked]) -> Vec<Term> {
     let guards = asked.iter().flat_map(|asked| &asked.guards);
     guards
         .map(|(field, numbers)| {
-            let element = Element { values: vec![numbers.clone()], verdict: None };
+            let element = Element::of(vec![numbers.clone()]);
             Term::Match(Match::Lookup {
                 keys: vec![Key::Field(*field)],
                 set: Set::Elements(vec![element]),
@@ -314,7 +314,7 @@ fn set(kinds: &[Kind], right: &Value) -> Option<Set> {
         (Some(Value::Array(elements)), _) => elements.iter().map(|raw| element(kinds, raw)).collect::<Option<_>>()?,
         (Some(one), _) => vec![element(kinds, one)?],
         // Flags, any of which will do.
-        (None, [kind]) => vec![Element { values: vec![flags(*kind, right)?], verdict: None }],
+        (None, [kind]) => vec![Element::of(vec![flags(*kind, right)?])],
         (None, _) => vec![element(kinds, right)?],
     };
     Some(Set::Elements(elements))
@@ -338,7 +338,7 @@ fn ordered(kind: Kind, operator: &str, right: &Value) -> Option<Set> {
         ">" => than.checked_add(1).map_or(Numbers::NONE, |first| Numbers::range(first, u128::MAX)),
         _ => Numbers::range(than, u128::MAX),
     };
-    Some(Set::Elements(vec![Element { values: vec![values], verdict: None }]))
+    Some(Set::Elements(vec![Element::of(vec![values])]))
 }
 
 /// An element of a set, without the verdict that it leads to.
@@ -353,7 +353,7 @@ pub(crate) fn element(kinds: &[Kind], raw: &Value) -> Option<Element> {
         (None, [kind]) => vec![value(*kind, raw)?],
         _ => return None,
     };
-    Some(Element { values, verdict: None })
+    Some(Element::of(values))
 }
 
 fn value(kind: Kind, raw: &Value) -> Option<Numbers> {

@@ -367,7 +367,15 @@ impl Comparison<'_> {
                 // The policy comes last.
                 if one.rule.is_none() || other.rule.is_some_and(|other| one.rule > Some(other)) { *other } else { *one }
             }
-            (Some(one), _) => *one,
+            // A way that is in a chain still has not come to what the other finds behind it.
+            (Some(one), Some(other)) => {
+                let entered = |place: &Place| {
+                    let mut before = tracked.iter().take(common);
+                    before.position(|step| step.chain == place.chain).unwrap_or(common)
+                };
+                if entered(other) > entered(one) { *other } else { *one }
+            }
+            (Some(one), None) => *one,
             (None, Some(other)) => *other,
             // One rule decides both, by a map.
             (None, None) => *tracked.last()?,

@@ -263,6 +263,15 @@ pub struct Element {
     pub values: Vec<Numbers>,
     /// Of a verdict map: where it leads to.
     pub verdict: Option<Verdict>,
+    /// What its author said of it, of one in a map with a name.
+    pub comment: Option<Untrusted>,
+}
+
+impl Element {
+    /// One that stands for values, and for no more.
+    pub const fn of(values: Vec<Numbers>) -> Self {
+        Self { values, verdict: None, comment: None }
+    }
 }
 
 /// A set or map with a name.

@@ -168,12 +168,13 @@ fn stands_for_all(element: &Element) -> bool {
     element.values.iter().all(|values| values.has(0) && values.has(u128::MAX))
 }
 
-/// An element of a set, or a key of a map with what it leads to. Of maps whose values are no verdicts only the keys are kept.
+/// An element of a set, or a key of a map with what it leads to and its comment. Of maps whose values are no verdicts only the keys are kept.
 fn element_of_set(kinds: &[Kind], raw: &Value, leads_to: bool) -> Option<Element> {
     match raw.as_array().map(Vec::as_slice) {
         Some([key, value]) => {
             let verdict = if leads_to { Some(verdict(value)?) } else { None };
-            Some(Element { verdict, ..element(kinds, key)? })
+            let comment = key.pointer("/elem/comment").and_then(Value::as_str).map(Untrusted::from);
+            Some(Element { verdict, comment, ..element(kinds, key)? })
         }
         _ => element(kinds, raw),
     }

@@ -228,7 +228,7 @@ fn lookup(field: Field, values: Numbers, sense: Sense) -> Term {
 }
 
 fn term(keys: Vec<Key>, values: Vec<Numbers>, sense: Sense) -> Term {
-    Term::Match(Match::Lookup { keys, set: Set::Elements(vec![Element { values, verdict: None }]), sense })
+    Term::Match(Match::Lookup { keys, set: Set::Elements(vec![Element::of(values)]), sense })
 }
 
 /// `53`, `1000:2000`, `:1023`, and lists of such.

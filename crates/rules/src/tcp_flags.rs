@@ -56,11 +56,7 @@ pub(crate) fn in_iptables(mask: &str, set: &str, sense: Sense) -> Option<Term> {
 }
 
 fn lookup(key: Key, values: Numbers, sense: Sense) -> Term {
-    Term::Match(Match::Lookup {
-        keys: vec![key],
-        set: Set::Elements(vec![Element { values: vec![values], verdict: None }]),
-        sense,
-    })
+    Term::Match(Match::Lookup { keys: vec![key], set: Set::Elements(vec![Element::of(vec![values])]), sense })
 }
 
 /// The values of a right-hand side: flags that are combined, or several such in a set.

@@ -116,12 +116,10 @@ fn is_cluster_ip(way: &Way<'_>) -> bool {
     })
 }
 
-/// `service-HASH-namespace/name/protocol/port`, and the same behind `external-`.
+/// `service-HASH-namespace/name/protocol/port`, and the same behind `external-` and behind `local-`, which leads to backends on this node alone.
 fn name_of_chain(way: &Way<'_>) -> Option<Untrusted> {
-    let chain = way
-        .chains
-        .iter()
-        .find_map(|chain| chain.strip_prefix("service-").or_else(|| chain.strip_prefix("external-")))?;
+    let prefixes = ["service-", "local-", "external-"];
+    let chain = way.chains.iter().find_map(|chain| prefixes.iter().find_map(|prefix| chain.strip_prefix(prefix)))?;
     let (_, name) = chain.split_once('-')?;
     let mut parts = name.split('/');
     let (namespace, service, _, port) = (parts.next()?, parts.next()?, parts.next(), parts.next());
@@ -139,7 +137,7 @@ pub(super) fn without_backends(ruleset: &Ruleset) -> Vec<KnownService> {
             found.extend(chain.rules.iter().filter_map(|rule| refused(table, chain, rule)));
         }
         if table.origin == Origin::Nft && table.name == KUBE_PROXY_TABLE {
-            found.extend(refused_by_map(table));
+            found.extend(refused_by_maps(table));
         }
     }
     found
@@ -151,44 +149,46 @@ fn refused(table: &Table, chain: &Chain, rule: &Rule) -> Option<KnownService> {
     if !way.meets(rule) {
         return None;
     }
-    let (protocol, port) = (way.protocol()?, way.port()?);
-    let (at, kind) = match way.addresses().named().first().copied() {
-        Some(address) => {
-            let outer = chain.name == "KUBE-EXTERNAL-SERVICES";
-            let kind = if outer { ServiceKind::External } else { ServiceKind::ClusterIp };
-            (ServedAt::Address(Service { address, protocol, port }), kind)
-        }
-        None => (ServedAt::OwnAddresses { protocol, port }, ServiceKind::NodePort),
-    };
-    Some(KnownService {
-        at,
-        kind,
-        name: without_kind(name).0,
-        backends: Vec::new(),
-        masquerade: Masquerade::Nobody,
-        by: ServiceMaker::KubeProxy(KubeProxyMode::Iptables),
-    })
+    let is_outer = chain.name == "KUBE-EXTERNAL-SERVICES";
+    let kind = if is_outer { ServiceKind::External } else { ServiceKind::ClusterIp };
+    without_answer(&way, kind, without_kind(name).0, KubeProxyMode::Iptables)
 }
 
-/// The maps of nftables mode have no names for these.
-fn refused_by_map(table: &Table) -> Vec<KnownService> {
-    let keys = [Field::Destination, Field::Protocol, Field::DestinationPort].map(Key::Field);
-    let service = |element: &Element| {
-        let mut way = Way::to(table, &table.name);
-        if !way.takes(&keys, element) {
-            return None;
-        }
-        let (protocol, port) = (way.protocol()?, way.port()?);
-        let address = *way.addresses().named().first()?;
-        Some(KnownService {
-            at: ServedAt::Address(Service { address, protocol, port }),
-            kind: if is_cluster_ip(&way) { ServiceKind::ClusterIp } else { ServiceKind::External },
-            name: None,
-            backends: Vec::new(),
-            masquerade: Masquerade::Nobody,
-            by: ServiceMaker::KubeProxy(KubeProxyMode::Nftables),
-        })
+/// In nftables mode two maps have them, each with its name in a comment.
+fn refused_by_maps(table: &Table) -> Vec<KnownService> {
+    let of_address = [Field::Destination, Field::Protocol, Field::DestinationPort].map(Key::Field);
+    let of_node = [Field::Protocol, Field::DestinationPort].map(Key::Field);
+    let maps = [("no-endpoint-services", &of_address[..]), ("no-endpoint-nodeports", &of_node[..])];
+    let elements = |name: &str| {
+        let map = table.sets.iter().find(|set| set.name == name);
+        map.map_or(&[][..], |map| map.elements.as_slice()).iter()
     };
-    let map = table.sets.iter().find(|set| set.name == "no-endpoint-services");
-    map.map_or(&[][..], |map| map.elements.as_slice()).iter().filter_map(service).collect()
+    let refused = |(name, keys)| elements(name).filter_map(move |element| refused_by(table, keys, element));
+    maps.into_iter().flat_map(refused).collect()
+}
+
+fn refused_by(table: &Table, keys: &[Key], element: &Element) -> Option<KnownService> {
+    let mut way = Way::to(table, &table.name);
+    if !way.takes(keys, element) {
+        return None;
+    }
+    let kind = if is_cluster_ip(&way) { ServiceKind::ClusterIp } else { ServiceKind::External };
+    let name = element.comment.as_ref().and_then(|comment| without_kind(comment.as_str()).0);
+    without_answer(&way, kind, name, KubeProxyMode::Nftables)
+}
+
+/// Where packets that come this way are sent to an address, it is of this kind; else it is a port of the node's.
+fn without_answer(
+    way: &Way<'_>,
+    of_address: ServiceKind,
+    name: Option<Untrusted>,
+    mode: KubeProxyMode,
+) -> Option<KnownService> {
+    let (protocol, port) = (way.protocol()?, way.port()?);
+    let (at, kind) = match way.addresses().named().first().copied() {
+        Some(address) => (ServedAt::Address(Service { address, protocol, port }), of_address),
+        None => (ServedAt::OwnAddresses { protocol, port }, ServiceKind::NodePort),
+    };
+    let by = ServiceMaker::KubeProxy(mode);
+    Some(KnownService { at, kind, name, backends: Vec::new(), masquerade: Masquerade::Nobody, by })
 }

@@ -3,8 +3,9 @@ use plimsoll_rules::Told;
 
 use super::*;
 
-const KUBE: &str = include_str!("../../tests/rulesets/kube-all.v4");
-const KUBE_NFT: &str = include_str!("../../tests/told/kube-all.json");
+const KUBE: &str = include_str!("../../../rules/tests/rulesets/kube-iptables.v4");
+const KUBE_V6: &str = include_str!("../../../rules/tests/rulesets/kube-iptables.v6");
+const KUBE_NFT: &str = include_str!("../../../rules/tests/told/kube-nftables.json");
 const DOCKER: &str = include_str!("../../../rules/tests/rulesets/docker.v4");
 const KUBE_IPVS: &str = include_str!("../../../rules/tests/rulesets/kube-ipvs.v4");
 const IPSETS: &str = include_str!("../../../rules/tests/rulesets/kube-ipvs.ipset");
@@ -32,20 +33,38 @@ fn of_rules(ruleset: &Ruleset) -> Services {
     services(ruleset, &Ipvs::default(), "")
 }
 
+/// The services of the cluster of `crates/rules/tests/kube-proxy`, as rules of iptables tell them.
+const OF_THE_CLUSTER: [&str; 23] = [
+    "default/kubernetes:https (ClusterIP 10.96.0.1:443/tcp) → 192.0.2.1:6443/tcp, Some",
+    "kube-system/kube-dns:dns (ClusterIP 10.96.0.10:53/udp) → 10.244.0.4:53/udp 10.244.1.2:53/udp, Some",
+    "kube-system/kube-dns:dns (ClusterIP [fd00:10:96::a]:53/udp) → [fd00:10:244:1::2]:53/udp [fd00:10:244::4]:53/udp, Some",
+    "kube-system/kube-dns:dns-tcp (ClusterIP 10.96.0.10:53/tcp) → 10.244.0.4:53/tcp 10.244.1.2:53/tcp, Some",
+    "kube-system/kube-dns:dns-tcp (ClusterIP [fd00:10:96::a]:53/tcp) → [fd00:10:244:1::2]:53/tcp [fd00:10:244::4]:53/tcp, Some",
+    "kube-system/kube-dns:metrics (ClusterIP 10.96.0.10:9153/tcp) → 10.244.0.4:9153/tcp 10.244.1.2:9153/tcp, Some",
+    "kube-system/kube-dns:metrics (ClusterIP [fd00:10:96::a]:9153/tcp) → [fd00:10:244:1::2]:9153/tcp [fd00:10:244::4]:9153/tcp, Some",
+    "shop/away:smtp (ClusterIP 10.96.0.60:25/tcp) → 10.244.1.2:2525/tcp, Some",
+    "shop/away:smtp (NodePort 30025/tcp) → 10.244.1.2:2525/tcp, Some",
+    "shop/away:smtp (load balancer 203.0.113.82:25/tcp) → 10.244.1.2:2525/tcp, Some",
+    "shop/dead:http (ClusterIP 10.96.0.99:80/udp) → , Nobody",
+    "shop/dead:http (NodePort 4000/udp) → , Nobody",
+    "shop/names (ClusterIP 10.96.0.30:53/udp) → 10.244.0.2:53/udp 10.244.0.3:53/udp, Some",
+    "shop/names (NodePort 30053/udp) → 10.244.0.2:53/udp 10.244.0.3:53/udp, All",
+    "shop/near:http (ClusterIP 10.96.0.50:80/tcp) → 10.244.0.3:8080/tcp, Some",
+    "shop/shielded:https (ClusterIP 10.96.0.40:443/tcp) → 10.244.0.2:8443/tcp 10.244.1.2:8443/tcp, Some",
+    "shop/shielded:https (NodePort 30443/tcp) → 10.244.0.2:8443/tcp 10.244.1.2:8443/tcp, Some",
+    "shop/shielded:https (load balancer 203.0.113.81:443/tcp) → 10.244.0.2:8443/tcp 10.244.1.2:8443/tcp, Some",
+    "shop/web:http (ClusterIP 10.96.0.20:80/tcp) → 10.244.0.2:8080/tcp 10.244.0.3:8080/tcp, Some",
+    "shop/web:http (ClusterIP [fd00:10:96::14]:80/tcp) → [fd00:10:244::2]:8080/tcp [fd00:10:244::3]:8080/tcp, Some",
+    "shop/web:http (NodePort 30080/tcp) → 10.244.0.2:8080/tcp 10.244.0.3:8080/tcp [fd00:10:244::2]:8080/tcp [fd00:10:244::3]:8080/tcp, All",
+    "shop/web:http (external IP 198.51.100.80:80/tcp) → 10.244.0.2:8080/tcp 10.244.0.3:8080/tcp, All",
+    "shop/web:http (load balancer 203.0.113.80:80/tcp) → 10.244.0.2:8080/tcp 10.244.0.3:8080/tcp, All",
+];
+
 #[test]
 fn every_kind_of_kube_proxys_is_told_by_comments() {
-    let services = of_rules(&legacy(KUBE));
-    let both = "10.244.0.2:8080/udp 10.244.0.3:8080/udp";
-    let expected = [
-        "kube-system/names (ClusterIP 10.96.0.10:53/udp) → 10.244.0.4:53/udp, Nobody".to_string(),
-        "shop/dead:http (ClusterIP 10.96.0.99:80/udp) → , Nobody".to_string(),
-        "shop/dead:http (NodePort 30081/udp) → , Nobody".to_string(),
-        format!("shop/web:http (ClusterIP 10.96.0.20:80/udp) → {both}, Some"),
-        format!("shop/web:http (NodePort 30080/udp) → {both}, All"),
-        format!("shop/web:http (external IP 198.51.100.80:80/udp) → {both}, All"),
-        format!("shop/web:http (load balancer 203.0.113.80:80/udp) → {both}, All"),
-    ];
-    assert_eq!(in_words(&services), expected);
+    let told = Told { ip_legacy: KUBE.to_string(), ip6_legacy: KUBE_V6.to_string(), ..Told::default() };
+    let services = of_rules(&Ruleset::read(&told).unwrap());
+    assert_eq!(in_words(&services), OF_THE_CLUSTER);
     assert!(services.iter().all(|service| service.by.to_string() == "kube-proxy in iptables mode"));
     assert!(services.not_understood.is_empty(), "{:?}", services.not_understood);
 }
@@ -66,37 +85,39 @@ fn without_comments_chains_tell_the_kind_and_endpoints_the_name() {
         without.push('\n');
     }
     let told = in_words(&of_rules(&legacy(&without)));
-    assert!(told[0].starts_with("kube-system/names (ClusterIP 10.96.0.10:53/udp)"), "{told:#?}");
-    assert!(told.iter().any(|told| told.starts_with("shop/web:http (NodePort 30080/udp)")), "{told:#?}");
-    assert!(told.iter().any(|told| told.starts_with("shop/web:http (external IP or load balancer 203")), "{told:#?}");
+    for expected in [
+        "kube-system/kube-dns:dns (ClusterIP 10.96.0.10:53/udp)",
+        "shop/near:http (ClusterIP 10.96.0.50:80/tcp)",
+        "shop/web:http (NodePort 30080/tcp)",
+        "shop/web:http (external IP or load balancer 203.0.113.80:80/tcp)",
+        "shop/shielded:https (external IP or load balancer 203.0.113.81:443/tcp)",
+    ] {
+        assert!(told.iter().any(|told| told.starts_with(expected)), "{expected}: {told:#?}");
+    }
 }
 
 #[test]
 fn every_kind_of_kube_proxys_is_told_by_maps_and_chains() {
     let services = of_rules(&nft(KUBE_NFT));
-    let both = "10.244.0.2:8080/udp 10.244.0.3:8080/udp";
-    let expected = [
-        // The map has no names, and the service no chain.
-        "ClusterIP 10.96.0.99:80/udp → , Nobody".to_string(),
-        "kube-system/names (ClusterIP 10.96.0.10:53/udp) → 10.244.0.4:53/udp, Nobody".to_string(),
-        format!("shop/web:http (ClusterIP 10.96.0.20:80/udp) → {both}, Some"),
-        format!("shop/web:http (NodePort 30080/udp) → {both}, All"),
-        format!("shop/web:http (external IP or load balancer 198.51.100.80:80/udp) → {both}, All"),
-        format!("shop/web:http (external IP or load balancer 203.0.113.80:80/udp) → {both}, All"),
-    ];
-    assert_eq!(in_words(&services), expected);
+    // One map has both kinds of outer addresses.
+    let outer = |told: &&str| ["external IP ", "load balancer "].into_iter().find(|kind| told.contains(*kind));
+    let by_maps = OF_THE_CLUSTER.iter().map(|told| match outer(told) {
+        Some(kind) => told.replace(kind, "external IP or load balancer "),
+        None => (*told).to_string(),
+    });
+    assert_eq!(in_words(&services), by_maps.collect::<Vec<_>>());
     assert!(services.iter().all(|service| service.by.to_string() == "kube-proxy in nftables mode"));
+    assert!(services.not_understood.is_empty(), "{:?}", services.not_understood);
 }
 
 #[test]
-fn a_service_that_keeps_its_clients_addresses_masquerades_the_nodes_own() {
-    // externalTrafficPolicy: Local.
-    let all = "-A KUBE-EXT-WWWWWWWWWWWWWWWW -m comment --comment \"masquerade traffic for shop/web:http external destinations\"";
-    let own = "-A KUBE-EXT-WWWWWWWWWWWWWWWW -m comment --comment \"masquerade LOCAL traffic for shop/web:http external destinations\" \
-               -m addrtype --src-type LOCAL";
-    assert!(KUBE.contains(all));
-    let told = in_words(&of_rules(&legacy(&KUBE.replace(all, own))));
-    assert!(told.iter().any(|told| told.contains("NodePort 30080") && told.ends_with(", Some")), "{told:#?}");
+fn pods_are_told_by_their_device_too() {
+    // `--detect-local-mode=InterfaceNamePrefix` and `BridgeInterface`.
+    for device in ["cni+", "cni0"] {
+        let told = in_words(&of_rules(&legacy(&KUBE.replace("! -s 10.244.0.0/16", &format!("! -i {device}")))));
+        let web = told.iter().find(|told| told.starts_with("shop/web:http (ClusterIP")).unwrap();
+        assert!(web.ends_with(", Some"), "{web}");
+    }
 }
 
 #[test]

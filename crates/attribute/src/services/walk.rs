@@ -301,7 +301,10 @@ pub(super) fn is_marking(chain: &Chain) -> bool {
 pub(super) fn masked(rule: &Rule) -> Masquerade {
     let of_source = rule.terms.iter().find_map(|term| match term {
         Term::Match(Match::Lookup { keys, set, sense }) => match keys.as_slice() {
-            [Key::Field(field @ (Field::Source | Field::SourceKind))] => Some((*field, set, *sense)),
+            // kube-proxy tells pods by their addresses, or by the device that they come by (`--detect-local-mode`).
+            [Key::Field(field @ (Field::Source | Field::SourceKind | Field::InInterface))] => {
+                Some((*field, set, *sense))
+            }
             _ => None,
         },
         _ => None,

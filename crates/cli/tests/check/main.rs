@@ -167,14 +167,14 @@ fn a_table_full_of_half_open_entries_refuses_nobody_and_is_a_warning() {
 #[test]
 fn services_are_called_by_the_names_that_rules_tell() {
     let lab = LabNamespace::tracking().unwrap();
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../attribute/tests/rulesets/kube-all.v4");
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules/tests/rulesets/kube-iptables.v4");
     lab.run(&["sh", "-c", &format!("iptables-nft-restore < {}", rules.display())]).unwrap();
     // Questions to the service, answered by one of its backends.
     let questions = entries(Kind::UdpUnreplied, 0, limit() / 8).map(|entry| {
         let Layer4::Ports { source, .. } = entry.original.layer4 else { panic!("no ports") };
-        let layer4 = Layer4::Ports { source, destination: 80 };
-        let original = Tuple { destination: Ipv4Addr::new(10, 96, 0, 20).into(), layer4, ..entry.original };
-        let reply_ports = Layer4::Ports { source: 8080, destination: source };
+        let layer4 = Layer4::Ports { source, destination: 53 };
+        let original = Tuple { destination: Ipv4Addr::new(10, 96, 0, 30).into(), layer4, ..entry.original };
+        let reply_ports = Layer4::Ports { source: 53, destination: source };
         let reply = Tuple { source: Ipv4Addr::new(10, 244, 0, 2).into(), layer4: reply_ports, ..original.mirrored() };
         NewEntry { original, reply, status: Status::SEEN_REPLY, ..entry }
     });
@@ -185,8 +185,8 @@ fn services_are_called_by_the_names_that_rules_tell() {
         let found = evidence.iter().find(|evidence| evidence["key"] == key);
         assert!(found.is_some_and(|found| found["text"].as_str().unwrap().contains(text)), "{key}: {evidence:#?}");
     };
-    says("services", "shop/web:http (ClusterIP 10.96.0.20:80/udp) 100.0%");
-    says("backends", "10.244.0.2:8080/udp (shop/web:http) 100.0%");
+    says("services", "shop/names (ClusterIP 10.96.0.30:53/udp) 100.0%");
+    says("backends", "10.244.0.2:53/udp (shop/names) 100.0%");
     says("translated_by", "kube-proxy in iptables mode");
 }
 

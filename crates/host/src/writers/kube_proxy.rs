@@ -88,19 +88,22 @@ fn of_flags(arguments: &[&[u8]]) -> Settings {
     settings
 }
 
-/// `--name=value`, or `--name value`; a switch may stand alone. The last one counts.
+/// `--name=value`, or `--name value`; a switch may stand alone. The last one counts. Underscores do for dashes (`WordSepNormalizeFunc` of
+/// `k8s.io/component-base`).
 fn argument<'a>(arguments: &[&'a [u8]], name: &str) -> Option<&'a [u8]> {
     let mut found = None;
     for (at, argument) in arguments.iter().enumerate() {
-        let Some(rest) = argument.strip_prefix(b"--").and_then(|rest| rest.strip_prefix(name.as_bytes())) else {
+        let Some(flag) = argument.strip_prefix(b"--") else { continue };
+        let end = flag.iter().position(|byte| *byte == b'=');
+        let (given, value) = flag.split_at(end.unwrap_or(flag.len()));
+        let dashed = given.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte });
+        if !dashed.eq(name.bytes()) {
             continue;
-        };
-        if let Some(value) = rest.strip_prefix(b"=") {
-            found = Some(value);
-        } else if rest.is_empty() {
-            let next = arguments.get(at + 1).filter(|next| !next.starts_with(b"--") && !next.is_empty());
-            found = Some(next.copied().unwrap_or(b"true"));
         }
+        found = value.get(1..).or_else(|| {
+            let next = arguments.get(at + 1).filter(|next| !next.starts_with(b"--") && !next.is_empty());
+            Some(next.copied().unwrap_or(b"true"))
+        });
     }
     found
 }
@@ -134,14 +137,16 @@ fn conntrack_block(text: &Text) -> Result<BTreeMap<&[u8], &[u8]>, Error> {
         if content.starts_with(b"{") {
             return Err(line.error(content, "is YAML of a kind that is not understood here"));
         }
+        let Some(colon) = content.iter().position(|byte| *byte == b':') else { continue };
+        let (key, value) = content.split_at(colon);
+        let (key, value) = (unquoted(key), without_comment(value.get(1..).unwrap_or_default()));
         if is_top {
-            is_within = content.starts_with(b"conntrack:");
-            if is_within && !without_comment(content.strip_prefix(b"conntrack:").unwrap_or_default()).is_empty() {
+            is_within = key == b"conntrack";
+            if is_within && !value.is_empty() {
                 return Err(line.error(content, "is YAML of a kind that is not understood here"));
             }
-        } else if is_within && let Some(colon) = content.iter().position(|byte| *byte == b':') {
-            let (key, value) = content.split_at(colon);
-            let value = unquoted(without_comment(value.get(1..).unwrap_or_default()));
+        } else if is_within {
+            let value = unquoted(value);
             // What is null has its default.
             if !value.is_empty() && value != b"null" && value != b"~" {
                 block.insert(key, value);
@@ -183,7 +188,7 @@ fn effects(settings: &Settings, processors: u32) -> Vec<Effect> {
         }
     }
     match &settings.be_liberal {
-        Some(given) if given.text == b"true" => {
+        Some(given) if is_true(&given.text) => {
             effects.push(sets(Sysctl::TCP_BE_LIBERAL, Written::Exactly { value: 1 }, given.from.clone()));
         }
         _ => {}
@@ -243,8 +248,22 @@ impl Number {
     }
 }
 
+/// A whole number as flags and YAML have it: `0x10` and `010` are sixteen and eight, `1_000` is a thousand (`strconv.ParseInt` with base 0).
 fn whole(text: &str) -> Option<u32> {
-    text.parse().ok()
+    let digits = text.replace('_', "");
+    let (digits, base) = match digits.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (digits.get(2..)?, 16),
+        [b'0', b'o' | b'O', ..] => (digits.get(2..)?, 8),
+        [b'0', b'b' | b'B', ..] => (digits.get(2..)?, 2),
+        [b'0', _, ..] => (digits.get(1..)?, 8),
+        _ => (digits.as_str(), 10),
+    };
+    u32::from_str_radix(digits, base).ok()
+}
+
+/// As flags have it (`strconv.ParseBool`), or YAML 1.1.
+fn is_true(text: &[u8]) -> bool {
+    [&b"true"[..], b"t", b"1", b"yes", b"y", b"on"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// Whole seconds of a duration as Go writes it (`1h0m0s`, `90s`, `1.5h`; `time.ParseDuration`).
@@ -279,6 +298,22 @@ fn duration_secs(text: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Each as kube-proxy 1.30.5 told with `--write-config-to`.
+    #[test]
+    fn numbers_are_read_as_go_reads_them() {
+        for (text, number) in [
+            ("0x10", Some(16)),
+            ("1_000", Some(1000)),
+            ("010", Some(8)),
+            ("0", Some(0)),
+            ("-1", None),
+            ("", None),
+            ("0x", None),
+        ] {
+            assert_eq!(whole(text), number, "{text}");
+        }
+    }
 
     #[test]
     fn durations_are_read_as_go_writes_them() {

@@ -100,6 +100,11 @@ fn kube_proxy_is_told_by_flags() {
             (Sysctl::TCP_BE_LIBERAL, Written::Exactly { value: 1 }, "--conntrack-tcp-be-liberal"),
         ]
     );
+    kube_proxy(&tree, "kube-proxy --conntrack_max_per_core=0 --conntrack_tcp_be_liberal=T --conntrack-minimum=5");
+    assert_eq!(
+        sets(&only(&tree))[2],
+        (Sysctl::TCP_BE_LIBERAL, Written::Exactly { value: 1 }, "--conntrack-tcp-be-liberal")
+    );
     kube_proxy(&tree, "kube-proxy --conntrack-max-per-core=many");
     assert_eq!(
         sets(&only(&tree))[0],
@@ -124,6 +129,26 @@ fn kube_proxy_is_told_by_the_file_that_it_sees() {
             (Sysctl::BUCKETS, Written::AtLeast { value: 131_072 }, file),
             (close_wait(), by_version(3600), "its defaults"),
             (Sysctl::TCP_BE_LIBERAL, Written::Exactly { value: 1 }, file),
+        ]
+    );
+    tree.write(
+        "proc/12/root/var/lib/kube-proxy/config.conf",
+        "---\n\"conntrack\":\n    \"maxPerCore\":   0\n    'tcpBeLiberal': yes\n    udpTimeout: \"1m\"\nmode: \"\"\n",
+    );
+    let writer = only(&tree);
+    assert_eq!(
+        sets(&writer)[2..],
+        [(udp(), by_version(60), file), (Sysctl::TCP_BE_LIBERAL, Written::Exactly { value: 1 }, file)]
+    );
+    // What kube-proxy 1.30.5 writes itself, with `--write-config-to`.
+    tree.write("proc/12/root/var/lib/kube-proxy/config.conf", include_str!("../../tests/fixtures/kube-proxy.conf"));
+    assert_eq!(
+        sets(&only(&tree)),
+        [
+            (Sysctl::CAPACITY, by_version(131_072), file),
+            (Sysctl::BUCKETS, Written::AtLeast { value: 32_768 }, file),
+            (established(), by_version(86_400), file),
+            (close_wait(), by_version(3600), file),
         ]
     );
     for not_understood in ["{\"conntrack\": {}}", "conntrack: {min: 1}"] {

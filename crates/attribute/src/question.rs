@@ -1,11 +1,11 @@
 //! Which entries are asked about, and what their ends turn out to be.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
-use plimsoll_model::{Census, End, Ends, Entry, OwnAddresses, Program, ProgramId, Protocol, Side, SocketState};
+use plimsoll_model::{Census, End, Ends, Entry, OwnAddresses, Program, ProgramId, Protocol, Side, SocketState, Zone};
 
-use crate::sightings::{self, Sighting, Sightings};
+use crate::sightings::{self, Life, Link, Sighting, Sightings};
 
 /// A network namespace, by a number that its caller gives it; the table's own is known to the question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,8 +19,63 @@ pub struct Question {
     /// The entries, by their place among those that were drawn.
     asked: Vec<(usize, Entry)>,
     sightings: Sightings,
-    addresses: HashMap<Location, OwnAddresses>,
+    /// Where the addresses at their ends are.
+    homes: HashMap<IpAddr, Home>,
 }
+
+/// Where an address is. Namespaces may have the same ones: those of Docker in Docker, of tenants, of each `slirp4netns`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Home {
+    /// In no namespace whose addresses are known.
+    Unknown,
+    /// In the table's own: what goes there is delivered there, whoever else has it.
+    Table,
+    /// In one other.
+    Elsewhere(Location),
+    /// In several others: which of them is meant depends on routes that are not looked at.
+    Several,
+}
+
+impl Home {
+    fn or_at(self, at: Location, table: Location) -> Self {
+        match self {
+            _ if at == table => Self::Table,
+            Self::Unknown => Self::Elsewhere(at),
+            Self::Elsewhere(other) if other != at => Self::Several,
+            known => known,
+        }
+    }
+}
+
+/// A look at a namespace's sockets of a protocol.
+#[derive(Debug)]
+pub struct Look<'a> {
+    sightings: &'a mut Sightings,
+    at: Location,
+    protocol: Protocol,
+}
+
+impl Look<'_> {
+    /// Takes a socket: where it is bound, its peer, state, and inode (0 where nobody holds it). The answer is the inode of a connection that
+    /// has come since the look before, from where asked flows were opened to where they went: it may be gone in a moment.
+    pub fn sees(&mut self, [local, remote]: [(IpAddr, u16); 2], state: SocketState, inode: u64) -> Option<u64> {
+        let ends = sightings::Ends { protocol: self.protocol, local, remote };
+        self.sightings.see(ends, Sighting { at: self.at, state, inode }).then_some(inode)
+    }
+
+    /// Says that these were all. Without it nothing is taken to be gone that was not seen.
+    pub fn saw_all(self) {
+        self.sightings.saw_all(self.at, self.protocol);
+    }
+}
+
+/// Connections over a link, with what became of each.
+type Linked = Vec<(Life, Sighting)>;
+
+/// Connections of each kind over one link whose holders are looked for: enough to tell whose they are.
+const MOST_LINKED: usize = 64;
+/// So many short connections of a link whose program is known tell in which parts it is whose.
+const ENOUGH: usize = 16;
 
 impl Question {
     /// Entries that are asked about, of those that were drawn at random: a share is known to two points or so.
@@ -32,60 +87,81 @@ impl Question {
         let asked: Vec<_> =
             census.drawn.iter().enumerate().step_by(step).map(|(place, drawn)| (place, drawn.entry)).collect();
         let mut sightings = Sightings::default();
+        let mut homes = HashMap::new();
         for (_, entry) in &asked {
             sightings.look_for(entry);
+            for address in [entry.original.source, entry.reply.source] {
+                // Flows over loopback are of the table's own namespace.
+                homes.insert(address, if address.is_loopback() { Home::Table } else { Home::Unknown });
+            }
         }
-        Self { table, asked, sightings, addresses: HashMap::new() }
+        Self { table, asked, sightings, homes }
     }
 
     /// Takes the addresses of a namespace: who listens to all of them listens to each.
-    pub fn has_addresses(&mut self, at: Location, addresses: OwnAddresses) {
-        self.addresses.insert(at, addresses);
+    pub fn has_addresses(&mut self, at: Location, addresses: &OwnAddresses) {
+        for (address, home) in &mut self.homes {
+            if !address.is_loopback() && addresses.contains(*address) {
+                *home = home.or_at(at, self.table);
+            }
+        }
     }
 
-    /// Takes a socket of a namespace: its protocol, where it is bound, its peer, state, and inode (0 where nobody holds it).
-    pub fn sees(
-        &mut self,
-        at: Location,
-        protocol: Protocol,
-        [local, remote]: [(IpAddr, u16); 2],
-        state: SocketState,
-        inode: u64,
-    ) {
-        self.sightings.see(sightings::Ends { protocol, local, remote }, Sighting { at, state, inode });
+    /// Looks at the sockets of a namespace. What is there in one look and not in another is told by that.
+    pub const fn look(&mut self, at: Location, protocol: Protocol) -> Look<'_> {
+        Look { sightings: &mut self.sightings, at, protocol }
     }
 
     /// The sockets whose holders are to be found.
     pub fn inodes(&self) -> HashSet<u64> {
-        let sighted = self
-            .asked
-            .iter()
-            .flat_map(|(_, entry)| [Side::Client, Side::Server].into_iter().flat_map(|side| self.told_by(entry, side)));
-        sighted.map(|sighting| sighting.inode).filter(|inode| *inode != 0).collect()
+        let both = [Side::Client, Side::Server];
+        let ends =
+            self.asked.iter().flat_map(|(_, entry)| both.map(|side| (entry.zone, sightings::Ends::of(entry, side))));
+        let ends = ends.filter_map(|(zone, ends)| Some((zone, ends?)));
+        let told = ends.flat_map(|(zone, ends)| [self.own(zone, ends), self.waiting(zone, ends)]).flatten();
+        let linked = self.sightings.links().flat_map(|link| {
+            let linked = self.sightings.linked(link);
+            [Life::Short, Life::Kept]
+                .into_iter()
+                .flat_map(move |life| of(&linked, life).take(MOST_LINKED).collect::<Vec<_>>())
+        });
+        told.chain(linked).map(|sighting| sighting.inode).filter(|inode| *inode != 0).collect()
     }
 
-    /// Whether clients here are not told yet: they have addresses of the table's namespace, and none of these inodes tells of them.
-    /// Short connections are gone before their program is found, and others of its will do.
-    pub fn is_open(&self, known: &HashMap<u64, u32>) -> bool {
-        self.asked.iter().any(|(_, entry)| {
-            let Some(ends) = sightings::Ends::of(entry, Side::Client) else { return false };
-            self.has(self.table, ends.local.0)
-                && !self.told_by(entry, Side::Client).iter().any(|seen| known.contains_key(&seen.inode))
-        })
+    /// Where it is worth to look again: where flows were opened that are over, and too few connections like them were met whose program
+    /// is known.
+    pub fn open(&self, is_known: impl Fn(u64) -> bool) -> BTreeSet<(Location, Protocol)> {
+        let mut links: HashMap<(Link, Location), usize> = HashMap::new();
+        for (_, entry) in &self.asked {
+            let Some(ends) = sightings::Ends::of(entry, Side::Client) else { continue };
+            let at = match self.home(entry.zone, ends) {
+                Home::Table => self.table,
+                Home::Elsewhere(at) => at,
+                Home::Unknown | Home::Several => continue,
+            };
+            let is_over = self.own(entry.zone, ends).is_none_or(|own| own.inode == 0);
+            if is_over && self.sightings.whole_looks(at, ends.protocol) > 0 {
+                links.entry((ends.link(), at)).or_insert_with(|| {
+                    let linked = self.linked(entry.zone, ends);
+                    of(&linked, Life::Short).filter(|seen| is_known(seen.inode)).count()
+                });
+            }
+        }
+        let open = links.into_iter().filter(|(_, known)| *known < ENOUGH);
+        open.map(|((link, at), _)| (at, link.protocol)).collect()
     }
 
-    /// Writes the ends into the census. `program` tells whose a socket is, by its inode and namespace; `alone` is the one program that has
-    /// sockets in the table's namespace, where there is no other: clients there that nothing else tells of are its.
-    pub fn answer(
-        &self,
-        census: &mut Census,
-        program: &mut dyn FnMut(u64, Location) -> Option<Program>,
-        alone: Option<Program>,
-    ) {
-        let mut programs = Programs { known: Vec::new(), by_inode: HashMap::new(), ask: program, alone };
+    /// Writes the ends into the census. `program` tells whose a socket is, by its inode and namespace.
+    pub fn answer(&self, census: &mut Census, program: &mut dyn FnMut(u64, Location) -> Option<Program>) {
+        let mut programs = Programs { known: Vec::new(), by_inode: HashMap::new(), ask: program };
+        let mut links: HashMap<(Link, Zone), Linked> = HashMap::new();
         for (place, entry) in &self.asked {
-            let [client, server] =
-                [Side::Client, Side::Server].map(|side| self.end(entry, side, *place, &mut programs));
+            let client = sightings::Ends::of(entry, Side::Client).map_or(End::NotHere, |ends| {
+                let linked = links.entry((ends.link(), entry.zone)).or_insert_with(|| self.linked(entry.zone, ends));
+                self.client(entry.zone, ends, linked, *place, &mut programs)
+            });
+            let server = sightings::Ends::of(entry, Side::Server)
+                .map_or(End::NotHere, |ends| self.server(entry.zone, ends, &mut programs));
             if let Some(drawn) = census.drawn.get_mut(*place) {
                 drawn.ends = Some(Ends { client, server });
             }
@@ -93,61 +169,115 @@ impl Question {
         census.programs = programs.known;
     }
 
-    /// Where several programs may have been at an end that is closed, each gets its part of such ends: `turn` says whose turn it is.
-    fn end(&self, entry: &Entry, side: Side, turn: usize, programs: &mut Programs<'_>) -> End {
-        let Some(ends) = sightings::Ends::of(entry, side) else { return End::NotHere };
-        let told = self.told_by(entry, side);
-        let in_turn = told.iter().cycle().skip(turn % told.len().max(1)).take(told.len());
-        let by = in_turn.copied().find_map(|sighting| programs.of(sighting));
-        let is_client_here = || side == Side::Client && self.has(self.table, ends.local.0);
-        let by = by.or_else(|| if is_client_here() { programs.alone() } else { None });
-        match self.own(ends) {
-            Some(own) => End::Open { state: own.state, by },
-            None => by.map_or(End::NotHere, |by| End::Closed { by }),
+    /// Who opened a flow. One that is over is told by those connections over its link that come and go: where several programs make such, each
+    /// gets its part, and `turn` says whose turn it is. It is not told by connections that are kept, nor by those whose program was
+    /// not met, so that these count as well.
+    fn client(
+        &self,
+        zone: Zone,
+        ends: sightings::Ends,
+        linked: &Linked,
+        turn: usize,
+        programs: &mut Programs<'_>,
+    ) -> End {
+        let own = self.own(zone, ends);
+        let held = own.filter(|own| own.inode != 0);
+        let short: Vec<_> = of(linked, Life::Short).collect();
+        let by = match held {
+            Some(own) => programs.of(own),
+            None => short.get(turn % short.len().max(1)).and_then(|seen| programs.of(*seen)),
+        };
+        let state = own.map(|own| own.state);
+        if by.is_none() && held.is_none() {
+            let keeper = of(linked, Life::Kept).take(MOST_LINKED).find_map(|seen| programs.of(seen));
+            if let Some(keeper) = keeper {
+                return End::Unknown { state, keeper };
+            }
         }
+        end(state, by)
     }
 
-    /// The sockets that tell whose an end is: its own while somebody holds it, or those that stand for it.
-    fn told_by(&self, entry: &Entry, side: Side) -> Vec<Sighting> {
-        let Some(ends) = sightings::Ends::of(entry, side) else { return Vec::new() };
-        if let Some(own) = self.own(ends).filter(|own| own.inode != 0) {
-            return vec![own];
-        }
-        match side {
-            Side::Client => {
-                self.sightings.linked(ends).iter().copied().filter(|seen| self.is_told(ends, *seen)).collect()
-            }
-            Side::Server => self.waiting(ends).into_iter().collect(),
-        }
+    /// Who answers: whose the socket is, or who listens there where nobody has it any more.
+    fn server(&self, zone: Zone, ends: sightings::Ends, programs: &mut Programs<'_>) -> End {
+        let own = self.own(zone, ends);
+        let by =
+            own.filter(|own| own.inode != 0).or_else(|| self.waiting(zone, ends)).and_then(|seen| programs.of(seen));
+        end(own.map(|own| own.state), by)
     }
 
     /// The end's own socket. One of UDP that has no peer is the socket of all flows of its port.
-    fn own(&self, ends: sightings::Ends) -> Option<Sighting> {
-        let own = self.sightings.own(ends).iter().copied().filter(|seen| self.is_told(ends, *seen));
-        // The table's own namespace first: what is said over loopback, or to addresses that others have too, is said there.
-        let own = own.min_by_key(|seen| seen.at != self.table);
-        own.or_else(|| (ends.protocol == Protocol::UDP).then(|| self.waiting(ends)).flatten())
+    fn own(&self, zone: Zone, ends: sightings::Ends) -> Option<Sighting> {
+        // Both addresses and ports are the same: where others have the address, that it is there is still told by this.
+        let home = match self.home(zone, ends) {
+            Home::Elsewhere(_) | Home::Several => Home::Unknown,
+            home => home,
+        };
+        let own = self.at_home(zone, home, self.sightings.own(ends).iter().copied());
+        own.first().copied().or_else(|| (ends.protocol == Protocol::UDP).then(|| self.waiting(zone, ends)).flatten())
     }
 
     /// Who waits at an end's port, for its address or for any of a namespace that has it.
-    fn waiting(&self, ends: sightings::Ends) -> Option<Sighting> {
-        let waits = self.sightings.waiting(ends).iter().filter(|waiting| {
-            let is_bound_to_it = waiting.address == ends.local.0;
-            let is_for_all = waiting.address.is_unspecified() && self.has(waiting.sighting.at, ends.local.0);
-            (is_bound_to_it || is_for_all) && self.is_told(ends, waiting.sighting)
-        });
-        let waits = waits.min_by_key(|waiting| (waiting.sighting.at != self.table, waiting.address.is_unspecified()));
-        waits.map(|waiting| waiting.sighting)
+    fn waiting(&self, zone: Zone, ends: sightings::Ends) -> Option<Sighting> {
+        let address = ends.local.0;
+        let home = self.home(zone, ends);
+        let near = |waits: fn(IpAddr, IpAddr) -> bool| {
+            let waiting = self.sightings.waiting(ends).iter().filter(|waiting| waits(waiting.address, address));
+            self.at_home(zone, home, waiting.map(|waiting| waiting.sighting)).first().copied()
+        };
+        let is_there = matches!(home, Home::Table | Home::Elsewhere(_));
+        let for_all = || near(is_any_of_its_family).or_else(|| near(is_any_of_both_families));
+        near(|bound, address| bound == address).or_else(|| is_there.then(for_all).flatten())
     }
 
-    /// Flows over loopback are of the table's own namespace.
-    fn is_told(&self, ends: sightings::Ends, seen: Sighting) -> bool {
-        seen.at == self.table || !ends.local.0.is_loopback()
+    fn linked(&self, zone: Zone, ends: sightings::Ends) -> Linked {
+        let linked = self.sightings.linked(ends.link());
+        let at_home = self.at_home(zone, self.home(zone, ends), linked.iter().map(|(_, seen)| *seen));
+        linked.into_iter().filter(|(_, seen)| at_home.contains(seen)).collect()
     }
 
-    fn has(&self, at: Location, address: IpAddr) -> bool {
-        self.addresses.get(&at).is_some_and(|addresses| addresses.contains(address))
+    /// Those sightings that are where the end is; none where that might be in several places.
+    fn at_home(&self, zone: Zone, home: Home, seen: impl Iterator<Item = Sighting>) -> Vec<Sighting> {
+        let is_possible = |seen: &Sighting| match home {
+            Home::Table => seen.at == self.table && zone == Zone(0),
+            Home::Elsewhere(at) => seen.at == at,
+            Home::Several => false,
+            Home::Unknown => zone == Zone(0) || seen.at != self.table,
+        };
+        let mut seen: Vec<_> = seen.filter(is_possible).collect();
+        // The table's own namespace first: a program there may use an address that it has not (`IP_TRANSPARENT`).
+        if seen.iter().any(|seen| seen.at == self.table) {
+            seen.retain(|seen| seen.at == self.table);
+        }
+        let is_one = seen.iter().all(|other| seen.first().is_some_and(|first| first.at == other.at));
+        if is_one { seen } else { Vec::new() }
     }
+
+    /// Entries of a zone are a tenant's, whose addresses may be the host's or another tenant's, too.
+    fn home(&self, zone: Zone, ends: sightings::Ends) -> Home {
+        let home = self.homes.get(&ends.local.0).copied().unwrap_or(Home::Unknown);
+        if zone != Zone(0) && home == Home::Table { Home::Several } else { home }
+    }
+}
+
+fn of(linked: &Linked, life: Life) -> impl Iterator<Item = Sighting> {
+    linked.iter().filter(move |(of, _)| *of == life).map(|(_, seen)| *seen)
+}
+
+fn end(state: Option<SocketState>, by: Option<ProgramId>) -> End {
+    match (state, by) {
+        (Some(state), by) => End::Open { state, by },
+        (None, Some(by)) => End::Closed { by },
+        (None, None) => End::NotHere,
+    }
+}
+
+fn is_any_of_its_family(bound: IpAddr, address: IpAddr) -> bool {
+    bound.is_unspecified() && bound.is_ipv4() == address.is_ipv4()
+}
+
+/// A socket of IPv6 takes IPv4 too, unless it was told not to (`IPV6_V6ONLY`), which the files do not show; one of IPv4 never takes IPv6.
+fn is_any_of_both_families(bound: IpAddr, address: IpAddr) -> bool {
+    bound.is_unspecified() && bound.is_ipv6() && address.is_ipv4()
 }
 
 /// Programs as they are met.
@@ -155,7 +285,6 @@ struct Programs<'a> {
     known: Vec<Program>,
     by_inode: HashMap<u64, Option<ProgramId>>,
     ask: &'a mut dyn FnMut(u64, Location) -> Option<Program>,
-    alone: Option<Program>,
 }
 
 impl Programs<'_> {
@@ -165,10 +294,6 @@ impl Programs<'_> {
         }
         let Self { known, by_inode, ask, .. } = self;
         *by_inode.entry(seen.inode).or_insert_with(|| id(known, ask(seen.inode, seen.at)?))
-    }
-
-    fn alone(&mut self) -> Option<ProgramId> {
-        id(&mut self.known, self.alone.clone()?)
     }
 }
 
@@ -237,15 +362,31 @@ mod tests {
         Some(Program { owner, namespace: Untrusted::from(if at == HERE { "host" } else { "c" }) })
     }
 
+    /// One more socket.
+    fn see(
+        question: &mut Question,
+        at: Location,
+        protocol: Protocol,
+        ends: [(IpAddr, u16); 2],
+        state: SocketState,
+        inode: u64,
+    ) {
+        question.look(at, protocol).sees(ends, state, inode);
+    }
+
     /// The ends of each flow, as `state program`.
     fn answered(question: &Question, census: &mut Census) -> Vec<[String; 2]> {
-        question.answer(census, &mut program, None);
+        question.answer(census, &mut program);
         let in_words = |end: End| {
             let by = end.by().map_or("-".to_string(), |id| census.program(id).unwrap().to_string());
             match end {
                 End::NotHere => "not here".to_string(),
                 End::Open { state, .. } => format!("{state} {by}"),
                 End::Closed { .. } => format!("closed {by}"),
+                End::Unknown { state, keeper } => {
+                    let state = state.map_or("closed".to_string(), |state| state.to_string());
+                    format!("{state} unknown, beside {}", census.program(keeper).unwrap())
+                }
             }
         };
         let ends = census.drawn.iter().map(|drawn| drawn.ends.unwrap());
@@ -258,18 +399,20 @@ mod tests {
             [flow(Protocol::TCP, "10.0.0.1:5000", "10.0.0.9:80"), flow(Protocol::TCP, "10.0.0.1:5001", "10.0.0.9:80")];
         let mut census = census(&flows);
         let mut question = Question::of(&census, HERE);
-        question.sees(HERE, Protocol::TCP, [at("10.0.0.9:80"), at("10.0.0.1:5000")], SocketState::CloseWait, 101);
-        question.sees(CONTAINER, Protocol::TCP, [at("10.0.0.1:5000"), at("10.0.0.9:80")], SocketState::FinWait2, 201);
-        question.sees(HERE, Protocol::TCP, [at("10.0.0.9:80"), at("10.0.0.1:5001")], SocketState::TimeWait, 0);
+        see(&mut question, HERE, Protocol::TCP, [at("10.0.0.9:80"), at("10.0.0.1:5000")], SocketState::CloseWait, 101);
+        see(
+            &mut question,
+            CONTAINER,
+            Protocol::TCP,
+            [at("10.0.0.1:5000"), at("10.0.0.9:80")],
+            SocketState::FinWait2,
+            201,
+        );
+        see(&mut question, HERE, Protocol::TCP, [at("10.0.0.9:80"), at("10.0.0.1:5001")], SocketState::TimeWait, 0);
         assert_eq!(question.inodes(), HashSet::from([101, 201]));
         let told = answered(&question, &mut census);
         assert_eq!(told[0], ["FIN_WAIT2 worker (process 2, in c)", "CLOSE_WAIT web (process 1)"]);
-        assert_eq!(told[1], ["closed worker (process 2, in c)", "TIME_WAIT -"]);
-
-        question.has_addresses(HERE, own(&["10.0.0.1"]));
-        question.answer(&mut census, &mut |_, _| None, program(301, HERE));
-        let client = census.drawn[1].ends.unwrap().client;
-        assert_eq!(census.program(client.by().unwrap()), program(301, HERE).as_ref(), "nobody else is there");
+        assert_eq!(told[1], ["closed unknown, beside worker (process 2, in c)", "TIME_WAIT -"]);
     }
 
     #[test]
@@ -278,7 +421,8 @@ mod tests {
         entry.reply = flow(Protocol::TCP, "10.0.0.2:8080", "192.0.2.7:5000").original;
         let mut census = census(&[entry]);
         let mut question = Question::of(&census, HERE);
-        question.sees(
+        see(
+            &mut question,
             CONTAINER,
             Protocol::TCP,
             [at("10.0.0.2:8080"), at("192.0.2.7:5000")],
@@ -288,33 +432,121 @@ mod tests {
         assert_eq!(answered(&question, &mut census)[0], ["not here", "ESTABLISHED web (process 1, in c)"]);
     }
 
+    /// A look that sees these connections from 10.0.0.1 to 10.0.0.9:80, by their inode, and no others.
+    fn look(question: &mut Question, at_location: Location, inodes: impl IntoIterator<Item = u64>) -> Vec<u64> {
+        let mut look = question.look(at_location, Protocol::TCP);
+        let seen = inodes.into_iter().filter_map(|inode| {
+            look.sees([at(&format!("10.0.0.1:{}", 6000 + inode)), at("10.0.0.9:80")], SocketState::Established, inode)
+        });
+        let new = seen.collect();
+        look.saw_all();
+        new
+    }
+
+    fn over(flows: u16) -> Census {
+        let flow = |n| flow(Protocol::TCP, &format!("10.0.0.1:{}", 5000 + n), "10.0.0.9:80");
+        census(&(0..flows).map(flow).collect::<Vec<_>>())
+    }
+
     #[test]
-    fn a_flow_that_is_over_is_told_by_who_listens_and_who_connects() {
-        let flows: Vec<_> =
-            (0..4).map(|n| flow(Protocol::TCP, &format!("10.0.0.1:{}", 5000 + n), "10.0.0.9:80")).collect();
-        let mut census = census(&flows);
+    fn a_flow_that_is_over_is_told_by_who_listens_and_who_comes_and_goes() {
+        let mut census = over(4);
         let mut question = Question::of(&census, HERE);
-        question.has_addresses(HERE, own(&["10.0.0.9"]));
-        question.sees(HERE, Protocol::TCP, [at("0.0.0.0:80"), at("0.0.0.0:0")], SocketState::Listen, 101);
+        question.has_addresses(HERE, &own(&["10.0.0.9"]));
+        see(&mut question, HERE, Protocol::TCP, [at("0.0.0.0:80"), at("0.0.0.0:0")], SocketState::Listen, 101);
         // Another namespace's: it has not the address.
-        question.sees(CONTAINER, Protocol::TCP, [at("[::]:80"), at("[::]:0")], SocketState::Listen, 102);
-        for inode in [201, 202, 301] {
-            let from = at(&format!("10.0.0.1:{}", 6000 + inode));
-            question.sees(CONTAINER, Protocol::TCP, [from, at("10.0.0.9:80")], SocketState::Established, inode);
-        }
+        see(&mut question, CONTAINER, Protocol::TCP, [at("[::]:80"), at("[::]:0")], SocketState::Listen, 102);
+        // One is kept, one goes, one comes, and one comes whose program nobody has met.
+        assert_eq!(look(&mut question, CONTAINER, [110, 201]), [0; 0]);
+        assert_eq!(look(&mut question, CONTAINER, [110, 301, 401]), [301, 401]);
         let told = answered(&question, &mut census);
         let clients: Vec<_> = told.iter().map(|ends| ends[0].as_str()).collect();
         let (worker, dns) = ("closed worker (process 2, in c)", "closed dns (process 3, in c)");
-        assert_eq!(clients, [worker, worker, dns, worker], "each gets its part");
+        let unknown = "closed unknown, beside web (process 1, in c)";
+        assert_eq!(clients, [worker, dns, unknown, worker], "each gets its part");
         assert!(told.iter().all(|ends| ends[1] == "closed web (process 1)"), "{told:?}");
+    }
+
+    #[test]
+    fn who_keeps_connections_is_not_taken_for_who_opened_others() {
+        let mut census = over(2);
+        let mut question = Question::of(&census, HERE);
+        question.has_addresses(HERE, &own(&["10.0.0.1"]));
+        let open = BTreeSet::from([(HERE, Protocol::TCP)]);
+        for _ in 0..3 {
+            look(&mut question, HERE, 201..280);
+        }
+        // Those of a look that did not see all are no more gone than before.
+        see(
+            &mut question,
+            HERE,
+            Protocol::TCP,
+            [at("10.0.0.1:6201"), at("10.0.0.9:80")],
+            SocketState::Established,
+            201,
+        );
+        assert_eq!(question.open(|_| true), open, "they tell of nothing");
+        assert!(question.inodes().len() <= MOST_LINKED);
+        let told = answered(&question, &mut census);
+        assert!(told.iter().all(|ends| ends[0] == "closed unknown, beside worker (process 2)"), "{told:?}");
+
+        look(&mut question, HERE, (201..280).chain(301..317));
+        assert_eq!(question.open(|inode| inode < 316), open);
+        assert_eq!(question.open(|_| true), BTreeSet::new());
+        let told = answered(&question, &mut census);
+        assert!(told.iter().all(|ends| ends[0] == "closed dns (process 3)"), "{told:?}");
+    }
+
+    #[test]
+    fn an_address_that_several_have_tells_of_nobody() {
+        const OTHER: Location = Location(2);
+        let mut entry = flow(Protocol::TCP, "10.0.0.1:5000", "10.0.0.9:80");
+        let ends = [at("10.0.0.9:80"), at("0.0.0.0:0")];
+        let server = |entry: Entry, has: &[(Location, &str)]| {
+            let mut census = census(&[entry]);
+            let mut question = Question::of(&census, HERE);
+            for (at, address) in has {
+                question.has_addresses(*at, &own(&[address]));
+            }
+            see(&mut question, CONTAINER, Protocol::TCP, ends, SocketState::Listen, 101);
+            see(&mut question, HERE, Protocol::TCP, ends, SocketState::Listen, 201);
+            answered(&question, &mut census).remove(0)[1].clone()
+        };
+        let address = "10.0.0.9";
+        assert_eq!(server(entry, &[(CONTAINER, address)]), "closed web (process 1, in c)");
+        assert_eq!(server(entry, &[(CONTAINER, address), (OTHER, address)]), "not here");
+        let all = [(CONTAINER, address), (OTHER, address), (HERE, address)];
+        assert_eq!(server(entry, &all), "closed worker (process 2)");
+        entry.zone = Zone(7);
+        assert_eq!(server(entry, &all), "not here", "it may be the tenant's");
+        assert_eq!(server(entry, &[(CONTAINER, address)]), "closed web (process 1, in c)");
+    }
+
+    #[test]
+    fn families_are_told_apart() {
+        let server = |from: &str, to: &str, listeners: &[(&str, u64)]| {
+            let mut census = census(&[flow(Protocol::TCP, from, to)]);
+            let mut question = Question::of(&census, HERE);
+            question.has_addresses(HERE, &own(&["10.0.0.9", "fd00::9"]));
+            for (bound, inode) in listeners {
+                let ends = [at(bound), at("0.0.0.0:0")];
+                see(&mut question, HERE, Protocol::TCP, ends, SocketState::Listen, *inode);
+            }
+            answered(&question, &mut census).remove(0)[1].clone()
+        };
+        let both = [("0.0.0.0:80", 101), ("[::]:80", 201)];
+        assert_eq!(server("[fd00::1]:5000", "[fd00::9]:80", &both), "closed worker (process 2)");
+        assert_eq!(server("[fd00::1]:5000", "[fd00::9]:80", &both[..1]), "not here");
+        assert_eq!(server("10.0.0.1:5000", "10.0.0.9:80", &both), "closed web (process 1)");
+        assert_eq!(server("10.0.0.1:5000", "10.0.0.9:80", &both[1..]), "closed worker (process 2)");
     }
 
     #[test]
     fn a_socket_of_udp_has_all_flows_of_its_port() {
         let mut census = census(&[flow(Protocol::UDP, "10.0.0.1:5000", "10.0.0.9:53")]);
         let mut question = Question::of(&census, HERE);
-        question.has_addresses(HERE, own(&["10.0.0.9"]));
-        question.sees(HERE, Protocol::UDP, [at("[::]:53"), at("[::]:0")], SocketState::Close, 301);
+        question.has_addresses(HERE, &own(&["10.0.0.9"]));
+        see(&mut question, HERE, Protocol::UDP, [at("[::]:53"), at("[::]:0")], SocketState::Close, 301);
         assert_eq!(answered(&question, &mut census)[0], ["not here", "CLOSE dns (process 3)"]);
     }
 
@@ -322,18 +554,22 @@ mod tests {
     fn loopback_is_the_tables_own() {
         let mut census = census(&[flow(Protocol::TCP, "127.0.0.1:5000", "127.0.0.1:80")]);
         let mut question = Question::of(&census, HERE);
-        question.has_addresses(HERE, own(&[]));
-        question.sees(
+        question.has_addresses(HERE, &own(&[]));
+        see(
+            &mut question,
             CONTAINER,
             Protocol::TCP,
             [at("127.0.0.1:80"), at("127.0.0.1:5000")],
             SocketState::Established,
             101,
         );
-        question.sees(CONTAINER, Protocol::TCP, [at("127.0.0.1:80"), at("0.0.0.0:0")], SocketState::Listen, 102);
+        see(&mut question, CONTAINER, Protocol::TCP, [at("127.0.0.1:80"), at("0.0.0.0:0")], SocketState::Listen, 102);
         assert_eq!(answered(&question, &mut census)[0], ["not here", "not here"]);
-        assert!(question.is_open(&HashMap::new()));
-        question.sees(HERE, Protocol::TCP, [at("127.0.0.1:5000"), at("127.0.0.1:80")], SocketState::Established, 201);
-        assert!(!question.is_open(&HashMap::from([(201, 1)])));
+        assert_eq!(question.open(|_| true), BTreeSet::new(), "nothing was looked at as a whole");
+        question.look(HERE, Protocol::TCP).saw_all();
+        assert_eq!(question.open(|_| true), BTreeSet::from([(HERE, Protocol::TCP)]));
+        let own = [at("127.0.0.1:5000"), at("127.0.0.1:80")];
+        see(&mut question, HERE, Protocol::TCP, own, SocketState::Established, 201);
+        assert_eq!(question.open(|_| true), BTreeSet::new());
     }
 }

@@ -18,8 +18,8 @@ pub(crate) struct Ends {
 /// Connections from one address to one service, whatever their own port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Link {
-    protocol: Protocol,
-    local: IpAddr,
+    pub(crate) protocol: Protocol,
+    pub(crate) local: IpAddr,
     remote: (IpAddr, u16),
 }
 
@@ -43,6 +43,23 @@ pub(crate) struct Sighting {
 pub(crate) struct Waiting {
     pub(crate) address: IpAddr,
     pub(crate) sighting: Sighting,
+}
+
+/// A connection over a link, and in which of the looks at its namespace it was there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Linked {
+    pub(crate) sighting: Sighting,
+    first: u32,
+    last: u32,
+}
+
+/// What became of a connection within the looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// It came, or went: it is one of those that come and go.
+    Short,
+    /// It was there in every look. That says nothing of flows that are over.
+    Kept,
 }
 
 impl Ends {
@@ -73,12 +90,12 @@ impl Ends {
 #[derive(Debug, Default)]
 pub(crate) struct Sightings {
     own: HashMap<Ends, Vec<Sighting>>,
-    linked: HashMap<Link, Vec<Sighting>>,
+    linked: HashMap<Link, HashMap<u64, Linked>>,
     waiting: HashMap<Port, Vec<Waiting>>,
+    /// Looks at a namespace's sockets that saw all of them.
+    whole_looks: HashMap<(Location, Protocol), u32>,
 }
 
-/// Of one service so many other connections are kept, the last ones: enough to tell whose they are.
-const MOST_LINKED: usize = 64;
 /// Of one port, so many sockets in all namespaces.
 const MOST_WAITING: usize = 1024;
 
@@ -94,36 +111,55 @@ impl Sightings {
         }
     }
 
-    /// A socket that was seen before is as it was seen last.
-    pub(crate) fn see(&mut self, ends: Ends, sighting: Sighting) {
+    /// A socket that was seen before is as it was seen last. The answer is whether it is a connection over a link that asked flows took, and
+    /// was not there in the look before.
+    pub(crate) fn see(&mut self, ends: Ends, sighting: Sighting) -> bool {
         let has_peer = ends.remote.1 != 0;
         if !has_peer {
             if let Some(waiting) = self.waiting.get_mut(&ends.port()).filter(|waiting| waiting.len() < MOST_WAITING) {
                 waiting.retain(|seen| seen.sighting != sighting);
                 waiting.push(Waiting { address: ends.local.0, sighting });
             }
-            return;
+            return false;
         }
         if let Some(own) = self.own.get_mut(&ends) {
             own.retain(|seen| seen.at != sighting.at);
             own.push(sighting);
         }
+        let look = self.whole_looks(sighting.at, ends.protocol) + 1;
         // What nobody holds tells of nobody.
-        if let Some(linked) = self.linked.get_mut(&ends.link()).filter(|_| sighting.inode != 0) {
-            linked.retain(|seen| seen.inode != sighting.inode);
-            if linked.len() == MOST_LINKED {
-                linked.remove(0);
-            }
-            linked.push(sighting);
-        }
+        let Some(linked) = self.linked.get_mut(&ends.link()).filter(|_| sighting.inode != 0) else { return false };
+        let seen = linked.entry(sighting.inode).or_insert(Linked { sighting, first: look, last: look });
+        *seen = Linked { sighting, last: look, ..*seen };
+        seen.first == look && look > 1
+    }
+
+    /// All sockets of a protocol there were seen since the last time that this was said.
+    pub(crate) fn saw_all(&mut self, at: Location, protocol: Protocol) {
+        *self.whole_looks.entry((at, protocol)).or_default() += 1;
+    }
+
+    pub(crate) fn whole_looks(&self, at: Location, protocol: Protocol) -> u32 {
+        self.whole_looks.get(&(at, protocol)).copied().unwrap_or(0)
     }
 
     pub(crate) fn own(&self, ends: Ends) -> &[Sighting] {
         self.own.get(&ends).map_or(&[], Vec::as_slice)
     }
 
-    pub(crate) fn linked(&self, ends: Ends) -> &[Sighting] {
-        self.linked.get(&ends.link()).map_or(&[], Vec::as_slice)
+    /// The connections over a link, with what became of them, in an order that is always the same.
+    pub(crate) fn linked(&self, link: Link) -> Vec<(Life, Sighting)> {
+        let mut linked: Vec<_> = self.linked.get(&link).into_iter().flatten().map(|(_, linked)| *linked).collect();
+        linked.sort_unstable_by_key(|linked| linked.sighting.inode);
+        let life = |linked: &Linked| {
+            let whole = self.whole_looks(linked.sighting.at, link.protocol);
+            if linked.first > 1 || linked.last < whole { Life::Short } else { Life::Kept }
+        };
+        linked.into_iter().map(|linked| (life(&linked), linked.sighting)).collect()
+    }
+
+    pub(crate) fn links(&self) -> impl Iterator<Item = Link> {
+        self.linked.keys().copied()
     }
 
     pub(crate) fn waiting(&self, ends: Ends) -> &[Waiting] {

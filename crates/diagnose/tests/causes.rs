@@ -221,6 +221,14 @@ fn only_close_wait_of_a_socket_says_which_program_does_not_close() {
     assert!(elsewhere.title.contains("the client has closed"), "{elsewhere:#?}");
     assert!(elsewhere.evidence.iter().all(|evidence| evidence.key != "close_wait_ratio"), "{elsewhere:#?}");
     assert!(elsewhere.evidence.iter().any(|evidence| evidence.key == "server_programs"), "{elsewhere:#?}");
+
+    // Who keeps connections there is said, and not that they are its.
+    for drawn in &mut table.namespaces[0].census.as_mut().unwrap().drawn {
+        drawn.ends = Some(Ends { client: End::Unknown { state: None, keeper: ProgramId(0) }, server: End::NotHere });
+    }
+    let unknown = only(&table);
+    assert!(unknown.whose.is_empty(), "{unknown:#?}");
+    assert!((value(&unknown, "unknown_client_ratio") - 1.0).abs() < 1e-9, "{unknown:#?}");
 }
 
 /// Flows whose source is translated to one address, towards one service, each to a port of its own.

@@ -2,29 +2,57 @@
 
 use plimsoll_model::Untrusted;
 
-/// The container's id in `/proc/<pid>/cgroup`, as Docker, containerd, CRI-O and Podman write it: the last run of exactly
-/// 64 hexadecimal digits in a path (a container within a container has its own after the outer one's).
+/// The container's id in `/proc/<pid>/cgroup`, as Docker, containerd, CRI-O and Podman write it: a run of exactly 64 hexadecimal digits.
 pub(crate) fn container(cgroup: &[u8]) -> Option<Untrusted> {
-    paths(cgroup).find_map(|path| {
-        let runs = path.split(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        runs.rev().find(|run| run.len() == 64).map(Untrusted::from_bytes)
-    })
+    paths(cgroup).find_map(|path| believed(path).find_map(container_id)).map(Untrusted::from_bytes)
 }
 
 /// The Kubernetes pod's uid: what follows `pod` at the end of a segment of the path. In the names of systemd slices its
 /// dashes are underscores (`kubepods-burstable-pod<uid>.slice`).
 pub(crate) fn pod(cgroup: &[u8]) -> Option<Untrusted> {
-    paths(cgroup).find_map(|path| path.split(|byte| *byte == b'/').rev().find_map(pod_uid)).map(|uid| {
+    paths(cgroup).find_map(|path| believed(path).find_map(pod_uid)).map(|uid| {
         let dashed: Vec<u8> = uid.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte }).collect();
         Untrusted::from_bytes(&dashed)
     })
 }
 
-/// The systemd unit: the last segment that is named as one of a service or a scope. In a slice alone there is nothing that somebody
+/// The systemd unit: the first segment that is named as one of a service or a scope. In a slice alone there is nothing that somebody
 /// would know it by.
 pub(crate) fn unit(cgroup: &[u8]) -> Option<Untrusted> {
-    let is_unit = |segment: &&[u8]| segment.ends_with(b".service") || segment.ends_with(b".scope");
-    paths(cgroup).find_map(|path| path.split(|byte| *byte == b'/').rev().find(is_unit)).map(Untrusted::from_bytes)
+    paths(cgroup).find_map(|path| believed(path).find(|segment| is_delegable(segment))).map(Untrusted::from_bytes)
+}
+
+/// The segments of a path whose names are the system's own. A service, a scope or a container may be given the folders below it
+/// (systemd calls it delegation; each user's manager has it) and then calls them what it likes, also after another's container.
+/// Services that run containers are believed what they call theirs.
+fn believed(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut is_below = false;
+    path.split(|byte| *byte == b'/').take_while(move |segment| {
+        let is_believed = !is_below;
+        is_below |= container_id(segment).is_some() || is_delegable(segment) && !RUNTIMES.contains(segment);
+        is_believed
+    })
+}
+
+/// systemd delegates services and scopes, never slices (systemd.resource-control(5)).
+fn is_delegable(segment: &[u8]) -> bool {
+    segment.ends_with(b".service") || segment.ends_with(b".scope")
+}
+
+const RUNTIMES: [&[u8]; 9] = [
+    b"containerd.service",
+    b"docker.service",
+    b"crio.service",
+    b"kubelet.service",
+    b"k3s.service",
+    b"k3s-agent.service",
+    b"rke2-server.service",
+    b"rke2-agent.service",
+    b"k0scontroller.service",
+];
+
+fn container_id(segment: &[u8]) -> Option<&[u8]> {
+    segment.split(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'f')).rev().find(|run| run.len() == 64)
 }
 
 /// A line is `hierarchy:controllers:path` (cgroups(7)); one line for version 2, one for each hierarchy of version 1.
@@ -58,7 +86,7 @@ mod tests {
     use super::*;
 
     const ID: &str = "1f0c3d5e7a9b2c4d6e8f0a1b3c5d7e9f1a2b3c4d5e6f708192a3b4c5d6e7f809";
-    const OUTER: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    const OTHER: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     const UID: &str = "0d9f2c1e-6a3b-4c5d-8e7f-112233445566";
 
     fn read(cgroup: &str) -> (Option<String>, Option<String>) {
@@ -73,7 +101,7 @@ mod tests {
             (format!("0::/system.slice/docker-{ID}.scope\n"), false),
             (format!("12:pids:/docker/{ID}\n11:memory:/docker/{ID}\n0::/\n"), false),
             (format!("0::/machine.slice/libpod-{ID}.scope/container\n"), false),
-            (format!("0::/docker/{OUTER}/docker/{ID}/init.scope\n"), false),
+            (format!("0::/docker/{ID}/docker/{OTHER}/init.scope\n"), false),
             (format!("4:memory:/kubepods/burstable/pod{UID}/{ID}\n"), true),
             (format!("0::/kubepods.slice/kubepods-pod{underscored}.slice/crio-{ID}.scope\n"), true),
             (
@@ -84,7 +112,9 @@ mod tests {
                 true,
             ),
             (
-                format!("1:name=systemd:/system.slice/c.service/kubepods-pod{underscored}.slice:cri-containerd:{ID}\n"),
+                format!(
+                    "1:name=systemd:/system.slice/containerd.service/kubepods-pod{underscored}.slice:cri-containerd:{ID}\n"
+                ),
                 true,
             ),
             (format!("0::/../../pod{UID}/{ID}"), true),
@@ -106,6 +136,24 @@ mod tests {
         assert_eq!(read(b"3:pids:/\n0::/user.slice/user-0.slice/session-3.scope").as_deref(), Some("session-3.scope"));
         assert_eq!(read(b"0::/system.slice/x.service/inner").as_deref(), Some("x.service"));
         assert_eq!(read(b"0::/system.slice\n0::/"), None);
+        let user = "0::/user.slice/user-1000.slice/user@1000.service";
+        assert_eq!(read(format!("{user}/app.slice/nginx.service\n").as_bytes()).as_deref(), Some("user@1000.service"));
+    }
+
+    /// Below what may be delegated, names are whoever's it is.
+    #[test]
+    fn another_containers_id_cannot_be_taken() {
+        let user = "user.slice/user-1000.slice/user@1000.service";
+        for cgroup in [
+            format!("0::/{user}/docker-{ID}.scope\n"),
+            format!("0::/{user}/system.slice/kubepods.slice/kubepods-pod{UID}.slice/crio-{ID}.scope\n"),
+            format!("0::/system.slice/evil.service/docker/{ID}\n"),
+            format!("0::/{user}/containerd.service/{ID}\n"),
+        ] {
+            assert_eq!(read(&cgroup), (None, None), "{cgroup}");
+        }
+        let inner = format!("0::/docker/{ID}/kubepods.slice/kubepods-pod{UID}.slice/crio-{OTHER}.scope\n");
+        assert_eq!(read(&inner), (Some(ID.to_owned()), None), "the outer one");
     }
 
     #[test]

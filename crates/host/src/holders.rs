@@ -1,82 +1,173 @@
-//! Which processes hold which sockets.
+//! Which programs hold which sockets.
 
-use std::collections::{HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
+use plimsoll_model::Owner;
+
 use crate::{Error, HostFs, monotonic_now};
 
-/// Who holds sockets.
+/// Who holds sockets, as one search after another has met it. A process is described when it is met, for it may be gone before the next.
 #[derive(Debug, Default)]
 pub struct Holders {
-    /// The process by the socket's inode; of several that share it the one with the smallest number, which is the parent as a rule.
-    pub by_inode: HashMap<u64, u32>,
-    /// Processes that have sockets.
-    pub with_sockets: Vec<u32>,
+    programs: Vec<Met>,
+    /// The programs that hold a socket, by its inode.
+    by_inode: HashMap<u64, BTreeSet<usize>>,
+    /// The program of a process, by its number and start: numbers are used again.
+    by_process: HashMap<(u32, u64), usize>,
+    /// The last program of a description, whatever the number of its process.
+    by_description: HashMap<Owner, usize>,
+    looked_at: HashSet<u32>,
+    with_sockets: HashSet<u32>,
     /// What was answered of the first process whose files may not be looked at.
     pub first_refusal: Option<Error>,
-    /// Whether the search ended for want of time.
+    /// Whether a search for every holder ended for want of time.
     pub is_cut: bool,
 }
 
+/// How far a search goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// Through every process, so that all that share a socket are met.
+    Every,
+    /// Until each socket has a holder.
+    First,
+    /// The same, and only through processes that are new or had sockets: for what is gone in a moment.
+    Likely,
+}
+
+/// A program that was met, and when its process was started.
+#[derive(Debug)]
+struct Met {
+    owner: Owner,
+    start_ticks: u64,
+}
+
 impl Holders {
-    fn note(&mut self, pid: u32, held: impl Iterator<Item = u64>, wanted: &HashSet<u64>) {
-        held.filter(|inode| wanted.contains(inode)).for_each(|inode| {
-            self.by_inode.entry(inode).or_insert(pid);
-        });
+    /// The program that holds a socket. Systemd keeps the sockets on which it starts services: such a one is the service's, where that
+    /// runs. `None` where none was met, or where several programs share it: whose it is, is not known then.
+    pub fn of(&self, inode: u64) -> Option<&Owner> {
+        let all: Vec<_> =
+            self.by_inode.get(&inode)?.iter().filter_map(|at| Some(&self.programs.get(*at)?.owner)).collect();
+        if let [one] = all.as_slice() {
+            return Some(one);
+        }
+        let mut others = all.into_iter().filter(|owner| !is_init(owner));
+        others.next().filter(|_| others.next().is_none())
+    }
+
+    /// Those that are new first, and the newest of them: they may be gone soon. Then those that had sockets.
+    fn in_order(&self, mut pids: Vec<u32>, search: Search) -> Vec<u32> {
+        let rank = |pid: &u32| match (self.looked_at.contains(pid), self.with_sockets.contains(pid)) {
+            (false, _) => 0,
+            (true, true) => 1,
+            (true, false) => 2,
+        };
+        pids.sort_by_key(|pid| (rank(pid), Reverse(*pid)));
+        pids.retain(|pid| search != Search::Likely || rank(pid) < 2);
+        pids
     }
 }
 
+/// Process 1, or a user's own manager.
+fn is_init(owner: &Owner) -> bool {
+    let unit = owner.unit.as_ref().map_or("", |unit| unit.as_str());
+    owner.pid == 1 || unit == "init.scope" || owner.command.as_str() == "systemd" && unit.starts_with("user@")
+}
+
 impl HostFs {
-    /// Looks through the open files of every process for these sockets, until `deadline` on the monotonic clock. It takes one readlink(2)
-    /// a file.
-    pub fn holders(&self, inodes: &HashSet<u64>, deadline: Duration) -> Result<Holders, Error> {
-        let mut holders = Holders::default();
-        if inodes.is_empty() {
-            return Ok(holders);
-        }
-        let mut pids = self.process_ids()?;
-        pids.sort_unstable();
-        for pid in pids {
-            if monotonic_now() >= deadline {
-                holders.is_cut = true;
+    /// Looks through the open files of processes for these sockets, until `deadline` on the monotonic clock. It takes one readlink(2) a
+    /// file.
+    pub fn find_holders(
+        &self,
+        holders: &mut Holders,
+        inodes: &HashSet<u64>,
+        search: Search,
+        deadline: Duration,
+    ) -> Result<(), Error> {
+        let mut left = inodes.clone();
+        for pid in holders.in_order(self.process_ids()?, search) {
+            if left.is_empty() {
                 break;
             }
-            match self.sockets_of(pid) {
-                Ok(held) => {
-                    let mut held = held.peekable();
-                    if held.peek().is_some() {
-                        holders.with_sockets.push(pid);
-                    }
-                    holders.note(pid, held, inodes);
-                }
+            if monotonic_now() >= deadline {
+                holders.is_cut |= search == Search::Every;
+                break;
+            }
+            match self.look_at(pid, holders, inodes, deadline) {
+                Ok(found) if search != Search::Every => left.retain(|inode| !found.contains(inode)),
+                Ok(_) => {}
                 Err(error) if error.is_absent() => {}
                 Err(error) => {
                     holders.first_refusal.get_or_insert(error);
                 }
             }
         }
-        Ok(holders)
+        Ok(())
     }
 
-    /// Looks for more sockets, quickly, among the processes that are known to have some.
-    pub fn holders_among(&self, holders: &mut Holders, inodes: &HashSet<u64>) {
-        if inodes.is_empty() {
-            return;
-        }
-        for pid in holders.with_sockets.clone() {
-            if let Ok(held) = self.sockets_of(pid) {
-                holders.note(pid, held, inodes);
-            }
-        }
-    }
-
-    /// The inodes of the sockets that a process has open.
-    fn sockets_of(&self, pid: u32) -> Result<impl Iterator<Item = u64>, Error> {
+    /// Notes which of these sockets a process holds.
+    fn look_at(
+        &self,
+        pid: u32,
+        holders: &mut Holders,
+        inodes: &HashSet<u64>,
+        deadline: Duration,
+    ) -> Result<Vec<u64>, Error> {
+        const FILES_A_LOOK: usize = 1024;
         let path = self.path(&format!("/proc/{pid}/fd"));
         let files = path.read_dir().map_err(|source| Error::System { action: "list", path: path.clone(), source })?;
-        // A file that is closed meanwhile is passed over.
-        Ok(files.filter_map(|file| inode_of_socket(&file.ok()?.path().read_link().ok()?)))
+        holders.looked_at.insert(pid);
+        let mut found = Vec::new();
+        for (number, file) in files.enumerate() {
+            // The search that called it finds the same, and says so.
+            if number % FILES_A_LOOK == FILES_A_LOOK - 1 && monotonic_now() >= deadline {
+                break;
+            }
+            // A file that is closed meanwhile is passed over.
+            let link = file.ok().and_then(|file| file.path().read_link().ok());
+            let Some(inode) = link.and_then(|link| inode_of_socket(&link)) else { continue };
+            holders.with_sockets.insert(pid);
+            if !inodes.contains(&inode) {
+                continue;
+            }
+            if let Some(program) = self.program(pid, holders) {
+                holders.by_inode.entry(inode).or_default().insert(program);
+                found.push(inode);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The program of a process. One that does as another did that has ended (a `curl` for each request) counts with it.
+    fn program(&self, pid: u32, holders: &mut Holders) -> Option<usize> {
+        let start_ticks = self.start_ticks(pid)?;
+        if let Some(known) = holders.by_process.get(&(pid, start_ticks)) {
+            return Some(*known);
+        }
+        let head = self.head_of(pid);
+        let program = match self.start_ticks(head).filter(|_| head != pid) {
+            Some(_) => self.program(head, holders)?,
+            None => self.describe_program(pid, start_ticks, holders)?,
+        };
+        holders.by_process.insert((pid, start_ticks), program);
+        Some(program)
+    }
+
+    fn describe_program(&self, pid: u32, start_ticks: u64, holders: &mut Holders) -> Option<usize> {
+        let owner = self.describe(pid).ok()?;
+        let description = Owner { pid: 0, ..owner.clone() };
+        let has_ended = |met: &Met| self.start_ticks(met.owner.pid) != Some(met.start_ticks);
+        let alike = holders.by_description.get(&description).copied();
+        if let Some(alike) = alike.filter(|alike| holders.programs.get(*alike).is_some_and(has_ended)) {
+            return Some(alike);
+        }
+        holders.programs.push(Met { owner, start_ticks });
+        let place = holders.programs.len() - 1;
+        holders.by_description.insert(description, place);
+        Some(place)
     }
 }
 
@@ -90,25 +181,84 @@ mod tests {
     use super::*;
     use crate::testing::Tree;
 
-    #[test]
-    fn sockets_are_found_among_other_files_and_the_first_process_counts() {
-        let tree = Tree::new();
-        tree.link("proc/10/fd/0", "/dev/null");
-        tree.link("proc/10/fd/3", "socket:[70]");
-        tree.link("proc/9/fd/5", "socket:[70]");
-        tree.link("proc/9/fd/6", "socket:[x]");
-        tree.link("proc/11/fd/3", "socket:[71]");
-        tree.write("proc/12/comm", "no fd\n");
+    /// A process with a name, a unit and sockets.
+    fn process(tree: &Tree, pid: u32, command: &str, unit: &str, inodes: &[u64]) {
+        tree.write(&format!("proc/{pid}/comm"), format!("{command}\n"));
+        tree.write(&format!("proc/{pid}/cgroup"), format!("0::/system.slice/{unit}\n"));
+        let zeros = "0 ".repeat(17);
+        tree.write(&format!("proc/{pid}/stat"), format!("{pid} ({command}) S 0 {zeros}{} 0\n", 100 + pid));
+        for inode in inodes {
+            tree.link(&format!("proc/{pid}/fd/{inode}"), format!("socket:[{inode}]"));
+        }
+    }
+
+    fn find(tree: &Tree, holders: &mut Holders, inodes: &[u64], search: Search) {
         let deadline = monotonic_now() + Duration::from_mins(1);
-        let holders = tree.host().holders(&HashSet::from([70, 71, 72]), deadline).unwrap();
-        assert_eq!(holders.by_inode, HashMap::from([(70, 9), (71, 11)]));
+        tree.host().find_holders(holders, &inodes.iter().copied().collect(), search, deadline).unwrap();
+    }
+
+    fn pid(holders: &Holders, inode: u64) -> Option<u32> {
+        holders.of(inode).map(|owner| owner.pid)
+    }
+
+    #[test]
+    fn sockets_are_found_among_other_files() {
+        let tree = Tree::new();
+        process(&tree, 10, "web", "web.service", &[70]);
+        process(&tree, 11, "dns", "dns.service", &[71]);
+        tree.link("proc/10/fd/0", "/dev/null");
+        tree.link("proc/10/fd/1", "socket:[x]");
+        tree.write("proc/12/comm", "no fd\n");
+        let mut holders = Holders::default();
+        find(&tree, &mut holders, &[70, 71, 72], Search::Every);
+        assert_eq!([70, 71, 72].map(|inode| pid(&holders, inode)), [Some(10), Some(11), None]);
         assert!(!holders.is_cut && holders.first_refusal.is_none());
-        assert_eq!(holders.with_sockets, [9, 10, 11]);
-        tree.link("proc/10/fd/4", "socket:[73]");
-        let mut holders = holders;
-        tree.host().holders_among(&mut holders, &HashSet::from([73]));
-        assert_eq!(holders.by_inode.get(&73), Some(&10));
-        let late = tree.host().holders(&HashSet::from([70]), Duration::ZERO).unwrap();
-        assert!(late.is_cut && late.by_inode.is_empty());
+
+        let mut late = Holders::default();
+        tree.host().find_holders(&mut late, &HashSet::from([70]), Search::Every, Duration::ZERO).unwrap();
+        assert!(late.is_cut && late.of(70).is_none());
+    }
+
+    #[test]
+    fn a_socket_that_systemd_keeps_is_its_services() {
+        let tree = Tree::new();
+        process(&tree, 1, "systemd", "init.scope", &[70, 71, 72]);
+        process(&tree, 5, "systemd", "user@0.service/init.scope", &[73]);
+        process(&tree, 8, "docker", "docker.service", &[70, 73]);
+        process(&tree, 9, "sshd", "ssh.service", &[72]);
+        process(&tree, 10, "helper", "helper.service", &[72]);
+        let mut holders = Holders::default();
+        find(&tree, &mut holders, &[70, 71, 72, 73], Search::Every);
+        assert_eq!([70, 73].map(|inode| pid(&holders, inode)), [Some(8), Some(8)]);
+        assert_eq!(pid(&holders, 71), Some(1), "nobody else has it");
+        assert_eq!(pid(&holders, 72), None, "two others have it");
+    }
+
+    #[test]
+    fn who_came_since_is_met_and_stays_known_when_it_is_gone() {
+        let tree = Tree::new();
+        process(&tree, 10, "web", "web.service", &[]);
+        tree.link("proc/10/fd/0", "/dev/null");
+        let mut holders = Holders::default();
+        find(&tree, &mut holders, &[70], Search::Every);
+        process(&tree, 20, "curl", "cron.service", &[70]);
+        find(&tree, &mut holders, &[70], Search::Likely);
+        assert_eq!(pid(&holders, 70), Some(20), "it is new");
+
+        std::fs::remove_dir_all(tree.host().path("/proc/20")).unwrap();
+        process(&tree, 21, "curl", "cron.service", &[71]);
+        process(&tree, 22, "curl", "other.service", &[72]);
+        process(&tree, 23, "curl", "cron.service", &[73]);
+        find(&tree, &mut holders, &[71, 72, 73], Search::First);
+        assert_eq!([70, 72].map(|inode| pid(&holders, inode)), [Some(20), Some(22)]);
+        let both = [71, 73].map(|inode| pid(&holders, inode));
+        assert_eq!(both, [Some(20), Some(20)], "they do as the first did");
+
+        // One that had no socket is met by a whole search.
+        tree.link("proc/10/fd/3", "socket:[74]");
+        find(&tree, &mut holders, &[74], Search::Likely);
+        assert_eq!(pid(&holders, 74), None);
+        find(&tree, &mut holders, &[74], Search::First);
+        assert_eq!(pid(&holders, 74), Some(10));
     }
 }

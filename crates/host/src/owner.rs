@@ -1,5 +1,7 @@
 //! Whose a namespace is: the oldest process in it.
 
+use std::os::unix::fs::MetadataExt;
+
 use plimsoll_model::{Owner, Untrusted};
 
 use crate::text::Text;
@@ -12,7 +14,7 @@ impl HostFs {
         if pids.contains(&1) {
             return vec![1];
         }
-        let start = |pid: &u32| Some((field(&self.read(&format!("/proc/{pid}/stat")).ok()?, START_TICKS)?, *pid));
+        let start = |pid: &u32| Some((self.start_ticks(*pid)?, *pid));
         let mut by_start: Vec<_> = pids.iter().filter_map(start).collect();
         by_start.sort_unstable();
         by_start.into_iter().map(|(_, pid)| pid).collect()
@@ -34,15 +36,16 @@ impl HostFs {
         Ok(Owner { pid, command, unit, container, pod: cgroup::pod(paths), called })
     }
 
-    /// The process that stands for a program: the process itself, or the one from which it and others of its name are forked, as the
-    /// workers of a server are.
-    pub fn head_of(&self, pid: u32) -> u32 {
+    /// The process that stands for a program: the process itself, or the one from which it and others are forked, as the workers of a
+    /// server are. A name alone does not make a worker, for each process chooses its own: its parent has to run the same file in the same
+    /// control group, too.
+    pub(crate) fn head_of(&self, pid: u32) -> u32 {
         const MOST_GENERATIONS: usize = 16;
         let mut head = pid;
         for _ in 0..MOST_GENERATIONS {
             let stat = self.read(&format!("/proc/{head}/stat"));
             let Some(parent) = stat.ok().as_ref().and_then(|stat| field(stat, PARENT)?.try_into().ok()) else { break };
-            let (Ok(own), Ok(parents)) = (self.command(head), self.command(parent)) else { break };
+            let (Ok(own), Ok(parents)) = (self.image(head), self.image(parent)) else { break };
             if own != parents {
                 break;
             }
@@ -51,10 +54,34 @@ impl HostFs {
         head
     }
 
+    /// When a process was started, in clock ticks since boot; with its number it is no other's. `None` where it has ended.
+    pub(crate) fn start_ticks(&self, pid: u32) -> Option<u64> {
+        field(&self.read(&format!("/proc/{pid}/stat")).ok()?, START_TICKS)
+    }
+
+    fn image(&self, pid: u32) -> Result<Image, Error> {
+        let cgroup = match self.read(&format!("/proc/{pid}/cgroup")) {
+            Ok(text) => text.bytes().to_vec(),
+            Err(error) if error.is_absent() => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let file = self.metadata(&format!("/proc/{pid}/exe"))?;
+        Ok(Image { command: self.command(pid)?, cgroup, file: (file.dev(), file.ino()) })
+    }
+
     /// A process's `comm`: 15 bytes that it chose itself.
     pub(crate) fn command(&self, pid: u32) -> Result<Untrusted, Error> {
         Ok(Untrusted::from_bytes(self.read(&format!("/proc/{pid}/comm"))?.bytes()))
     }
+}
+
+/// What a process runs, and where.
+#[derive(PartialEq, Eq)]
+struct Image {
+    command: Untrusted,
+    cgroup: Vec<u8>,
+    /// The device and inode of its executable.
+    file: (u64, u64),
 }
 
 /// Fields of `/proc/<pid>/stat` (`proc_pid_stat(5)`; the file has no header): the parent, and when it was started, in clock ticks since
@@ -94,13 +121,27 @@ mod tests {
     #[test]
     fn workers_are_their_parents() {
         let tree = Tree::new();
-        for (pid, command, parent) in [(1, "init", 0), (5, "nginx", 1), (6, "nginx", 5), (7, "sh", 1), (8, "nginx", 7)]
-        {
+        tree.write("bin/init", "");
+        tree.write("bin/nginx", "");
+        tree.write("bin/other", "");
+        for (pid, command, parent, file, unit) in [
+            (1, "init", 0, "init", "init.scope"),
+            (5, "nginx", 1, "nginx", "nginx.service"),
+            (6, "nginx", 5, "nginx", "nginx.service"),
+            (7, "sh", 1, "other", "nginx.service"),
+            (8, "nginx", 7, "nginx", "nginx.service"),
+            // Each of these has its parent's name.
+            (9, "nginx", 5, "other", "nginx.service"),
+            (10, "nginx", 5, "nginx", "other.service"),
+        ] {
             tree.write(&format!("proc/{pid}/comm"), format!("{command}\n"));
             tree.write(&format!("proc/{pid}/stat"), format!("{pid} ({command}) S {parent} 7 7 0\n"));
+            tree.write(&format!("proc/{pid}/cgroup"), format!("0::/system.slice/{unit}\n"));
+            tree.link(&format!("proc/{pid}/exe"), format!("../../bin/{file}"));
         }
         let head = |pid| tree.host().head_of(pid);
         assert_eq!([head(5), head(6), head(8), head(1), head(99)], [5, 5, 8, 1, 99]);
+        assert_eq!([head(9), head(10)], [9, 10]);
     }
 
     #[test]

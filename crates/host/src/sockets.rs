@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use plimsoll_model::{Protocol, SocketState};
 
 use crate::text::Line;
-use crate::{Error, HostFs, NetFiles};
+use crate::{Error, HostFs, NetFiles, monotonic_now};
 
 /// A socket, or what the kernel keeps of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,16 +29,64 @@ pub struct Socket {
     pub inode: u64,
 }
 
-/// Files, in the order in which a flow's own sockets come first.
-const FILES: [(&str, Protocol); 4] =
-    [("tcp", Protocol::TCP), ("tcp6", Protocol::TCP), ("udp", Protocol::UDP), ("udp6", Protocol::UDP)];
+/// Which sockets: each kind has files of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// TCP, over IPv4 and IPv6.
+    Tcp,
+    /// UDP, over IPv4 and IPv6.
+    Udp,
+}
+
+impl Transport {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Tcp, Self::Udp];
+
+    /// Its number in packets.
+    pub const fn protocol(self) -> Protocol {
+        match self {
+            Self::Tcp => Protocol::TCP,
+            Self::Udp => Protocol::UDP,
+        }
+    }
+
+    const fn files(self) -> [&'static str; 2] {
+        match self {
+            Self::Tcp => ["tcp", "tcp6"],
+            Self::Udp => ["udp", "udp6"],
+        }
+    }
+}
+
+/// How far a kind's files were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// To the end: a socket that was not told is not there.
+    Whole,
+    /// To the most that was wished of a file.
+    ToLimit,
+    /// Until there was no time left.
+    ToDeadline,
+}
+
+/// Lines between two looks at the clock: half a millisecond at most, but for UDP's files, whose reading is quadratic.
+const LINES_A_LOOK: usize = 256;
 
 impl HostFs {
-    /// Reads a namespace's sockets, of TCP and UDP over IPv4 and IPv6, `most` of each file; whether these are all. Those that listen
-    /// come first, the rest in the order of the kernel's keyed hash: the beginning of a file is a fair sample of it.
-    pub fn sockets(&self, from: NetFiles, most: usize, mut each: impl FnMut(Socket)) -> Result<bool, Error> {
-        let mut are_all = true;
-        for (name, protocol) in FILES {
+    /// Reads a namespace's sockets of a kind, `most` of each of its two files, until `deadline` on the monotonic clock. Of TCP those that
+    /// listen come first, the rest in the order of the kernel's keyed hash: the beginning of a file is a fair sample of it. The
+    /// kernel gives a page at a time, and for UDP it counts from the table's beginning for each (`udp_get_idx`), so there the time grows with
+    /// the square of their number. All namespaces share the table of TCP, which is walked whole for each.
+    pub fn sockets(
+        &self,
+        from: NetFiles,
+        transport: Transport,
+        most: usize,
+        deadline: Duration,
+        mut each: impl FnMut(Socket),
+    ) -> Result<Extent, Error> {
+        let mut extent = Extent::Whole;
+        for name in transport.files() {
             let path = self.path(&format!("{from}/{name}"));
             let failed = |source| Error::System { action: "read", path: path.clone(), source };
             let file = match File::open(&path).map_err(failed) {
@@ -47,31 +96,34 @@ impl HostFs {
             };
             let mut lines = BufReader::with_capacity(1 << 16, file);
             let mut line = Vec::new();
-            for number in 1.. {
+            // The header is line 0.
+            for number in 0.. {
+                if number % LINES_A_LOOK == 0 && monotonic_now() >= deadline {
+                    return Ok(Extent::ToDeadline);
+                }
                 line.clear();
                 // A line is 150 bytes (`TMPSZ` in `net/ipv4/tcp_ipv4.c`).
                 if lines.read_until(b'\n', &mut line).map_err(failed)? == 0 {
                     break;
                 }
                 if number > most {
-                    are_all = false;
+                    extent = Extent::ToLimit;
                     break;
                 }
-                if number > 1 {
-                    each(socket(Line::new(&path, number, line.trim_ascii_end()), protocol)?);
+                if number > 0 {
+                    each(socket(Line::new(&path, number + 1, line.trim_ascii_end()), transport.protocol())?);
                 }
             }
         }
-        Ok(are_all)
+        Ok(extent)
     }
 
     /// The addresses that have an established connection to a local port. Connections that are only forwarded have no socket, and are
     /// not among them.
     pub fn tcp_peers(&self, from: NetFiles, port: u16) -> Result<BTreeSet<IpAddr>, Error> {
         let mut peers = BTreeSet::new();
-        self.sockets(from, usize::MAX, |socket| {
-            let is_established = socket.protocol == Protocol::TCP && socket.state == SocketState::Established;
-            if is_established && socket.local.1 == port {
+        self.sockets(from, Transport::Tcp, usize::MAX, Duration::MAX, |socket| {
+            if socket.state == SocketState::Established && socket.local.1 == port {
                 peers.insert(socket.remote.0);
             }
         })?;
@@ -140,7 +192,9 @@ mod tests {
     fn sockets_are_told_with_their_state_and_inode() {
         let tree = tree();
         let mut sockets = Vec::new();
-        assert!(tree.host().sockets(NetFiles::OfThread, 100, |socket| sockets.push(socket)).unwrap());
+        let all =
+            tree.host().sockets(NetFiles::OfThread, Transport::Tcp, 100, Duration::MAX, |socket| sockets.push(socket));
+        assert_eq!(all.unwrap(), Extent::Whole);
         let states: Vec<_> = sockets.iter().map(|socket| (socket.state, socket.inode, socket.local.1)).collect();
         let others = [
             (SocketState::Established, 22_999, 22),
@@ -153,8 +207,13 @@ mod tests {
         assert_eq!(sockets[4].local.0, "2001:db8::1".parse::<IpAddr>().unwrap());
 
         let mut few = 0;
-        assert!(!tree.host().sockets(NetFiles::OfThread, 2, |_| few += 1).unwrap());
-        assert_eq!(few, 2, "of each file one after its header");
+        let mut extent = |transport, most, deadline| {
+            tree.host().sockets(NetFiles::OfThread, transport, most, deadline, |_| few += 1).unwrap()
+        };
+        assert_eq!(extent(Transport::Tcp, 1, Duration::MAX), Extent::ToLimit);
+        assert_eq!(extent(Transport::Tcp, 4, Duration::ZERO), Extent::ToDeadline);
+        assert_eq!(extent(Transport::Udp, 1, Duration::MAX), Extent::Whole, "there is none");
+        assert_eq!(few, 2, "of each file of TCP one, and none when there is no time");
     }
 
     #[cfg(target_endian = "little")]
@@ -170,7 +229,8 @@ mod tests {
         let tree = tree();
         for line in ["0: 0100:0016 0200000A:C001 01 0", "0:", "0: 0100000A:0016 0200000A:C001 zz 0", "\u{ff}"] {
             tree.write("proc/thread-self/net/tcp", format!("  sl\n   {line}\n"));
-            assert!(tree.host().sockets(NetFiles::OfThread, 9, |_| {}).is_err(), "{line}");
+            let read = tree.host().sockets(NetFiles::OfThread, Transport::Tcp, 9, Duration::MAX, |_| {});
+            assert!(read.is_err(), "{line}");
         }
     }
 }

@@ -127,11 +127,17 @@ pub enum End {
         /// Who holds it or, where nobody does any more, whose it was, as of one that is closed; `None` where that could not be told.
         by: Option<ProgramId>,
     },
-    /// The flow's socket is gone. Known is who listens there; or who has other connections from there to the same service, or alone has
-    /// sockets there.
+    /// The flow's socket is gone. Known is who listens there, or whose connections from there to the same service come and go.
     Closed {
         /// Who that is.
         by: ProgramId,
+    },
+    /// The flow is over, and nothing tells whose it was.
+    Unknown {
+        /// The state of its socket, where the kernel still keeps that.
+        state: Option<SocketState>,
+        /// A program that keeps connections from there to the same service. That is no sign that it opened this one.
+        keeper: ProgramId,
     },
 }
 
@@ -139,7 +145,7 @@ impl End {
     /// Whose it is.
     pub const fn by(self) -> Option<ProgramId> {
         match self {
-            Self::NotHere => None,
+            Self::NotHere | Self::Unknown { .. } => None,
             Self::Open { by, .. } => by,
             Self::Closed { by } => Some(by),
         }
@@ -149,7 +155,16 @@ impl End {
     pub const fn state(self) -> Option<SocketState> {
         match self {
             Self::Open { state, .. } => Some(state),
+            Self::Unknown { state, .. } => state,
             Self::NotHere | Self::Closed { .. } => None,
+        }
+    }
+
+    /// Who keeps connections like it, where it is not known whose it was.
+    pub const fn keeper(self) -> Option<ProgramId> {
+        match self {
+            Self::Unknown { keeper, .. } => Some(keeper),
+            Self::NotHere | Self::Open { .. } | Self::Closed { .. } => None,
         }
     }
 }

@@ -4,13 +4,14 @@
 //! of every process, which a healthy host need not bear. Nothing is opened that would load a module, and nothing is entered but to
 //! ask which addresses a namespace has.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::thread;
 use std::time::Duration;
 
 use plimsoll_attribute::{Location, Question};
 use plimsoll_ctnetlink::own_addresses;
-use plimsoll_host::{Found, Holders, HostFs, NetFiles, monotonic_now};
-use plimsoll_model::{Namespace, NamespaceSnapshot, Owner, Program, Reading, Relation, Snapshot, Surroundings, Unseen};
+use plimsoll_host::{Extent, Found, Holders, HostFs, NetFiles, Search, Transport, monotonic_now};
+use plimsoll_model::{NamespaceSnapshot, Program, Reading, Relation, Snapshot, Surroundings, Unseen};
 
 use crate::place::Place;
 use crate::resolvers::resolvers;
@@ -21,7 +22,7 @@ use crate::services::services;
 pub struct Bounds {
     /// All of it ends after so long.
     pub longest: Duration,
-    /// How often the table's own sockets are looked at again while short connections of this host cannot be told.
+    /// How often sockets are looked at again where connections are opened, while it is not known by whom.
     pub looks: u32,
     /// Whether the rules are read, to tell services by.
     pub rules: Rules,
@@ -54,8 +55,14 @@ pub enum Asked {
     None,
 }
 
-/// Sockets that are read of a file. One takes about two microseconds.
-const MOST_SOCKETS: usize = 200_000;
+/// Sockets that are read of a file of TCP's. One takes about two microseconds.
+const MOST_OF_TCP: usize = 200_000;
+/// Of UDP's the time grows with the square of their number: 100,000 take ten seconds.
+const MOST_OF_UDP: usize = 10_000;
+/// Between two looks, so that connections come and go meanwhile.
+const PAUSE: Duration = Duration::from_millis(25);
+/// New connections of one look whose program is looked for while it goes on: many are gone before its end.
+const MOST_AT_ONCE: usize = 8;
 
 /// Asks whose the entries are of those tables for which `is_wanted` holds and whose entries were read; what it tells is in their censuses.
 pub fn ask_whose(snapshot: &mut Snapshot, bounds: Bounds, is_wanted: impl Fn(&NamespaceSnapshot) -> bool) -> Asked {
@@ -102,7 +109,7 @@ impl Asking<'_> {
         let others = (0..self.found.len()).filter(|other| *other != table);
         for (at, found) in std::iter::once(table).chain(others).filter_map(|at| Some((at, self.found.get(at)?))) {
             if monotonic_now() >= self.deadline {
-                unseen.push(gap(found, "the time that it may take was over", "a less busy moment"));
+                unseen.push(gap(found, OUT_OF_TIME, "a less busy moment"));
                 break;
             }
             if let Ok(Ok(addresses)) = Place::of(found).visit(own_addresses) {
@@ -111,11 +118,13 @@ impl Asking<'_> {
                 } else {
                     around.neighbours.push(addresses.clone());
                 }
-                question.has_addresses(Location(at), addresses);
+                question.has_addresses(Location(at), &addresses);
             }
-            unseen.extend(self.look(&mut question, at).err());
+            for transport in Transport::ALL {
+                unseen.extend(self.look(&mut question, Location(at), transport, |_| {}).err());
+            }
         }
-        let held = self.hold(&mut question, table);
+        let held = self.hold(&mut question);
         if held.is_cut {
             let cut = "the time that it may take was over before every process was looked at";
             unseen.extend(self.found.get(table).map(|found| gap(found, cut, "a less busy moment")));
@@ -125,13 +134,10 @@ impl Asking<'_> {
             needs: "root, or CAP_SYS_PTRACE".to_string(),
             ..error.unseen(Reading::Programs)
         }));
-        let mut owners = HashMap::<u32, Option<Owner>>::new();
         let program = &mut |inode: u64, at: Location| {
-            let pid = *held.by_inode.get(&inode)?;
-            let owner = owners.entry(pid).or_insert_with(|| self.host.describe(self.host.head_of(pid)).ok()).clone()?;
-            Some(Program { owner, namespace: self.found.get(at.0)?.namespace.name.clone() })
+            Some(Program { owner: held.of(inode)?.clone(), namespace: self.found.get(at.0)?.namespace.name.clone() })
         };
-        question.answer(census, program, self.alone(&held, &ns.namespace));
+        question.answer(census, program);
         let (resolvers, gap) = resolvers(self.host, census);
         around.resolvers = resolvers;
         unseen.extend(gap.map(|gap| Unseen { namespace: Some(ns.namespace.name.clone()), ..gap }));
@@ -144,37 +150,42 @@ impl Asking<'_> {
         unseen
     }
 
-    /// The one program that has sockets in a namespace.
-    fn alone(&self, held: &Holders, namespace: &Namespace) -> Option<Program> {
-        let inode = namespace.inode?;
-        let is_in = |pid: &&u32| self.host.namespace_of(**pid).is_ok_and(|of| of == inode);
-        let mut programs = held.with_sockets.iter().filter(is_in).map(|pid| self.host.head_of(*pid));
-        let first = programs.next()?;
-        let is_alone = !held.is_cut && held.first_refusal.is_none() && programs.all(|other| other == first);
-        let owner = self.host.describe(first).ok().filter(|_| is_alone)?;
-        Some(Program { owner, namespace: namespace.name.clone() })
-    }
-
-    /// Takes in the sockets of a namespace.
-    fn look(&self, question: &mut Question, at: usize) -> Result<(), Unseen> {
-        let Some(found) = self.found.get(at) else { return Ok(()) };
-        let each = |socket: plimsoll_host::Socket| {
-            let ends = [socket.local, socket.remote];
-            question.sees(Location(at), socket.protocol, ends, socket.state, socket.inode);
-        };
-        let are_all = match (found.namespace.relation, found.process) {
-            (Relation::Own, _) => self.host.sockets(NetFiles::OfThread, MOST_SOCKETS, each),
-            (Relation::Other, Some(pid)) => self.host.sockets(NetFiles::OfProcess(pid), MOST_SOCKETS, each),
+    /// Takes in the sockets of a namespace, and tells of each connection that has come since the look before.
+    fn look(
+        &self,
+        question: &mut Question,
+        at: Location,
+        transport: Transport,
+        mut came: impl FnMut(u64),
+    ) -> Result<(), Unseen> {
+        let Some(found) = self.found.get(at.0) else { return Ok(()) };
+        let from = match (found.namespace.relation, found.process) {
+            (Relation::Own, _) => NetFiles::OfThread,
+            (Relation::Other, Some(pid)) => NetFiles::OfProcess(pid),
             // Nobody is in it, so nobody has sockets there.
             (Relation::Other, None) => return Ok(()),
         };
-        match are_all {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(gap(
+        let most = match transport {
+            Transport::Tcp => MOST_OF_TCP,
+            Transport::Udp => MOST_OF_UDP,
+        };
+        let mut look = question.look(at, transport.protocol());
+        let read = self.host.sockets(from, transport, most, self.deadline, |socket| {
+            if let Some(inode) = look.sees([socket.local, socket.remote], socket.state, socket.inode) {
+                came(inode);
+            }
+        });
+        match read {
+            Ok(Extent::Whole) => {
+                look.saw_all();
+                Ok(())
+            }
+            Ok(Extent::ToLimit) => Err(gap(
                 found,
-                &format!("only the first {MOST_SOCKETS} of a kind were read"),
+                &format!("only the first {most} of a kind were read"),
                 "nothing: they are a sample of all",
             )),
+            Ok(Extent::ToDeadline) => Err(gap(found, OUT_OF_TIME, "a less busy moment")),
             // It has gone meanwhile.
             Err(error) if error.is_absent() => Ok(()),
             Err(error) => {
@@ -183,24 +194,43 @@ impl Asking<'_> {
         }
     }
 
-    /// Finds who holds the sockets. While clients of this host are not told, the table's own sockets are looked at again, and the files
-    /// of those processes that have sockets at all: what is open for milliseconds is met so.
-    fn hold(&self, question: &mut Question, table: usize) -> Holders {
-        let Ok(mut held) = self.host.holders(&question.inodes(), self.deadline) else { return Holders::default() };
+    /// Finds who holds the sockets. Then those namespaces are looked at again in which connections are opened by nobody knows whom: what comes
+    /// or goes tells of it. What is open for milliseconds is looked for at once.
+    fn hold(&self, question: &mut Question) -> Holders {
+        let mut held = Holders::default();
+        if self.host.find_holders(&mut held, &question.inodes(), Search::Every, self.deadline).is_err() {
+            return held;
+        }
         for _ in 0..self.looks {
-            if monotonic_now() >= self.deadline || !question.is_open(&held.by_inode) {
+            let open = question.open(|inode| held.of(inode).is_some());
+            if open.is_empty() || monotonic_now() + PAUSE >= self.deadline {
                 break;
             }
-            let before: HashSet<u64> = question.inodes();
-            if self.look(question, table).is_err() {
-                break;
+            thread::sleep(PAUSE);
+            let mut new = HashSet::new();
+            for (at, protocol) in open {
+                let transport = Transport::ALL.into_iter().find(|kind| kind.protocol() == protocol);
+                let Some(transport) = transport else { continue };
+                // A look that is cut short is no new gap: the first one has been reported.
+                let _ = self.look(question, at, transport, |inode| {
+                    if new.insert(inode) && new.len() <= MOST_AT_ONCE {
+                        self.find(&mut held, &HashSet::from([inode]), Search::Likely);
+                    }
+                });
             }
-            let new: HashSet<u64> = question.inodes().difference(&before).copied().collect();
-            self.host.holders_among(&mut held, &new);
+            new.retain(|inode| held.of(*inode).is_none());
+            self.find(&mut held, &new, Search::First);
         }
         held
     }
+
+    fn find(&self, held: &mut Holders, inodes: &HashSet<u64>, search: Search) {
+        // That /proc cannot be listed would have been said by the first search.
+        let _ = self.host.find_holders(held, inodes, search, self.deadline);
+    }
 }
+
+const OUT_OF_TIME: &str = "the time that it may take was over";
 
 fn gap(found: &Found, answered: &str, needs: &str) -> Unseen {
     Unseen {

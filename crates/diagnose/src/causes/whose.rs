@@ -27,6 +27,20 @@ fn at(side: Side, asked: &[Ends], part: &Part<'_>) -> Vec<Whose> {
     named.filter(|whose| whose.share.value >= LEAST_SHARE).collect()
 }
 
+/// Where it is not known who opened some of them: who keeps connections like these. It is not among the programs that are named, as it may
+/// have nothing to do with them.
+pub(super) fn keepers(part: &Part<'_>) -> Option<Evidence> {
+    let asked = || part.drawn.iter().filter_map(|drawn| drawn.ends);
+    let keepers = tally(asked().filter_map(|ends| ends.client.keeper()));
+    let unknown: usize = keepers.iter().map(|(_, seen)| seen).sum();
+    let share = unknown as f64 / asked().count() as f64;
+    let named = keepers.into_iter().take(NAMED).filter_map(|(id, _)| part.table.census.program(id));
+    let named: Vec<_> = named.map(ToString::to_string).collect();
+    let words = "of them opened by nobody knows whom; connections to the same services are kept, which need not mean anything, by";
+    (share >= LEAST_SHARE)
+        .then(|| number("unknown_client_ratio", share, format!("{} {words}: {}", percent(share), named.join(", "))))
+}
+
 /// The same for people: who opened them, and who serves them.
 pub(super) fn evidence(whose: &[Whose]) -> Vec<Evidence> {
     let line = |side, key, what: &str| {

@@ -40,6 +40,7 @@ mod owner;
 mod packets;
 mod processors;
 mod replication;
+mod rooted;
 mod rulesets;
 mod search;
 mod slab;

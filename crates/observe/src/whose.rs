@@ -12,6 +12,7 @@ use plimsoll_attribute::{Location, Question};
 use plimsoll_ctnetlink::own_addresses;
 use plimsoll_host::{Extent, Found, Holders, HostFs, NetFiles, Search, Transport, monotonic_now};
 use plimsoll_model::{NamespaceSnapshot, Program, Reading, Relation, Snapshot, Surroundings, Unseen};
+use plimsoll_proxies::Limits;
 
 use crate::place::Place;
 use crate::resolvers::resolvers;
@@ -26,6 +27,8 @@ pub struct Bounds {
     pub looks: u32,
     /// Whether the rules are read, to tell services by.
     pub rules: Rules,
+    /// What is read of the configuration of each proxy.
+    pub configuration: Limits,
 }
 
 /// Whether rules are read. nft lists a hundred thousand in about a second, whatever `longest` says.
@@ -39,11 +42,14 @@ pub enum Rules {
 
 impl Bounds {
     /// For somebody who waits for an answer.
-    pub const ONCE: Self = Self { longest: Duration::from_millis(1500), looks: 40, rules: Rules::Read };
+    pub const ONCE: Self =
+        Self { longest: Duration::from_millis(1500), looks: 40, rules: Rules::Read, configuration: Limits::ONCE };
     /// For somebody who looks at the answer as it changes.
-    pub const LIVE: Self = Self { longest: Duration::from_millis(300), looks: 3, rules: Rules::Read };
+    pub const LIVE: Self =
+        Self { longest: Duration::from_millis(300), looks: 3, rules: Rules::Read, configuration: Limits::OFTEN };
     /// For a daemon that asks again and again.
-    pub const OFTEN: Self = Self { longest: Duration::from_millis(200), looks: 3, rules: Rules::Leave };
+    pub const OFTEN: Self =
+        Self { longest: Duration::from_millis(200), looks: 3, rules: Rules::Leave, configuration: Limits::OFTEN };
 }
 
 /// Whether there was a table to ask of.

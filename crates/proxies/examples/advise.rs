@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 
 use plimsoll_model::{Interval, Protocol, Service};
-use plimsoll_proxies::{Churn, Files, advise, envoy, haproxy, nginx};
+use plimsoll_proxies::{Bounded, Churn, Files, Limits, advise, envoy, haproxy, nginx};
 
 struct Disk;
 
@@ -25,7 +25,7 @@ impl Files for Disk {
         Ok(bytes)
     }
 
-    fn names(&self, folder: &Path) -> io::Result<Vec<OsString>> {
+    fn names(&self, folder: &Path, _: usize) -> io::Result<Vec<OsString>> {
         fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect()
     }
 }
@@ -36,10 +36,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("give a program (nginx, haproxy, envoy), a file, ADDRESS:PORT, and new connections a second".into());
     };
     let file = Path::new(file);
+    let bounded = |limits| Bounded::new(&Disk, limits, &|| false);
     let configuration = match program.as_str() {
-        "nginx" => nginx::read(file, &Disk, None)?,
-        "haproxy" => haproxy::read([file], &Disk, None)?,
-        "envoy" => envoy::read(file, &Disk)?,
+        "nginx" => nginx::read(file, &mut bounded(Limits::ONCE), None)?,
+        "haproxy" => haproxy::read([file], &mut bounded(Limits::ONCE), None)?,
+        "envoy" => envoy::read(file, &mut bounded(Limits::DUMP))?,
         other => return Err(format!("{other}: there are nginx, haproxy and envoy").into()),
     };
     let towards: SocketAddr = towards.parse()?;

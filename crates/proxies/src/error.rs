@@ -1,13 +1,14 @@
 //! Why a configuration could not be read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use plimsoll_model::Untrusted;
 
+use crate::budget::{Counted, Stop};
 use crate::configuration::{Place, shown};
 
 /// Why a configuration could not be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The file with which a configuration begins could not be read.
@@ -18,21 +19,24 @@ pub enum Error {
         /// What was answered.
         answer: String,
     },
-    /// A file, or all of them, are larger than is read.
-    #[error("{}: more than {limit_bytes} bytes of configuration, which is as far as it is read", shown(file))]
-    TooLarge {
-        /// The file at which it was too much.
+    /// More of something than is read.
+    #[error(
+        "{}: more than {limit} {counted}, which is as far as a configuration is read; nothing of it is told",
+        shown(file)
+    )]
+    TooMuch {
+        /// The file or folder at which it was too much.
         file: PathBuf,
-        /// How much is read.
-        limit_bytes: usize,
-    },
-    /// More files than are read.
-    #[error("{}: more than {limit} files; the files that are included include each other again and again", shown(file))]
-    TooManyFiles {
-        /// The file at which it was too much.
-        file: PathBuf,
+        /// Of what.
+        counted: Counted,
         /// How many are read.
         limit: usize,
+    },
+    /// The time that it may take was over.
+    #[error("{}: the time that reading the configuration may take was over; nothing of it is told", shown(file))]
+    Late {
+        /// The file or folder at which it was.
+        file: PathBuf,
     },
     /// A file includes itself, perhaps through others.
     #[error("{place}: {} includes itself", shown(file))]
@@ -55,5 +59,13 @@ pub enum Error {
 impl Error {
     pub(crate) fn syntax(place: Place, problem: &str) -> Self {
         Self::Syntax { place, problem: problem.into() }
+    }
+
+    /// Of a text that is not read to its end: `syntax` tells where its fault is.
+    pub(crate) fn stopped<F>(stop: Stop<F>, file: &Path, syntax: impl FnOnce(F) -> Self) -> Self {
+        match stop {
+            Stop::Fault(fault) => syntax(fault),
+            Stop::Short(short) => short.at(file),
+        }
     }
 }

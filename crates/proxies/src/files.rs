@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::Error;
+use crate::budget::{Budget, Counted, Short};
+use crate::{Error, Limits};
 
 /// What gives files. The host's own, those below a container's root, or a test's.
 pub trait Files {
@@ -14,49 +15,37 @@ pub trait Files {
     /// Whatever reading it is answered.
     fn read(&self, file: &Path, at_most: usize) -> io::Result<Vec<u8>>;
 
-    /// The names in a folder, in any order.
+    /// The names in a folder, in any order: all of them, or at least `at_most` of one that has more.
     ///
     /// # Errors
     /// Whatever reading it is answered.
-    fn names(&self, folder: &Path) -> io::Result<Vec<OsString>>;
+    fn names(&self, folder: &Path, at_most: usize) -> io::Result<Vec<OsString>>;
 }
 
-/// The most that is read of all files together that people or their tools write.
-pub(crate) const MOST_WRITTEN_BYTES: usize = 16 << 20;
-
-/// The most that is read of what a program tells of itself. A dump of Envoy with ten thousand clusters has some 30 MB.
-pub(crate) const MOST_DUMPED_BYTES: usize = 64 << 20;
-
-/// The most files that are read.
-const MOST_FILES: usize = 4096;
-
-/// Files, and how much more of them is read.
-pub(crate) struct Bounded<'a> {
+/// The files of one program, and how much more of them is read.
+pub struct Bounded<'a> {
     files: &'a dyn Files,
-    limit_bytes: usize,
-    bytes_left: usize,
-    files_left: usize,
+    pub(crate) budget: Budget<'a>,
 }
+
+/// A path that is longer is answered ENAMETOOLONG (`PATH_MAX`).
+const LONGEST_PATH: usize = 4096;
 
 impl<'a> Bounded<'a> {
-    pub(crate) fn new(files: &'a dyn Files, limit_bytes: usize) -> Self {
-        Self { files, limit_bytes, bytes_left: limit_bytes, files_left: MOST_FILES }
+    /// Files, of which so much is read while `is_late` does not hold; it is asked with every word.
+    pub fn new(files: &'a dyn Files, limits: Limits, is_late: &'a dyn Fn() -> bool) -> Self {
+        Self { files, budget: Budget::new(limits, is_late) }
     }
 
     /// The bytes of a file, or what was answered; an error if it is too much.
     pub(crate) fn read(&mut self, file: &Path) -> Result<io::Result<Vec<u8>>, Error> {
-        self.files_left = self
-            .files_left
-            .checked_sub(1)
-            .ok_or_else(|| Error::TooManyFiles { file: file.to_path_buf(), limit: MOST_FILES })?;
-        let bytes = match self.files.read(file, self.bytes_left.saturating_add(1)) {
+        let short = |short: Short| short.at(file);
+        self.budget.spend(Counted::Files, 1).map_err(short)?;
+        let bytes = match self.files.read(file, self.budget.left(Counted::Bytes).saturating_add(1)) {
             Ok(bytes) => bytes,
             Err(answer) => return Ok(Err(answer)),
         };
-        self.bytes_left = self
-            .bytes_left
-            .checked_sub(bytes.len())
-            .ok_or_else(|| Error::TooLarge { file: file.to_path_buf(), limit_bytes: self.limit_bytes })?;
+        self.budget.spend(Counted::Bytes, bytes.len()).map_err(short)?;
         Ok(Ok(bytes))
     }
 
@@ -65,33 +54,47 @@ impl<'a> Bounded<'a> {
         self.read(file)?.map_err(|answer| Error::Read { file: file.to_path_buf(), answer: answer.to_string() })
     }
 
-    /// The names in a folder, sorted by their bytes.
-    pub(crate) fn names(&self, folder: &Path) -> io::Result<Vec<OsString>> {
-        let mut names = self.files.names(folder)?;
-        names.sort();
-        Ok(names)
+    /// Whether a file is there and can be read.
+    pub(crate) fn has(&self, file: &Path) -> bool {
+        self.files.read(file, 1).is_ok()
+    }
+
+    /// The names in a folder, sorted by their bytes; or what was answered; an error if it is too much.
+    pub(crate) fn names(&mut self, folder: &Path) -> Result<io::Result<Vec<OsString>>, Error> {
+        let answer = self.files.names(folder, self.budget.left(Counted::Names));
+        let count = answer.as_ref().map_or(0, Vec::len);
+        self.budget.spend(Counted::Names, count.saturating_add(1)).map_err(|short| short.at(folder))?;
+        Ok(answer.map(|mut names| {
+            names.sort();
+            names
+        }))
     }
 
     /// The files that a pattern of glob(3) matches, sorted; a path without a pattern is itself.
-    pub(crate) fn matching(&self, pattern: &Path) -> Vec<PathBuf> {
+    pub(crate) fn matching(&mut self, pattern: &Path) -> Result<Vec<PathBuf>, Error> {
+        if pattern.as_os_str().len() > LONGEST_PATH {
+            return Ok(Vec::new());
+        }
         let mut found = vec![PathBuf::new()];
         for part in pattern.components() {
             let part = part.as_os_str();
             if is_pattern(&part.to_string_lossy()) {
                 let wanted: Vec<char> = part.to_string_lossy().chars().collect();
-                let matching = found.iter().flat_map(|folder| {
-                    let names = self.names(folder).unwrap_or_default().into_iter();
-                    names.filter(|name| matches(&wanted, name)).map(|name| folder.join(name))
-                });
-                // Each is read, and so many are not.
-                found = matching.take(MOST_FILES + 1).collect();
+                for folder in std::mem::take(&mut found) {
+                    for name in self.names(&folder)?.unwrap_or_default() {
+                        self.budget.look().map_err(|short| short.at(&folder))?;
+                        if matches(&wanted, &name) {
+                            found.push(folder.join(name));
+                        }
+                    }
+                }
             } else {
                 for path in &mut found {
                     path.push(part);
                 }
             }
         }
-        found
+        Ok(found)
     }
 }
 

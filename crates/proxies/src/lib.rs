@@ -4,9 +4,10 @@
 //! whether connections to it are kept, why not, and what to write. [`advise`] picks those that a [`Churn`] is about, and
 //! reckons what keeping would save. [`configuration_of`] says which files a running process has read.
 //!
-//! Nothing here does I/O: files come through [`Files`]. What is not understood is kept as a [`Gap`], never guessed.
+//! Nothing here does I/O or has a clock: files come through [`Files`], within the [`Limits`] and the time of [`Bounded`]. What is not understood is kept as a [`Gap`], never guessed.
 
 mod advice;
+mod budget;
 mod configuration;
 pub mod envoy;
 mod error;
@@ -19,9 +20,10 @@ mod target;
 mod version;
 
 pub use advice::{Advice, Churn, ClientAdvice, Match, ProxyAdvice, Saving, advise};
+pub use budget::{Counted, Limits};
 pub use configuration::{Configuration, Gap, Keeping, Opens, Place, Pool, Program, Reason, Remedy, Upstream, Write};
 pub use error::Error;
-pub use files::Files;
+pub use files::{Bounded, Files};
 pub use rewrite::{Rewrite, Stale, rewritten};
 pub use running::{CommandLine, NotTold, Running, configuration_of};
 pub use target::{Address, Target};

@@ -1,8 +1,9 @@
 //! Which files a running process has read, by its command line.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::{Files, Program};
+use crate::{Bounded, Error, Program};
 
 /// What is known of a process.
 #[derive(Clone, Copy, Debug)]
@@ -37,13 +38,21 @@ pub enum NotTold {
         /// What it is.
         program: Program,
     },
+    /// Envoy was given some of its configuration as an argument.
+    #[error(
+        "some of its configuration is on its command line (--config-yaml), which is not read; /config_dump tells all of it"
+    )]
+    OnCommandLine,
+    /// The folders that are named on its command line have more than is read.
+    #[error(transparent)]
+    TooMuch(#[from] Error),
 }
 
 /// The files with which a process was started. `files` tells what is there: below the process's root, if it has one of its own.
 ///
 /// # Errors
 /// If it is another program, or if its command line does not tell.
-pub fn configuration_of(process: CommandLine<'_>, files: &dyn Files) -> Result<Running, NotTold> {
+pub fn configuration_of(process: CommandLine<'_>, files: &mut Bounded<'_>) -> Result<Running, NotTold> {
     let title = process.arguments.first().copied().unwrap_or_default();
     if let Some(rest) = title.strip_prefix("nginx: ") {
         // The title is all in one argument, with spaces between what were arguments.
@@ -68,10 +77,10 @@ const NGINX_DEFAULTS: [&str; 5] = [
     "/usr/local/etc/nginx/nginx.conf",
 ];
 
-fn nginx(process: &CommandLine<'_>, files: &dyn Files) -> Result<Running, NotTold> {
+fn nginx(process: &CommandLine<'_>, files: &Bounded<'_>) -> Result<Running, NotTold> {
     let prefix = value(process.arguments, "p").map(|prefix| process.folder.join(prefix));
     let running = |file| Ok(Running { program: Program::Nginx, files: vec![file] });
-    let is_there = |file: &PathBuf| files.read(file, 1).is_ok();
+    let is_there = |file: &PathBuf| files.has(file);
     match (value(process.arguments, "c").map(Path::new), prefix) {
         (Some(file), _) if file.is_absolute() => running(file.to_path_buf()),
         (Some(file), Some(prefix)) => running(prefix.join(file)),
@@ -108,7 +117,7 @@ fn value<'a>(arguments: &[&'a str], letter: &str) -> Option<&'a str> {
     found
 }
 
-fn haproxy(process: &CommandLine<'_>, files: &dyn Files) -> Result<Running, NotTold> {
+fn haproxy(process: &CommandLine<'_>, files: &mut Bounded<'_>) -> Result<Running, NotTold> {
     let mut given = Vec::new();
     let mut folder = process.folder.to_path_buf();
     let mut arguments = process.arguments.iter().skip(1).copied();
@@ -124,17 +133,13 @@ fn haproxy(process: &CommandLine<'_>, files: &dyn Files) -> Result<Running, NotT
     }
     let mut all = Vec::new();
     for path in given.into_iter().map(|path| folder.join(path)) {
-        match files.names(&path) {
+        match files.names(&path)? {
             // Of a folder, the files that end so, in the order of their bytes.
             Ok(names) => {
-                let mut names: Vec<_> = names
-                    .into_iter()
-                    .filter(|name| {
-                        name.to_str().is_some_and(|name| name.strip_suffix(".cfg").is_some() && !name.starts_with('.'))
-                    })
-                    .collect();
-                names.sort();
-                all.extend(names.into_iter().map(|name| path.join(name)));
+                let is_meant = |name: &OsString| {
+                    name.to_str().is_some_and(|name| name.strip_suffix(".cfg").is_some() && !name.starts_with('.'))
+                };
+                all.extend(names.into_iter().filter(is_meant).map(|name| path.join(name)));
             }
             Err(_) => all.push(path),
         }
@@ -150,6 +155,9 @@ fn envoy(process: &CommandLine<'_>) -> Result<Running, NotTold> {
     let mut file = None;
     while let Some(argument) = arguments.next() {
         match argument {
+            // It is laid over the file.
+            "--config-yaml" => return Err(NotTold::OnCommandLine),
+            _ if argument.starts_with("--config-yaml=") => return Err(NotTold::OnCommandLine),
             "-c" | "--config-path" => file = arguments.next().or(file),
             _ => file = argument.strip_prefix("--config-path=").or(argument.strip_prefix("-c=")).or(file),
         }

@@ -10,11 +10,11 @@ use plimsoll_proxies::{
     Advice, Churn, CommandLine, Configuration, Match, NotTold, Program, Running, Stale, advise, configuration_of,
     nginx, rewritten,
 };
-use support::{Memory, churn, rewrites};
+use support::{Memory, churn, once, rewrites};
 
 fn configuration(http: &str) -> Configuration {
     let files = Memory::of(&[("/n", &format!("http {{\n{http}\n}}"))]);
-    nginx::read(Path::new("/n"), &files, None).unwrap()
+    nginx::read(Path::new("/n"), &mut once(&files), None).unwrap()
 }
 
 /// For each advice its upstream, or that it is for a client.
@@ -88,7 +88,7 @@ fn what_has_changed_is_not_written_over() {
 
 fn running(arguments: &[&str], there: &[&str]) -> Result<Running, NotTold> {
     let files = Memory::of(&there.iter().map(|path| (*path, "")).collect::<Vec<_>>());
-    configuration_of(CommandLine { arguments, folder: Path::new("/home/web") }, &files)
+    configuration_of(CommandLine { arguments, folder: Path::new("/home/web") }, &mut once(&files))
 }
 
 #[test]
@@ -138,6 +138,7 @@ fn a_command_line_tells_its_files() {
         (vec!["envoy", "-l", "info", "--config-path=e.yaml"], vec![], is(Program::Envoy, &["/home/web/e.yaml"])),
         (vec!["envoy", "-c", "/e.yaml"], vec![], is(Program::Envoy, &["/e.yaml"])),
         (vec!["envoy", "-c"], vec![], none(Program::Envoy)),
+        (vec!["envoy", "-c", "/e.yaml", "--config-yaml", "a: b"], vec![], Err(NotTold::OnCommandLine)),
         (vec!["bash", "-c", "nginx"], vec![default], Err(NotTold::AnotherProgram)),
         (vec![], vec![], Err(NotTold::AnotherProgram)),
     ] {

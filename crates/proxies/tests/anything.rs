@@ -9,7 +9,7 @@ use plimsoll_proxies::{
     CommandLine, Configuration, Error, Keeping, Version, Write, configuration_of, envoy, haproxy, nginx, rewritten,
 };
 use proptest::prelude::*;
-use support::Memory;
+use support::{Memory, once};
 
 const FILE: &str = "/etc/x/main";
 
@@ -19,10 +19,10 @@ fn read_all(bytes: &[u8]) -> Vec<Result<Configuration, Error>> {
     files.0.insert(PathBuf::from("/etc/x/other"), b"proxy_set_header Connection close;".to_vec());
     let path = Path::new(FILE);
     vec![
-        nginx::read(path, &files, None),
-        nginx::read(path, &files, Some(Version(1, 30, 0))),
-        haproxy::read([path], &files, None),
-        envoy::read(path, &files),
+        nginx::read(path, &mut once(&files), None),
+        nginx::read(path, &mut once(&files), Some(Version(1, 30, 0))),
+        haproxy::read([path], &mut once(&files), None),
+        envoy::read(path, &mut once(&files)),
     ]
 }
 
@@ -235,6 +235,6 @@ proptest! {
     fn command_lines(arguments in prop::collection::vec("(-[a-zA-Z]{0,3}|--|--config-path=é?|nginx: master process [-a-z ]*|nginx|haproxy|envoy|/é)", 0..8)) {
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let files = Memory::of(&[("/etc/nginx/nginx.conf", "")]);
-        drop(configuration_of(CommandLine { arguments: &arguments, folder: Path::new("/") }, &files));
+        drop(configuration_of(CommandLine { arguments: &arguments, folder: Path::new("/") }, &mut once(&files)));
     }
 }

@@ -5,13 +5,13 @@ mod support;
 
 use std::path::Path;
 
-use plimsoll_proxies::{Configuration, Error, Keeping, Opens, Write, envoy};
-use support::{Memory, churn, only};
+use plimsoll_proxies::{Configuration, Counted, Error, Keeping, Opens, Write, envoy};
+use support::{Memory, churn, once, only};
 
 const FILE: &str = "/etc/envoy/envoy.yaml";
 
 fn read(text: &str) -> Configuration {
-    envoy::read(Path::new(FILE), &Memory::of(&[(FILE, text)])).unwrap()
+    envoy::read(Path::new(FILE), &mut once(&Memory::of(&[(FILE, text)]))).unwrap()
 }
 
 fn bootstrap(cluster: &str) -> String {
@@ -67,6 +67,28 @@ fn a_cluster_of_connections_has_one_for_each() {
     let advice = only(&read(&both), churn("10.0.0.1:80", 1.0));
     let Keeping::NotKept { remedy, .. } = &advice.upstream.keeping else { panic!("{advice}") };
     assert!(remedy.cautions[0].as_str().contains("`tcp_proxy` uses the cluster, too"), "{advice}");
+}
+
+#[test]
+fn fields_are_read_in_both_spellings() {
+    let camel = bootstrap("    commonHttpProtocolOptions: { maxRequestsPerConnection: 1 }\n")
+        .replace("static_resources", "staticResources");
+    let advice = only(&read(&camel.replace("socket_address", "socketAddress")), churn("10.0.0.1:80", 1.0));
+    assert!(matches!(advice.upstream.keeping, Keeping::NotKept { opens: Opens::EachRequest, .. }), "{advice}");
+}
+
+#[test]
+fn the_proxy_protocol_ties_a_connection_to_its_client() {
+    const SOCKET: &str = "transport_socket: { typed_config: { \"@type\": \
+                          type.googleapis.com/envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport } }";
+    let advice = only(&read(&bootstrap(&format!("    {SOCKET}\n"))), churn("10.0.0.1:80", 1.0));
+    assert!(
+        matches!(advice.upstream.keeping, Keeping::ByNature { opens: Opens::EachClientConnection, .. }),
+        "{advice}"
+    );
+    let some = bootstrap(&format!("    transport_socket_matches: [{{ {SOCKET} }}]\n"));
+    let advice = only(&read(&some), churn("10.0.0.1:80", 1.0));
+    assert!(matches!(advice.upstream.keeping, Keeping::Unknown { .. }), "{advice}");
 }
 
 #[test]
@@ -155,9 +177,12 @@ fn what_is_not_there_is_said() {
     for (text, expected) in
         [("a: [\n", ""), ("a: b\n--- \nc: d\n", ":2: a second document"), ("? [a]\n: b\n", ": a key")]
     {
-        let error = envoy::read(Path::new(FILE), &Memory::of(&[(FILE, text)])).unwrap_err();
+        let error = envoy::read(Path::new(FILE), &mut once(&Memory::of(&[(FILE, text)]))).unwrap_err();
         assert!(matches!(error, Error::Syntax { .. }) && error.to_string().contains(expected), "{error}");
     }
+    let many = format!("[{}]", "[],".repeat(200_000));
+    let error = envoy::read(Path::new(FILE), &mut once(&Memory::of(&[(FILE, &many)]))).unwrap_err();
+    assert!(matches!(error, Error::TooMuch { counted: Counted::Words, .. }), "{error}");
     let deep = "[".repeat(100_000);
-    assert!(envoy::read(Path::new(FILE), &Memory::of(&[(FILE, &deep)])).is_err());
+    assert!(envoy::read(Path::new(FILE), &mut once(&Memory::of(&[(FILE, &deep)]))).is_err());
 }

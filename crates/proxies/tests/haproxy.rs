@@ -5,14 +5,14 @@ mod support;
 
 use std::path::Path;
 
-use plimsoll_proxies::{Configuration, Keeping, Opens, Version, haproxy};
-use support::{Memory, churn, only};
+use plimsoll_proxies::{Bounded, Configuration, Keeping, Limits, Opens, Version, haproxy};
+use support::{Memory, churn, once, only};
 
 const FILE: &str = "/etc/haproxy/haproxy.cfg";
 
 fn read(files: &Memory) -> Configuration {
     let paths: Vec<_> = files.0.keys().map(AsRef::as_ref).collect();
-    haproxy::read(paths, files, None).unwrap()
+    haproxy::read(paths, &mut once(files), None).unwrap()
 }
 
 fn one(text: &str) -> Memory {
@@ -150,9 +150,18 @@ fn a_version_has_its_default() {
         [("1.9.0", "never`, the default before HAProxy 2.0"), ("2.0.0", "safe`, the default since")]
     {
         let version = Some(version.parse::<Version>().unwrap());
-        let configuration = haproxy::read([Path::new(FILE)], &one(text), version).unwrap();
+        let configuration = haproxy::read([Path::new(FILE)], &mut once(&one(text)), version).unwrap();
         let advice = only(&configuration, churn("10.0.0.1:80", 1.0)).to_string();
         assert!(advice.contains(expected), "{advice}");
+    }
+}
+
+#[test]
+fn a_template_stands_for_all_its_servers() {
+    for (template, most) in [("100", Some(500)), ("3-7", Some(25)), ("7-3", None), ("x", None)] {
+        let text = format!("backend b\nmode http\nserver-template web {template} 10.0.0.1:80 pool-max-conn 5\n");
+        let advice = only(&read(&one(&text)), churn("10.0.0.1:80", 1000.0));
+        assert_eq!(advice.saving.unwrap().kept_at_most, most, "{template}");
     }
 }
 
@@ -191,6 +200,17 @@ fn several_files_are_one() {
 }
 
 #[test]
+fn little_is_kept_of_what_has_no_end() {
+    let few = Limits { words: 100, ..Limits::ONCE };
+    let text = format!("global\n{}", "a b\n".repeat(50));
+    for (text, is_kept) in [(format!("{text}# {}", "c ".repeat(1000)), false), (text[..200].to_string(), true)] {
+        let answer = haproxy::read([Path::new(FILE)], &mut Bounded::new(&one(&text), few, &|| false), None);
+        assert_eq!(answer.is_ok(), is_kept);
+        assert!(haproxy::read([Path::new(FILE)], &mut Bounded::new(&one(&text), few, &|| true), None).is_err());
+    }
+}
+
+#[test]
 fn faults_name_their_line() {
     for (text, expected) in [
         ("backend b\n server s \"10.0.0.1:80", "2: a quote that does not end"),
@@ -198,7 +218,7 @@ fn faults_name_their_line() {
         ("mode http\n", "1: a line outside of any section"),
         ("global\n.endif", "2: an `.endif` without an `.if`"),
     ] {
-        let error = haproxy::read([Path::new(FILE)], &one(text), None).unwrap_err();
+        let error = haproxy::read([Path::new(FILE)], &mut once(&one(text)), None).unwrap_err();
         assert_eq!(error.to_string(), format!("{FILE}:{expected}"));
     }
 }

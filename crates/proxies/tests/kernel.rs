@@ -7,14 +7,14 @@ mod support;
 use std::fs;
 use std::io::{self, Read, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use plimsoll_ctnetlink::{Dump, Unknowns};
 use plimsoll_lab::LabNamespace;
 use plimsoll_proxies::{Keeping, ProxyAdvice, nginx, rewritten};
-use programs::{BACKEND, Case, PATIENCE, PROXY, await_listening, nginx_file};
-use support::{Disk, churn, only, rewrites};
+use programs::{BACKEND, Case, PATIENCE, PROXY, await_listening, nginx_file, version};
+use support::{Disk, churn, once, only, rewrites};
 
 /// Connections of clients, each with one request.
 const REQUESTS: usize = 300;
@@ -121,8 +121,7 @@ fn what_is_written_is_valid() {
         "server { proxy_ssl_name a.example; location / { proxy_pass https://127.0.0.1:8080; } }",
         "upstream b { least_conn; server 127.0.0.1:8080; server [::1]:8080 backup; zone z 64k; }\nserver { location / { if ($arg_a) { \
          proxy_pass http://b; } } }",
-        "upstream b { server 127.0.0.1:8080; }\nserver { location /f { fastcgi_pass b; } location /h { proxy_pass http://b; } }",
-        "server { location / { fastcgi_pass 127.0.0.1:8080; fastcgi_keep_conn off; } }",
+        "server { location = /x { proxy_pass http://127.0.0.1:8080/y; proxy_set_header Host $host; } }",
         "upstream b { server 127.0.0.1:8080; keepalive 1; keepalive_requests 1; keepalive_timeout 0; }\n\
          server { location / { proxy_pass http://b; proxy_set_header Connection $http_connection; } }",
     ];
@@ -169,7 +168,7 @@ fn the_files_are_those_that_nginx_reads() {
         let told = String::from_utf8(output.stdout).unwrap();
         let told = told.lines().filter_map(|line| line.strip_prefix("# configuration file ")?.strip_suffix(':'));
         let mut told: Vec<_> = told.map(PathBuf::from).collect();
-        let configuration = nginx::read(&first, &Disk, None).unwrap();
+        let configuration = nginx::read(&first, &mut once(&Disk), None).unwrap();
         assert_eq!(configuration.gaps, []);
         let mut found = configuration.files;
         for files in [&mut told, &mut found] {
@@ -183,6 +182,17 @@ fn the_files_are_those_that_nginx_reads() {
         assert!(found.len() > 1);
         assert_eq!(found, told);
     }
+}
+
+#[test]
+fn the_version_is_in_the_program() {
+    let program = std::env::var("PATH")
+        .unwrap()
+        .split(':')
+        .map(|folder| Path::new(folder).join("nginx"))
+        .find(|file| file.exists());
+    let program = fs::File::open(program.expect("the program, by scripts/test")).unwrap();
+    assert_eq!(nginx::version_in(program), Some(version("nginx")));
 }
 
 #[test]

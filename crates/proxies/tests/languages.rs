@@ -9,7 +9,7 @@ use std::process::Command;
 
 use plimsoll_proxies::{haproxy, nginx};
 use proptest::prelude::*;
-use support::Disk;
+use support::{Disk, once};
 
 /// How many texts are tried: more by `PROPTEST_CASES`.
 fn cases(usual: u32) -> ProptestConfig {
@@ -34,7 +34,7 @@ proptest! {
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         // What the words mean is another matter, and stops NGINX before it has read them all.
         prop_assume!(output.status.success() || told.contains("unexpected") || told.contains("too many parameters"));
-        prop_assert_eq!(nginx::read(&path, &Disk, None).is_ok(), output.status.success(), "{:?}: {}", inside, told);
+        prop_assert_eq!(nginx::read(&path, &mut once(&Disk), None).is_ok(), output.status.success(), "{:?}: {}", inside, told);
     }
 }
 
@@ -51,6 +51,6 @@ proptest! {
         let path = file("words.haproxy", &text);
         let output = Command::new("haproxy").args(["-c", "-f"]).arg(&path).output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        prop_assert_eq!(haproxy::read([path.as_path()], &Disk, None).is_ok(), output.status.success(), "{:?}: {}", inside, told);
+        prop_assert_eq!(haproxy::read([path.as_path()], &mut once(&Disk), None).is_ok(), output.status.success(), "{:?}: {}", inside, told);
     }
 }

@@ -3,15 +3,18 @@
 
 mod support;
 
+use std::cell::Cell;
 use std::path::Path;
 
-use plimsoll_proxies::{Configuration, Error, Keeping, Opens, Version, Write, nginx};
-use support::{Memory, churn, only};
+use plimsoll_proxies::{
+    Bounded, Configuration, Counted, Error, Keeping, Limits, Opens, Remedy, Rewrite, Version, Write, nginx, rewritten,
+};
+use support::{Memory, churn, once, only};
 
 const MAIN: &str = "/etc/nginx/nginx.conf";
 
 fn read(files: &Memory) -> Configuration {
-    nginx::read(Path::new(MAIN), files, None).unwrap()
+    nginx::read(Path::new(MAIN), &mut once(files), None).unwrap()
 }
 
 fn one(http: &str) -> Memory {
@@ -38,6 +41,13 @@ fn written(files: &Memory) -> Memory {
     new
 }
 
+fn rewrites_of(configuration: &Configuration) -> &[Rewrite] {
+    match &configuration.upstreams[0].keeping {
+        Keeping::NotKept { remedy: Remedy { write: Write::Rewrites(rewrites), .. }, .. } => rewrites,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn lines_are_put_in_where_they_belong() {
     let files = one(
@@ -60,11 +70,28 @@ fn an_address_becomes_an_upstream() {
          location /a/ { proxy_pass http://kept_10_0_0_1_80/b/; proxy_http_version 1.1; proxy_set_header Connection \"\"; \
          proxy_set_header Host 10.0.0.1; proxy_redirect http://10.0.0.1/b/ /a/; }\r\n  }\n}\n"
     );
+    // The scheme has the host's letters; redirects keep their default also where `Host` is set.
+    let files = one("server { location = /a { proxy_pass http://http/b; proxy_set_header Host $host; } }");
+    let configuration = read(&files);
+    let new = rewritten(Path::new(MAIN), files.text(MAIN).as_bytes(), rewrites_of(&configuration)).unwrap();
+    let new = String::from_utf8(new).unwrap();
+    assert!(
+        new.contains("proxy_pass http://kept_http_80/b;") && new.contains("proxy_redirect http://http/b /a;"),
+        "{new}"
+    );
     // Headers that are inherited would be lost, and the server's name in TLS another one: that takes a person.
     for http in [
         "server { proxy_set_header X y; location / { proxy_pass http://10.0.0.1; } }",
         "server { location / { proxy_pass https://10.0.0.1:80; } }",
         "server { location / { if ($x) { proxy_pass http://10.0.0.1; } } }",
+        // What takes the address by a variable, or by default where that cannot be written.
+        "server { location / { proxy_pass http://10.0.0.1; proxy_set_header Host $proxy_host; } }",
+        "server { location / { proxy_pass https://10.0.0.1:80; proxy_ssl_name $proxy_host; proxy_set_header Host $host; } }",
+        "map $proxy_host $x { default a; } server { location / { proxy_pass http://10.0.0.1; } }",
+        "server { location / { proxy_pass http://10.0.0.1; proxy_redirect default; } }",
+        "server { location =/x { proxy_pass http://10.0.0.1/y; } }",
+        "server { location / { if ($x) { proxy_pass http://10.0.0.1; } proxy_set_header Host $host; } }",
+        "server { location / { grpc_pass grpc://10.0.0.1:80; } }",
     ] {
         let advice = only(&read(&one(http)), churn("10.0.0.1:80", 1000.0));
         let Keeping::NotKept { remedy, .. } = &advice.upstream.keeping else { panic!("{advice}") };
@@ -140,7 +167,7 @@ fn a_version_has_its_defaults() {
     );
     for (version, kept) in [(None, false), (Some("1.29.6"), false), (Some("1.29.7"), true), (Some("1.31.0"), true)] {
         let version = version.map(|version| version.parse::<Version>().unwrap());
-        let configuration = nginx::read(Path::new(MAIN), &files, version).unwrap();
+        let configuration = nginx::read(Path::new(MAIN), &mut once(&files), version).unwrap();
         let is_kept: Vec<_> =
             configuration.upstreams.iter().map(|upstream| matches!(upstream.keeping, Keeping::Kept(_))).collect();
         // An address without a block is not kept by any version.
@@ -154,7 +181,15 @@ fn a_version_has_its_defaults() {
 fn other_protocols_have_their_own_words() {
     let files = one("upstream b { server 10.0.0.1:80; keepalive 2; }\n\
          server { location /f { fastcgi_pass b; } location /g { grpc_pass grpc://b; } location /m { memcached_pass b; } }");
-    assert!(written(&files).text(MAIN).contains("fastcgi_pass b; fastcgi_keep_conn on; }"));
+    // How many processes there are, only a person knows.
+    for http in [files, one("server { location / { fastcgi_pass 10.0.0.1:80; } }")] {
+        let advice = only(&read(&http), churn("10.0.0.1:80", 1.0));
+        let Keeping::NotKept { remedy, .. } = &advice.upstream.keeping else { panic!("{advice}") };
+        assert!(
+            matches!(&remedy.write, Write::ByHand(words) if words.as_str().contains("pm.max_children")),
+            "{advice}"
+        );
+    }
     let files = one("server { location / { uwsgi_pass 10.0.0.1:80; } }");
     let advice = only(&read(&files), churn("10.0.0.1:80", 1.0));
     assert!(matches!(advice.upstream.keeping, Keeping::ByNature { opens: Opens::EachRequest, .. }), "{advice}");
@@ -188,17 +223,52 @@ fn includes_are_followed_and_bounded() {
     assert_eq!(advice.saving.unwrap().entries_after_at_most(), Some(4.0 * 8.0 + 12.0));
 
     let cycle = Memory::of(&[(MAIN, "include a;"), ("/etc/nginx/a", "\n include nginx.conf;")]);
-    let error = nginx::read(Path::new(MAIN), &cycle, None).unwrap_err();
+    let error = nginx::read(Path::new(MAIN), &mut once(&cycle), None).unwrap_err();
     assert_eq!(error.to_string(), "/etc/nginx/a:2: /etc/nginx/nginx.conf includes itself");
     // Each includes the next one twice: 2^20 in all.
     let many: Vec<_> =
         (0..20).map(|n| (format!("/etc/nginx/{n}"), format!("include {0}; include {0};", n + 1))).collect();
     let mut files: Vec<_> = many.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     files.extend([(MAIN, "include 0;"), ("/etc/nginx/20", "")]);
-    let error = nginx::read(Path::new(MAIN), &Memory::of(&files), None).unwrap_err();
-    assert!(matches!(error, Error::TooManyFiles { .. }), "{error}");
+    let error = nginx::read(Path::new(MAIN), &mut once(&Memory::of(&files)), None).unwrap_err();
+    assert!(matches!(error, Error::TooMuch { counted: Counted::Files, .. }), "{error}");
     let deep = "a {".repeat(100_000);
-    assert!(nginx::read(Path::new(MAIN), &Memory::of(&[(MAIN, &deep)]), None).is_err());
+    assert!(nginx::read(Path::new(MAIN), &mut once(&Memory::of(&[(MAIN, &deep)])), None).is_err());
+}
+
+/// Whatever a program's files hold, no more is kept of them than the limits, nor for longer than it may take; and that is said.
+#[test]
+fn little_is_kept_of_what_has_no_end() {
+    let few = Limits { bytes: 1000, files: 10, names: 20, words: 100 };
+    let names: Vec<_> = (0..40).map(|n| format!("/etc/nginx/big/{n}")).collect();
+    let folder = names.iter().map(|name| (name.as_str(), "")).collect::<Vec<_>>();
+    for (text, counted) in [
+        ("a;".repeat(60), Counted::Words),
+        (format!("a {};", "b ".repeat(100)), Counted::Words),
+        (format!("{};", "b".repeat(1000)), Counted::Bytes),
+        ("include none/*;".repeat(25), Counted::Names),
+        ("include big/*z;".to_string(), Counted::Names),
+        ("include none;".repeat(11), Counted::Files),
+    ] {
+        let files = Memory::of(&[folder.clone(), vec![(MAIN, text.as_str())]].concat());
+        let error = nginx::read(Path::new(MAIN), &mut Bounded::new(&files, few, &|| false), None).unwrap_err();
+        assert!(matches!(error, Error::TooMuch { counted: found, .. } if found == counted), "{text}: {error}");
+    }
+    // A clock that is late when it was looked at so often: while words are read, while names are looked through, while it is judged.
+    let passes = "location /a { proxy_pass http://10.0.0.1; }".repeat(10);
+    for text in ["a;".repeat(100), "include big/*;".to_string(), format!("http {{ server {{ {passes} }} }}")] {
+        let files = Memory::of(&[folder.clone(), vec![(MAIN, text.as_str())]].concat());
+        let looks = |most: usize| {
+            let looked = Cell::new(0);
+            let is_late = || looked.replace(looked.get() + 1) >= most;
+            (nginx::read(Path::new(MAIN), &mut Bounded::new(&files, Limits::ONCE, &is_late), None), looked.get())
+        };
+        let (all, in_all) = looks(usize::MAX);
+        assert!(in_all > 60, "{in_all}: {all:?}");
+        for most in [0, 1, in_all / 2, in_all - 1] {
+            assert!(matches!(looks(most).0, Err(Error::Late { .. })), "{text}");
+        }
+    }
 }
 
 #[test]
@@ -210,10 +280,10 @@ fn faults_name_their_line() {
         ("\na 'b", "2: a quote that does not end"),
         ("include;", "1: `include` takes one file"),
     ] {
-        let error = nginx::read(Path::new(MAIN), &Memory::of(&[(MAIN, text)]), None).unwrap_err();
+        let error = nginx::read(Path::new(MAIN), &mut once(&Memory::of(&[(MAIN, text)])), None).unwrap_err();
         assert_eq!(error.to_string(), format!("{MAIN}:{expected}"));
     }
-    let error = nginx::read(Path::new(MAIN), &Memory::default(), None).unwrap_err();
+    let error = nginx::read(Path::new(MAIN), &mut once(&Memory::default()), None).unwrap_err();
     assert!(error.to_string().starts_with("reading /etc/nginx/nginx.conf: "), "{error}");
 }
 

@@ -85,7 +85,7 @@ impl Watcher {
         };
         if ask_whose(&mut snapshot, Bounds::OFTEN, is_wanted) == Asked::Some {
             findings = diagnose(&snapshot);
-            advise_on_proxies(&snapshot, &mut findings);
+            advise_on_proxies(&snapshot, &mut findings, Bounds::OFTEN);
         }
         let status = Status::of(&snapshot, findings);
         self.took = monotonic_now().saturating_sub(began).saturating_sub(interval);

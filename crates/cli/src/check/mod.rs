@@ -57,7 +57,7 @@ impl Checked {
         if ask_whose(&mut snapshot, bounds, |ns| causes(&ns.namespace.name) || wanted(ns)) == Asked::Some {
             names.give_to(&mut snapshot);
             findings = diagnose(&snapshot);
-            advise_on_proxies(&snapshot, &mut findings);
+            advise_on_proxies(&snapshot, &mut findings, Bounds::ONCE);
         }
         Self { snapshot, findings }
     }

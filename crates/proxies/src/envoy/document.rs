@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
+use crate::budget::{Budget, Counted, Stop};
 use crate::rewrite::Source;
 use crate::{Error, Place};
 
@@ -32,10 +33,10 @@ pub(super) enum Value {
 }
 
 impl Node {
-    /// What is below a key, or a path of keys; nothing where there is none.
+    /// What is below a key, or a path of keys, as the API writes them; nothing where there is none.
     pub(super) fn at(&self, path: &[&str]) -> Option<&Node> {
         path.iter().try_fold(self, |node, key| match &node.value {
-            Value::Map(entries) => entries.iter().find(|(name, _)| name == key).map(|(_, value)| value),
+            Value::Map(entries) => entries.iter().find(|(name, _)| is_field(name, key)).map(|(_, value)| value),
             _ => None,
         })
     }
@@ -60,15 +61,18 @@ impl Node {
     }
 }
 
-pub(super) fn parse(source: &Source) -> Result<Node, Error> {
+/// Each key and each value is one of the budget's words.
+pub(super) fn parse(source: &Source, budget: &mut Budget<'_>) -> Result<Node, Error> {
     let fault = |line, problem: &str| Error::syntax(Place::new(&source.path, line), problem);
     let text = str::from_utf8(&source.bytes).map_err(|error| {
         let before = source.bytes.get(..error.valid_up_to()).unwrap_or_default();
         fault(source.place(before.len()).line, "not UTF-8")
     })?;
     let text = &*without_surrogates(text);
-    let mut reader = Reader { parser: Parser::new_from_str(text), cursor: Cursor { text, character: 0, byte: 0 } };
-    reader.document().map_err(|Fault { line, problem }| fault(line, &problem))
+    let cursor = Cursor { text, character: 0, byte: 0 };
+    let mut reader = Reader { parser: Parser::new_from_str(text), cursor, budget };
+    let syntax = |Fault { line, problem }| fault(line, &problem);
+    reader.document().map_err(|stop| Error::stopped(stop, &source.path, syntax))
 }
 
 /// JSON writes what is beyond 16 bits as two escapes, which YAML does not know: each becomes U+FFFD, and all else stays where it is.
@@ -91,6 +95,17 @@ fn without_surrogates(text: &str) -> Cow<'_, str> {
     new.into()
 }
 
+/// Whether a key is a field's name: `snake_case`, or `lowerCamelCase`, which the JSON form of Protocol Buffers takes as well.
+pub(super) fn is_field(key: &str, field: &str) -> bool {
+    let mut behind_underscore = false;
+    let camel = field.chars().filter_map(|c| match (c, std::mem::replace(&mut behind_underscore, c == '_')) {
+        ('_', _) => None,
+        (c, true) => Some(c.to_ascii_uppercase()),
+        (c, false) => Some(c),
+    });
+    key == field || camel.eq(key.chars())
+}
+
 fn is_surrogate(escape: &str) -> bool {
     let code = escape.strip_prefix("\\u").and_then(|digits| u32::from_str_radix(digits, 16).ok());
     code.is_some_and(|code| (0xd800..0xe000).contains(&code))
@@ -101,9 +116,10 @@ struct Fault {
     problem: String,
 }
 
-struct Reader<'a> {
+struct Reader<'a, 'b> {
     parser: Parser<'a, StrInput<'a>>,
     cursor: Cursor<'a>,
+    budget: &'a mut Budget<'b>,
 }
 
 /// The parser counts characters; this follows it in bytes.
@@ -127,8 +143,8 @@ impl Cursor<'_> {
     }
 }
 
-impl<'a> Reader<'a> {
-    fn document(&mut self) -> Result<Node, Fault> {
+impl<'a> Reader<'a, '_> {
+    fn document(&mut self) -> Result<Node, Stop<Fault>> {
         self.next()?; // the stream's start
         match self.next()? {
             (Event::DocumentStart(_), _) => {}
@@ -143,15 +159,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn next(&mut self) -> Result<(Event<'a>, Span), Fault> {
+    fn next(&mut self) -> Result<(Event<'a>, Span), Stop<Fault>> {
+        self.budget.spend(Counted::Words, 1).map_err(Stop::Short)?;
         match self.parser.next_event() {
             Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(not_yaml(&error)),
-            None => Err(Fault { line: 1, problem: "the file ends in the midst of something".to_string() }),
+            Some(Err(error)) => Err(Stop::Fault(not_yaml(&error))),
+            None => Err(Stop::Fault(Fault { line: 1, problem: "the file ends in the midst of something".to_string() })),
         }
     }
 
-    fn node(&mut self, (event, span): (Event<'a>, Span), depth: usize) -> Result<Node, Fault> {
+    fn node(&mut self, (event, span): (Event<'a>, Span), depth: usize) -> Result<Node, Stop<Fault>> {
         if depth > DEEPEST {
             return Err(fault(&span, "nested too deep"));
         }
@@ -191,8 +208,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn fault(span: &Span, problem: &str) -> Fault {
-    Fault { line: span.start.line(), problem: problem.to_string() }
+fn fault(span: &Span, problem: &str) -> Stop<Fault> {
+    Stop::Fault(Fault { line: span.start.line(), problem: problem.to_string() })
 }
 
 fn not_yaml(error: &ScanError) -> Fault {

@@ -7,14 +7,15 @@ use std::num::NonZeroU64;
 
 use plimsoll_model::Untrusted;
 
-use super::document::{Node, Value};
+use super::document::{Node, Value, is_field};
+use crate::budget::{Budget, Short};
 use crate::configuration::said;
 use crate::rewrite::Source;
 use crate::{
     Address, Configuration, Gap, Keeping, Opens, Place, Pool, Program, Reason, Remedy, Rewrite, Target, Upstream, Write,
 };
 
-pub(super) fn judged(source: &Source, top: &Node) -> Configuration {
+pub(super) fn judged(source: &Source, top: &Node, budget: &Budget<'_>) -> Result<Configuration, Short> {
     let mut parts = Parts::default();
     let mut judge = Judge { source, gaps: Vec::new() };
     match dumps(top) {
@@ -23,10 +24,12 @@ pub(super) fn judged(source: &Source, top: &Node) -> Configuration {
     }
     judge.aliases(top);
     let users = Users::of(&parts.listeners, &parts.routes);
-    let upstreams =
-        parts.clusters.iter().filter_map(|(cluster, origin)| judge.cluster(cluster, *origin, &parts, &users));
-    let upstreams = upstreams.collect();
-    Configuration { program: Program::Envoy, files: vec![source.path.clone()], upstreams, gaps: judge.gaps }
+    let mut upstreams = Vec::new();
+    for (cluster, origin) in &parts.clusters {
+        budget.look()?;
+        upstreams.extend(judge.cluster(cluster, *origin, &parts, &users));
+    }
+    Ok(Configuration { program: Program::Envoy, files: vec![source.path.clone()], upstreams, gaps: judge.gaps })
 }
 
 /// Where a cluster is written.
@@ -163,6 +166,16 @@ impl<'d> Judge<'d> {
             let because = self.place(cluster).says(says);
             return Keeping::ByNature { opens: Opens::EachClientConnection, because };
         }
+        if let Some(node) = cluster.at(&["transport_socket"]).and_then(proxy_protocol) {
+            let says = "the PROXY protocol tells the client's address once a connection, so none serves two clients; let \
+                        `x-forwarded-for` tell it instead";
+            return Keeping::ByNature { opens: Opens::EachClientConnection, because: self.place(node).says(says) };
+        }
+        let matches = cluster.items(&["transport_socket_matches"]).iter();
+        if let Some(node) = { matches }.find_map(|one| proxy_protocol(one.at(&["transport_socket"])?)) {
+            let says = "some of its servers may be told the client's address by the PROXY protocol, and then have a connection for each";
+            return Keeping::Unknown { because: vec![self.place(node).says(says)] };
+        }
         let mut opens = Opens::EachClientConnection;
         let (mut because, mut rewrites, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
         let requests = requests_limit(cluster);
@@ -234,6 +247,15 @@ fn requests_limit(cluster: &Node) -> Option<&Node> {
     options.at(&["common_http_protocol_options", LIMIT]).or_else(|| cluster.at(&[LIMIT]))
 }
 
+/// What tells a server the client's address, if a transport socket does.
+fn proxy_protocol(socket: &Node) -> Option<&Node> {
+    let by_type = socket
+        .text_at(&["typed_config", "@type"])
+        .is_some_and(|kind| kind.ends_with(".ProxyProtocolUpstreamTransport"));
+    let by_name = socket.text_at(&["name"]) == Some("envoy.transport_sockets.upstream_proxy_protocol");
+    (by_type || by_name).then_some(socket)
+}
+
 fn number(node: &Node) -> Option<u64> {
     node.text()?.parse().ok()
 }
@@ -299,9 +321,9 @@ fn named(node: &Node, names: &mut BTreeSet<String>) {
     match &node.value {
         Value::Map(entries) => {
             for (key, value) in entries {
-                match (key.as_str(), &value.value) {
-                    ("cluster", Value::Text(name)) => drop(names.insert(name.clone())),
-                    ("weighted_clusters", _) => {
+                match &value.value {
+                    Value::Text(name) if key == "cluster" => drop(names.insert(name.clone())),
+                    _ if is_field(key, "weighted_clusters") => {
                         let clusters = value.items(&["clusters"]).iter();
                         names.extend(clusters.filter_map(|cluster| cluster.text_at(&["name"])).map(str::to_string));
                     }

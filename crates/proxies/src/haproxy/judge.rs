@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::lines::Line;
 use super::sections::{Section, Sections};
 use super::settings::{CONDITIONAL, Settings, of_all};
+use crate::budget::{Budget, Short};
 use crate::configuration::said;
 use crate::rewrite::Source;
 use crate::{
@@ -19,10 +20,17 @@ struct Judge<'s> {
     sections: &'s Sections,
     settings: Vec<Settings<'s>>,
     version: Option<Version>,
+    /// Each section may take a look at all others: so each looks at the clock.
+    budget: &'s Budget<'s>,
 }
 
-pub(super) fn judged(sources: &[Source], sections: &Sections, version: Option<Version>) -> Configuration {
-    let judge = Judge { sources, sections, settings: of_all(sections), version };
+pub(super) fn judged(
+    sources: &[Source],
+    sections: &Sections,
+    version: Option<Version>,
+    budget: &Budget<'_>,
+) -> Result<Configuration, Short> {
+    let judge = Judge { sources, sections, settings: of_all(sections), version, budget };
     let mut gaps = Vec::new();
     let fronts = judge.fronts(&mut gaps);
     let mut upstreams = Vec::new();
@@ -34,13 +42,13 @@ pub(super) fn judged(sources: &[Source], sections: &Sections, version: Option<Ve
             let targets = judge.targets(section, &mut gaps);
             if !targets.is_empty() {
                 let name = section.name().into();
-                let keeping = judge.keeping(number, section, &fronts);
+                let keeping = judge.keeping(number, section, &fronts)?;
                 upstreams.push(Upstream { name, place: judge.place(&section.head), targets, keeping });
             }
         }
     }
     let files = sources.iter().map(|source| source.path.clone()).collect();
-    Configuration { program: Program::Haproxy, files, upstreams, gaps }
+    Ok(Configuration { program: Program::Haproxy, files, upstreams, gaps })
 }
 
 /// Which frontends lead to which backends.
@@ -102,19 +110,22 @@ impl<'s> Judge<'s> {
         targets
     }
 
-    fn keeping(&self, number: usize, section: &'s Section, fronts: &Fronts<'s>) -> Keeping {
-        let Some(own) = self.settings.get(number) else { return Keeping::Unknown { because: Vec::new() } };
+    fn keeping(&self, number: usize, section: &'s Section, fronts: &Fronts<'s>) -> Result<Keeping, Short> {
+        self.budget.look()?;
+        let Some(own) = self.settings.get(number) else {
+            return Ok(Keeping::Unknown { because: Vec::new() });
+        };
         let server = section.lines.iter().find(|line| line.is_conditional && server_address(line).is_some());
         if let Some((line, says)) = own.unclear.or(server.map(|line| (line, CONDITIONAL))) {
-            return Keeping::Unknown { because: vec![self.place(line).says(says)] };
+            return Ok(Keeping::Unknown { because: vec![self.place(line).says(says)] });
         }
         if own.mode.is_none_or(|mode| mode.word(1) != "http") {
             let says = "connections are passed on, not requests (`mode tcp`, the default): each has one of its own";
             let because = self.place(own.mode.unwrap_or(&section.head)).says(says);
-            return Keeping::ByNature { opens: Opens::EachClientConnection, because };
+            return Ok(Keeping::ByNature { opens: Opens::EachClientConnection, because });
         }
-        let servers: Vec<_> =
-            section.lines.iter().filter_map(|line| Some(own.of_server(line, server_address(line)? + 1))).collect();
+        let of_line = |line: &'s Line| Some((own.of_server(line, server_address(line)? + 1), number_of_servers(line)));
+        let (servers, numbers): (Vec<_>, Vec<_>) = section.lines.iter().filter_map(of_line).unzip();
         if let Some(tied) = servers.iter().find_map(|server| server.tied) {
             let says = format!(
                 "`{}` tells the client's address once a connection, so none serves two clients; let `option forwardfor` tell it \
@@ -122,11 +133,12 @@ impl<'s> Judge<'s> {
                 tied.word.shown()
             );
             let because = self.place(tied.line).says(says);
-            return Keeping::ByNature { opens: Opens::EachClientConnection, because };
+            return Ok(Keeping::ByNature { opens: Opens::EachClientConnection, because });
         }
         let mut verdict = Verdict { opens: Opens::EachClientConnection, because: Vec::new(), rewrites: Vec::new() };
         let mut cautions = self.closing(number, own, fronts, &mut verdict);
         for server in &servers {
+            self.budget.look()?;
             for (name, parameter, instead) in
                 [("pool-max-conn", server.pool_max_conn, "-1"), ("pool-purge-delay", server.pool_purge_delay, "5s")]
             {
@@ -137,17 +149,19 @@ impl<'s> Judge<'s> {
             }
         }
         cautions.extend(self.reuse(section, own, &mut verdict));
-        let idle = servers.iter().try_fold(0_u64, |sum, server| {
-            sum.checked_add(server.pool_max_conn.and_then(|parameter| parameter.word.text.parse().ok())?)
+        let idle = servers.iter().zip(numbers).try_fold(0_u64, |sum, (server, number)| {
+            let each: u64 = server.pool_max_conn?.word.text.parse().ok()?;
+            sum.checked_add(each.checked_mul(number?)?)
         });
         let pool = Pool { idle_at_most: idle.filter(|idle| *idle > 0), requests_a_connection: None };
         let Verdict { opens, because, rewrites } = verdict;
         if because.is_empty() {
             let unknown = self.perhaps_closing(fronts);
-            return if unknown.is_empty() { Keeping::Kept(pool) } else { Keeping::Unknown { because: unknown } };
+            return Ok(if unknown.is_empty() { Keeping::Kept(pool) } else { Keeping::Unknown { because: unknown } });
         }
         let cautions = cautions.iter().map(|words| said(words)).collect();
-        Keeping::NotKept { opens, because, remedy: Remedy { write: Write::Rewrites(rewrites), then: pool, cautions } }
+        let remedy = Remedy { write: Write::Rewrites(rewrites), then: pool, cautions };
+        Ok(Keeping::NotKept { opens, because, remedy })
     }
 
     /// Options that close connections: one of either side is enough (section 4 of the manual).
@@ -266,6 +280,17 @@ fn server_address(line: &Line) -> Option<usize> {
         "server" => Some(2),
         "server-template" => Some(3),
         _ => None,
+    }
+}
+
+/// How many servers a line makes: a template of them `5` or `3-7`.
+fn number_of_servers(line: &Line) -> Option<u64> {
+    if line.word(0) == "server" {
+        return Some(1);
+    }
+    match line.word(2).split_once('-') {
+        Some((first, last)) => last.parse::<u64>().ok()?.checked_sub(first.parse().ok()?)?.checked_add(1),
+        None => line.word(2).parse().ok(),
     }
 }
 

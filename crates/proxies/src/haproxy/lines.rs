@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use plimsoll_model::Untrusted;
 
+use crate::budget::{Budget, Counted, Stop};
+
 /// A word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
@@ -53,20 +55,24 @@ pub(super) struct Fault {
     pub(super) problem: &'static str,
 }
 
-pub(super) fn lines(text: &[u8], source: usize) -> Result<Vec<Line>, Fault> {
+/// Each word is one of the budget's.
+pub(super) fn lines(text: &[u8], source: usize, budget: &mut Budget<'_>) -> Result<Vec<Line>, Stop<Fault>> {
     let mut lines = Vec::new();
     let mut begin = 0;
     let mut conditions = 0_usize;
     for (index, raw) in text.split(|byte| *byte == b'\n').enumerate() {
         let number = index + 1;
-        let words = words(raw, begin).map_err(|problem| Fault { line: number, problem })?;
+        let fault = |problem| Stop::Fault(Fault { line: number, problem });
+        let words = words(raw, begin, budget).map_err(|stop| match stop {
+            Stop::Fault(problem) => fault(problem),
+            Stop::Short(short) => Stop::Short(short),
+        })?;
         begin += raw.len() + 1;
         let (Some(first), Some(last)) = (words.first(), words.last()) else { continue };
         match first.text.as_str() {
             ".if" => conditions += 1,
             ".endif" => {
-                conditions =
-                    conditions.checked_sub(1).ok_or(Fault { line: number, problem: "an `.endif` without an `.if`" })?;
+                conditions = conditions.checked_sub(1).ok_or(fault("an `.endif` without an `.if`"))?;
             }
             _ => {
                 let at = first.at.start..last.at.end;
@@ -78,7 +84,7 @@ pub(super) fn lines(text: &[u8], source: usize) -> Result<Vec<Line>, Fault> {
 }
 
 /// The words of a line that begins at a byte of its file. Quotes and escapes are those of the manual's section 2.2.
-fn words(raw: &[u8], begin: usize) -> Result<Vec<Word>, &'static str> {
+fn words(raw: &[u8], begin: usize, budget: &mut Budget<'_>) -> Result<Vec<Word>, Stop<&'static str>> {
     let mut words = Vec::new();
     let mut at = 0;
     loop {
@@ -87,17 +93,17 @@ fn words(raw: &[u8], begin: usize) -> Result<Vec<Word>, &'static str> {
         }
         match raw.get(at) {
             None | Some(b'#') => return Ok(words),
-            Some(_) => {}
+            Some(_) => budget.spend(Counted::Words, 1).map_err(Stop::Short)?,
         }
         let from = at;
         let (mut text, mut quote, mut has_variable) = (Vec::new(), None, false);
         loop {
             match (raw.get(at).copied(), quote) {
-                (None, Some(_)) => return Err("a quote that does not end"),
+                (None, Some(_)) => return Err(Stop::Fault("a quote that does not end")),
                 (None | Some(b' ' | b'\t' | b'\r' | b'#'), None) => break,
                 (Some(b'\\'), None | Some(b'"')) => {
                     at += 1;
-                    at += escape(raw.get(at..).unwrap_or_default(), quote, &mut text)?;
+                    at += escape(raw.get(at..).unwrap_or_default(), quote, &mut text).map_err(Stop::Fault)?;
                     continue;
                 }
                 (Some(byte @ (b'"' | b'\'')), None) => quote = Some(byte),
@@ -136,6 +142,14 @@ fn escape(rest: &[u8], quote: Option<u8>, text: &mut Vec<u8>) -> Result<usize, &
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Limits;
+
+    fn read(text: &[u8]) -> Result<Vec<Word>, &'static str> {
+        words(text, 0, &mut Budget::new(Limits::ONCE, &|| false)).map_err(|stop| match stop {
+            Stop::Fault(problem) => problem,
+            Stop::Short(_) => "nothing is left",
+        })
+    }
 
     #[test]
     fn words_are_read_as_haproxy_reads_them() {
@@ -151,13 +165,13 @@ mod tests {
             ("a\r", vec!["a"]),
             ("# a", vec![]),
         ] {
-            let words = words(text.as_bytes(), 0).map(|words| words.into_iter().map(|word| word.text).collect());
+            let words = read(text.as_bytes()).map(|words| words.into_iter().map(|word| word.text).collect());
             assert_eq!(words, Ok(expected.iter().map(ToString::to_string).collect::<Vec<_>>()), "{text}");
         }
         for text in ["a \"b", "a 'b", "a \\x4", "a \"\\"] {
-            assert!(words(text.as_bytes(), 0).is_err(), "{text}");
+            assert!(read(text.as_bytes()).is_err(), "{text}");
         }
-        assert!(words(b"a \"$B\" ", 0).unwrap()[1].has_variable);
-        assert!(!words(b"a '$B' $C", 0).unwrap().iter().any(|word| word.has_variable));
+        assert!(read(b"a \"$B\" ").unwrap()[1].has_variable);
+        assert!(!read(b"a '$B' $C").unwrap().iter().any(|word| word.has_variable));
     }
 }

@@ -7,26 +7,25 @@ mod settings;
 
 use std::path::Path;
 
-use crate::files::{Bounded, MOST_WRITTEN_BYTES};
 use crate::rewrite::Source;
-use crate::{Configuration, Error, Files, Version};
+use crate::{Bounded, Configuration, Error, Version};
 
 /// Reads a configuration of several files, in the order in which `HAProxy` is given them.
 ///
 /// The version decides the default of `http-reuse`: `safe` since 2.0, which is taken where no version is given.
 ///
 /// # Errors
-/// If a file cannot be read, if the files are more than the bounds, or if `HAProxy` would not start with them.
+/// If a file cannot be read, if the files are more than the limits or take longer than they may, or if `HAProxy` would not start with them.
 pub fn read<'a>(
     paths: impl IntoIterator<Item = &'a Path>,
-    files: &dyn Files,
+    files: &mut Bounded<'_>,
     version: Option<Version>,
 ) -> Result<Configuration, Error> {
-    let mut bounded = Bounded::new(files, MOST_WRITTEN_BYTES);
     let mut sources = Vec::new();
     for path in paths {
-        sources.push(Source::new(path, bounded.read_needed(path)?));
+        sources.push(Source::new(path, files.read_needed(path)?));
     }
-    let all = sections::Sections::read(&sources)?;
-    Ok(judge::judged(&sources, &all, version))
+    let all = sections::Sections::read(&sources, &mut files.budget)?;
+    let first = sources.first().map_or(Path::new(""), |source| &source.path);
+    judge::judged(&sources, &all, version, &files.budget).map_err(|short| short.at(first))
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::lines::{Line, lines};
+use super::lines::{Fault, Line, lines};
+use crate::budget::Budget;
 use crate::rewrite::Source;
 use crate::{Error, Place};
 
@@ -55,13 +56,14 @@ pub(super) struct Sections {
 }
 
 impl Sections {
-    pub(super) fn read(sources: &[Source]) -> Result<Self, Error> {
+    pub(super) fn read(sources: &[Source], budget: &mut Budget<'_>) -> Result<Self, Error> {
         let mut list: Vec<Section> = Vec::new();
         let mut named: BTreeMap<String, usize> = BTreeMap::new();
         let mut last_defaults = None;
         for (number, source) in sources.iter().enumerate() {
-            let lines = lines(&source.bytes, number)
-                .map_err(|fault| Error::syntax(Place::new(&source.path, fault.line), fault.problem))?;
+            let syntax = |fault: Fault| Error::syntax(Place::new(&source.path, fault.line), fault.problem);
+            let lines =
+                lines(&source.bytes, number, budget).map_err(|stop| Error::stopped(stop, &source.path, syntax))?;
             for line in lines {
                 let Some(kind) = kind(line.word(0)) else {
                     match list.last_mut() {

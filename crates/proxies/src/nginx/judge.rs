@@ -8,6 +8,7 @@ use super::tree::{Directive, Tree};
 use super::verdict::Verdict;
 use super::words::Word;
 use super::{literal, request};
+use crate::budget::{Budget, Short};
 use crate::{Configuration, Gap, Keeping, Opens, Pool, Program, Target, Upstream, Version};
 
 /// How many idle connections are written: as many as NGINX's own examples, and enough for some tens of servers.
@@ -22,15 +23,22 @@ pub(super) struct Judge<'t> {
     pub(super) tree: &'t Tree,
     pub(super) http: &'t Directive,
     pub(super) version: Option<Version>,
+    /// What takes the address of a `proxy_pass` by a variable.
+    pub(super) uses_address: Option<&'t Directive>,
+    /// Each way in which requests go on may take a look at all others: so each looks at the clock.
+    pub(super) budget: &'t Budget<'t>,
 }
 
-pub(super) fn judged(tree: &Tree, version: Option<Version>) -> Configuration {
+pub(super) fn judged(tree: &Tree, version: Option<Version>, budget: &Budget<'_>) -> Result<Configuration, Short> {
     let mut gaps = tree.gaps.clone();
     let mut upstreams = Vec::new();
     for block in &tree.top {
         match block.name() {
-            "http" => Judge { tree, http: block, version }.upstreams(&mut upstreams, &mut gaps),
-            "stream" => streams(tree, block, &mut upstreams, &mut gaps),
+            "http" => {
+                let uses_address = literal::user_of_address(block);
+                Judge { tree, http: block, version, uses_address, budget }.upstreams(&mut upstreams, &mut gaps)?;
+            }
+            "stream" => streams(tree, block, budget, &mut upstreams, &mut gaps)?,
             _ => {}
         }
     }
@@ -40,7 +48,7 @@ pub(super) fn judged(tree: &Tree, version: Option<Version>) -> Configuration {
         gaps.push(first.place(0).gap(what));
     }
     let files = tree.sources.iter().map(|source| source.path.clone()).collect();
-    Configuration { program: Program::Nginx, files, upstreams, gaps }
+    Ok(Configuration { program: Program::Nginx, files, upstreams, gaps })
 }
 
 /// What is passed on to as one: an upstream's block, by its place in the list of them, or an address.
@@ -55,7 +63,7 @@ impl<'t> Judge<'t> {
         self.version.is_some_and(|version| version >= KEEPS_BY_DEFAULT)
     }
 
-    fn upstreams(&self, upstreams: &mut Vec<Upstream>, gaps: &mut Vec<Gap>) {
+    fn upstreams(&self, upstreams: &mut Vec<Upstream>, gaps: &mut Vec<Gap>) -> Result<(), Short> {
         let blocks = blocks(self.http);
         let by_name: BTreeMap<String, usize> = (blocks.iter().enumerate())
             .filter_map(|(number, block)| Some((block.argument()?.text.to_ascii_lowercase(), number)))
@@ -74,7 +82,7 @@ impl<'t> Judge<'t> {
                 To::Block(number) => {
                     let Some(block) = blocks.get(number) else { continue };
                     let targets = targets(self.tree, block, gaps);
-                    let keeping = self.of_block(block, &passes);
+                    let keeping = self.of_block(block, &passes)?;
                     Upstream { name: first.host.as_str().into(), place: self.tree.place(block), targets, keeping }
                 }
                 To::Literal(protocol, host) => {
@@ -84,29 +92,34 @@ impl<'t> Judge<'t> {
                         let host = &first.directive.argument().map_or("".into(), Word::shown);
                         gaps.push(place.clone().gap(format!("{host} is not understood as an address")));
                     }
-                    let keeping = literal::keeping(self, &passes);
+                    let keeping = literal::keeping(self, &passes)?;
                     Upstream { name: host.as_str().into(), place, targets: target.into_iter().collect(), keeping }
                 }
             });
         }
+        Ok(())
     }
 
-    fn of_block(&self, block: &'t Directive, passes: &[Pass<'t>]) -> Keeping {
+    fn of_block(&self, block: &'t Directive, passes: &[Pass<'t>]) -> Result<Keeping, Short> {
         let mut verdict = Verdict::default();
         for pass in passes {
+            self.budget.look()?;
             request::judge(self, pass, &mut verdict);
         }
-        let pool = self.pool(block, passes.len(), &mut verdict);
-        verdict.keeping(pool)
+        let mut pool = self.pool(block, passes.len(), &mut verdict);
+        // How many may be kept is then the FastCGI server's to say.
+        if passes.iter().any(|pass| pass.protocol == Protocol::FastCgi) && keeps_none(block) {
+            pool.idle_at_most = None;
+        }
+        Ok(verdict.keeping(pool))
     }
 
     /// The connections that a block keeps, and whether it does.
     fn pool(&self, block: &'t Directive, passes: usize, verdict: &mut Verdict) -> Pool {
         let find = |name| block.inside().iter().rfind(|inner| inner.name() == name);
         let source = self.tree.source(block);
-        let number = |directive: &Directive| directive.argument().and_then(|word| word.text.parse::<u64>().ok());
         let idle = match find("keepalive") {
-            Some(keepalive) => match (number(keepalive), keepalive.argument()) {
+            Some(keepalive) => match (number_of(keepalive), keepalive.argument()) {
                 (Some(0), Some(word)) => {
                     let rewrite = self.tree.source(keepalive).replace(word.at.clone(), "64");
                     verdict.not_kept(self.tree.place(keepalive).says("`keepalive 0` keeps none"), [rewrite]);
@@ -147,7 +160,7 @@ impl<'t> Judge<'t> {
                 verdict.not_kept(self.tree.place(directive).says(says), [rewrite]);
             }
         }
-        let requests = find("keepalive_requests").and_then(number).filter(|requests| *requests > 1);
+        let requests = find("keepalive_requests").and_then(number_of).filter(|requests| *requests > 1);
         Pool {
             idle_at_most: idle.and_then(|idle| idle.checked_mul(self.workers()?)),
             requests_a_connection: NonZeroU64::new(requests.unwrap_or(self.default_requests())),
@@ -178,6 +191,16 @@ fn blocks(of: &Directive) -> Vec<&Directive> {
     of.inside().iter().filter(|inner| inner.name() == "upstream" && inner.block.is_some()).collect()
 }
 
+fn number_of(directive: &Directive) -> Option<u64> {
+    directive.argument()?.text.parse().ok()
+}
+
+/// Whether an upstream has no number of connections that it keeps, or 0.
+fn keeps_none(block: &Directive) -> bool {
+    let keepalive = block.inside().iter().rfind(|inner| inner.name() == "keepalive");
+    keepalive.and_then(number_of).is_none_or(|number| number == 0)
+}
+
 fn targets(tree: &Tree, block: &Directive, gaps: &mut Vec<Gap>) -> Vec<Target> {
     let servers = block.inside().iter().filter(|inner| inner.name() == "server");
     let mut targets = Vec::new();
@@ -192,10 +215,17 @@ fn targets(tree: &Tree, block: &Directive, gaps: &mut Vec<Gap>) -> Vec<Target> {
 }
 
 /// What the `stream` module passes on is not requests but connections, each by one of its own.
-fn streams(tree: &Tree, stream: &Directive, upstreams: &mut Vec<Upstream>, gaps: &mut Vec<Gap>) {
+fn streams(
+    tree: &Tree,
+    stream: &Directive,
+    budget: &Budget<'_>,
+    upstreams: &mut Vec<Upstream>,
+    gaps: &mut Vec<Gap>,
+) -> Result<(), Short> {
     let blocks = blocks(stream);
     for server in stream.inside().iter().filter(|inner| inner.name() == "server") {
         for pass in server.inside().iter().filter(|inner| inner.name() == "proxy_pass") {
+            budget.look()?;
             let (Some(word), place) = (pass.argument(), tree.place(pass)) else { continue };
             let block = blocks.iter().find(|block| block.argument().is_some_and(|name| name.text == word.text));
             let targets = match (block, Target::parse(&word.text, None)) {
@@ -211,4 +241,5 @@ fn streams(tree: &Tree, stream: &Directive, upstreams: &mut Vec<Upstream>, gaps:
             upstreams.push(Upstream { name: word.shown(), place, targets, keeping });
         }
     }
+    Ok(())
 }

@@ -4,6 +4,7 @@ mod judge;
 mod literal;
 mod lua;
 mod pass;
+mod program;
 mod request;
 mod scope;
 mod tree;
@@ -12,8 +13,9 @@ mod words;
 
 use std::path::Path;
 
-use crate::files::{Bounded, MOST_WRITTEN_BYTES};
-use crate::{Configuration, Error, Files, Version};
+pub use program::version_in;
+
+use crate::{Bounded, Configuration, Error, Version};
 
 /// Reads a configuration from its first file, and the files that it includes. Those are named relative to the first one's folder.
 ///
@@ -21,8 +23,8 @@ use crate::{Configuration, Error, Files, Version};
 /// it the older defaults are taken, and what is written holds for both.
 ///
 /// # Errors
-/// If the first file cannot be read, if the files are more than the bounds, or if NGINX would not start with them.
-pub fn read(first: &Path, files: &dyn Files, version: Option<Version>) -> Result<Configuration, Error> {
-    let tree = tree::Tree::read(first, &mut Bounded::new(files, MOST_WRITTEN_BYTES))?;
-    Ok(judge::judged(&tree, version))
+/// If the first file cannot be read, if the files are more than the limits or take longer than they may, or if NGINX would not start with them.
+pub fn read(first: &Path, files: &mut Bounded<'_>, version: Option<Version>) -> Result<Configuration, Error> {
+    let tree = tree::Tree::read(first, files)?;
+    judge::judged(&tree, version, &files.budget).map_err(|short| short.at(first))
 }

@@ -107,10 +107,12 @@ fn host_end(rest: &str) -> usize {
 }
 
 fn find(tree: &Tree, directive: &Directive, word: &Word, host: &str) -> Option<Range<usize>> {
+    const SCHEME_ENDS: &[u8] = b"://";
     let raw = tree.source(directive).bytes.get(word.at.clone())?;
-    let mut found = raw.windows(host.len()).enumerate().filter(|(_, window)| *window == host.as_bytes());
-    let (at, _) = found.next()?;
-    // Where the same stands a second time, the first is the host: a URI comes behind it.
-    let begin = word.at.start + at;
+    let scheme = raw.windows(SCHEME_ENDS.len()).position(|window| window == SCHEME_ENDS);
+    // The scheme may hold the same letters, and so may the URI: the host is the first behind the one and before the other.
+    let behind_scheme = scheme.map_or(0, |at| at + SCHEME_ENDS.len());
+    let mut hosts = raw.get(behind_scheme..)?.windows(host.len());
+    let begin = word.at.start + behind_scheme + hosts.position(|window| window == host.as_bytes())?;
     Some(begin..begin + host.len())
 }

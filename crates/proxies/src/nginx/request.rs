@@ -66,26 +66,37 @@ fn http(judge: &Judge<'_>, pass: &Pass<'_>, verdict: &mut Verdict) {
         Header::Unknown(reason) => verdict.unknown(reason),
     }
     put_in(judge, pass, verdict, reasons, &lines);
+    verdict.caution(PROCESSES.to_string());
+    verdict.caution(CLOSED.to_string());
 }
 
+const PROCESSES: &str = "a server with a process or thread for each connection serves nobody else by one that holds a kept connection: \
+                         what is kept, times the worker processes, must stay well below their number";
+const CLOSED: &str = "a request that meets a connection which the server is just closing fails, and where it may not be sent twice (POST) \
+                      the client is told 502: the server must keep idle connections for longer than NGINX, which keeps them for 60 s \
+                      unless `keepalive_timeout` in the `upstream` says less";
 const EMPTY: &str = "proxy_set_header Connection \"\";";
 const CLOSE: &str = "requests go on with `Connection: close`, which NGINX sends unless another is set";
 
 fn fastcgi(judge: &Judge<'_>, pass: &Pass<'_>, verdict: &mut Verdict) {
     match pass.scope.effective("fastcgi_keep_conn").and_then(|directive| Some((directive, directive.argument()?))) {
         Some((_, word)) if word.text.eq_ignore_ascii_case("on") => {}
-        Some((directive, word)) => {
-            let rewrite = judge.tree.source(directive).replace(word.at.clone(), "on");
+        Some((directive, _)) => {
             let says = "the FastCGI server is told to close each connection";
-            verdict.not_kept(judge.tree.place(directive).says(says), [rewrite]);
+            verdict.not_kept(judge.tree.place(directive).says(says), []);
         }
         None => {
             let says = "the FastCGI server is told to close each connection, which is the default";
-            let reason = judge.tree.place(pass.directive).says(says);
-            put_in(judge, pass, verdict, vec![reason], &["fastcgi_keep_conn on;".to_string()]);
+            verdict.not_kept(judge.tree.place(pass.directive).says(says), []);
         }
     }
+    verdict.only_by_hand(FASTCGI);
 }
+
+const FASTCGI: &str = "a process of a FastCGI server serves the connection that it holds until that is closed, and no other: with more \
+                       kept connections than processes, requests wait until they fail (504). Only where `keepalive` times the worker \
+                       processes stays well below the number of its processes (PHP-FPM: pm.max_children): `fastcgi_keep_conn on;` beside \
+                       the `fastcgi_pass`, and an `upstream` with so small a `keepalive`. Else leave it as it is; a local socket makes no entries";
 
 /// Puts lines in where they hold for this directive.
 pub(super) fn put_in(

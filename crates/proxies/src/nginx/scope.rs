@@ -43,6 +43,14 @@ impl<'t> Scope<'t> {
         levels.find_map(|level| level.directives.iter().copied().rfind(|directive| directive.name() == name))
     }
 
+    /// All directives of a name that are in force: those of the innermost level that has any.
+    pub(super) fn all_effective(&self, name: &str) -> Vec<&'t Directive> {
+        let of_level = |level: &Rc<Level<'t>>| -> Vec<_> {
+            level.directives.iter().copied().filter(|directive| directive.name() == name).collect()
+        };
+        self.levels.iter().rev().map(of_level).find(|all| !all.is_empty()).unwrap_or_default()
+    }
+
     /// Header fields are inherited only where a level sets none of its own (`ngx_http_proxy_module`).
     pub(super) fn headers(&self) -> Headers<'t> {
         for (number, level) in self.levels.iter().enumerate().rev().filter(|(_, level)| takes_headers(level.block)) {

@@ -112,8 +112,9 @@ impl Reader<'_, '_> {
     ) -> Result<(Vec<Directive>, usize), Error> {
         let mut directives = Vec::new();
         loop {
-            let statement =
-                words.statement().map_err(|fault| Error::syntax(self.place(file, fault.at), fault.problem))?;
+            let statement = words.statement(&mut self.files.budget).map_err(|stop| {
+                Error::stopped(stop, file.path, |fault| Error::syntax(self.place(file, fault.at), fault.problem))
+            })?;
             let place = self.place(file, statement.begin);
             match &statement.end {
                 end if end == until => return Ok((directives, statement.until.saturating_sub(1))),
@@ -142,7 +143,7 @@ impl Reader<'_, '_> {
             return Err(Error::syntax(place.clone(), "`include` takes one file"));
         };
         let path = self.folder.join(&pattern.text);
-        let paths = if is_pattern(&pattern.text) { self.files.matching(&path) } else { vec![path] };
+        let paths = if is_pattern(&pattern.text) { self.files.matching(&path)? } else { vec![path] };
         let mut directives = Vec::new();
         for path in paths {
             if self.open.contains(&path) {

@@ -13,6 +13,8 @@ pub(super) struct Verdict {
     /// What of both is there already: an upstream may have thousands of locations.
     seen: (HashSet<Reason>, HashSet<Rewrite>),
     by_hand: Vec<String>,
+    /// What a person is told in place of all else.
+    instead: Option<&'static str>,
     unknown: Vec<Reason>,
     by_nature: Option<Reason>,
     cautions: Vec<String>,
@@ -33,6 +35,11 @@ impl Verdict {
     pub(super) fn by_hand(&mut self, reason: Reason, words: String) {
         self.because(reason);
         self.by_hand.push(words);
+    }
+
+    /// Whatever else is found, it is not for Plimsoll to write: these words are told.
+    pub(super) fn only_by_hand(&mut self, words: &'static str) {
+        self.instead = Some(words);
     }
 
     pub(super) fn unknown(&mut self, reason: Reason) {
@@ -60,7 +67,9 @@ impl Verdict {
                 Keeping::Unknown { because: self.unknown }
             };
         }
-        let write = if self.by_hand.is_empty() {
+        let write = if let Some(words) = self.instead {
+            Write::ByHand(said(words))
+        } else if self.by_hand.is_empty() {
             Write::Rewrites(self.rewrites)
         } else {
             let rewrites = self.rewrites.iter().map(ToString::to_string);

@@ -5,6 +5,7 @@ use std::ops::Range;
 use plimsoll_model::Untrusted;
 
 use super::lua;
+use crate::budget::{Budget, Counted, Stop};
 
 /// A word.
 #[derive(Clone, Debug)]
@@ -65,27 +66,29 @@ impl<'a> Words<'a> {
         Self { text, at: 0 }
     }
 
-    pub(super) fn statement(&mut self) -> Result<Statement, Fault> {
+    /// Each word, and each end, is one of the budget's words.
+    pub(super) fn statement(&mut self, budget: &mut Budget<'_>) -> Result<Statement, Stop<Fault>> {
         let mut words: Vec<Word> = Vec::new();
         loop {
+            budget.spend(Counted::Words, 1).map_err(Stop::Short)?;
             self.skip_space_and_comments();
             let begin = words.first().map_or(self.at, |word| word.at.start);
             let end = match self.peek() {
                 None if words.is_empty() => End::File,
-                None => return Err(self.fault("the file ends before the `;` of this")),
+                None => return Err(Stop::Fault(self.fault("the file ends before the `;` of this"))),
                 Some(b';') if !words.is_empty() => End::Simple,
                 Some(b'{') if words.first().is_some_and(|word| is_lua(&word.text)) => {
                     let length = lua::length(self.text.get(self.at..).unwrap_or_default());
-                    self.at += length.ok_or_else(|| self.fault("a Lua block that does not end"))?;
+                    self.at += length.ok_or_else(|| Stop::Fault(self.fault("a Lua block that does not end")))?;
                     return Ok(Statement { words, end: End::Lua, until: self.at, begin });
                 }
                 Some(b'{') if !words.is_empty() => End::Block,
                 Some(b'}') if words.is_empty() => End::Close,
-                Some(b';') => return Err(self.fault("a `;` with nothing before it")),
-                Some(b'{') => return Err(self.fault("a `{` with nothing before it")),
-                Some(b'}') => return Err(self.fault("a `}` where a `;` is missing")),
+                Some(b';') => return Err(Stop::Fault(self.fault("a `;` with nothing before it"))),
+                Some(b'{') => return Err(Stop::Fault(self.fault("a `{` with nothing before it"))),
+                Some(b'}') => return Err(Stop::Fault(self.fault("a `}` where a `;` is missing"))),
                 Some(_) => {
-                    words.push(self.word()?);
+                    words.push(self.word().map_err(Stop::Fault)?);
                     continue;
                 }
             };
@@ -172,12 +175,17 @@ fn unescaped(byte: Option<u8>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Limits;
 
     fn words(text: &str) -> Result<Vec<(Vec<String>, End)>, &'static str> {
         let mut reader = Words::new(text.as_bytes());
+        let mut budget = Budget::new(Limits::ONCE, &|| false);
         let mut all = Vec::new();
         loop {
-            let statement = reader.statement().map_err(|fault| fault.problem)?;
+            let statement = reader.statement(&mut budget).map_err(|stop| match stop {
+                Stop::Fault(fault) => fault.problem,
+                Stop::Short(_) => "nothing is left",
+            })?;
             if statement.end == End::File {
                 return Ok(all);
             }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use plimsoll_lab::LabNamespace;
 use plimsoll_proxies::{Configuration, Version, haproxy, nginx};
 
-use crate::support::Disk;
+use crate::support::{Disk, once};
 
 pub(crate) const BACKEND: u16 = 8080;
 pub(crate) const PROXY: u16 = 8000;
@@ -44,8 +44,8 @@ impl Case {
 
     pub(crate) fn read(&self) -> Configuration {
         match self.program {
-            "nginx" => nginx::read(&self.first(), &Disk, Some(version(self.program))).unwrap(),
-            _ => haproxy::read([self.first().as_path()], &Disk, Some(version(self.program))).unwrap(),
+            "nginx" => nginx::read(&self.first(), &mut once(&Disk), Some(version(self.program))).unwrap(),
+            _ => haproxy::read([self.first().as_path()], &mut once(&Disk), Some(version(self.program))).unwrap(),
         }
     }
 
@@ -101,7 +101,7 @@ pub(crate) fn await_listening(port: u16) {
 }
 
 /// What a program says of itself: `nginx version: nginx/1.22.1`, `HAProxy version 2.6.12-1`.
-fn version(program: &str) -> Version {
+pub(crate) fn version(program: &str) -> Version {
     let output = Command::new(program).arg("-v").output().expect("the program, by scripts/test");
     let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     told.split([' ', '/']).find_map(|word| word.parse().ok()).expect("a version")

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use plimsoll_model::{Interval, Protocol, Service};
-use plimsoll_proxies::{Advice, Churn, Configuration, Files, ProxyAdvice, Write, advise, rewritten};
+use plimsoll_proxies::{Advice, Bounded, Churn, Configuration, Files, Limits, ProxyAdvice, Write, advise, rewritten};
 
 /// Files in memory.
 #[derive(Clone, Default)]
@@ -40,7 +40,7 @@ impl Files for Memory {
         self.0.get(file).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn names(&self, folder: &Path) -> io::Result<Vec<OsString>> {
+    fn names(&self, folder: &Path, _: usize) -> io::Result<Vec<OsString>> {
         let names: Vec<_> = self
             .0
             .keys()
@@ -62,9 +62,14 @@ impl Files for Disk {
         Ok(bytes)
     }
 
-    fn names(&self, folder: &Path) -> io::Result<Vec<OsString>> {
+    fn names(&self, folder: &Path, _: usize) -> io::Result<Vec<OsString>> {
         fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect()
     }
+}
+
+/// Files for somebody who waits for an answer, as long as it takes.
+pub(crate) fn once(files: &dyn Files) -> Bounded<'_> {
+    Bounded::new(files, Limits::ONCE, &|| false)
 }
 
 /// Connections towards an address and port: so many in the time for which each keeps its entry.

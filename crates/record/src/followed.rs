@@ -5,7 +5,7 @@ use std::collections::hash_map;
 use std::hint::black_box;
 
 use plimsoll_ctnetlink::Listener;
-use plimsoll_host::prefer_huge_pages;
+use plimsoll_hints::prefer_huge_pages;
 use plimsoll_recording::FlowKey;
 
 use crate::keys::KeyState;

@@ -34,6 +34,7 @@
 //! ```
 
 mod addresses;
+mod agenda;
 mod arrivals;
 mod ends;
 mod error;

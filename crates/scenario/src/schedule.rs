@@ -1,10 +1,9 @@
 //! A scenario's packets, in the order of time.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
+use crate::agenda::Agenda;
 use crate::script::{Cursor, FlowProtocol, Packet, ScriptId, Turn};
 use crate::{Arrivals, Clients, Hosts, Scenario, Servers, Size, Traffic};
 use plimsoll_draw::Draw;
@@ -14,9 +13,7 @@ use plimsoll_draw::Draw;
 pub struct Schedule<'a> {
     scenario: &'a Scenario,
     sources: Vec<Source<'a>>,
-    /// What happens next, by time; of things at one time, those that were planned first.
-    agenda: BinaryHeap<Reverse<(Nanos, u64, Item)>>,
-    planned: u64,
+    agenda: Agenda<Item>,
     flows: Vec<Running>,
     free: Vec<u32>,
     begun: u32,
@@ -33,6 +30,9 @@ pub struct Event {
     pub packet: Packet,
     /// Where in the flow.
     pub place: Place,
+    /// A number that no other flow has while this one lasts. It goes to another one later: the numbers of flows at one time lie
+    /// close together.
+    pub slot: u32,
 }
 
 /// A flow.
@@ -61,23 +61,6 @@ pub enum Place {
     Last,
 }
 
-/// Time since the begin. Half as large as a [`Duration`]: the agenda is what a schedule spends its time with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Nanos(u64);
-
-impl From<Duration> for Nanos {
-    fn from(at: Duration) -> Self {
-        // Ten years are the most that a scenario speaks of, and 584 would fit.
-        Self(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX))
-    }
-}
-
-impl From<Nanos> for Duration {
-    fn from(at: Nanos) -> Self {
-        Self::from_nanos(at.0)
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Item {
     /// The next flow of this source.
@@ -101,15 +84,8 @@ impl<'a> Schedule<'a> {
     pub fn new(scenario: &'a Scenario, seed: u64, size: Size) -> Self {
         let mut seeds = Draw::new(seed);
         let sources = scenario.traffic.iter().map(|traffic| Source::new(traffic, seeds.next(), size)).collect();
-        let mut schedule = Self {
-            scenario,
-            sources,
-            agenda: BinaryHeap::new(),
-            planned: 0,
-            flows: Vec::new(),
-            free: Vec::new(),
-            begun: 0,
-        };
+        let mut schedule =
+            Self { scenario, sources, agenda: Agenda::new(), flows: Vec::new(), free: Vec::new(), begun: 0 };
         for source in 0..u32::try_from(schedule.sources.len()).unwrap_or(u32::MAX) {
             schedule.plan_arrival(source);
         }
@@ -121,14 +97,9 @@ impl<'a> Schedule<'a> {
         self.begun
     }
 
-    fn plan(&mut self, at: Duration, item: Item) {
-        self.planned += 1;
-        self.agenda.push(Reverse((at.into(), self.planned, item)));
-    }
-
     fn plan_arrival(&mut self, source: u32) {
         if let Some(at) = self.sources.get_mut(source as usize).and_then(Source::next_arrival) {
-            self.plan(at, Item::Arrival(source));
+            self.agenda.plan(at, Item::Arrival(source));
         }
     }
 
@@ -163,7 +134,7 @@ impl<'a> Schedule<'a> {
         let after = match turn {
             Turn::Send(after, _) | Turn::Open(after, ..) => after,
         };
-        self.plan(now + after, Item::Flow(slot));
+        self.agenda.plan(now + after, Item::Flow(slot));
     }
 
     fn take_turn(&mut self, at: Duration, slot: u32) -> Option<Event> {
@@ -187,7 +158,7 @@ impl<'a> Schedule<'a> {
                     (true, true) => Place::Between,
                     (true, false) => Place::Last,
                 };
-                Some(Event { at, flow, packet, place })
+                Some(Event { at, flow, packet, place, slot })
             }
             Turn::Open(_, script, by) => {
                 let server = SocketAddrV4::new(*flow.server.ip(), by.server);
@@ -214,8 +185,7 @@ impl Iterator for Schedule<'_> {
 
     fn next(&mut self) -> Option<Event> {
         loop {
-            let Reverse((at, _, item)) = self.agenda.pop()?;
-            let at = Duration::from(at);
+            let (at, item) = self.agenda.next()?;
             if at > self.scenario.play.lasts {
                 // Later ones come later still.
                 self.agenda.clear();

@@ -1,6 +1,5 @@
 //! A scenario, played to a twin as the lab plays it to a kernel.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddrV4};
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -46,8 +45,7 @@ pub(crate) fn play(
         return Ok(simulation.finish(Duration::ZERO, Completeness::StoppedAt(Duration::ZERO)));
     }
     let rules = RouterRules::new(&scenario.router, &mut simulation.twin);
-    let mut player =
-        Player { simulation, rules, seed, translates: scenario.router.translates(), flows: HashMap::new() };
+    let mut player = Player { simulation, rules, seed, translates: scenario.router.translates(), flows: Vec::new() };
     for event in Schedule::new(scenario, seed, size) {
         if let ControlFlow::Break(at) = player.simulation.until(event.at) {
             return Ok(player.simulation.finish(at, Completeness::StoppedAt(at)));
@@ -66,7 +64,8 @@ struct Player<'a, 'o> {
     rules: RouterRules<'a>,
     seed: u64,
     translates: bool,
-    flows: HashMap<u32, Running>,
+    /// Those of which more is to come, by their events' slots.
+    flows: Vec<Option<Running>>,
 }
 
 #[derive(Clone, Copy)]
@@ -83,7 +82,19 @@ impl Player<'_, '_> {
         }
     }
 
-    fn open(&mut self, Event { at, flow, packet, place }: &Event) {
+    fn open(&mut self, event: &Event) {
+        let running = self.begin(event);
+        let slot = event.slot as usize;
+        if self.flows.len() <= slot {
+            self.flows.resize(slot + 1, None);
+        }
+        if let Some(place) = self.flows.get_mut(slot) {
+            *place = running;
+        }
+    }
+
+    /// Sends the first packet of a flow; what is known of the flow then, if more is to come.
+    fn begin(&mut self, Event { at, flow, packet, place, .. }: &Event) -> Option<Running> {
         let mut ends = Ends::new(flow);
         let sent = ends.send(flow, *packet);
         self.rules.draw_for(self.seed, flow.number, *at);
@@ -93,13 +104,13 @@ impl Player<'_, '_> {
         if matches!(verdict, Verdict::Dropped(_)) {
             // Nobody has heard of it.
             self.simulation.refused_flows += 1;
-            return;
+            return None;
         }
         let mut watch = Watch::new(None);
         watch.note(&packet_sent, packet.from, &verdict);
         self.overhear(*at, flow, packet.content, packet.from, watch.entry);
         if *place == Place::Only {
-            return;
+            return None;
         }
         if self.translates
             && let Some(tuples) = watch.entry.and_then(|entry| self.simulation.tuples(*at, entry))
@@ -107,14 +118,13 @@ impl Player<'_, '_> {
             // Sent back, an answer to it comes from where the server takes itself to be.
             (ends.server, ends.client) = sockets(&tuples.reply).unwrap_or((ends.server, ends.client));
         }
-        self.flows.insert(flow.number, Running { ends, watch });
+        Some(Running { ends, watch })
     }
 
-    fn go_on(&mut self, Event { at, flow, packet, place }: &Event) {
-        let Some(mut running) = self.flows.get(&flow.number).copied() else {
-            // It was refused.
-            return;
-        };
+    fn go_on(&mut self, Event { at, flow, packet, place, slot }: &Event) {
+        let Some(known) = self.flows.get_mut(*slot as usize) else { return };
+        // None if it was refused.
+        let Some(running) = known else { return };
         let sent = running.ends.send(flow, *packet);
         let packet_sent = as_packet(flow.protocol, packet.from, &sent);
         self.rules.draw_for(self.seed, flow.number, *at);
@@ -125,13 +135,12 @@ impl Player<'_, '_> {
         };
         let verdict =
             self.simulation.pass_watched(*at, &packet_sent, packet.from, &mut running.watch, tuples, &mut self.rules);
-        self.answer_in_place_of_a_client(*at, flow, packet.from, &sent, &verdict);
-        self.overhear(*at, flow, packet.content, packet.from, running.watch.entry);
+        let entry = running.watch.entry;
         if *place == Place::Last {
-            self.flows.remove(&flow.number);
-        } else {
-            self.flows.insert(flow.number, running);
+            *known = None;
         }
+        self.answer_in_place_of_a_client(*at, flow, packet.from, &sent, &verdict);
+        self.overhear(*at, flow, packet.content, packet.from, entry);
     }
 
     /// A server's segment that no entry brings back to a translated client has reached the router itself, which knows of no

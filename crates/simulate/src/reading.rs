@@ -35,6 +35,7 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(125);
 pub(crate) struct Series {
     readings: Vec<Reading>,
     interval: Duration,
+    due: Duration,
 }
 
 impl Series {
@@ -44,12 +45,12 @@ impl Series {
         while lasts.is_some_and(|lasts| lasts.as_nanos() > interval.as_nanos() * MOST as u128) {
             interval *= 2;
         }
-        Self { readings: Vec::new(), interval }
+        Self { readings: Vec::new(), interval, due: Duration::ZERO }
     }
 
     /// When the next reading is due.
-    pub(crate) fn due(&self) -> Duration {
-        self.readings.last().map_or(Duration::ZERO, |last| last.at + self.interval)
+    pub(crate) const fn due(&self) -> Duration {
+        self.due
     }
 
     /// Takes the reading that was due.
@@ -65,6 +66,7 @@ impl Series {
             });
             self.interval *= 2;
         }
+        self.due = self.readings.last().map_or(Duration::ZERO, |last| last.at + self.interval);
     }
 
     /// All of them, with the one at the end.

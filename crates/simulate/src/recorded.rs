@@ -1,10 +1,12 @@
 //! Recorded packets, played to a twin.
 
-use std::collections::HashMap;
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use plimsoll_model::{Protocol, Tuple};
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+use plimsoll_model::{Layer4, Protocol, Tuple};
 use plimsoll_scenario::Side;
 use plimsoll_twin::packet::{Content, Packet};
 use plimsoll_twin::parse::{self, Checksums};
@@ -49,7 +51,7 @@ pub(crate) fn play(
 
 struct Player<'o> {
     simulation: Simulation<'o>,
-    /// Each under the tuple of its first packet.
+    /// By the key of both their tuples. The hash is drawn anew in each process: no file can be made to unbalance it.
     flows: HashMap<Tuple, Recorded>,
     look_at: usize,
 }
@@ -59,6 +61,16 @@ struct Recorded {
     progress: Talk,
     watch: Watch,
     last: Duration,
+    opener: Opener,
+}
+
+/// Whose tuple a flow's key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opener {
+    /// The client's.
+    HasTheKey,
+    /// The server's.
+    HasTheOther,
 }
 
 /// Who has said something.
@@ -87,58 +99,23 @@ impl Player<'_> {
             self.simulation.pass(now, packet, &mut NoRules);
             return;
         };
-        let (key, from) = if self.flows.contains_key(&answer) { (answer, Side::Server) } else { (tuple, Side::Client) };
-        let flow = self.flows.get(&key).copied();
-        match flow {
-            Some(flow) if !flow.is_another(now, packet) => self.go_on(now, packet, key, from, flow),
-            _ => {
-                self.flows.remove(&key);
-                self.simulation.flows += 1;
-                self.open(now, packet, tuple);
+        let key = key(tuple, answer);
+        let sender = if key == tuple { Opener::HasTheKey } else { Opener::HasTheOther };
+        let simulation = &mut self.simulation;
+        match self.flows.entry(key) {
+            Entry::Occupied(mut known) if !known.get().is_another(now, packet) => {
+                let flow = known.get_mut();
+                let (from, original) =
+                    if flow.opener == sender { (Side::Client, tuple) } else { (Side::Server, answer) };
+                flow.go_on(simulation, now, packet, from, original);
+            }
+            entry => {
+                entry.insert(Recorded::open(simulation, now, packet, sender));
             }
         }
         if self.flows.len() > self.look_at {
             self.forget(now);
         }
-    }
-
-    fn open(&mut self, now: Duration, packet: &Packet<'_>, tuple: Tuple) {
-        let verdict = self.simulation.pass(now, packet, &mut NoRules);
-        let mut watch = Watch::new(None);
-        let progress = if matches!(verdict, Verdict::Dropped(_)) {
-            self.simulation.refused_flows += 1;
-            Talk::Refused
-        } else {
-            watch.note(packet, Side::Client, &verdict);
-            Talk::Asked
-        };
-        self.flows.insert(tuple, Recorded { progress, watch, last: now });
-    }
-
-    fn go_on(&mut self, now: Duration, packet: &Packet<'_>, key: Tuple, from: Side, mut flow: Recorded) {
-        flow.last = now;
-        if flow.progress == Talk::Refused {
-            let tries_again = match packet {
-                Packet::Flow { content: Content::Tcp(_), .. } => flow.watch.role(packet) == Role::Opens,
-                _ => from == Side::Client,
-            };
-            if tries_again {
-                let verdict = self.simulation.pass(now, packet, &mut NoRules);
-                if !matches!(verdict, Verdict::Dropped(_)) {
-                    flow.watch.note(packet, from, &verdict);
-                    flow.progress = Talk::Asked;
-                }
-            }
-        } else {
-            let tuples = || Tuples { original: key, reply: inverted(&key).unwrap_or(key.mirrored()) };
-            self.simulation.pass_watched(now, packet, from, &mut flow.watch, tuples, &mut NoRules);
-            flow.progress = match (flow.progress, from) {
-                (Talk::Asked, Side::Server) => Talk::Answered,
-                (Talk::Answered, Side::Client) => Talk::Established,
-                (progress, _) => progress,
-            };
-        }
-        self.flows.insert(key, flow);
     }
 
     /// Forgets flows of which nothing is to come: their next packet would be another flow's.
@@ -156,6 +133,53 @@ impl Player<'_> {
 }
 
 impl Recorded {
+    fn open(simulation: &mut Simulation<'_>, now: Duration, packet: &Packet<'_>, opener: Opener) -> Self {
+        simulation.flows += 1;
+        let verdict = simulation.pass(now, packet, &mut NoRules);
+        let mut watch = Watch::new(None);
+        let progress = if matches!(verdict, Verdict::Dropped(_)) {
+            simulation.refused_flows += 1;
+            Talk::Refused
+        } else {
+            watch.note(packet, Side::Client, &verdict);
+            Talk::Asked
+        };
+        Self { progress, watch, last: now, opener }
+    }
+
+    /// Its next packet comes. `original` is the tuple of the client's.
+    fn go_on(
+        &mut self,
+        simulation: &mut Simulation<'_>,
+        now: Duration,
+        packet: &Packet<'_>,
+        from: Side,
+        original: Tuple,
+    ) {
+        self.last = now;
+        if self.progress == Talk::Refused {
+            let tries_again = match packet {
+                Packet::Flow { content: Content::Tcp(_), .. } => self.watch.role(packet) == Role::Opens,
+                _ => from == Side::Client,
+            };
+            if tries_again {
+                let verdict = simulation.pass(now, packet, &mut NoRules);
+                if !matches!(verdict, Verdict::Dropped(_)) {
+                    self.watch.note(packet, from, &verdict);
+                    self.progress = Talk::Asked;
+                }
+            }
+            return;
+        }
+        let tuples = || Tuples { original, reply: inverted(&original).unwrap_or(original.mirrored()) };
+        simulation.pass_watched(now, packet, from, &mut self.watch, tuples, &mut NoRules);
+        self.progress = match (self.progress, from) {
+            (Talk::Asked, Side::Server) => Talk::Answered,
+            (Talk::Answered, Side::Client) => Talk::Established,
+            (progress, _) => progress,
+        };
+    }
+
     /// Whether a packet with its tuples is another flow's: one that opens after this one is over, or after a silence where
     /// nothing else would tell.
     fn is_another(&self, now: Duration, packet: &Packet<'_>) -> bool {
@@ -168,11 +192,25 @@ impl Recorded {
     }
 }
 
+/// Of a flow's two tuples the one that is its key: the same, whichever of them comes.
+fn key(tuple: Tuple, answer: Tuple) -> Tuple {
+    if rank(&tuple) <= rank(&answer) { tuple } else { answer }
+}
+
+/// That of a tuple and that of its answer are the same only where both tuples are.
+fn rank(tuple: &Tuple) -> (IpAddr, u16) {
+    let number = match tuple.layer4 {
+        Layer4::Ports { source, .. } => source,
+        Layer4::Icmp { kind, .. } => kind.into(),
+        Layer4::None => 0,
+    };
+    (tuple.source, number)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::Ipv4Addr;
 
-    use plimsoll_model::Layer4;
     use plimsoll_twin::Capabilities;
     use plimsoll_twin::packet::{Segment, flags};
 

@@ -1,25 +1,24 @@
 //! A new entry (`init_conntrack`, `__nf_conntrack_alloc`).
 
-use plimsoll_model::{Counter, Status, Tuple};
+use plimsoll_model::{Counter, Tuple};
 
-use crate::entry::{Entry, Phase};
+use crate::entry::Entry;
 use crate::memory::Extension;
-use crate::table::Key;
+use crate::table::{Asked, Key};
 use crate::tick::Tick;
-use crate::tracker::{Kind, Memory};
 use crate::tuple::inverted;
 use crate::{DropReason, Place, Twin, Verdict};
 
 impl Twin {
     /// Begins an entry for a packet that belongs to none; or says what becomes of the packet without one.
-    pub(crate) fn begin(&mut self, now: Tick, place: Place, tuple: &Tuple, key: Key) -> Result<u32, Verdict> {
+    pub(crate) fn begin(&mut self, now: Tick, place: Place, tuple: &Tuple, asked: &Asked) -> Result<u32, Verdict> {
         let Some(reply) = inverted(tuple) else {
             self.namespace_mut(place.namespace).counters.count(Counter::Invalid);
             return Err(Verdict::Invalid);
         };
         let reply = Key::new(&reply, place.namespace, place.zone);
-        let bucket = self.table.bucket(&key);
-        let Some(slot) = self.allocate(now, place, tuple, [key, reply], bucket) else {
+        let bucket = self.table.bucket_of_hash(asked.hash);
+        let Some(slot) = self.allocate(now, place, [&asked.key, &reply], bucket) else {
             self.namespace_mut(place.namespace).counters.count(Counter::Drop);
             return Err(Verdict::Dropped(DropReason::TableFull));
         };
@@ -28,14 +27,7 @@ impl Twin {
     }
 
     /// Takes a slot and counts it; `None` where the table is full and nothing could be killed from this bucket on.
-    pub(crate) fn allocate(
-        &mut self,
-        now: Tick,
-        place: Place,
-        tuple: &Tuple,
-        keys: [Key; 2],
-        bucket: u32,
-    ) -> Option<u32> {
+    pub(crate) fn allocate(&mut self, now: Tick, place: Place, keys: [&Key; 2], bucket: u32) -> Option<u32> {
         let namespace = self.namespace_mut(place.namespace);
         // Counted first: early_drop's kills are then taken off again.
         namespace.count += 1;
@@ -45,22 +37,7 @@ impl Twin {
             self.namespace_mut(place.namespace).count -= 1;
             return None;
         }
-        let kind = Kind::of(tuple.protocol, &self.host.capabilities);
-        let entry = Entry {
-            expires: Tick::default(),
-            status: Status::default(),
-            generation: 0,
-            namespace: place.namespace,
-            zone: place.zone,
-            kind,
-            phase: Phase::Unconfirmed,
-            policy: None,
-            helper: None,
-            master: None,
-            children: 0,
-            extension_bytes: 0,
-            memory: Memory::Nothing,
-        };
+        let entry = Entry::begun(place.namespace, place.zone, keys[0].protocol());
         let slot = self.table.take(entry, keys);
         for extension in Extension::of_every_entry(&self.namespace(place.namespace).settings, &self.host.capabilities) {
             self.extend(slot, extension);

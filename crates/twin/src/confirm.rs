@@ -10,6 +10,7 @@ use crate::entry::{NAT_CLASH, Phase};
 use crate::passage::NewFlow;
 use crate::table::Key;
 use crate::tick::Tick;
+use crate::tracker::Kind;
 use crate::{Direction, DropReason, EntryId, Relation, Twin, Verdict};
 
 /// A chain's cap is drawn from here on (`MIN_CHAINLEN`)…
@@ -46,9 +47,8 @@ impl Twin {
                 return Verdict::Dropped(DropReason::ChainTooLong);
             }
         }
-        let entry = self.table.entry_mut(slot);
-        entry.expires = now.plus(entry.expires.as_span());
-        self.put_into_table(slot, Phase::InTable);
+        let expires = now.plus(self.table.entry(slot).expires.as_span());
+        self.put_into_table(slot, Phase::InTable, expires);
         self.passed(slot, relation)
     }
 
@@ -57,10 +57,11 @@ impl Twin {
         Verdict::Passed { entry, relation, direction: Direction::Original }
     }
 
-    pub(crate) fn put_into_table(&mut self, slot: u32, phase: Phase) {
+    pub(crate) fn put_into_table(&mut self, slot: u32, phase: Phase, expires: Tick) {
         let entry = self.table.entry_mut(slot);
-        entry.phase = phase;
-        entry.status = entry.status.and(Status::CONFIRMED);
+        entry.set_phase(phase);
+        entry.add_status(Status::CONFIRMED);
+        self.table.arm(slot, expires);
         if phase == Phase::InTable {
             self.table.link(slot, Direction::Original);
         }
@@ -75,9 +76,9 @@ impl Twin {
         };
         [Direction::Original, Direction::Reply].into_iter().find_map(|direction| {
             let key = self.table.key(slot, direction);
-            let chain = self.table.chain(self.table.bucket_of(slot, direction));
-            for (passed, (other, _, other_key)) in (0..).zip(chain) {
-                if other_key == key {
+            let chain = self.table.chain(self.table.bucket(&key));
+            for (passed, (other, other_direction)) in (0..).zip(chain) {
+                if self.table.has(other, other_direction, &key) {
                     return Some(Obstacle::Taken(other));
                 }
                 if passed > cap {
@@ -91,11 +92,11 @@ impl Twin {
     /// Two packets that open one flow, both on their way at once.
     fn resolve_clash(&mut self, now: Tick, slot: u32, other: u32, relation: Relation) -> Verdict {
         let namespace = self.table.entry(slot).namespace;
-        if self.table.entry(other).kind.allows_clash() {
+        if Kind::of(self.table.entry(other).protocol, &self.host.capabilities).allows_clash() {
             if let Some(verdict) = self.merge(slot, other, relation) {
                 return verdict;
             }
-            let reply = *self.table.key(slot, Direction::Reply);
+            let reply = self.table.key(slot, Direction::Reply);
             let rival = self.holder_of(&reply);
             match rival {
                 Some(rival) => {
@@ -115,12 +116,12 @@ impl Twin {
 
     fn holder_of(&self, key: &Key) -> Option<u32> {
         let mut chain = self.table.chain(self.table.bucket(key));
-        chain.find_map(|(slot, _, other)| (other == key).then_some(slot))
+        chain.find_map(|(slot, direction)| self.table.has(slot, direction, key).then_some(slot))
     }
 
     /// Gives a packet to the entry that has both tuples of its own, in either order.
     fn merge(&mut self, slot: u32, other: u32, relation: Relation) -> Option<Verdict> {
-        let keys = |slot| [Direction::Original, Direction::Reply].map(|direction| *self.table.key(slot, direction));
+        let keys = |slot| [Direction::Original, Direction::Reply].map(|direction| self.table.key(slot, direction));
         let [original, reply] = keys(slot);
         if ![[original, reply], [reply, original]].contains(&keys(other)) {
             return None;
@@ -136,10 +137,9 @@ impl Twin {
         const SECS: u32 = 1;
         let expires = now.plus(self.host.capabilities.hz.jiffies(SECS));
         let entry = self.table.entry_mut(slot);
-        entry.expires = expires;
-        entry.status = entry.status.and(Status::FIXED_TIMEOUT).and(NAT_CLASH);
+        entry.add_status(Status::FIXED_TIMEOUT.and(NAT_CLASH));
         let namespace = entry.namespace;
-        self.put_into_table(slot, Phase::InTableByReply);
+        self.put_into_table(slot, Phase::InTableByReply, expires);
         self.namespace_mut(namespace).counters.count(Counter::ClashResolved);
         self.passed(slot, relation)
     }

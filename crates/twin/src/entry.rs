@@ -1,11 +1,11 @@
 //! An entry, as the engine keeps it.
 
-use plimsoll_model::Status;
+use plimsoll_model::{Protocol, Status, Zone};
 
 use crate::expectation::HelperId;
+use crate::memory::Extensions;
 use crate::tick::Tick;
-use crate::tracker::{Kind, Memory};
-use crate::{NamespaceId, PolicyId};
+use crate::{Direction, NamespaceId, PolicyId};
 
 /// The reply tuple alone is in the table, for a second: another entry has the original one (`IPS_NAT_CLASH`).
 pub(crate) const NAT_CLASH: Status = Status(1 << 12);
@@ -17,28 +17,83 @@ pub struct EntryId {
     pub(crate) generation: u32,
 }
 
-/// What is kept of an entry beside its two tuples.
+/// What is kept of an entry beside its two tuples and its tracker's memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
+    /// Written by the table alone, which has others wait for it.
     pub(crate) expires: Tick,
-    pub(crate) status: Status,
     pub(crate) generation: u32,
+    /// The kernel's sixteen bits.
+    status: u16,
     pub(crate) namespace: NamespaceId,
-    pub(crate) zone: plimsoll_model::Zone,
-    pub(crate) kind: Kind,
-    pub(crate) phase: Phase,
+    pub(crate) zone: Zone,
     pub(crate) policy: Option<PolicyId>,
+    pub(crate) protocol: Protocol,
     pub(crate) helper: Option<HelperId>,
-    /// The entry whose expectation made this one.
-    pub(crate) master: Option<u32>,
-    /// Entries that this one's expectations have made: while there are any, it is counted though it is gone.
-    pub(crate) children: u32,
-    pub(crate) extension_bytes: u16,
-    pub(crate) memory: Memory,
+    pub(crate) extensions: Extensions,
+    standing: Standing,
+}
+
+// It lies in one cache line with its tuples and links.
+const _: () = assert!(size_of::<Entry>() == 20);
+
+impl Entry {
+    pub(crate) const FREE: Self = Self {
+        expires: Tick::from_span(0),
+        generation: 0,
+        status: 0,
+        namespace: NamespaceId(0),
+        zone: Zone(0),
+        policy: None,
+        protocol: Protocol(0),
+        helper: None,
+        extensions: Extensions::NONE,
+        standing: Standing(Phase::Free as u8),
+    };
+
+    /// One whose first packet is on its way.
+    pub(crate) const fn begun(namespace: NamespaceId, zone: Zone, protocol: Protocol) -> Self {
+        Self { namespace, zone, protocol, standing: Standing(Phase::Unconfirmed as u8), ..Self::FREE }
+    }
+
+    pub(crate) const fn status(&self) -> Status {
+        Status(self.status as u32)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the kernel has no more than sixteen")]
+    pub(crate) const fn set_status(&mut self, status: Status) {
+        self.status = status.0 as u16;
+    }
+
+    pub(crate) const fn add_status(&mut self, bits: Status) {
+        self.set_status(self.status().and(bits));
+    }
+
+    pub(crate) const fn phase(&self) -> Phase {
+        self.standing.phase()
+    }
+
+    pub(crate) const fn set_phase(&mut self, phase: Phase) {
+        self.standing = Standing(self.standing.0 & !Standing::PHASE | phase as u8);
+    }
+
+    /// Whether a tuple's addresses are IPv6's.
+    pub(crate) const fn is_wide(&self, direction: Direction) -> bool {
+        self.standing.0 & Standing::wide(direction) != 0
+    }
+
+    pub(crate) const fn set_wide(&mut self, direction: Direction) {
+        self.standing.0 |= Standing::wide(direction);
+    }
+
+    pub(crate) const fn set_narrow(&mut self, direction: Direction) {
+        self.standing.0 &= !Standing::wide(direction);
+    }
 }
 
 /// How far an entry has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Phase {
     /// Nobody's.
     Free,
@@ -55,5 +110,27 @@ pub(crate) enum Phase {
 impl Phase {
     pub(crate) const fn is_in_table(self) -> bool {
         matches!(self, Self::InTable | Self::InTableByReply)
+    }
+}
+
+/// A phase in three bits, and a bit for each tuple with IPv6 addresses: there is no byte for each.
+#[derive(Clone, Copy, Debug)]
+struct Standing(u8);
+
+impl Standing {
+    const PHASE: u8 = 7;
+
+    const fn wide(direction: Direction) -> u8 {
+        8 << direction as u8
+    }
+
+    const fn phase(self) -> Phase {
+        match self.0 & Self::PHASE {
+            0 => Phase::Free,
+            1 => Phase::Unconfirmed,
+            2 => Phase::InTable,
+            3 => Phase::InTableByReply,
+            _ => Phase::Pinned,
+        }
     }
 }

@@ -26,11 +26,11 @@ impl Twin {
     fn kill_in_bucket(&mut self, now: Tick, namespace: NamespaceId, bucket: u32) -> u64 {
         let mut killed = 0;
         // Removing one changes the chain, and both tuples of one may lie in it.
-        while let Some((slot, by)) = self.table.chain(bucket).find_map(|(slot, ..)| {
+        while let Some((slot, by)) = self.table.chain(bucket).find_map(|(slot, _)| {
             let entry = self.table.entry(slot);
             if entry.expires.is_over(now) {
                 Some((slot, RemovedBy::Expiry))
-            } else if entry.namespace == namespace && !entry.status.has(Status::ASSURED) {
+            } else if entry.namespace == namespace && !entry.status().has(Status::ASSURED) {
                 Some((slot, RemovedBy::EarlyDrop))
             } else {
                 None

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use plimsoll_model::{Counter, Layer4, Protocol, Status, Tuple, Zone};
@@ -50,7 +51,13 @@ impl Helper {
 
 /// A helper of the twin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HelperId(pub(crate) u8);
+pub struct HelperId(NonZeroU8);
+
+impl HelperId {
+    const fn place(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
 
 /// A flow that a helper expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +105,36 @@ pub(crate) struct Expectations {
     by_target: HashMap<Target, Vec<Expectation>>,
     /// Oldest first.
     by_master: HashMap<u32, Vec<(Target, Expectation)>>,
+    /// The entries whose expectations made others, by these.
+    masters: HashMap<u32, u32>,
+    /// How many an entry's expectations have made: while there are any, it is counted though it is gone.
+    children: HashMap<u32, u32>,
+}
+
+impl Expectations {
+    pub(crate) fn has_children(&self, slot: u32) -> bool {
+        !self.children.is_empty() && self.children.contains_key(&slot)
+    }
+
+    /// Parts a child that goes from its master, and returns the master if it was the last child.
+    pub(crate) fn part(&mut self, child: u32) -> Option<u32> {
+        if self.masters.is_empty() {
+            return None;
+        }
+        let master = self.masters.remove(&child)?;
+        let count = self.children.get_mut(&master)?;
+        *count -= 1;
+        if *count > 0 {
+            return None;
+        }
+        self.children.remove(&master);
+        Some(master)
+    }
+
+    fn adopt(&mut self, master: u32, child: u32) {
+        self.masters.insert(child, master);
+        *self.children.entry(master).or_default() += 1;
+    }
 }
 
 impl Twin {
@@ -107,9 +144,9 @@ impl Twin {
     /// With more than 255 of them.
     #[expect(clippy::expect_used, reason = "documented")]
     pub fn add_helper(&mut self, helper: Helper) -> HelperId {
-        let id = HelperId(u8::try_from(self.expectations.helpers.len()).expect("at most 255 helpers"));
         self.expectations.helpers.push(helper);
-        id
+        let count = u8::try_from(self.expectations.helpers.len()).ok();
+        HelperId(count.and_then(NonZeroU8::new).expect("at most 255 helpers"))
     }
 
     /// Has the helper of an entry expect a flow. Where its class is full, the oldest of the class is given up
@@ -120,7 +157,7 @@ impl Twin {
         let entry = self.table.entry(slot);
         let (namespace, zone) = (entry.namespace, entry.zone);
         let helper = entry.helper.ok_or(NotExpected::NoHelper)?;
-        let helper = &self.expectations.helpers[helper.0 as usize];
+        let helper = &self.expectations.helpers[helper.place()];
         let class = *helper.classes.get(what.class as usize).ok_or(NotExpected::NoHelper)?;
         let target = (namespace, zone, what.protocol, what.destination, what.port);
         let rivals: Vec<_> = self.expectations.by_target.get(&target).into_iter().flatten().copied().collect();
@@ -160,14 +197,15 @@ impl Twin {
     /// Arms an entry anew as its helper would, if it has one that does.
     pub(crate) fn refresh_by_helper(&mut self, slot: u32, now: Tick) {
         let Some(helper) = self.table.entry(slot).helper else { return };
-        let Some(secs) = self.expectations.helpers[helper.0 as usize].refresh_secs else { return };
+        let Some(secs) = self.expectations.helpers[helper.place()].refresh_secs else { return };
         let span = self.host.capabilities.hz.jiffies(secs);
-        let entry = self.table.entry_mut(slot);
-        if entry.status.has(Status::FIXED_TIMEOUT) {
+        let entry = self.table.entry(slot);
+        if entry.status().has(Status::FIXED_TIMEOUT) {
             return;
         }
         // Until it is confirmed, its expiry is a span.
-        entry.expires = if entry.phase.is_in_table() { now.plus(span) } else { Tick::from_span(span) };
+        let expires = if entry.phase().is_in_table() { now.plus(span) } else { Tick::from_span(span) };
+        self.table.arm(slot, expires);
     }
 
     /// Makes a new entry the child of the flow that expected it.
@@ -184,14 +222,12 @@ impl Twin {
                 continue;
             }
             let is_it = expectation.what.source.is_none_or(|source| source == tuple.source);
-            if !is_it || self.table.entry(expectation.master).phase != Phase::InTable {
+            if !is_it || self.table.entry(expectation.master).phase() != Phase::InTable {
                 continue;
             }
             self.give_up(target, expectation);
-            self.table.entry_mut(expectation.master).children += 1;
-            let entry = self.table.entry_mut(slot);
-            entry.master = Some(expectation.master);
-            entry.status = entry.status.and(Status::EXPECTED);
+            self.expectations.adopt(expectation.master, slot);
+            self.table.entry_mut(slot).add_status(Status::EXPECTED);
             self.namespace_mut(place.namespace).counters.count(Counter::ExpectNew);
             return;
         }

@@ -1,11 +1,18 @@
 //! The collection of what has expired (`gc_worker` in `nf_conntrack_core.c`).
+//!
+//! The kernel looks at every entry on each walk. Here a walk passes the buckets in the same order and does the same to the same
+//! entries, but it goes only where there is something to do: to buckets that are marked, for something in them has expired,
+//! once the time until the next walk is settled, which depends on no more than the first entries.
 
 use plimsoll_model::Status;
 
+use crate::Direction;
 use crate::Twin;
 use crate::capabilities::Collection;
 use crate::counters::RemovedBy;
-use crate::tick::Tick;
+use crate::entry::Phase;
+use crate::marks::Marks;
+use crate::tick::{Hz, Tick};
 
 /// Between two walks, in seconds (`GC_SCAN_INTERVAL_*`).
 const LEAST_SECS: u32 = 1;
@@ -31,12 +38,39 @@ pub(crate) struct Gc {
     count: i64,
     /// Somebody found no room: it kills what may be killed.
     pub(crate) is_under_pressure: bool,
+    /// Each entry in the table that has come due lies in one of these buckets; all others wait.
+    marks: Marks,
 }
 
 impl Gc {
-    pub(crate) const fn new(due: Tick) -> Self {
-        Self { due, next_bucket: 0, began: due, average: 0, count: 0, is_under_pressure: false }
+    pub(crate) fn new(due: Tick, buckets: u32) -> Self {
+        Self {
+            due,
+            next_bucket: 0,
+            began: due,
+            average: 0,
+            count: 0,
+            is_under_pressure: false,
+            marks: Marks::new(buckets),
+        }
     }
+
+    /// Whether no entry changes the average any more: each counts for its distance from it, divided by how many were counted,
+    /// and rounded towards 0.
+    const fn is_settled(&self, [least, most]: [i64; 2]) -> bool {
+        self.count >= most - self.average && self.count >= self.average - least
+    }
+}
+
+/// What gc looks at in the rest of a slice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Every bucket.
+    All,
+    /// Those in which something has expired.
+    Marked,
+    /// The next in which there is anything: there the slice ends.
+    End,
 }
 
 impl Twin {
@@ -55,7 +89,19 @@ impl Twin {
         for bucket in 0..self.table.buckets() {
             self.collect_bucket(now, bucket, None, &mut 0, u32::MAX);
         }
-        self.gc = Gc::new(now.plus(self.host.capabilities.hz.jiffies(MOST_SECS)));
+        let due = now.plus(self.host.capabilities.hz.jiffies(MOST_SECS));
+        self.gc = Gc::new(due, self.table.buckets());
+        self.table.begin_anew(now);
+    }
+
+    /// Marks anew what has come due: buckets have other numbers.
+    pub(crate) fn renew_marks(&mut self) {
+        self.gc.marks = Marks::new(self.table.buckets());
+        for slot in 0..self.table.slots() {
+            if self.table.entry(slot).phase().is_in_table() && !self.table.is_waiting(slot) {
+                self.mark(slot);
+            }
+        }
     }
 
     /// One slice of a walk. The kernel's also end after ten milliseconds, and go on at once: here, scanning takes no time.
@@ -63,6 +109,7 @@ impl Twin {
         let hz = self.host.capabilities.hz;
         let now = self.gc.due;
         let most_removed = REMOVED_PER_SEC / hz.get();
+        self.mark_expired(now);
         if self.gc.next_bucket == 0 {
             self.gc.average = i64::from(hz.jiffies(MOST_SECS));
             self.gc.count = FIRST_COUNT;
@@ -73,7 +120,18 @@ impl Twin {
             self.gc.next_bucket = self.table.buckets();
         }
         let mut removed = 0;
-        while self.gc.next_bucket < self.table.buckets() {
+        loop {
+            let scope = if pressed_from.is_some() || !self.gc.is_settled(bounds(hz)) {
+                Scope::All
+            } else if removed > most_removed {
+                Scope::End
+            } else {
+                Scope::Marked
+            };
+            self.gc.next_bucket = self.next_bucket(scope);
+            if self.gc.next_bucket >= self.table.buckets() {
+                break;
+            }
             if self.collect_bucket(now, self.gc.next_bucket, pressed_from, &mut removed, most_removed) == Bucket::Left {
                 // A walk that takes more than a minute goes on at once; else in a jiffy, and then it has forgotten the
                 // pressure: of those that may be killed under it, one slice's are.
@@ -96,14 +154,59 @@ impl Twin {
 
     fn collect_all(&mut self) {
         let now = self.gc.due;
+        self.mark_expired(now);
         let pressed_from = self.pressed_from();
-        let buckets = if self.is_empty() { 0 } else { self.table.buckets() };
-        for bucket in 0..buckets {
-            self.collect_bucket(now, bucket, pressed_from, &mut 0, u32::MAX);
+        let scope = if pressed_from.is_some() { Scope::All } else { Scope::Marked };
+        self.gc.next_bucket = if self.is_empty() { self.table.buckets() } else { self.next_bucket(scope) };
+        while self.gc.next_bucket < self.table.buckets() {
+            self.collect_bucket(now, self.gc.next_bucket, pressed_from, &mut 0, u32::MAX);
+            self.gc.next_bucket += 1;
+            self.gc.next_bucket = self.next_bucket(scope);
         }
+        self.gc.next_bucket = 0;
         self.expire_expectations(now);
         self.gc.is_under_pressure = false;
         self.gc.due = now.plus(self.host.capabilities.hz.jiffies(FIXED_SECS));
+    }
+
+    /// From the walk's next bucket on, the first to be looked at; as many as there are buckets if there is none.
+    fn next_bucket(&self, scope: Scope) -> u32 {
+        let (next, buckets) = (self.gc.next_bucket, self.table.buckets());
+        match scope {
+            Scope::All => next,
+            Scope::Marked => self.gc.marks.first_from(next).unwrap_or(buckets),
+            Scope::End => (next..buckets).find(|bucket| !self.table.is_empty(*bucket)).unwrap_or(buckets),
+        }
+    }
+
+    /// Marks where the entries lie that have expired since the last time.
+    fn mark_expired(&mut self, now: Tick) {
+        while let Some(slot) = self.table.next_due(now) {
+            let entry = self.table.entry(slot);
+            let expires = entry.expires;
+            if !entry.phase().is_in_table() {
+                continue;
+            }
+            if expires.is_over(now) {
+                self.mark(slot);
+            } else {
+                self.table.arm(slot, expires);
+            }
+        }
+    }
+
+    /// Marks the bucket in which the walk meets an entry first; if it has passed both, then the next walk.
+    fn mark(&mut self, slot: u32) {
+        let reply = self.table.bucket_of(slot, Direction::Reply);
+        let bucket = match self.table.entry(slot).phase() {
+            Phase::InTable => {
+                let original = self.table.bucket_of(slot, Direction::Original);
+                let is_ahead = |bucket: u32| bucket >= self.gc.next_bucket;
+                if is_ahead(original) == is_ahead(reply) { original.min(reply) } else { original.max(reply) }
+            }
+            _ => reply,
+        };
+        self.gc.marks.set(bucket);
     }
 
     /// Whether there is nothing to walk for.
@@ -126,12 +229,11 @@ impl Twin {
         removed: &mut u32,
         most_removed: u32,
     ) -> Bucket {
-        let hz = self.host.capabilities.hz;
-        let [least, most] = [LEAST_SECS, ENTRY_MOST_SECS].map(|secs| i64::from(hz.jiffies(secs)));
+        let [least, most] = bounds(self.host.capabilities.hz);
         let mut passed = 0;
         loop {
             let mut doomed = None;
-            for (slot, ..) in self.table.chain(bucket).skip(passed) {
+            for (slot, _) in self.table.chain(bucket).skip(passed) {
                 if *removed > most_removed {
                     return Bucket::Left;
                 }
@@ -145,22 +247,30 @@ impl Twin {
                 self.gc.average += (left - self.gc.average) / self.gc.count;
                 let is_pressed =
                     pressed_from.is_some_and(|from| self.namespaces[entry.namespace.0 as usize].count >= from);
-                if is_pressed && !entry.status.has(Status::ASSURED) {
+                if is_pressed && !entry.status().has(Status::ASSURED) {
                     doomed = Some((slot, RemovedBy::PressureUnassured));
                     break;
                 }
-                if is_pressed && entry.memory.is_closing() {
+                if is_pressed && self.table.memory(slot).is_closing() {
                     doomed = Some((slot, RemovedBy::PressureClosing));
                     break;
                 }
                 passed += 1;
             }
-            let Some((slot, by)) = doomed else { return Bucket::Done };
+            let Some((slot, by)) = doomed else {
+                self.gc.marks.clear(bucket);
+                return Bucket::Done;
+            };
             // Where both of its tuples lie in this chain, this is the first of them: none of those that were passed goes.
             self.remove(slot, by);
             *removed += 1;
         }
     }
+}
+
+/// For how little and how much an entry counts, in jiffies, when the next interval is reckoned.
+fn bounds(hz: Hz) -> [i64; 2] {
+    [LEAST_SECS, ENTRY_MOST_SECS].map(|secs| i64::from(hz.jiffies(secs)))
 }
 
 #[derive(PartialEq, Eq)]

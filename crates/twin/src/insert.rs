@@ -31,12 +31,12 @@ impl Twin {
     pub fn insert(&mut self, now: Duration, namespace: NamespaceId, new: &NewEntry) -> Result<EntryId, NotInserted> {
         let place = Place { namespace, zone: new.zone };
         let tick = self.pass_time(now);
-        let keys = [&new.original, &new.reply].map(|tuple| Key::new(tuple, namespace, new.zone));
-        if self.find(&keys[0], tick).is_some() {
+        let [original, reply] = [&new.original, &new.reply].map(|tuple| Key::new(tuple, namespace, new.zone));
+        if self.find(&original, self.table.bucket(&original), tick).is_some() {
             return Err(NotInserted::Exists);
         }
         // Made without a packet, it has no hash yet: room is looked for from the first bucket on, whichever is its own.
-        let slot = self.allocate(tick, place, &new.original, keys, 0).ok_or(NotInserted::TableFull)?;
+        let slot = self.allocate(tick, place, [&original, &reply], 0).ok_or(NotInserted::TableFull)?;
         for extension in [Extension::SequenceAdjustment, Extension::Synproxy] {
             self.extend(slot, extension);
         }
@@ -59,11 +59,10 @@ impl Twin {
             _ => Memory::Nothing,
         };
         let span = self.host.capabilities.hz.jiffies(new.timeout_secs);
-        let entry = self.table.entry_mut(slot);
-        entry.memory = memory;
-        entry.status = entry.status.and(new.status);
-        entry.expires = tick.plus(span);
-        self.put_into_table(slot, Phase::InTable);
+        let (entry, place) = self.table.flow_mut(slot);
+        entry.add_status(new.status);
+        *place = memory;
+        self.put_into_table(slot, Phase::InTable, tick.plus(span));
         self.namespace_mut(namespace).counters.count(Counter::Insert);
         Ok(EntryId { slot, generation: self.table.entry(slot).generation })
     }

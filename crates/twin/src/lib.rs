@@ -37,8 +37,13 @@
 //! assert_eq!(entry.remaining_secs, Some(431_990));
 //! # Ok::<(), std::net::AddrParseError>(())
 //! ```
+//!
+//! Two programs show more (`crates/twin/examples`): `flood`, a table under a SYN flood; and `filter`, a stateful filter in user
+//! space between two TUN devices, of which the twin is the table. It reads packets with [`parse::packet`], lets those pass that
+//! [`Twin::track`] knows or that whoever is inside opens, and gives up a flow from outside with [`Twin::abandon`].
 
 mod alloc;
+mod batch;
 pub mod capabilities;
 mod confirm;
 mod counters;
@@ -47,6 +52,7 @@ mod eviction;
 mod expectation;
 mod gc;
 mod insert;
+mod marks;
 mod memory;
 mod nat;
 pub mod packet;
@@ -66,6 +72,7 @@ mod twin;
 mod verdict;
 mod view;
 
+pub use batch::Arrival;
 pub use capabilities::{Capabilities, Version};
 pub use counters::{Counters, Removals, RemovedBy};
 pub use entry::EntryId;

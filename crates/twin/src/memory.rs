@@ -24,6 +24,7 @@ impl Memory {
 
 /// What an entry can carry beyond its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Extension {
     Accounting,
     Timestamp,
@@ -37,6 +38,17 @@ pub(crate) enum Extension {
 }
 
 impl Extension {
+    const ALL: [Self; 8] = [
+        Self::Accounting,
+        Self::Timestamp,
+        Self::EventCache,
+        Self::TimeoutPolicy,
+        Self::Helper,
+        Self::SequenceAdjustment,
+        Self::Synproxy,
+        Self::Masquerade,
+    ];
+
     /// Bytes (the structures of `nf_conntrack_{acct,timestamp,ecache,timeout,helper}.h` and `nf_nat.h` on 64 bits).
     const fn bytes(self) -> u16 {
         match self {
@@ -69,9 +81,31 @@ impl Extension {
     }
 }
 
+/// Which extensions an entry carries, a bit for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extensions(u8);
+
+impl Extensions {
+    pub(crate) const NONE: Self = Self(0);
+
+    /// The bytes that they take.
+    pub(crate) fn block_bytes(self) -> u32 {
+        let carried = Extension::ALL.into_iter().filter(|extension| self.0 & Self::bit(*extension) != 0);
+        extension_block(if self == Self::NONE { 0 } else { carried.map(Extension::bytes).sum() })
+    }
+
+    const fn add(&mut self, extension: Extension) {
+        self.0 |= Self::bit(extension);
+    }
+
+    const fn bit(extension: Extension) -> u8 {
+        1 << extension as u8
+    }
+}
+
 /// The block that extensions of so many bytes together take: they lie in one, behind a header, of at least 128 bytes, and the
 /// allocator rounds up (`nf_ct_ext_add`).
-pub(crate) const fn extension_block(bytes: u16) -> u32 {
+const fn extension_block(bytes: u16) -> u32 {
     const HEADER: u16 = 16;
     match bytes {
         0 => 0,
@@ -102,10 +136,10 @@ impl Twin {
     }
 
     pub(crate) fn extend(&mut self, slot: u32, extension: Extension) {
-        let entry = self.table.entry_mut(slot);
-        let before = extension_block(entry.extension_bytes);
-        entry.extension_bytes += extension.bytes();
-        let after = extension_block(entry.extension_bytes);
+        let extensions = &mut self.table.entry_mut(slot).extensions;
+        let before = extensions.block_bytes();
+        extensions.add(extension);
+        let after = extensions.block_bytes();
         self.extension_bytes += u64::from(after - before);
     }
 }

@@ -112,9 +112,9 @@ impl Twin {
             Manipulation::Destination => Status::DST_NAT,
             Manipulation::Source => Status::SRC_NAT,
         };
-        entry.status = entry.status.and(bit);
+        entry.add_status(bit);
         let (namespace, zone) = (entry.namespace, entry.zone);
-        self.table.set_key(slot, Direction::Reply, Key::new(&reply, namespace, zone));
+        self.table.set_key(slot, Direction::Reply, &Key::new(&reply, namespace, zone));
     }
 
     /// A tuple within the range that nobody has, if one can be found (`get_unique_tuple`).
@@ -221,7 +221,7 @@ impl Twin {
     /// same original tuple: that is a clash, which is resolved at insertion.
     fn is_taken(&mut self, slot: u32, now: Tick, tuple: &Tuple) -> bool {
         let Some(key) = self.reply_key(slot, tuple) else { return false };
-        let Some((other, _)) = self.find(&key, now) else { return false };
+        let Some((other, _)) = self.find(&key, self.table.bucket(&key), now) else { return false };
         if self.table.key(other, Direction::Original) == self.table.key(slot, Direction::Original) {
             return false;
         }
@@ -232,7 +232,7 @@ impl Twin {
 
     /// The same; but in the end a closed connection's port is taken.
     fn is_taken_harder(&mut self, slot: u32, now: Tick, tuple: &Tuple, attempts_left: u32) -> bool {
-        let Memory::Tcp(new) = self.table.entry(slot).memory else { return self.is_taken(slot, now, tuple) };
+        let Memory::Tcp(new) = *self.table.memory(slot) else { return self.is_taken(slot, now, tuple) };
         if attempts_left > HARDER
             || self.host.capabilities.port_reuse == PortReuse::Never
             || new.state() != TcpState::SynSent
@@ -240,13 +240,13 @@ impl Twin {
             return self.is_taken(slot, now, tuple);
         }
         let Some(key) = self.reply_key(slot, tuple) else { return false };
-        let Some((other, direction)) = self.find(&key, now) else { return false };
+        let Some((other, direction)) = self.find(&key, self.table.bucket(&key), now) else { return false };
         let entry = self.table.entry(other);
-        let Memory::Tcp(old) = entry.memory else { return true };
+        let Memory::Tcp(old) = self.table.memory(other) else { return true };
         let may_go = direction == Direction::Reply
             && matches!(old.state(), TcpState::TimeWait | TcpState::Close | TcpState::SynSent2)
-            && !entry.status.has(Status::FIXED_TIMEOUT)
-            && entry.status.has(Status::SRC_NAT)
+            && !entry.status().has(Status::FIXED_TIMEOUT)
+            && entry.status().has(Status::SRC_NAT)
             // The other side must be able to tell the two connections apart.
             && new.client_end().wrapping_sub(old.client_end()).cast_signed() > 0;
         if may_go {

@@ -2,7 +2,6 @@
 
 use crate::counters::RemovedBy;
 use crate::entry::Phase;
-use crate::memory::extension_block;
 use crate::{Direction, EntryId, Twin};
 
 impl Twin {
@@ -19,7 +18,7 @@ impl Twin {
     pub(crate) fn slot(&self, id: EntryId) -> Option<u32> {
         let is_there = id.slot < self.table.slots() && {
             let entry = self.table.entry(id.slot);
-            entry.generation == id.generation && entry.phase.is_in_table()
+            entry.generation == id.generation && entry.phase().is_in_table()
         };
         is_there.then_some(id.slot)
     }
@@ -27,7 +26,7 @@ impl Twin {
     /// Takes an entry out of the hash. It is counted on while entries live that its expectations have made.
     pub(crate) fn remove(&mut self, slot: u32, by: RemovedBy) {
         let entry = self.table.entry(slot);
-        let (namespace, phase, has_helper) = (entry.namespace, entry.phase, entry.helper.is_some());
+        let (namespace, phase, has_helper) = (entry.namespace, entry.phase(), entry.helper.is_some());
         match phase {
             Phase::InTable => {
                 self.table.unlink(slot, Direction::Original);
@@ -40,8 +39,8 @@ impl Twin {
         if has_helper {
             self.forget_expectations_of(slot);
         }
-        if self.table.entry(slot).children > 0 {
-            self.table.entry_mut(slot).phase = Phase::Pinned;
+        if self.expectations.has_children(slot) {
+            self.table.entry_mut(slot).set_phase(Phase::Pinned);
         } else {
             self.free(slot);
         }
@@ -61,15 +60,12 @@ impl Twin {
         while let Some(slot) = next {
             self.forget_source(slot);
             let entry = self.table.entry(slot);
-            let (namespace, master) = (entry.namespace, entry.master);
-            self.extension_bytes -= u64::from(extension_block(entry.extension_bytes));
+            let namespace = entry.namespace;
+            self.extension_bytes -= u64::from(entry.extensions.block_bytes());
             self.namespace_mut(namespace).count -= 1;
             self.table.give_back(slot);
-            next = master.filter(|master| {
-                let master = self.table.entry_mut(*master);
-                master.children -= 1;
-                master.children == 0 && master.phase == Phase::Pinned
-            });
+            let bereft = self.expectations.part(slot);
+            next = bereft.filter(|master| self.table.entry(*master).phase() == Phase::Pinned);
         }
     }
 }

@@ -5,6 +5,8 @@ use plimsoll_model::Status;
 use crate::expectation::HelperId;
 use crate::memory::Extension;
 use crate::nat::NatRange;
+use crate::tick::Tick;
+use crate::tracker::Kind;
 use crate::{NewFlow, PolicyId, Twin};
 
 /// A ruleset: it is asked about each flow's first packet.
@@ -52,13 +54,11 @@ impl Twin {
     /// Gives a new flow a timeout policy, and arms its entry with the policy's timeout for new flows, whatever the first
     /// packet was (`nft_ct_timeout_obj_eval`).
     pub fn set_policy(&mut self, new: &NewFlow, policy: PolicyId) {
-        let span = {
-            let entry = self.table.entry(new.slot);
-            self.policies[policy.0 as usize].of_new(entry.kind)
-        };
         let entry = self.table.entry_mut(new.slot);
         let had_one = entry.policy.replace(policy).is_some();
-        entry.expires = crate::tick::Tick::from_span(span);
+        let kind = Kind::of(entry.protocol, &self.host.capabilities);
+        let span = self.policies[policy.place()].of_new(kind);
+        self.table.arm(new.slot, Tick::from_span(span));
         if !had_one {
             self.extend(new.slot, Extension::TimeoutPolicy);
         }
@@ -68,7 +68,7 @@ impl Twin {
     pub fn set_helper(&mut self, new: &NewFlow, helper: HelperId) {
         let entry = self.table.entry_mut(new.slot);
         let had_one = entry.helper.replace(helper).is_some();
-        entry.status = entry.status.and(Status::HELPER);
+        entry.add_status(Status::HELPER);
         if !had_one {
             self.extend(new.slot, Extension::Helper);
         }

@@ -1,5 +1,6 @@
 //! The whole of a host's tracking.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use plimsoll_draw::Draw;
@@ -28,6 +29,8 @@ pub struct Twin {
     pub(crate) extension_bytes: u64,
     /// The latest moment that was told.
     last: Duration,
+    /// No longer does time pass in one step: ticks wrap.
+    longest_step: Duration,
 }
 
 /// A network namespace of a twin: of another one it means nothing, and may make a call panic.
@@ -36,7 +39,13 @@ pub struct NamespaceId(pub(crate) u16);
 
 /// A timeout policy: timeouts that hold for the entries on which a rule sets them (nft's `ct timeout`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PolicyId(pub(crate) u16);
+pub struct PolicyId(NonZeroU16);
+
+impl PolicyId {
+    pub(crate) const fn place(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
 
 /// Where a packet comes: its namespace, and the conntrack zone that rules set for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,21 +72,24 @@ pub(crate) struct Namespace {
     pub(crate) removals: Removals,
 }
 
+const LONGEST_STEP_JIFFIES: u32 = 1 << 30;
+
 impl Twin {
     /// A host on which nothing is tracked yet.
     pub fn new(host: HostSettings) -> Self {
         let mut draw = Draw::new(host.seed);
-        let table = Table::new(host.buckets.0, draw.next());
+        let table = Table::new(host.buckets.0, host.capacity.limit().unwrap_or(0), draw.next());
         Self {
             namespaces: Vec::new(),
             policies: Vec::new(),
+            gc: Gc::new(host.capabilities.hz.tick(host.first_collection), table.buckets()),
             table,
-            gc: Gc::new(host.capabilities.hz.tick(host.first_collection)),
             expectations: Expectations::default(),
             by_source: BySource::new(),
             draw,
             extension_bytes: 0,
             last: Duration::ZERO,
+            longest_step: host.capabilities.hz.duration(LONGEST_STEP_JIFFIES),
             host,
         }
     }
@@ -107,9 +119,9 @@ impl Twin {
     /// With more than 65,535 of them.
     #[expect(clippy::expect_used, reason = "documented")]
     pub fn add_policy(&mut self, timeouts: &Timeouts) -> PolicyId {
-        let id = PolicyId(u16::try_from(self.policies.len()).expect("at most 65,535 policies"));
         self.policies.push(Spans::of(timeouts, self.host.capabilities.hz));
-        id
+        let count = u16::try_from(self.policies.len()).ok();
+        PolicyId(count.and_then(NonZeroU16::new).expect("at most 65,535 policies"))
     }
 
     /// How the kernel behaves.
@@ -144,6 +156,7 @@ impl Twin {
     pub fn set_buckets(&mut self, buckets: Buckets) {
         self.host.buckets = buckets;
         self.table.resize(buckets.0);
+        self.renew_marks();
     }
 
     /// Entries that the kernel counts in a namespace: those in the table, expired ones among them, and those whose first
@@ -174,22 +187,29 @@ impl Twin {
 
     /// Lets time pass, and returns the moment. Ticks wrap: a leap so long that what lay before it would seem to come behind is
     /// made in steps. A moment before the latest one is none that has passed.
+    #[inline]
     pub(crate) fn pass_time(&mut self, now: Duration) -> Tick {
-        // In four of them everything has expired: no timeout is longer than two.
-        const STEP_JIFFIES: u32 = 1 << 30;
-        const STEPS: u32 = 4;
-        let step = self.host.capabilities.hz.duration(STEP_JIFFIES);
-        if now.saturating_sub(self.last) > step {
-            self.last = self.last.max(now.saturating_sub(step * STEPS));
-            while now.saturating_sub(self.last) > step {
-                self.last += step;
-                self.collect_at(self.tick(self.last));
+        if now > self.last {
+            if now.saturating_sub(self.last) > self.longest_step {
+                self.leap(now);
             }
+            self.last = now;
         }
-        self.last = self.last.max(now);
         let now = self.tick(now);
         self.collect_until(now);
         now
+    }
+
+    #[cold]
+    fn leap(&mut self, now: Duration) {
+        // In four of them everything has expired: no timeout is longer than two.
+        const STEPS: u32 = 4;
+        let step = self.longest_step;
+        self.last = self.last.max(now.saturating_sub(step * STEPS));
+        while now.saturating_sub(self.last) > step {
+            self.last += step;
+            self.collect_at(self.tick(self.last));
+        }
     }
 
     pub(crate) fn tick(&self, now: Duration) -> Tick {

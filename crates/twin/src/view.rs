@@ -5,7 +5,6 @@ use std::time::Duration;
 use plimsoll_model::{Entry, Extensions, ProtocolState, Tuple};
 
 use crate::counters::RemovedBy;
-use crate::entry::Phase;
 use crate::tracker::Memory;
 use crate::tracker::tcp::Edges;
 use crate::{Direction, EntryId, NamespaceId, Place, Twin};
@@ -41,11 +40,11 @@ impl Twin {
     pub fn entries(&self, now: Duration, namespace: NamespaceId) -> impl Iterator<Item = Entry> {
         let now = self.tick(now);
         let buckets = 0..self.table.buckets();
-        let shown = buckets.flat_map(|bucket| self.table.chain(bucket)).filter(move |(slot, direction, _)| {
+        let shown = buckets.flat_map(|bucket| self.table.chain(bucket)).filter(move |(slot, direction)| {
             let entry = self.table.entry(*slot);
             *direction == Direction::Original && entry.namespace == namespace && !entry.expires.is_over(now)
         });
-        shown.map(move |(slot, ..)| self.show(slot, now))
+        shown.map(move |(slot, _)| self.show(slot, now))
     }
 
     /// What a dump shows; and, as a dump does, removes what has expired, in every namespace.
@@ -55,7 +54,7 @@ impl Twin {
             while let Some(slot) = self
                 .table
                 .chain(bucket)
-                .find_map(|(slot, ..)| self.table.entry(slot).expires.is_over(tick).then_some(slot))
+                .find_map(|(slot, _)| self.table.entry(slot).expires.is_over(tick).then_some(slot))
             {
                 self.remove(slot, RemovedBy::Expiry);
             }
@@ -79,10 +78,10 @@ impl Twin {
     /// How many entries of a namespace have not expired. All are looked at.
     pub fn live(&self, now: Duration, namespace: NamespaceId) -> u32 {
         let now = self.tick(now);
-        let live =
-            self.table.entries().iter().filter(|entry| {
-                entry.phase.is_in_table() && entry.namespace == namespace && !entry.expires.is_over(now)
-            });
+        let live = self
+            .table
+            .entries()
+            .filter(|entry| entry.phase().is_in_table() && entry.namespace == namespace && !entry.expires.is_over(now));
         u32::try_from(live.count()).unwrap_or(u32::MAX)
     }
 
@@ -91,9 +90,9 @@ impl Twin {
         let now = self.tick(now);
         let key = crate::table::Key::new(tuple, place.namespace, place.zone);
         let mut chain = self.table.chain(self.table.bucket(&key));
-        chain.find_map(|(slot, direction, other)| {
+        chain.find_map(|(slot, direction)| {
             let entry = self.table.entry(slot);
-            let is_it = *other == key && !entry.expires.is_over(now);
+            let is_it = self.table.has(slot, direction, &key) && !entry.expires.is_over(now);
             is_it.then_some((EntryId { slot, generation: entry.generation }, direction))
         })
     }
@@ -107,7 +106,7 @@ impl Twin {
 
     /// The numbers at which the judgement of a TCP segment of this direction changes.
     pub fn edges(&self, id: EntryId, direction: Direction) -> Option<Edges> {
-        match self.table.entry(self.slot(id)?).memory {
+        match self.table.memory(self.slot(id)?) {
             Memory::Tcp(tcp) => Some(tcp.edges(direction)),
             _ => None,
         }
@@ -128,22 +127,19 @@ impl Twin {
 
     fn show(&self, slot: u32, now: crate::tick::Tick) -> Entry {
         let entry = self.table.entry(slot);
-        let (state, closed_first) = match entry.memory {
+        let (state, closed_first) = match self.table.memory(slot) {
             Memory::Tcp(tcp) => (ProtocolState::Tcp(tcp.state()), tcp.closed_first()),
             Memory::Sctp(sctp) => (ProtocolState::Sctp(sctp.state()), None),
             _ => (ProtocolState::None, None),
         };
         let left = u32::try_from(entry.expires.since(now)).unwrap_or(0);
-        debug_assert!(
-            entry.phase == Phase::InTable || entry.phase == Phase::InTableByReply,
-            "what is shown is in the table"
-        );
+        debug_assert!(entry.phase().is_in_table(), "what is shown is in the table");
         Entry {
             id: slot,
             original: self.table.tuple(slot, Direction::Original),
             reply: self.table.tuple(slot, Direction::Reply),
             zone: entry.zone,
-            status: entry.status,
+            status: entry.status(),
             state,
             closed_first,
             remaining_secs: Some(left / self.host.capabilities.hz.get()),

@@ -1,23 +1,26 @@
 //! What holds whatever comes: random packets, settings and deletions in any order.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use plimsoll_draw::Draw;
 use plimsoll_model::{Buckets, Capacity, Counter, Layer4, Protocol, Tuple, Zone};
-use plimsoll_twin::packet::{Content, Packet, Segment};
+use plimsoll_twin::packet::{Content, IcmpError, Packet, Segment};
 use plimsoll_twin::parse::{self, Checksums};
 use plimsoll_twin::{
-    Capabilities, Direction, EntryId, HostSettings, NamespaceId, NatRange, NewFlow, PortRange, RemovedBy, Rules,
-    Ruling, Settings, Tracked, Twin, Verdict,
+    Arrival, Capabilities, Direction, EntryId, HostSettings, NamespaceId, NatRange, NewFlow, PortRange, RemovedBy,
+    Rules, Ruling, Settings, Tracked, Twin, Verdict,
 };
 
 struct Sometimes(Draw);
 
 impl Rules for Sometimes {
-    fn rule(&mut self, _: &NewFlow) -> Ruling {
-        let address = Ipv4Addr::new(203, 0, 113, 1).into();
+    fn rule(&mut self, new: &NewFlow) -> Ruling {
+        let address = match new.tuple().source {
+            IpAddr::V4(_) => Ipv4Addr::new(203, 0, 113, 1).into(),
+            IpAddr::V6(_) => Ipv6Addr::from_bits(0x2001_0db8 << 96 | 0xffff).into(),
+        };
         let range = |ports| NatRange { address, ports, is_masquerade: false };
         Ruling {
             source: (self.0.below(3) == 0).then(|| range(Some(PortRange { first: 1, last: 50 }))),
@@ -29,7 +32,11 @@ impl Rules for Sometimes {
 
 fn tuple(draw: &mut Draw) -> Tuple {
     let protocol = [Protocol::TCP, Protocol::UDP, Protocol::GRE, Protocol(99)][draw.below(4) as usize];
-    let host = |draw: &mut Draw| Ipv4Addr::new(10, 0, 0, u8::try_from(draw.below(12)).unwrap()).into();
+    let is_v6 = draw.below(4) == 0;
+    let host = |draw: &mut Draw| match draw.below(12) {
+        host if is_v6 => Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(host)).into(),
+        host => Ipv4Addr::from_bits(0x0a00_0000 | host).into(),
+    };
     let port = |draw: &mut Draw| u16::try_from(1 + draw.below(4)).unwrap();
     Tuple {
         source: host(draw),
@@ -133,6 +140,63 @@ fn are_in_step(twin: &Twin, now: Duration, namespaces: &[NamespaceId]) {
             assert_eq!(by_original, by_reply);
             // Who talks to himself by one port is his own answer.
             assert!(original == Direction::Original || entry.original == entry.reply);
+        }
+    }
+}
+
+/// A batch is its packets, one after the other: the same becomes of each, and the same is left behind.
+#[test]
+fn a_batch_is_its_packets() {
+    for seed in 0..10 {
+        let mut draw = Draw::new(seed);
+        let twin = || {
+            let mut twin = Twin::new(HostSettings {
+                buckets: Buckets(64),
+                capacity: Capacity(200),
+                ..HostSettings::stock(Capabilities::LINUX_6_18, seed)
+            });
+            let translates = Settings { translates: true, ..Settings::default() };
+            let namespaces = [Settings::default(), translates].map(|settings| twin.add_namespace(settings));
+            (twin, namespaces)
+        };
+        let ((mut one, namespaces), (mut many, _)) = (twin(), twin());
+        let (mut rules_of_one, mut rules_of_many) = (Sometimes(Draw::new(seed)), Sometimes(Draw::new(seed)));
+        let mut at = Duration::ZERO;
+        let mut tuples = Vec::new();
+        for length in [0, 1, 2, 7, 63, 64, 65, 1000, 3000] {
+            let arrivals: Vec<_> = (0..length)
+                .map(|_| {
+                    at += Duration::from_millis(draw.below(400).into());
+                    tuples.push(tuple(&mut draw));
+                    let earlier = tuples[draw.below(u32::try_from(tuples.len()).unwrap()) as usize];
+                    let packet = match draw.below(20) {
+                        0 => Packet::IcmpError(IcmpError {
+                            destination: earlier.source,
+                            is_translatable: true,
+                            about: Some(earlier),
+                        }),
+                        1 => Packet::Unreadable,
+                        2..10 => {
+                            let answer = earlier.mirrored();
+                            Packet::Flow { tuple: answer, content: content(&mut draw, answer.protocol) }
+                        }
+                        _ => Packet::Flow { tuple: earlier, content: content(&mut draw, earlier.protocol) },
+                    };
+                    Arrival { at, place: namespaces[draw.below(2) as usize].into(), packet }
+                })
+                .collect();
+            let by_one: Vec<_> = arrivals
+                .iter()
+                .map(|arrival| one.pass(arrival.at, arrival.place, &arrival.packet, &mut rules_of_one))
+                .collect();
+            let mut by_many = Vec::new();
+            many.pass_batch(&arrivals, &mut rules_of_many, &mut by_many);
+            assert_eq!(by_one, by_many, "seed {seed}, {length} packets");
+            for namespace in namespaces {
+                assert_eq!(one.counters(namespace), many.counters(namespace));
+                assert_eq!(one.removals(namespace), many.removals(namespace));
+                assert!(one.entries(at, namespace).eq(many.entries(at, namespace)));
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use plimsoll_model::{Buckets, Capacity, Counter, NewEntry, Status, TcpState, Timeout};
-use plimsoll_twin::{Capabilities, Hz, NotInserted, Relation, RemovedBy, Settings, Verdict};
+use plimsoll_twin::{Capabilities, Hz, NotInserted, Relation, RemovedBy, Settings, Twin, Verdict};
 use support::{START, flood, held, hold, host, host_of, pass, plain, secs, udp};
 
 #[test]
@@ -143,6 +143,32 @@ fn gc_walks_after_as_long_as_entries_have_left() {
     // Entries with 10 s have 5 left on the average, though the first hundred count for a minute each.
     walks_within(10, 8);
     walks_within(120, 61);
+}
+
+/// Of a table so large that gc's walks do not count every entry: what has expired goes all the same, in slices, also when
+/// buckets change their numbers meanwhile, and nothing else goes.
+#[test]
+fn all_that_has_expired_goes_from_a_large_table() {
+    let capabilities = Capabilities { hz: Hz::new(100).unwrap(), ..Capabilities::LINUX_6_18 };
+    let (mut twin, namespace) = host_of(capabilities, 65_536, 100_000);
+    hold(&mut twin, namespace, 0..20_000, TcpState::Established);
+    flood(&mut twin, secs(1), namespace, 0..20_000);
+    let left = |twin: &Twin| twin.occupancy(namespace).0;
+    let mut at = secs(59);
+    while left(&twin) == 40_000 {
+        at += secs(1) / 100;
+        assert!(at < secs(130), "nothing has gone");
+        twin.advance(at);
+    }
+    assert!(left(&twin) > 39_000, "a slice is of 640 and one");
+    twin.set_buckets(Buckets(30_000));
+    twin.advance(at + secs(3));
+    assert!((20_001..39_000).contains(&left(&twin)), "{}", left(&twin));
+    twin.set_buckets(Buckets(100_000));
+    twin.advance(at + secs(120));
+    assert_eq!(left(&twin), 20_000);
+    assert_eq!(twin.removals(namespace).by(RemovedBy::Expiry), 20_000);
+    assert_eq!(twin.entries(at + secs(120), namespace).count(), 20_000);
 }
 
 /// A resize keeps every entry and the limit.

@@ -34,6 +34,40 @@ packets = """
     Scenario::parse("test.toml", &text).unwrap()
 }
 
+/// Short connections, so many new ones a second, with nine packets each.
+pub(crate) fn requests(secs: u32, per_sec: u32) -> Scenario {
+    let text = format!(
+        r#"
+name = "requests"
+title = "Short connections"
+about = "A request each."
+[play]
+secs = {secs}
+[[traffic]]
+name = "requests"
+per_sec = {per_sec}
+clients = {{ in = "10.0.0.0/8", ports = "1024-65535" }}
+servers = {{ in = "192.0.2.10", ports = 443 }}
+script = "request"
+[scripts.request]
+rtt_ms = 20
+packets = """
+> syn
+< syn-ack
+> ack
+> data 400
+< data 1200
+> ack
+> fin
+< fin
+> ack
+"""
+[simulate]
+"#
+    );
+    Scenario::parse("requests.toml", &text).unwrap()
+}
+
 pub(crate) fn setup(sysctls: &[(&str, u32)]) -> Setup {
     let mut setup = Setup::stock(Capabilities::LINUX_6_18, 7);
     for (name, value) in sysctls {

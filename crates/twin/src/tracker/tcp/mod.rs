@@ -16,14 +16,16 @@ use crate::timeouts::TcpTimeouts;
 /// What the tracker keeps of a flow (`struct ip_ct_tcp`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tcp {
-    state: TcpState,
-    retransmissions: u8,
     seen: [Peer; 2],
     last: Last,
+    state: TcpState,
+    retransmissions: u8,
 }
 
-/// What the tracker keeps of one side (`struct ip_ct_tcp_state`).
+/// What the tracker keeps of one side (`struct ip_ct_tcp_state`). Packed, as [`Last`] is: a flow has two of these, and padding
+/// would cost an entry eight bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(Rust, packed(2))]
 struct Peer {
     /// End of what it has sent.
     end: u32,
@@ -39,6 +41,7 @@ struct Peer {
 
 /// What the tracker keeps of the last segment that mattered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(Rust, packed(2))]
 struct Last {
     direction: Direction,
     kind: Kind,

@@ -1,0 +1,8 @@
+//! What a program may tell the machine about its memory. Each is a hint: what memory holds and what a program does are the same
+//! with it and without.
+
+mod fetch;
+mod pages;
+
+pub use fetch::fetch;
+pub use pages::prefer_huge_pages;

@@ -241,7 +241,7 @@ fn programs_at_both_ends_of_translated_flows_are_named_with_their_sockets_states
     let mut asker = row.programs.pop().unwrap();
     asker.kill().unwrap();
     asker.wait().unwrap();
-    let (census, _) = row.read();
+    let census = row.read().0.census.unwrap();
     let over = ends(&census, 81, TcpState::TimeWait);
     assert!(over.len() >= 50);
     for ends in &over {

@@ -2,8 +2,8 @@
 //!
 //! A [`Twin`] is one host: a hash that all its network namespaces share, each with settings and counters of its own.
 //! [`Twin::pass`] takes a packet along the kernel's way (look-up, allocation, early drop, the protocol's tracker, translation,
-//! insertion) and says what became of it. Time, and the seed of all that the kernel would draw, come in as arguments: the
-//! same calls give the same results.
+//! insertion) and says what became of it; [`Twin::pass_batch`] takes many in less time. Time, and the seed of all that the
+//! kernel would draw, come in as arguments: the same calls give the same results.
 //!
 //! What differs between kernels is named in [`Capabilities`]. How well the twin knows a kernel is measured by playing the
 //! same packets to both: `plimsoll lab conform`.

@@ -74,15 +74,15 @@ while True:
     server.sendto(asked[:2] + flags + b'\\0\\x01' + (b'\\0\\x01' if answer else b'\\0\\0') + b'\\0\\0\\0\\0' + asked[12:end] + answer, by)
 ";
 
-/// Looks a name up, and keeps a socket to the server of names.
+/// Looks a name up, and goes on having sockets to the server of names, one after another, by which it asks nothing more.
 fn looks_up(name: &str) -> String {
     format!(
         "
 import socket, time
-kept = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); kept.connect(('10.9.1.1', 53))
 assert socket.getaddrinfo('{name}', 80, type=socket.SOCK_STREAM)[0][4][0] == '192.0.2.7'
 print('ready', flush=True)
-time.sleep(600)
+while True:
+    it = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); it.connect(('10.9.1.1', 53)); time.sleep(0.05); it.close()
 "
     )
 }

@@ -36,7 +36,7 @@ pub(super) fn keepers(part: &Part<'_>) -> Option<Evidence> {
     let share = unknown as f64 / asked().count() as f64;
     let named = keepers.into_iter().take(NAMED).filter_map(|(id, _)| part.table.census.program(id));
     let named: Vec<_> = named.map(ToString::to_string).collect();
-    let words = "of them opened by nobody knows whom; connections to the same services are kept, which need not mean anything, by";
+    let words = "of them were opened by a program that is not known; connections to the same services, which need not mean anything, are kept by";
     (share >= LEAST_SHARE)
         .then(|| number("unknown_client_ratio", share, format!("{} {words}: {}", percent(share), named.join(", "))))
 }

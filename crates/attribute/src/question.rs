@@ -72,6 +72,9 @@ impl Look<'_> {
 /// Connections over a link, with what became of each.
 type Linked = Vec<(Life, Sighting)>;
 
+/// Who opened the connections over one link that come and go; `None` for each whose program was not met.
+type Openers = Vec<Option<ProgramId>>;
+
 /// Connections of each kind over one link whose holders are looked for: enough to tell whose they are.
 const MOST_LINKED: usize = 64;
 /// So many short connections of a link whose program is known tell in which parts it is whose: a program that opens a sixth of them and more is
@@ -155,7 +158,7 @@ impl Question {
     /// Writes the ends into the census. `program` tells whose a socket is, by its inode and namespace.
     pub fn answer(&self, census: &mut Census, program: &mut dyn FnMut(u64, Location) -> Option<Program>) {
         let mut programs = Programs { known: Vec::new(), by_inode: HashMap::new(), ask: program };
-        let mut links: HashMap<(Link, Zone), (Linked, Vec<Option<ProgramId>>)> = HashMap::new();
+        let mut links: HashMap<(Link, Zone), (Linked, Openers)> = HashMap::new();
         for (place, entry) in &self.asked {
             let client = sightings::Ends::of(entry, Side::Client).map_or(End::NotHere, |ends| {
                 let (linked, openers) = links.entry((ends.link(), entry.zone)).or_insert_with(|| {
@@ -259,9 +262,9 @@ impl Question {
     }
 }
 
-/// Who opens the connections over a link that come and go, one for each: flows that are over were opened in these parts. It is not told by
-/// connections that are kept. Those whose program was not met count as well, unless there are enough whose program was.
-fn openers(linked: &Linked, programs: &mut Programs<'_>) -> Vec<Option<ProgramId>> {
+/// Flows that are over were opened in the parts of those that come and go. They are not told by connections that are kept. Those whose program
+/// was not met count as well, unless there are enough whose program was.
+fn openers(linked: &Linked, programs: &mut Programs<'_>) -> Openers {
     let mut openers: Vec<_> = of(linked, Life::Short).map(|seen| programs.of(seen)).collect();
     if openers.iter().flatten().count() >= ENOUGH {
         openers.retain(Option::is_some);

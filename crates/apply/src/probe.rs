@@ -84,6 +84,7 @@ mod tests {
             let status = fs::read_to_string(format!("/proc/{}/stat", started.trim()));
             status.is_ok_and(|status| !status.contains(") Z "))
         };
+        // Nobody is told of the end of a process that is not one's child.
         while lives() {
             assert!(Instant::now() < until, "{started} lives");
             thread::sleep(Duration::from_millis(5));

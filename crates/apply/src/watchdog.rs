@@ -219,6 +219,7 @@ impl Watchdog<'_> {
                 // It is read again: somebody may put it back. Meanwhile nobody can confirm, and nobody undoes.
                 Err(error) => {
                     told.shout(self.id, &error.to_string());
+                    // It may come back by any way: no one notification tells of all.
                     thread::sleep(GLANCE);
                     continue;
                 }

@@ -217,7 +217,7 @@ pub(crate) struct CheckArguments {
     #[arg(long, value_name = "SECS", default_value = "60", value_parser = seconds)]
     pub(crate) timeout: Duration,
 
-    /// Ask Kubernetes for names, once a cause was found: `auto` where there are a pod's or the kubelet's credentials (docs/kubernetes.md)
+    /// Ask Kubernetes for names, once a cause was found (`on`: always): `auto` where there are a pod's or the kubelet's credentials (docs/kubernetes.md)
     #[arg(long, value_name = "WHETHER", default_value = "auto")]
     pub(crate) kube: Kube,
 

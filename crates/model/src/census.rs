@@ -89,6 +89,20 @@ pub struct Drawn {
 }
 
 impl Census {
+    /// What its entries have by their status, in words; without what none of them has.
+    pub fn traits(&self) -> impl Iterator<Item = (&'static str, Count)> {
+        let all = [
+            ("assured", self.assured),
+            ("unreplied", self.unreplied),
+            ("evictable (not assured)", self.killable),
+            ("offloaded", self.offloaded),
+            ("made by a helper", self.expected),
+            ("source translated", self.source_nat),
+            ("destination translated", self.destination_nat),
+        ];
+        all.into_iter().filter(|(_, count)| count.seen > 0)
+    }
+
     /// What `of` entries among the drawn ones amount to in the whole table.
     pub fn count_drawn(&self, of: usize) -> Count {
         let sample = Sample { read: self.drawn.len() as u64, live: self.live };

@@ -155,17 +155,5 @@ fn states(census: &Census) -> Vec<State> {
 }
 
 fn traits(census: &Census) -> Vec<Group> {
-    [
-        ("assured", census.assured),
-        ("unreplied", census.unreplied),
-        ("evictable (not assured)", census.killable),
-        ("offloaded", census.offloaded),
-        ("made by a helper", census.expected),
-        ("source translated", census.source_nat),
-        ("destination translated", census.destination_nat),
-    ]
-    .into_iter()
-    .filter(|(_, count)| count.seen > 0)
-    .map(|(what, count)| Group { what: what.to_string(), share: count.share })
-    .collect()
+    census.traits().map(|(what, count)| Group { what: what.to_string(), share: count.share }).collect()
 }

@@ -105,6 +105,7 @@ pub(crate) fn tun(name: &str) -> io::Result<File> {
     Ok(file)
 }
 
+// Written here, as in the lab's devices, because an example is read and taken by itself, and the twin depends on nothing that does I/O.
 /// `struct ifreq` of `linux/if.h`, with its union read as `ifr_flags`.
 #[repr(C)]
 struct InterfaceRequest {

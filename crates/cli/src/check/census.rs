@@ -25,18 +25,8 @@ pub(crate) fn render(ns: &NamespaceSnapshot, detail: Detail) -> String {
     for group in census.states.iter().take(most_of(detail, STATES_SHOWN)) {
         text.push_str(&line(&group.key.to_string(), &group.count));
     }
-    for (name, count) in [
-        ("assured", census.assured),
-        ("unreplied", census.unreplied),
-        ("evictable (not assured)", census.killable),
-        ("offloaded", census.offloaded),
-        ("made by a helper", census.expected),
-        ("source translated", census.source_nat),
-        ("destination translated", census.destination_nat),
-    ] {
-        if count.seen > 0 {
-            text.push_str(&line(name, &count));
-        }
+    for (name, count) in census.traits() {
+        text.push_str(&line(name, &count));
     }
     if census.zones.len() > 1 || (detail == Detail::Everything && !census.zones.is_empty()) {
         text.push_str(&groups("zones", &census.zones, detail));

@@ -1,4 +1,4 @@
-//! Names by Kubernetes: asked once a cause was found, since asking takes an entry of the table, too.
+//! Names by Kubernetes: asked once a cause was found, since asking takes an entry of the table, too; or where somebody insists.
 
 use std::time::Duration;
 
@@ -21,6 +21,11 @@ impl Names {
     /// None are known yet.
     pub(crate) const fn by(policy: Policy) -> Self {
         Self { policy, answered: None }
+    }
+
+    /// Whether they are asked for though nothing needs them: so it shows before there is a trouble whether they are to be had.
+    pub(crate) fn are_insisted_on(&self) -> bool {
+        self.policy == Policy::On
     }
 
     /// Puts names to what is known of the tables whose entries were looked into; what could not be asked is a gap.

@@ -54,7 +54,8 @@ impl Checked {
         let causes = |name: &Untrusted| {
             findings.iter().any(|finding| finding.is_of_entries() && finding.namespace.as_ref() == Some(name))
         };
-        if ask_whose(&mut snapshot, bounds, |ns| causes(&ns.namespace.name) || wanted(ns)) == Asked::Some {
+        let asked = ask_whose(&mut snapshot, bounds, |ns| causes(&ns.namespace.name) || wanted(ns));
+        if asked == Asked::Some || names.are_insisted_on() {
             names.give_to(&mut snapshot);
             findings = diagnose(&snapshot);
             advise_on_proxies(&snapshot, &mut findings, Bounds::ONCE);

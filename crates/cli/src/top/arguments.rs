@@ -37,7 +37,7 @@ pub(crate) struct TopArguments {
     #[arg(long, value_name = "SECS", default_value = "1", value_parser = some_seconds)]
     pub(crate) interval: Duration,
 
-    /// Ask Kubernetes for names, once a cause was found: `auto` where there are a pod's or the kubelet's credentials (docs/kubernetes.md)
+    /// Ask Kubernetes for names, once a cause was found (`on`: always): `auto` where there are a pod's or the kubelet's credentials (docs/kubernetes.md)
     #[arg(long, value_name = "WHETHER", default_value = "auto")]
     pub(crate) kube: Kube,
 

@@ -201,6 +201,10 @@ fn a_server_that_is_not_there_is_unknown_where_it_was_asked_for_and_else_a_note(
             assert!(words.contains(&said), "{said}: {}", run.stdout);
         }
     }
+    // It is insisted on though nothing fills the table.
+    node.lab.run(&["conntrack", "-F"]).unwrap();
+    let empty = node.check_on(&format!("https://{gone}"), &[]);
+    assert!(empty.code == 3 && empty.stdout.contains("Kubernetes was to be asked"), "{empty:?}");
     let without = node.check_as_pod("off", gone.port(), &[]);
     assert!(!without.stdout.contains("Kubernetes API"), "{}", without.stdout);
 }

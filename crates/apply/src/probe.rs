@@ -74,10 +74,10 @@ mod tests {
 
     #[test]
     fn what_it_has_started_ends_with_it() {
-        let path = std::env::temp_dir().join(format!("plimsoll-probe-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pid");
         assert_eq!(run(&format!("sleep 1000 & echo $! >{}", path.display())), Answer::Passed);
         let started = fs::read_to_string(&path).unwrap();
-        fs::remove_file(&path).unwrap();
         let until = Instant::now() + Duration::from_mins(1);
         // A process that was killed may wait for its parent to take notice of it.
         let lives = || {

@@ -118,8 +118,8 @@ mod tests {
 
     #[test]
     fn of_many_journals_governors_go_first_while_they_are_more_than_half() {
-        let path = std::env::temp_dir().join(format!("plimsoll-apply-{}-prune", std::process::id()));
-        let folder = StateDir::create(&path).unwrap();
+        let around = tempfile::tempdir().unwrap();
+        let folder = StateDir::create(&around.path().join("state")).unwrap();
         // One too many, with the one that is about to begin.
         let ids: Vec<u32> = (1..=200).collect();
         let left = |of_governors: std::ops::Range<u32>| {
@@ -131,6 +131,5 @@ mod tests {
             ids.iter().copied().filter(|id| !left.contains(id)).collect::<Vec<_>>()
         };
         assert_eq!((left(50..151), left(50..150), left(0..0)), (vec![50], vec![1], vec![1]));
-        fs::remove_dir_all(&path).unwrap();
     }
 }

@@ -21,8 +21,8 @@ fn confirmed_and_not_written(folder: &Folder, root: &Root) -> StateDir {
     let file = NewFile { path: "/etc/sysctl.d/90-plimsoll.conf".into(), contents: "a = 1\n".to_string() };
     let files = vec![edit(root, &file).unwrap()];
     journal.append(Event::Confirmed { by: Author::default(), files }).unwrap();
-    fs::create_dir_all(folder.0.join("etc")).unwrap();
-    fs::write(folder.0.join("etc/sysctl.d"), "").unwrap();
+    fs::create_dir_all(folder.path().join("etc")).unwrap();
+    fs::write(folder.path().join("etc/sysctl.d"), "").unwrap();
     state
 }
 
@@ -32,23 +32,23 @@ fn confirm_again(state: &StateDir, persistence: &Persistence) -> Confirmed {
 
 #[test]
 fn what_cannot_be_written_is_confirmed_all_the_same_and_written_later() {
-    let folder = Folder::new("later");
-    let root = Root::at(&folder.0);
+    let folder = Folder::new();
+    let root = Root::at(folder.path());
     let state = confirmed_and_not_written(&folder, &root);
     let files = Persistence::Files(root);
     let refused = confirm_again(&state, &files);
     assert!(refused.not_lasting[0].contains("tries again"), "{:?}", refused.not_lasting);
     assert_eq!(refused.application.phase, Phase::Confirmed(Lasting::ToBeWritten));
-    fs::remove_file(folder.0.join("etc/sysctl.d")).unwrap();
+    fs::remove_file(folder.path().join("etc/sysctl.d")).unwrap();
     let written = confirm_again(&state, &files);
     assert_eq!((written.not_lasting.len(), written.application.phase), (0, Phase::Confirmed(Lasting::Written)));
-    assert!(folder.0.join("etc/sysctl.d/90-plimsoll.conf").is_file());
+    assert!(folder.path().join("etc/sysctl.d/90-plimsoll.conf").is_file());
 }
 
 #[test]
 fn who_wants_no_files_any_more_is_not_asked_again() {
-    let folder = Folder::new("no-more");
-    let state = confirmed_and_not_written(&folder, &Root::at(&folder.0));
+    let folder = Folder::new();
+    let state = confirmed_and_not_written(&folder, &Root::at(folder.path()));
     let confirmed = confirm_again(&state, &Persistence::RuntimeOnly);
     assert_eq!(confirmed.application.phase, Phase::Confirmed(Lasting::Written));
     assert!(confirm(state.path(), &Persistence::RuntimeOnly, Author::default(), &NOBODY).is_err());
@@ -56,11 +56,11 @@ fn who_wants_no_files_any_more_is_not_asked_again() {
 
 #[test]
 fn files_are_restored_unless_somebody_has_changed_them() {
-    let folder = Folder::new("files");
-    let root = Root::at(&folder.0);
+    let folder = Folder::new();
+    let root = Root::at(folder.path());
     let file =
         |contents: &str| NewFile { path: "/etc/sysctl.d/90-plimsoll.conf".into(), contents: contents.to_string() };
-    let path = folder.0.join("etc/sysctl.d/90-plimsoll.conf");
+    let path = folder.path().join("etc/sysctl.d/90-plimsoll.conf");
 
     let first = edit(&root, &file("a = 1\n")).unwrap();
     write(&root, &first).unwrap();
@@ -86,8 +86,8 @@ fn files_are_restored_unless_somebody_has_changed_them() {
 
     // So is a link, wherever it leads.
     fs::remove_file(&path).unwrap();
-    fs::write(folder.0.join("elsewhere"), "x").unwrap();
-    std::os::unix::fs::symlink(folder.0.join("elsewhere"), &path).unwrap();
+    fs::write(folder.path().join("elsewhere"), "x").unwrap();
+    std::os::unix::fs::symlink(folder.path().join("elsewhere"), &path).unwrap();
     assert!(edit(&root, &file("c = 3\n")).is_err());
-    assert_eq!(fs::read_to_string(folder.0.join("elsewhere")).unwrap(), "x");
+    assert_eq!(fs::read_to_string(folder.path().join("elsewhere")).unwrap(), "x");
 }

@@ -14,7 +14,7 @@ const SIGXFSZ: i32 = 25;
 
 #[test]
 fn a_journal_that_cannot_be_written_stops_no_undo() {
-    let (folder, fake) = (Folder::new("unwritable"), Fake::default());
+    let (folder, fake) = (Folder::new(), Fake::default());
     fake.set(timeout(), 120);
     let state = folder.state();
     drop(applied(&state, &fake, 1, &[(timeout(), 30)]));

@@ -46,7 +46,7 @@ fn moved(journal: &mut Journal<'_>, fake: &Fake, to: u32) {
 
 #[test]
 fn a_move_that_was_announced_is_undone_whether_it_was_made_or_not() {
-    let folder = Folder::new("moving");
+    let folder = Folder::new();
     // What is found, and what becomes of it.
     for (number, (found, left, result)) in
         [(60, 120, Undone::Restored), (90, 120, Undone::Restored), (120, 120, Undone::NothingToDo)]
@@ -54,7 +54,7 @@ fn a_move_that_was_announced_is_undone_whether_it_was_made_or_not() {
             .enumerate()
     {
         let fake = Fake::default();
-        let state = StateDir::create(&folder.0.join(number.to_string())).unwrap();
+        let state = StateDir::create(&folder.path().join(number.to_string())).unwrap();
         let mut journal = governed(&state, &fake);
         moved(&mut journal, &fake, 90);
         moving(&mut journal, 60);
@@ -68,7 +68,7 @@ fn a_move_that_was_announced_is_undone_whether_it_was_made_or_not() {
 
 #[test]
 fn what_is_no_value_of_the_governors_is_left() {
-    let (folder, fake) = (Folder::new("not-moved"), Fake::default());
+    let (folder, fake) = (Folder::new(), Fake::default());
     let mut journal = governed(&folder.state(), &fake);
     moved(&mut journal, &fake, 90);
     moved(&mut journal, &fake, 60);
@@ -81,7 +81,7 @@ fn what_is_no_value_of_the_governors_is_left() {
 
 #[test]
 fn an_undo_that_fails_forgets_neither_value() {
-    let (folder, fake) = (Folder::new("moving-failed"), Fake::default());
+    let (folder, fake) = (Folder::new(), Fake::default());
     let mut journal = governed(&folder.state(), &fake);
     moved(&mut journal, &fake, 90);
     moving(&mut journal, 60);
@@ -95,13 +95,13 @@ fn an_undo_that_fails_forgets_neither_value() {
 
 #[test]
 fn what_was_never_moved_is_not_touched_and_another_boot_has_nothing_of_it() {
-    let (folder, fake) = (Folder::new("untouched"), Fake::default());
+    let (folder, fake) = (Folder::new(), Fake::default());
     let mut journal = governed(&folder.state(), &fake);
     assert!(journal.application().ours(0).is_empty() && journal.application().outcome() == "governed");
     fake.set(timeout(), 15);
     assert_eq!((undo_now(&mut journal, &fake).phase, fake.get(timeout())), (Phase::Ended, 15));
 
-    let (folder, fake) = (Folder::new("rebooted"), Fake::default());
+    let (folder, fake) = (Folder::new(), Fake::default());
     let mut journal = governed(&folder.state(), &fake);
     moved(&mut journal, &fake, 60);
     undo(&mut journal, &Ground::Gone, &Root::at("/nowhere"), Because::GovernorLost);
@@ -111,7 +111,7 @@ fn what_was_never_moved_is_not_touched_and_another_boot_has_nothing_of_it() {
 
 #[test]
 fn moves_of_what_is_not_governed_make_no_sense() {
-    let (folder, fake) = (Folder::new("no-such-move"), Fake::default());
+    let (folder, fake) = (Folder::new(), Fake::default());
     let state = folder.state();
     let mut journal = governed(&state, &fake);
     journal.append(Event::Moving { moves: vec![Move { change: 7, to: 60 }] }).unwrap_err();
@@ -120,7 +120,7 @@ fn moves_of_what_is_not_governed_make_no_sense() {
 
 #[test]
 fn a_journal_of_before_there_were_governors_is_read_as_ever() {
-    let (folder, fake) = (Folder::new("older"), Fake::default());
+    let (folder, fake) = (Folder::new(), Fake::default());
     let state = folder.state();
     let sysctl: Sysctl = timeout();
     fake.set(sysctl, 120);

@@ -16,7 +16,7 @@ use support::{Fake, Folder, NOBODY, applied, shielded, timeout, undo_now};
 
 #[test]
 fn what_is_still_ours_is_restored_and_what_is_not_is_left() {
-    let (folder, fake) = (Folder::new("superseded"), Fake::default());
+    let (folder, fake) = (Folder::new(), Fake::default());
     fake.set(timeout(), 120);
     fake.set(Sysctl::BUCKETS, 65_536);
     let mut journal = applied(&folder.state(), &fake, 1, &[(timeout(), 30), (Sysctl::BUCKETS, 100_000)]);
@@ -31,7 +31,7 @@ fn what_is_still_ours_is_restored_and_what_is_not_is_left() {
 
 #[test]
 fn capacity_stays_above_the_entries_until_they_are_fewer() {
-    let (folder, fake) = (Folder::new("held"), Fake::default());
+    let (folder, fake) = (Folder::new(), Fake::default());
     fake.set(Sysctl::CAPACITY, 1000);
     fake.set(timeout(), 120);
     let state = folder.state();
@@ -55,7 +55,7 @@ fn capacity_stays_above_the_entries_until_they_are_fewer() {
 
 #[test]
 fn a_shield_is_removed_if_it_is_that_one_and_what_was_not_enforced_is_not_undone() {
-    let (folder, fake) = (Folder::new("shield"), Fake::default());
+    let (folder, fake) = (Folder::new(), Fake::default());
     fake.set(Sysctl::TCP_LOOSE, 1);
     let mut journal = shielded(&folder.state(), &fake, 1);
     // Somebody else's wish: in shadow nothing was written.
@@ -88,7 +88,7 @@ fn a_tenth_of_room_is_the_least_and_0_is_no_limit() {
 
 #[test]
 fn an_undo_that_fails_says_what_remains_and_can_be_done_again() {
-    let (folder, fake) = (Folder::new("failed"), Fake::default());
+    let (folder, fake) = (Folder::new(), Fake::default());
     fake.set(timeout(), 120);
     fake.set(Sysctl::TCP_LOOSE, 1);
     let state = folder.state();
@@ -106,7 +106,7 @@ fn an_undo_that_fails_says_what_remains_and_can_be_done_again() {
 
 #[test]
 fn a_limit_of_the_hosts_outlives_the_namespace_beside_which_it_was_set() {
-    let (folder, fake) = (Folder::new("gone"), Fake::default());
+    let (folder, fake) = (Folder::new(), Fake::default());
     fake.set(timeout(), 120);
     fake.set(Sysctl::CAPACITY, 1000);
     fake.fullest.set(Some(0));
@@ -119,7 +119,7 @@ fn a_limit_of_the_hosts_outlives_the_namespace_beside_which_it_was_set() {
 
 #[test]
 fn after_another_boot_nothing_is_written() {
-    let (folder, fake) = (Folder::new("reboot"), Fake::default());
+    let (folder, fake) = (Folder::new(), Fake::default());
     fake.set(timeout(), 120);
     let mut journal = applied(&folder.state(), &fake, 1, &[(timeout(), 30)]);
     undo(&mut journal, &Ground::Gone, &Root::at("/nowhere"), Because::ApplierLost);
@@ -129,7 +129,7 @@ fn after_another_boot_nothing_is_written() {
 
 #[test]
 fn half_a_record_announces_nothing() {
-    let (folder, fake) = (Folder::new("torn"), Fake::default());
+    let (folder, fake) = (Folder::new(), Fake::default());
     fake.set(timeout(), 120);
     let state = folder.state();
     drop(applied(&state, &fake, 1, &[(timeout(), 30)]));
@@ -151,7 +151,7 @@ fn half_a_record_announces_nothing() {
 /// A journal that makes no sense keeps nobody from undoing, or keeping, what another one tells, nor from being told of it.
 #[test]
 fn a_broken_journal_hides_no_other() {
-    let (folder, fake) = (Folder::new("broken"), Fake::default());
+    let (folder, fake) = (Folder::new(), Fake::default());
     fake.set(timeout(), 120);
     let state = folder.state();
     fs::write(state.journal(1), "{}\n").unwrap();
@@ -172,7 +172,7 @@ fn a_broken_journal_hides_no_other() {
 
 #[test]
 fn who_looks_for_a_watchdog_makes_no_file() {
-    let (folder, fake) = (Folder::new("looks"), Fake::default());
+    let (folder, fake) = (Folder::new(), Fake::default());
     fake.set(timeout(), 120);
     let state = folder.state();
     drop(applied(&state, &fake, 1, &[(timeout(), 30)]));
@@ -186,7 +186,7 @@ fn who_looks_for_a_watchdog_makes_no_file() {
 #[test]
 fn a_folder_that_others_may_write_to_is_not_used() {
     use std::os::unix::fs::PermissionsExt;
-    let folder = Folder::new("unsafe");
+    let folder = Folder::new();
     let path = folder.state().path().to_owned();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();

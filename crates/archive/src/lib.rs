@@ -12,7 +12,8 @@
 //! use plimsoll_archive::{Archive, Limits, Writer};
 //! use plimsoll_recording::{Addresses, Change, ChangeKind, Origin, Row, Sources, UnixMicros};
 //!
-//! # let folder = std::env::temp_dir().join(format!("archive-doc-{}", std::process::id()));
+//! # let whole = tempfile::tempdir().unwrap();
+//! # let folder = whole.path().join("web.rec");
 //! let origin = Origin {
 //!     written_by: "0.1.0".to_string(),
 //!     kernel: "6.12.0".to_string(),
@@ -31,7 +32,6 @@
 //! assert_eq!(archive.origins(), [origin]);
 //! let changes = archive.changes()?.collect::<Result<Vec<_>, _>>()?;
 //! assert_eq!(changes, [began]);
-//! # std::fs::remove_dir_all(folder).unwrap();
 //! # Ok::<(), plimsoll_archive::Error>(())
 //! ```
 

@@ -151,7 +151,6 @@ fn harm_that_shows_after_apply_has_ended_is_undone_by_the_watchdog() {
     assert_eq!(run.code, 0, "{run:?}");
     fs::write(&flag, "").unwrap();
     scene.await_rest();
-    fs::remove_file(&flag).unwrap();
     assert_eq!(scene.sysctl(UDP), 30);
     assert!(scene.plimsoll(&["history"]).stdout.contains("undone: failures of --probe"));
 }

@@ -39,8 +39,7 @@ impl Dns {
         ))
         .unwrap();
         lab.fill(held).unwrap();
-        let folder = std::env::temp_dir().join(format!("{}-journals", lab.name()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = lab.folder().unwrap();
         Self { firewall, folder }
     }
 
@@ -111,7 +110,6 @@ impl Dns {
 impl Drop for Dns {
     fn drop(&mut self) {
         kill_watchdogs(&self.folder.join("state"));
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

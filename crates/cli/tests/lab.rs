@@ -1,6 +1,8 @@
 //! `plimsoll lab`, as its users run it. Needs root: it makes network namespaces and TUN devices.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
 
+#[path = "../../host/tests/support/names.rs"]
+mod names;
 mod support;
 
 use std::fs::File;
@@ -84,7 +86,9 @@ fn in_another_pid_namespace() -> Command {
 #[test]
 fn what_is_not_a_labs_own_stays_whatever_it_is_called() {
     let gone = u32::MAX;
-    let named = ["plimsoll-lab-mydemo".to_string(), format!("plimsoll-lab-{gone}-0")].map(Other::named);
+    let named =
+        [format!("plimsoll-lab-{}", names::own("mydemo")), format!("plimsoll-lab-{gone}-{}", std::process::id())]
+            .map(Other::named);
     let folders = named.each_ref().map(|other| Path::new("/run").join(&other.0));
     for folder in &folders {
         std::fs::create_dir_all(folder).unwrap();
@@ -152,7 +156,7 @@ impl Other {
     }
 
     fn tracking(entries_there: u32) -> Self {
-        let other = Self::named(format!("plimsoll-other-{}", std::process::id()));
+        let other = Self::named(names::own("other"));
         let file = File::open(Path::new("/run/netns").join(&other.0)).unwrap();
         let make = || plimsoll_ctnetlink::create(entries(Kind::UdpUnreplied, 0, entries_there));
         plimsoll_host::in_namespace(&file, make).unwrap().unwrap();
@@ -195,9 +199,9 @@ fn what_cannot_be_played_is_refused_with_the_reason() {
 
 #[test]
 fn only_short_regular_files_are_read() {
-    let folder = std::env::temp_dir().join(format!("plimsoll-files-{}", std::process::id()));
-    std::fs::create_dir(&folder).unwrap();
-    let [endless, silent, long] = ["endless", "silent", "long"].map(|name| folder.join(name).with_extension("toml"));
+    let folder = tempfile::tempdir().unwrap();
+    let [endless, silent, long] =
+        ["endless", "silent", "long"].map(|name| folder.path().join(name).with_extension("toml"));
     std::os::unix::fs::symlink("/dev/zero", &endless).unwrap();
     assert!(Command::new("mkfifo").arg(&silent).status().unwrap().success());
     std::fs::write(&long, "#".repeat((1 << 20) + 1)).unwrap();
@@ -205,7 +209,6 @@ fn only_short_regular_files_are_read() {
         let refused = plimsoll(&["lab", "run", file.to_str().unwrap()]);
         assert!(refused.code == 3 && refused.stderr.contains(says), "{refused:?}");
     }
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

@@ -48,12 +48,6 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.state_dir));
-    }
-}
-
 /// Connections that are over, and silent for more than a minute, up to nine tenths of the limit.
 fn stale() -> impl Iterator<Item = NewEntry> {
     let limit = HostFs::new().sysctl(Sysctl::CAPACITY).unwrap();
@@ -63,8 +57,8 @@ fn stale() -> impl Iterator<Item = NewEntry> {
 
 #[test]
 fn ten_thousand_live_flows_go_on_through_two_applies_a_trim_and_a_relief() {
-    let name = format!("plimsoll-live-flows-{}", std::process::id());
-    let stage = Stage { router: ByHand::build().unwrap(), state_dir: std::env::temp_dir().join(name) };
+    let router = ByHand::build().unwrap();
+    let stage = Stage { state_dir: router.namespace().folder().unwrap().join("journals"), router };
     let flows: Vec<Flow> = (0..FLOWS).map(Flow::of).collect();
     let third = flows.len() / 3;
     play(&stage.router, &flows[..third]);

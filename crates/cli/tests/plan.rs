@@ -92,10 +92,10 @@ fn a_plan_is_written_for_others_and_taken_by_apply() {
         let written = plan(&["--format", format]);
         assert!(written.code == 0 && written.stdout.contains(told), "{format}: {written:?}");
     }
-    let file = std::env::temp_dir().join(format!("plimsoll-plan-{}.json", std::process::id()));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plan.json");
     std::fs::write(&file, plan(&["--json"]).stdout).unwrap();
     let rehearsed = plimsoll_in(&lab, &["apply", file.to_str().unwrap(), "--dry-run"]);
-    std::fs::remove_file(file).unwrap();
     assert!(rehearsed.stdout.contains(&format!("1. {name} = 86400 (was 432000)")), "{rehearsed:?}");
     let wrong = plan(&["--format", "yaml"]);
     assert!(wrong.code == 3 && wrong.stderr.contains("there are script, sysctl.d"), "{wrong:?}");

@@ -16,24 +16,15 @@ use support::{Run, plimsoll_in};
 /// A share of RAM that bears no entry more.
 const NO_ROOM: [&str; 2] = ["--memory-share", "0.001%"];
 
-/// A folder of the test's own for journals and evidence, removed when dropped.
-struct StateDir(PathBuf);
-
-impl StateDir {
-    fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("plimsoll-relieve-{name}-{}", std::process::id())))
-    }
-
-    fn relieve(&self, lab: &LabNamespace, arguments: &[&str]) -> Run {
-        let folder = ["--state-dir", self.0.to_str().unwrap()];
-        plimsoll_in(lab, &[&["relieve", "--netns", "this"][..], &NO_ROOM, &folder, arguments].concat())
-    }
+/// Where journals and evidence are.
+fn state_dir(lab: &LabNamespace) -> PathBuf {
+    lab.folder().unwrap().join("state")
 }
 
-impl Drop for StateDir {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
-    }
+fn relieve(lab: &LabNamespace, arguments: &[&str]) -> Run {
+    let state_dir = state_dir(lab);
+    let folder = ["--state-dir", state_dir.to_str().unwrap()];
+    plimsoll_in(lab, &[&["relieve", "--netns", "this"][..], &NO_ROOM, &folder, arguments].concat())
 }
 
 fn limit() -> u32 {
@@ -65,11 +56,10 @@ fn sends(lab: &LabNamespace) -> bool {
 fn a_full_table_has_room_again_and_open_connections_are_all_there() {
     let (lab, open) = full();
     assert!(!sends(&lab), "the table is full");
-    let state_dir = StateDir::new("full");
-    let mut relieved = state_dir.relieve(&lab, &["--yes"]);
+    let mut relieved = relieve(&lab, &["--yes"]);
     // On a machine that is very busy it may take a second run to come through the table.
     if relieved.stdout.contains("the time was up") && relieved.code != 0 {
-        relieved = state_dir.relieve(&lab, &["--yes"]);
+        relieved = relieve(&lab, &["--yes"]);
     }
     assert!(relieved.code == 0 && relieved.stdout.contains(" was relieved."), "{relieved:?}");
     assert!((open..open + 100).contains(&count(&lab)), "{} entries, {open} of them open", count(&lab));
@@ -81,24 +71,23 @@ fn a_full_table_has_room_again_and_open_connections_are_all_there() {
         "{relieved:?}"
     );
     // What was seen before is there for afterwards.
-    let evidence = std::fs::read_dir(state_dir.0.join("evidence")).unwrap().next().unwrap().unwrap().path();
+    let evidence = std::fs::read_dir(state_dir(&lab).join("evidence")).unwrap().next().unwrap().unwrap().path();
     let document: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(evidence).unwrap()).unwrap();
     assert_eq!(support::namespace(&document, lab.name())["occupancy"], limit());
-    let again = state_dir.relieve(&lab, &["--yes"]);
+    let again = relieve(&lab, &["--yes"]);
     assert!(again.code == 0 && again.stdout.starts_with("Nothing to relieve"), "{again:?}");
 }
 
 #[test]
 fn a_dry_run_and_nobody_who_says_yes_change_nothing() {
     let (lab, _) = full();
-    let state_dir = StateDir::new("dry");
     for arguments in [&["--dry-run"][..], &[]] {
-        let run = state_dir.relieve(&lab, arguments);
+        let run = relieve(&lab, arguments);
         assert!(run.code == 1 && run.stdout.contains("Nothing was changed."), "{run:?}");
         assert!(run.stdout.contains("entries in TIME_WAIT that have been silent for over 15 s, at once"), "{run:?}");
     }
     assert_eq!(count(&lab), limit());
-    assert!(!state_dir.0.exists());
+    assert!(!state_dir(&lab).exists());
 }
 
 #[test]
@@ -111,8 +100,7 @@ fn half_open_and_closing_ones_go_each_in_its_way() {
     lab.fill(with_left(Kind::AssuredTcp(TcpState::CloseWait), part, 15)).unwrap();
     // Silent for too short a time.
     lab.fill(with_left(Kind::Tcp(TcpState::Close), part, 9)).unwrap();
-    let state_dir = StateDir::new("parts");
-    let document = state_dir.relieve(&lab, &["--yes", "--json"]).json();
+    let document = relieve(&lab, &["--yes", "--json"]).json();
     let trimmed = &document["done"]["trimmed_by_state"];
     assert_eq!(trimmed["tcp SYN_SENT"], part, "{document:#}");
     assert_eq!(trimmed["tcp SYN_RECV"], part);

@@ -4,10 +4,11 @@
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use support::{KERNEL, Run, collect_keys, plimsoll};
+use tempfile::TempDir;
 
 fn simulate(arguments: &[&str]) -> Run {
     plimsoll(&[&["simulate"], arguments].concat())
@@ -21,23 +22,21 @@ fn simulated(arguments: &[&str]) -> Run {
 }
 
 /// A file of the test's own, removed with it.
-struct Scratch(PathBuf);
+struct Scratch {
+    path: PathBuf,
+    _folder: TempDir,
+}
 
 impl Scratch {
     fn new(name: &str, bytes: impl AsRef<[u8]>) -> Self {
-        let path = std::env::temp_dir().join(format!("plimsoll-simulate-{}-{name}", std::process::id()));
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(name);
         fs::write(&path, bytes).expect("a file");
-        Self(path)
+        Self { path, _folder: folder }
     }
 
     fn path(&self) -> &str {
-        self.0.to_str().expect("UTF-8")
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        self.path.to_str().expect("UTF-8")
     }
 }
 
@@ -247,10 +246,10 @@ fn a_picture_that_cannot_be_drawn_leaves_what_was_in_its_file() {
     let broken = pcap(&questions(20));
     let broken = Scratch::new("broken.pcap", &broken[..broken.len() - 5]);
     assert_eq!(simulate(&[broken.path(), "--svg", picture.path()]).code, 3);
-    assert_eq!(fs::read_to_string(&picture.0).unwrap(), "before");
-    fs::remove_file(&picture.0).unwrap();
+    assert_eq!(fs::read_to_string(picture.path()).unwrap(), "before");
+    fs::remove_file(picture.path()).unwrap();
     assert_eq!(simulate(&[broken.path(), "--svg", picture.path()]).code, 3);
-    assert!(!picture.0.exists());
+    assert!(!Path::new(picture.path()).exists());
 }
 
 #[test]
@@ -488,7 +487,7 @@ fn the_picture_is_drawn_and_names_from_outside_harm_no_output() {
     let run =
         simulated(&["http-churn", "--for", "9s", "--sweep", "nf_conntrack_max=1000,30000,0", "--svg", picture.path()]);
     assert!(run.stdout.starts_with("http-churn: "), "{}", run.stdout);
-    let svg = fs::read_to_string(&picture.0).unwrap();
+    let svg = fs::read_to_string(picture.path()).unwrap();
     assert_is_xml(&svg);
     assert_eq!(svg.matches("<polyline").count(), 3);
     assert!(svg.contains(">limit 1,000<") && svg.contains(">max=30000: peak "), "{svg}");

@@ -11,8 +11,7 @@ use std::process::Command;
 use plimsoll_lab::{Kind, LabNamespace, entries, mixed_entries};
 use plimsoll_model::TcpState;
 use support::watching::{
-    ADDRESS, Daemon, PATIENCE, Running, Webhook, await_that, curl, figure, folder_of, forget, get, promtool_complains,
-    status,
+    ADDRESS, Daemon, PATIENCE, Running, Webhook, await_that, curl, figure, get, promtool_complains, status,
 };
 use support::{PLIMSOLL, plimsoll_in};
 
@@ -26,12 +25,6 @@ impl Place {
 
     fn of_host(&self, metrics: &str, name: &str) -> Option<f64> {
         figure(metrics, &format!("{name}{{netns=\"{}\"}}", self.0.name()))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        forget(&self.0);
     }
 }
 
@@ -104,8 +97,7 @@ fn a_restart_goes_on_with_the_history_whoever_was_killed() {
 fn a_full_table_blinds_scrapes_by_tracked_connections_and_no_other_way() {
     let place = Place::new();
     let lab = &place.0;
-    let folder = folder_of(lab);
-    fs::create_dir_all(&folder).unwrap();
+    let folder = lab.folder().unwrap();
     let (socket, textfile) = (folder.join("watch.sock"), folder.join("plimsoll.prom"));
     let unix = format!("unix:{}", socket.display());
     let webhook = Webhook::begin(lab);
@@ -168,7 +160,7 @@ fn a_full_table_blinds_scrapes_by_tracked_connections_and_no_other_way() {
 fn rules_that_are_gone_are_made_anew_as_soon_as_they_can_be() {
     let place = Place::new();
     let lab = &place.0;
-    let folder = folder_of(lab);
+    let folder = lab.folder().unwrap();
     let (programs, state) = (folder.join("programs"), folder.join("state"));
     fs::create_dir_all(&programs).unwrap();
     let found = Command::new("sh").args(["-c", "command -v nft"]).output().unwrap().stdout;
@@ -204,8 +196,7 @@ fn rules_that_are_gone_are_made_anew_as_soon_as_they_can_be() {
 #[test]
 fn the_service_manager_is_told_of_the_beginning_and_of_each_reading() {
     let place = Place::new();
-    let folder = folder_of(&place.0);
-    fs::create_dir_all(&folder).unwrap();
+    let folder = place.0.folder().unwrap();
     let socket = folder.join("notify.sock");
     let manager = UnixDatagram::bind(&socket).unwrap();
     manager.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -248,8 +239,7 @@ fn what_it_gives_up_does_not_blind_it_to_namespaces_without_a_name() {
 fn settings_are_read_anew_and_bad_ones_change_nothing() {
     let place = Place::new();
     let lab = &place.0;
-    let folder = folder_of(lab);
-    fs::create_dir_all(&folder).unwrap();
+    let folder = lab.folder().unwrap();
     let config = folder.join("watch.toml");
     fs::write(&config, "compat_metrics = false\n").unwrap();
     let daemon = Daemon::begin(lab, &["--config", config.to_str().unwrap()]);

@@ -16,7 +16,7 @@ use plimsoll_notify::{News, Notifier, Outcome, Target};
 use plimsoll_watch::Ledger;
 use plimsoll_watch::alerts::{Alert, Trouble};
 use serde_json::Value;
-use support::watching::{Daemon, Running, await_that, curl, folder_of, forget};
+use support::watching::{Daemon, Running, await_that, curl};
 use support::{Playing, ScenarioFile, plimsoll};
 
 const PROMETHEUS: &str = "127.0.0.1:9090";
@@ -106,7 +106,7 @@ fn begin_alertmanager(lab: &LabNamespace, folder: &Path) -> Running {
 #[test]
 fn of_a_trouble_that_becomes_worse_or_milder_alertmanager_has_one_alert() {
     let lab = LabNamespace::create().unwrap();
-    let _alertmanager = begin_alertmanager(&lab, &folder_of(&lab));
+    let _alertmanager = begin_alertmanager(&lab, &lab.folder().unwrap());
     let targets = vec![Target::Alertmanager(format!("http://{ALERTMANAGER}"))];
     let log = Arc::new(|outcome: Outcome<'_>| assert!(matches!(outcome, Outcome::Told(_)), "{outcome:?}"));
     let begin = || Notifier::begin(targets, Untrusted::from("web-1"), log, &Ledger::default()).unwrap();
@@ -130,14 +130,12 @@ fn of_a_trouble_that_becomes_worse_or_milder_alertmanager_has_one_alert() {
         };
         await_that(&format!("{severity} alone, not {:?}", severities()), || severities() == [severity.to_string()]);
     }
-    forget(&lab);
 }
 
 #[test]
 fn a_storm_raises_an_alert_that_is_over_after_it() {
     let lab = LabNamespace::create().unwrap();
-    let folder = folder_of(&lab);
-    fs::create_dir_all(&folder).unwrap();
+    let folder = lab.folder().unwrap();
     fs::write(folder.join("rules.yml"), rules()).unwrap();
     let config = format!(
         "global: {{ scrape_interval: 1s, evaluation_interval: 1s }}\n\
@@ -193,5 +191,4 @@ fn a_storm_raises_an_alert_that_is_over_after_it() {
     drop(playing);
     await_that(&format!("the end of both: {}", said()), || alerts(&lab, &netns).is_empty());
     daemon.running.await_line("resolved namespace-full", 1);
-    forget(&lab);
 }

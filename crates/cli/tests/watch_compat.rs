@@ -6,7 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use plimsoll_lab::{LabNamespace, mixed_entries};
-use support::watching::{Daemon, Running, await_that, curl, forget, get};
+use support::watching::{Daemon, Running, await_that, curl, get};
 
 const NODE_EXPORTER: &str = "127.0.0.1:9100";
 
@@ -63,5 +63,4 @@ fn names_types_and_values_are_those_of_node_exporter() {
     });
     let theirs = last.0.unwrap();
     assert!(theirs["node_nf_conntrack_entries"].1 > 4000.0, "{theirs:#?}");
-    forget(&lab);
 }

@@ -1,6 +1,8 @@
 //! `plimsoll watch` where things go wrong: it goes on, and its memory stays flat. Needs root.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
 
+#[path = "../../host/tests/support/names.rs"]
+mod names;
 mod support;
 
 use std::fs;
@@ -10,7 +12,7 @@ use std::process::Command;
 
 use plimsoll_lab::{LabNamespace, mixed_entries};
 use support::PLIMSOLL;
-use support::watching::{ADDRESS, Daemon, Running, await_readings, await_that, figure, folder_of, forget, get, status};
+use support::watching::{ADDRESS, Daemon, Running, await_readings, await_that, figure, get, status};
 
 /// What a daemon may grow by and still be called flat.
 const FLAT_KIB: u64 = 4096;
@@ -26,8 +28,7 @@ struct Many(Vec<String>);
 
 impl Many {
     fn make(round: u32) -> Self {
-        let names: Vec<String> =
-            (0..100).map(|n| format!("plimsoll-many-{}-{round}-{n}", std::process::id())).collect();
+        let names: Vec<String> = (0..100).map(|n| format!("{}-{round}-{n}", names::own("many"))).collect();
         batch("add", &names);
         Self(names)
     }
@@ -68,7 +69,6 @@ fn namespaces_come_and_go_by_the_hundred() {
     assert!(after <= before + FLAT_KIB, "{before} KiB, then {after} KiB");
     let metrics = get(&lab, "/metrics").unwrap();
     assert!(!metrics.contains("plimsoll-many"), "what is gone is not told");
-    forget(&lab);
 }
 
 #[test]
@@ -85,7 +85,6 @@ fn ten_thousand_scrapes_in_a_row_cost_no_memory() {
     let scrapes = figure(&get(&lab, "/metrics").unwrap(), "plimsoll_scrapes_total").unwrap();
     assert!(scrapes >= 11_000.0, "{scrapes}");
     await_readings(&lab, 2.0);
-    forget(&lab);
 }
 
 /// Asks so often for the metrics, over one connection.
@@ -117,8 +116,7 @@ fn is_whole(answer: &[u8]) -> bool {
 #[test]
 fn a_full_disk_costs_the_file_and_not_the_watch() {
     let lab = LabNamespace::tracking().unwrap();
-    let folder = folder_of(&lab);
-    fs::create_dir_all(&folder).unwrap();
+    let folder = lab.folder().unwrap();
     // In a mount namespace of its own, so that nothing is left of it. It is full after a few readings.
     let disk = folder.join("disk");
     fs::create_dir_all(&disk).unwrap();
@@ -131,5 +129,4 @@ fn a_full_disk_costs_the_file_and_not_the_watch() {
     await_readings(&lab, 5.0);
     let complaints = running.said().iter().filter(|line| line.contains("No space left")).count();
     assert!(complaints <= 2, "told again and again: {:#?}", running.said());
-    forget(&lab);
 }

@@ -8,7 +8,7 @@ use std::fs;
 
 use plimsoll_lab::{Kind, LabNamespace, entries};
 use plimsoll_model::TcpState;
-use support::watching::{Daemon, await_that, figure, folder_of, forget, get, status};
+use support::watching::{Daemon, await_that, figure, get, status};
 
 const TIME_WAIT: &str = "net/netfilter/nf_conntrack_tcp_timeout_time_wait";
 
@@ -41,15 +41,13 @@ fn timeouts_shrink_while_the_table_fills_and_come_back_whoever_is_killed() {
     assert!(daemon.running.end_by("-TERM").success());
     assert_eq!(time_wait(&lab), 120);
     daemon.running.await_line("governor: restore", 1);
-    forget(&lab);
 }
 
 #[test]
 fn what_is_governed_no_more_after_a_reload_is_not_told_of() {
     let lab = LabNamespace::tracking().unwrap();
     lab.fill(entries(Kind::AssuredTcp(TcpState::Established), 0, 1000)).unwrap();
-    let config = folder_of(&lab).join("watch.toml");
-    fs::create_dir_all(folder_of(&lab)).unwrap();
+    let config = lab.folder().unwrap().join("watch.toml");
     fs::write(&config, "[govern]\n").unwrap();
     let daemon = Daemon::begin(&lab, &["--config", config.to_str().unwrap()]);
     let tells = || get(&lab, "/metrics").map(|metrics| metrics.contains("plimsoll_governor"));
@@ -58,7 +56,6 @@ fn what_is_governed_no_more_after_a_reload_is_not_told_of() {
     daemon.running.signal("-HUP");
     daemon.running.await_line("read anew, and are in force", 1);
     await_that("it to be told of no more", || tells() == Some(false));
-    forget(&lab);
 }
 
 #[test]
@@ -79,5 +76,4 @@ fn without_being_asked_nothing_is_governed() {
     let others: Vec<String> =
         names.filter(|name| !["history.jsonl", "told.jsonl"].iter().any(|own| name.starts_with(own))).collect();
     assert_eq!(others, Vec::<String>::new());
-    forget(&lab);
 }

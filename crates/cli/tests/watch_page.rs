@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use plimsoll_lab::{LabNamespace, mixed_entries};
-use support::watching::{ADDRESS, Daemon, forget, status};
+use support::watching::{ADDRESS, Daemon, status};
 
 #[test]
 fn the_page_shows_what_the_daemon_reads() {
@@ -22,5 +22,4 @@ fn the_page_shows_what_the_daemon_reads() {
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success(), "{said}");
-    forget(&lab);
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use plimsoll_lab::LabNamespace;
-use support::watching::{Daemon, Webhook, await_that, curl, figure, folder_of, get};
+use support::watching::{Daemon, Webhook, await_that, curl, figure, get};
 use trouble::Troubled;
 
 /// What a daemon's settings are, in these tests.
@@ -53,8 +53,7 @@ impl Settings {
 fn a_failed_reload_changes_nothing_and_the_next_one_works() {
     let place = Troubled::not_yet();
     let lab = &place.0;
-    let folder = folder_of(lab);
-    fs::create_dir_all(&folder).unwrap();
+    let folder = lab.folder().unwrap();
     let config = folder.join("watch.toml");
     let [told_before, told_after] = [Webhook::begin(lab), Webhook::begin(lab)];
     let settings = |name: &str, port, webhook: &Webhook| Settings {
@@ -112,8 +111,7 @@ fn a_failed_reload_changes_nothing_and_the_next_one_works() {
 fn a_broken_web_configuration_and_another_address_at_once_leave_it_listening() {
     let place = Troubled::not_yet();
     let lab = &place.0;
-    let folder = folder_of(lab);
-    fs::create_dir_all(&folder).unwrap();
+    let folder = lab.folder().unwrap();
     let (config, web) = (folder.join("watch.toml"), folder.join("web.yml"));
     let settings = |port: u16| format!("listen = [\"127.0.0.1:{port}\"]\nweb_config = \"{}\"\n", web.display());
     let answers = |port: u16| curl(lab, &[&format!("http://127.0.0.1:{port}/api/status")]).is_some();
@@ -138,8 +136,7 @@ fn a_broken_web_configuration_and_another_address_at_once_leave_it_listening() {
 fn listeners_move_to_addresses_that_overlap() {
     let place = Troubled::not_yet();
     let lab = &place.0;
-    let folder = folder_of(lab);
-    fs::create_dir_all(&folder).unwrap();
+    let folder = lab.folder().unwrap();
     let config = folder.join("watch.toml");
     fs::write(&config, "").unwrap();
     let daemon = Daemon::begin(lab, &["--config", config.to_str().unwrap()]);
@@ -163,8 +160,7 @@ fn listeners_move_to_addresses_that_overlap() {
 fn notices_wait_over_a_reload_and_those_of_a_target_that_is_gone_are_said_to_be_dropped() {
     let place = Troubled::not_yet();
     let lab = &place.0;
-    let folder = folder_of(lab);
-    fs::create_dir_all(&folder).unwrap();
+    let folder = lab.folder().unwrap();
     let config = folder.join("watch.toml");
     let [stays, goes] = [Webhook::begin(lab), Webhook::begin(lab)];
     stays.answer_with("503 Service Unavailable");

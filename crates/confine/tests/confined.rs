@@ -50,11 +50,10 @@ fn main() -> ExitCode {
 }
 
 fn passes(name: &str) -> bool {
-    let folder = std::env::temp_dir().join(format!("plimsoll-confine-{name}-{}", std::process::id()));
-    fs::create_dir(&folder).unwrap();
-    fs::create_dir(folder.join("kept")).unwrap();
-    let status = Command::new(std::env::current_exe().unwrap()).env(CASE, name).env(FOLDER, &folder).status().unwrap();
-    fs::remove_dir_all(&folder).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("kept")).unwrap();
+    let status =
+        Command::new(std::env::current_exe().unwrap()).env(CASE, name).env(FOLDER, folder.path()).status().unwrap();
     println!("test {name} ... {}", if status.success() { "ok" } else { "FAILED" });
     status.success()
 }

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
 
 use crate::HostFs;
 
@@ -14,19 +15,15 @@ pub(crate) fn fixture(name: &str) -> HostFs {
 }
 
 /// A tree of a test's own, removed when it is dropped.
-pub(crate) struct Tree(PathBuf);
+pub(crate) struct Tree(TempDir);
 
 impl Tree {
     pub(crate) fn new() -> Self {
-        static MADE: AtomicU32 = AtomicU32::new(0);
-        let name = format!("plimsoll-host-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
-        let root = std::env::temp_dir().join(name);
-        fs::create_dir_all(&root).unwrap();
-        Self(root)
+        Self(tempfile::tempdir().unwrap())
     }
 
     pub(crate) fn host(&self) -> HostFs {
-        HostFs::at(&self.0)
+        HostFs::at(self.0.path())
     }
 
     pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
@@ -38,7 +35,7 @@ impl Tree {
     }
 
     pub(crate) fn remove(&self, path: &str) {
-        fs::remove_file(self.0.join(path)).unwrap();
+        fs::remove_file(self.0.path().join(path)).unwrap();
     }
 
     /// Makes the tree's files those that its machine boots with.
@@ -51,14 +48,8 @@ impl Tree {
     }
 
     fn place(&self, path: &str) -> PathBuf {
-        let path = self.0.join(path);
+        let path = self.0.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         path
-    }
-}
-
-impl Drop for Tree {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).unwrap();
     }
 }

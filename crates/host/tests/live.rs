@@ -1,12 +1,15 @@
 //! The running kernel: needs root, `ip`, `unshare`, `nsenter` and `nft`. Whatever a test makes is removed when it ends, failed or not.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests, too, fail by panicking")]
 
+#[path = "support/names.rs"]
+mod names;
+
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -19,6 +22,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, 
 use rustix::thread::{
     CapabilitySet, capabilities, set_capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
+use tempfile::TempDir;
 
 /// A process in another network namespace, or in this one.
 struct Inhabitant(Child);
@@ -105,7 +109,7 @@ struct Named(String);
 
 impl Named {
     fn new(purpose: &str) -> Self {
-        let named = Self(format!("plimsoll-host-{}-{purpose}", std::process::id()));
+        let named = Self(names::own(purpose));
         let status = Command::new("ip").args(["netns", "add", &named.0]).status().expect("ip(8) is needed");
         assert!(status.success(), "ip netns add takes root");
         named
@@ -125,8 +129,8 @@ impl Drop for Named {
 /// A tree whose /proc is one of its own, which shows of others' processes what `hidepid` says: mounted nowhere, so that it
 /// is gone when its file is closed.
 struct HidingProc {
-    mount: OwnedFd,
-    root: PathBuf,
+    _mount: OwnedFd,
+    root: TempDir,
 }
 
 impl HidingProc {
@@ -135,22 +139,14 @@ impl HidingProc {
         fsconfig_set_string(&context, "hidepid", hidepid).unwrap();
         fsconfig_create(&context).unwrap();
         let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).unwrap();
-        let root = std::env::temp_dir().join(format!("plimsoll-host-{}-hidepid-{hidepid}", std::process::id()));
-        std::fs::create_dir(&root).unwrap();
-        let tree = Self { mount, root };
-        let link = format!("/proc/self/fd/{}", tree.mount.as_raw_fd());
-        std::os::unix::fs::symlink(link, tree.root.join("proc")).unwrap();
-        tree
+        let root = tempfile::tempdir().unwrap();
+        let link = format!("/proc/self/fd/{}", mount.as_raw_fd());
+        std::os::unix::fs::symlink(link, root.path().join("proc")).unwrap();
+        Self { _mount: mount, root }
     }
 
     fn host(&self) -> HostFs {
-        HostFs::at(&self.root)
-    }
-}
-
-impl Drop for HidingProc {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.root).ok();
+        HostFs::at(self.root.path())
     }
 }
 
@@ -271,7 +267,7 @@ fn a_namespace_without_a_process_is_found_by_its_name() {
 #[test]
 fn a_namespace_that_is_just_being_made_or_removed_is_no_gap() {
     let (done, is_done) = (AtomicBool::new(false), |done: &AtomicBool| done.load(Ordering::Relaxed));
-    let name = format!("plimsoll-host-{}-hasty", std::process::id());
+    let name = names::own("hasty");
     thread::scope(|scope| {
         let haste = scope.spawn(|| {
             while !is_done(&done) {
@@ -301,7 +297,8 @@ fn a_namespace_that_is_mounted_elsewhere_is_found_by_its_mount_point() {
     if let Ok(file) = std::env::var(MOUNTED_AT) {
         return the_one_mounted_at_is_found(&file);
     }
-    let file = std::env::temp_dir().join(format!("plimsoll-host-{} mounted", std::process::id()));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a namespace");
     std::fs::write(&file, "").unwrap();
     let script = format!(r#"unshare --net="${MOUNTED_AT}" true && exec "$@""#);
     let output = Command::new("unshare")
@@ -309,9 +306,8 @@ fn a_namespace_that_is_mounted_elsewhere_is_found_by_its_mount_point() {
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "a_namespace_that_is_mounted_elsewhere_is_found_by_its_mount_point"])
         .env(MOUNTED_AT, &file)
-        .output();
-    std::fs::remove_file(&file).unwrap();
-    let output = output.unwrap();
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }

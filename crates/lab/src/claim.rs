@@ -63,10 +63,24 @@ impl Claim {
         Path::new(DIRECTORY).join(&self.name)
     }
 
+    /// The same, made where it is not there yet.
+    pub(crate) fn own_folder(&self) -> Result<PathBuf, Error> {
+        let folder = self.folder();
+        match DirBuilder::new().mode(0o700).create(&folder) {
+            Err(answer) if answer.kind() != ErrorKind::AlreadyExists => Err(failed(&folder, &answer)),
+            _ => Ok(folder),
+        }
+    }
+
     /// Gives the name up, once nothing is left under it but the folder.
     pub(crate) fn release(&self) {
+        let removed = fs::remove_dir_all(self.folder());
         // Where it was never made there is nothing to remove.
-        drop(fs::remove_dir_all(self.folder()));
+        if let Err(answer) = removed
+            && answer.kind() != ErrorKind::NotFound
+        {
+            return eprintln!("the lab could not remove {}: {answer}", self.folder().display());
+        }
         // Last, while the lock is held: until then a later lab finds what is left.
         drop(fs::remove_file(lock_of(&self.name)));
     }

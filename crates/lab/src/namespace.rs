@@ -124,9 +124,9 @@ impl LabNamespace {
         self.claim.name()
     }
 
-    /// A folder for a server's files, which goes with the namespace. Nobody has made it yet.
-    pub(crate) fn folder(&self) -> PathBuf {
-        self.claim.folder()
+    /// A folder of its own, for the files of what runs in it; it goes with the namespace, also where the lab is killed.
+    pub fn folder(&self) -> Result<PathBuf, Error> {
+        self.claim.own_folder()
     }
 
     /// Loads nftables rules.

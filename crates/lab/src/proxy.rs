@@ -4,7 +4,6 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
-use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::AtomicBool;
@@ -200,13 +199,12 @@ struct Server {
 
 impl Server {
     fn start(namespace: &LabNamespace, servers: &str) -> Result<Self, Error> {
-        let folder = namespace.folder();
+        let folder = namespace.folder()?;
         let file = folder.join("nginx.conf");
         let failed = |answer: &io::Error| Error::Program {
             command: format!("nginx -c {}", file.display()),
             answer: format!("{answer}{}", needed(&answer.to_string(), "nginx")),
         };
-        fs::DirBuilder::new().mode(0o700).create(&folder).map_err(|answer| failed(&answer))?;
         let place = folder.display();
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
         let temporary = temporary.map(|what| format!("{what}_temp_path {place}/{what};")).join(" ");

@@ -70,7 +70,8 @@ fn at_the_end_what_cannot_be_told_is_known_and_kept() {
 
 #[test]
 fn at_the_end_a_program_that_runs_is_killed() {
-    let file = std::env::temp_dir().join(format!("plimsoll-notify-end-{}", std::process::id()));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pid");
     let script = format!("echo $$ >{0}.new && mv {0}.new {0} && exec sleep 600", file.display());
     let command = Target::Command(["sh", "-c", &script].map(ToString::to_string).to_vec());
     let (mut notifier, said) = begin(vec![command.clone()]);
@@ -81,7 +82,6 @@ fn at_the_end_a_program_that_runs_is_killed() {
     assert_eq!(notifier.end(Duration::from_millis(100)), [(command, 1)]);
     assert!(said.await_line("failed").contains("was killed"));
     await_that("its end", || !Path::new("/proc").join(&pid).exists());
-    fs::remove_file(&file).unwrap();
 }
 
 #[test]

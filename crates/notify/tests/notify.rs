@@ -99,9 +99,8 @@ fn what_cannot_be_told_is_said_once_and_names_no_secret() {
 
 #[test]
 fn a_command_gets_the_document_and_no_shell_is_between() {
-    let folder = std::env::temp_dir().join(format!("plimsoll-notify-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    let (program, out) = (folder.join("tell"), folder.join("out"));
+    let folder = tempfile::tempdir().unwrap();
+    let [program, out] = ["tell", "out"].map(|name| folder.path().join(name));
     fs::write(&program, "#!/bin/sh\ncat >\"$1.new\"\nmv \"$1.new\" \"$1\"\n").unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let words = [program, out.clone()].map(|word| word.to_str().unwrap().to_string());
@@ -110,7 +109,6 @@ fn a_command_gets_the_document_and_no_shell_is_between() {
     await_that(&format!("the document: {:?}", said.all()), || out.exists());
     let notice: serde_json::Value = serde_json::from_slice(&fs::read(&out).unwrap()).unwrap();
     assert_eq!(notice["finding"], "table-full");
-    fs::remove_dir_all(&folder).unwrap();
 
     let (notifier, said) = begin(vec![Target::Command(vec!["/nowhere/at-all".to_string()])]);
     notifier.tell(&raised());

@@ -234,7 +234,8 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_or_not_read_is_said() {
-        let file = std::env::temp_dir().join(format!("plimsoll-observe-{}.conf", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("nginx.conf");
         let pass = "proxy_pass http://$backend;\n".repeat(5);
         std::fs::write(&file, format!("http {{ server {{ location / {{\n{pass}}} }} }}\n")).unwrap();
         let master = Master::with(&file);
@@ -259,7 +260,6 @@ mod tests {
         advising.is_late = &|| true;
         let Err(Unread::Because(because)) = advising.read(&started) else { panic!("there was no time") };
         assert!(because.contains("the time that reading the configuration may take was over"), "{because}");
-        std::fs::remove_file(file).unwrap();
     }
 
     #[test]

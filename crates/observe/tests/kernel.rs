@@ -4,7 +4,6 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,7 @@ use plimsoll_model::{
     Unseen,
 };
 use plimsoll_observe::{Asked, Bounds, Depth, Options, Target, ask_whose, observe};
+use tempfile::TempDir;
 
 /// Keeps what it accepts on port 8080, and never reads of it.
 const LEAKY: &str = "
@@ -97,7 +97,7 @@ struct Row {
     client: LabNamespace,
     server: LabNamespace,
     programs: Vec<Child>,
-    folder: PathBuf,
+    folder: TempDir,
 }
 
 impl Row {
@@ -127,16 +127,15 @@ impl Row {
                  }\n",
             )
             .unwrap();
-        let folder = std::env::temp_dir().join(format!("plimsoll-whose-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = tempfile::tempdir().unwrap();
         Self { router, client, server, programs: Vec::new(), folder }
     }
 
     /// Starts a program under a name of its own and waits until it says that it is ready.
     fn start(&mut self, name: &str, program: &str, inside: fn(&Self) -> &LabNamespace) {
-        let path = self.folder.join(name);
+        let path = self.folder.path().join(name);
         symlink("/usr/bin/python3", &path).unwrap();
-        let resolv_conf = self.folder.join("resolv.conf");
+        let resolv_conf = self.folder.path().join("resolv.conf");
         fs::write(&resolv_conf, OF_A_POD).unwrap();
         // What is mounted is seen by the program alone.
         let mounted = format!("mount --bind {} /etc/resolv.conf && exec \"$@\"", resolv_conf.display());
@@ -187,7 +186,6 @@ impl Drop for Row {
             program.kill().ok();
             program.wait().ok();
         }
-        fs::remove_dir_all(&self.folder).ok();
     }
 }
 

@@ -8,7 +8,6 @@ mod testing;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use plimsoll_model::{Edit, Limits, ModuleState, OWN_SYSCTL_FILE, Sysctl, TcpState, Timeout};
 use plimsoll_render::{Format, Place, Rendered, Target, diff, lasting, render, today};
@@ -212,29 +211,6 @@ fn reasons_stay_comments_whatever_they_say() {
     assert!(!render(Format::Tuned, &changes, &odd).to_string().contains("\ninclude"));
 }
 
-/// A folder of a test's own, removed when it is dropped.
-struct Folder(std::path::PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static MADE: AtomicU32 = AtomicU32::new(0);
-        let name = format!("plimsoll-render-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.0.join(name)).unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).unwrap();
-    }
-}
-
 #[test]
 fn a_diff_is_taken_by_patch_and_by_git() {
     let values = [
@@ -247,7 +223,8 @@ fn a_diff_is_taken_by_patch_and_by_git() {
     testing::is_as_in("diff.txt", &text);
     assert!(text.contains("\n-net.netfilter.nf_conntrack_max = 262144\n+net.netfilter.nf_conntrack_max = 524288\n net.netfilter.nf_conntrack_tcp_loose = 1\n"));
 
-    let folder = Folder::new();
+    let folder = tempfile::tempdir().unwrap();
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
     // Values that are not known today are the plan's own.
     let mut before = today(&values);
     for (sysctl, value) in [
@@ -259,12 +236,12 @@ fn a_diff_is_taken_by_patch_and_by_git() {
     ] {
         before.push_str(&today(&[(sysctl, value)]));
     }
-    std::fs::write(folder.0.join("sysctl.conf"), &before).unwrap();
-    is_taken(Command::new("git").args(["apply", "--check", "-"]).current_dir(&folder.0), &text);
-    is_taken(Command::new("patch").args(["-p1", "--dry-run"]).current_dir(&folder.0), &text);
-    is_taken(Command::new("patch").arg("-p1").current_dir(&folder.0), &text);
-    assert!(folder.read("sysctl.conf").contains("nf_conntrack_buckets = 262144\n"));
-    assert!(folder.read("plimsoll.nft").contains("ct timeout udp_53"));
+    std::fs::write(folder.path().join("sysctl.conf"), &before).unwrap();
+    is_taken(Command::new("git").args(["apply", "--check", "-"]).current_dir(&folder), &text);
+    is_taken(Command::new("patch").args(["-p1", "--dry-run"]).current_dir(&folder), &text);
+    is_taken(Command::new("patch").arg("-p1").current_dir(&folder), &text);
+    assert!(read("sysctl.conf").contains("nf_conntrack_buckets = 262144\n"));
+    assert!(read("plimsoll.nft").contains("ct timeout udp_53"));
 
     assert_eq!(diff(&[], &values), "");
     assert_eq!(diff(&[setting(Sysctl::CAPACITY, 262_144, 262_144, "x")], &values), "");
@@ -276,8 +253,9 @@ fn boot_loaders_get_the_word_once() {
     let grub = format!("GRUB_CMDLINE_LINUX='a b'\n{}echo \"$GRUB_CMDLINE_LINUX\"\n", rendered.files[0].text);
     assert_eq!(is_taken(&mut Command::new("sh"), &grub), "a b nf_conntrack.hashsize=262144\n");
 
-    let folder = Folder::new();
-    let kernel = folder.0.join("cmdline");
+    let folder = tempfile::tempdir().unwrap();
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let kernel = folder.path().join("cmdline");
     let script = rendered.files[1].text.replace("/etc/kernel/cmdline", kernel.to_str().unwrap());
     let script = format!("set -e\n{}", script.replace("\nkernel-install ", "\necho "));
     for (is_there, begins) in [(true, "root=/dev/x quiet"), (false, "")] {
@@ -287,7 +265,7 @@ fn boot_loaders_get_the_word_once() {
         for _ in 0..2 {
             assert!(is_taken(&mut Command::new("sh"), &script).starts_with("add "));
         }
-        let line = folder.read("cmdline");
+        let line = read("cmdline");
         assert!(line.starts_with(begins), "{line}");
         assert_eq!(line.matches("nf_conntrack.hashsize=262144").count(), 1, "{line}");
         assert_eq!(line.lines().count(), 1, "{line}");

@@ -16,7 +16,6 @@ mod support;
 use std::fs::File;
 use std::io::BufWriter;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::process::Command;
 
 use clock::Begun;
@@ -28,6 +27,7 @@ use plimsoll_simulate::{Datagrams, Replay, ReplayOptions, Setup, Workload, run};
 use plimsoll_twin::Capabilities;
 use recording::{FIN_WAIT, LAST_ACK, TIME_WAIT, at, connection, ends, gap, options, readings, then};
 use support::{Record, requests};
+use tempfile::NamedTempFile;
 
 struct Case {
     name: &'static str,
@@ -142,25 +142,17 @@ fn best<T>(mut run: impl FnMut() -> T) -> (T, f64) {
 }
 
 /// A file that is removed in the end.
-struct TemporaryCapture(PathBuf);
+struct TemporaryCapture(NamedTempFile);
 
 impl TemporaryCapture {
     fn of(scenario: &Scenario) -> Self {
-        let path = std::env::temp_dir().join(format!("plimsoll-speed-{}.pcap", std::process::id()));
-        let capture = Self(path);
-        let mut file = BufWriter::new(File::create_new(&capture.0).unwrap());
-        pcap::write(&mut Record::new(scenario, 1), &mut file).unwrap();
-        capture
+        let mut file = NamedTempFile::new().unwrap();
+        pcap::write(&mut Record::new(scenario, 1), &mut BufWriter::new(&mut file)).unwrap();
+        Self(file)
     }
 
     fn packets(&self) -> Replayed<File> {
-        Replayed::new(File::open(&self.0).unwrap())
-    }
-}
-
-impl Drop for TemporaryCapture {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        Replayed::new(self.0.reopen().unwrap())
     }
 }
 

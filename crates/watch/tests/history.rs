@@ -6,27 +6,20 @@ use std::path::PathBuf;
 
 use plimsoll_watch::history::{COARSE_SECS, FINE_SECS, History, MOST_COURSES, Point, SPAN_SECS};
 use proptest::prelude::*;
+use tempfile::TempDir;
 
 const T0: f64 = 1_795_000_000.0;
 
 /// A folder that goes with the test.
-struct Folder(PathBuf);
+struct Folder(TempDir);
 
 impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("plimsoll-history-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
     }
 
     fn file(&self) -> PathBuf {
-        self.0.join("history.jsonl")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        self.0.path().join("history.jsonl")
     }
 }
 
@@ -58,7 +51,7 @@ fn an_hour_is_kept_reading_by_reading_and_a_week_in_spans() {
 
 #[test]
 fn what_was_written_is_there_after_a_restart_whoever_is_killed() {
-    let folder = Folder::new("killed");
+    let folder = Folder::new();
     let mut history = History::in_file(&folder.file(), T0).unwrap();
     for step in 0..1000 {
         let at = T0 + f64::from(step) * 10.0;
@@ -81,7 +74,7 @@ fn what_was_written_is_there_after_a_restart_whoever_is_killed() {
 
 #[test]
 fn a_file_stays_small_and_what_is_no_history_of_ours_is_passed_over() {
-    let folder = Folder::new("small");
+    let folder = Folder::new();
     let junk = [b"\xff\xfe\x00 junk\n{}\n[1]\n{\"namespace\":3}\n".to_vec(), vec![b'x'; 100_000]].concat();
     fs::write(folder.file(), junk).unwrap();
     let mut history = History::in_file(&folder.file(), T0).unwrap();
@@ -97,7 +90,7 @@ fn a_file_stays_small_and_what_is_no_history_of_ours_is_passed_over() {
 
 #[test]
 fn a_clock_that_is_behind_at_the_start_costs_nothing() {
-    let folder = Folder::new("behind");
+    let folder = Folder::new();
     let mut history = History::in_file(&folder.file(), T0).unwrap();
     add(&mut history, "host", T0, 5);
     add(&mut history, "host", T0 + 10.0, 6);
@@ -112,7 +105,7 @@ fn a_clock_that_is_behind_at_the_start_costs_nothing() {
 
 #[test]
 fn a_clock_that_was_ahead_at_the_start_moves_nothing_that_was_before() {
-    let folder = Folder::new("ahead");
+    let folder = Folder::new();
     let mut history = History::in_file(&folder.file(), T0).unwrap();
     add(&mut history, "host", T0, 5);
     let mut again = History::in_file(&folder.file(), T0 + 3620.0).unwrap();
@@ -125,7 +118,7 @@ fn a_clock_that_was_ahead_at_the_start_moves_nothing_that_was_before() {
 
 #[test]
 fn a_clock_that_is_set_behind_what_came_from_the_file_takes_that_along() {
-    let folder = Folder::new("taken-along");
+    let folder = Folder::new();
     let mut history = History::in_file(&folder.file(), T0).unwrap();
     add(&mut history, "host", T0, 5);
     let mut again = History::in_file(&folder.file(), T0 + 20.0).unwrap();
@@ -144,7 +137,7 @@ fn a_clock_that_is_set_behind_what_came_from_the_file_takes_that_along() {
 
 #[test]
 fn a_clock_that_is_set_moves_what_was_before() {
-    let folder = Folder::new("set");
+    let folder = Folder::new();
     let mut history = History::in_file(&folder.file(), T0).unwrap();
     add(&mut history, "host", T0, 5);
     history.shift(-3600.0).unwrap();
@@ -171,7 +164,7 @@ fn namespaces_that_come_and_go_do_not_fill_the_memory_and_one_that_is_gone_makes
 
 #[test]
 fn a_file_that_cannot_be_written_costs_nothing_of_what_was_and_is_made_good() {
-    let folder = Folder::new("refused");
+    let folder = Folder::new();
     let mut history = History::in_file(&folder.file(), T0).unwrap();
     add(&mut history, "host", T0, 1);
     // A folder in its place refuses every write, root's too.

@@ -10,25 +10,18 @@ use plimsoll_model::{FindingId, Severity};
 use plimsoll_watch::Ledger;
 use plimsoll_watch::alerts::{Alert, FirstStep, Notice, Trouble};
 use plimsoll_watch::ledger::LedgerFile;
+use tempfile::TempDir;
 
 /// A folder that goes with the test.
-struct Folder(PathBuf);
+struct Folder(TempDir);
 
 impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("plimsoll-ledger-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
     }
 
     fn file(&self) -> PathBuf {
-        self.0.join("told.jsonl")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        self.0.path().join("told.jsonl")
     }
 }
 
@@ -59,7 +52,7 @@ fn opened(path: &Path) -> (LedgerFile, Ledger, Vec<String>) {
 
 #[test]
 fn what_is_kept_is_there_again_and_is_written_only_when_it_changes() {
-    let folder = Folder::new("kept");
+    let folder = Folder::new();
     let (mut file, empty, complaints) = opened(&folder.file());
     assert_eq!((empty, complaints), (Ledger::default(), Vec::new()));
     let inode = || fs::metadata(folder.file()).unwrap().ino();
@@ -81,7 +74,7 @@ fn what_is_kept_is_there_again_and_is_written_only_when_it_changes() {
 
 #[test]
 fn of_a_broken_file_what_makes_sense_is_taken_and_it_is_written_anew() {
-    let folder = Folder::new("broken");
+    let folder = Folder::new();
     opened(&folder.file()).0.keep(ledger()).unwrap();
     let whole = fs::read_to_string(folder.file()).unwrap();
     let mut lines: Vec<&str> = whole.lines().collect();
@@ -103,7 +96,7 @@ fn of_a_broken_file_what_makes_sense_is_taken_and_it_is_written_anew() {
 
 #[test]
 fn what_is_too_much_is_left_out_and_complained_of() {
-    let folder = Folder::new("too-much");
+    let folder = Folder::new();
     let (mut file, ..) = opened(&folder.file());
     let of = |number: usize| {
         let told = (0..number).map(|number| alert(FindingId::TableFull, Some(&number.to_string()))).collect();
@@ -120,7 +113,7 @@ fn what_is_too_much_is_left_out_and_complained_of() {
 
 #[test]
 fn one_that_cannot_be_read_or_written_is_complained_of() {
-    let folder = Folder::new("refused");
+    let folder = Folder::new();
     fs::create_dir(folder.file()).unwrap();
     let (mut file, empty, complaints) = opened(&folder.file());
     assert_eq!(empty, Ledger::default());

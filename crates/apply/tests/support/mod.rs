@@ -4,14 +4,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 
 use plimsoll_apply::{
     Application, Armed, Author, Because, Begun, Change, Current, Error, Event, Ground, JOURNAL_SCHEMA, Journal, Kind,
     NamespaceKind, OwnRules, Root, RulesName, Settings, StateDir, Undone, Where, in_force, reverts, undo,
 };
 use plimsoll_model::{Class, Edit, Occupancy, Ports, Reach, Shield, Sysctl, XdpStage};
+use tempfile::TempDir;
 
 /// Settings in memory.
 #[derive(Default)]
@@ -94,23 +94,19 @@ impl Settings for Fake {
 }
 
 /// A folder that is removed at the end.
-pub(crate) struct Folder(pub(crate) PathBuf);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    pub(crate) fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("plimsoll-apply-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
     }
 
     pub(crate) fn state(&self) -> StateDir {
-        StateDir::create(&self.0.join("state")).unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        StateDir::create(&self.path().join("state")).unwrap()
     }
 }
 

@@ -10,7 +10,6 @@
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use plimsoll_model::{Buckets, Capacity, Counter, Layer4, Occupancy, Protocol, Status, TcpState, Timeout, Tuple, Zone};
@@ -18,37 +17,34 @@ use plimsoll_recording::{
     Addresses, Began, Change, ChangeKind, Counts, End, FlowKey, GapEnd, IdleGap, Life, Origin, Row, Sight, Sources,
     State, Step, TableReading, Translation, UnixMicros, Volume,
 };
+use tempfile::TempDir;
 
 /// 26 November 2026, 02:03:04 UTC.
 pub const BEGAN: UnixMicros = UnixMicros(1_795_658_584_000_000);
 
-/// A folder that is gone when the test is.
-pub struct Folder(PathBuf);
+/// A path for a folder, which goes with the test.
+pub struct Folder {
+    path: PathBuf,
+    _around: TempDir,
+}
 
 impl Folder {
     /// A path at which nothing is yet.
     pub fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self(std::env::temp_dir().join(format!("plimsoll-archive-{}-{number}", std::process::id())))
+        let around = tempfile::tempdir().unwrap();
+        Self { path: around.path().join("web.rec"), _around: around }
     }
 
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Names of the files in a table's folder, hidden ones too.
     pub fn names(&self, table: &str) -> Vec<String> {
-        let Ok(list) = fs::read_dir(self.0.join(table)) else { return Vec::new() };
+        let Ok(list) = fs::read_dir(self.path.join(table)) else { return Vec::new() };
         let mut names: Vec<_> = list.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -90,8 +90,8 @@ impl Listener {
 
     /// Plays traffic while it listens.
     pub(crate) fn run(self, traffic: &Traffic) -> anyhow::Result<Outcome> {
-        let folder = Folder::new()?;
-        let (to, output) = (folder.0.join("recording"), folder.0.join("output"));
+        let folder = tempfile::tempdir()?;
+        let (to, output) = (folder.path().join("recording"), folder.path().join("output"));
         let output = if self == Self::Conntrack { PathBuf::from("/dev/null") } else { output };
         let began = Instant::now();
         let running = Running::start(traffic.namespace(), CPU, &output, &self.command(&to)?)?;
@@ -114,31 +114,12 @@ impl Listener {
 
     /// The most memory that `record` takes while flows begin and none ends.
     pub(crate) fn peak_bytes(traffic: &Traffic) -> anyhow::Result<u64> {
-        let folder = Folder::new()?;
-        let command = Self::Record.command(&folder.0.join("recording"))?;
-        let running = Running::start(traffic.namespace(), CPU, &folder.0.join("output"), &command)?;
+        let folder = tempfile::tempdir()?;
+        let command = Self::Record.command(&folder.path().join("recording"))?;
+        let running = Running::start(traffic.namespace(), CPU, &folder.path().join("output"), &command)?;
         traffic.until_heard()?;
         traffic.play()?;
         traffic.until_taken()?;
         Ok(running.stop()?.peak_bytes)
-    }
-}
-
-/// Where recordings go, until it is dropped.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> anyhow::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("plimsoll-bench-{}", std::process::id()));
-        fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("bench: {} stays: {error}", self.0.display());
-        }
     }
 }

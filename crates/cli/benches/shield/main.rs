@@ -220,7 +220,7 @@ struct Ground {
 impl Ground {
     fn new() -> anyhow::Result<Self> {
         let (server, client) = (LabNamespace::tracking()?, LabNamespace::create()?);
-        let folder = std::env::temp_dir().join(format!("{}-journals", server.name()));
+        let folder = server.folder()?.join("journals");
         let ground = Self { server, client, folder };
         let ip = |lab: &LabNamespace, arguments: &str| {
             lab.run(&["ip"].into_iter().chain(arguments.split(' ')).collect::<Vec<_>>()).map(drop)
@@ -295,7 +295,6 @@ impl Drop for Ground {
         while lives() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(50));
         }
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -146,13 +146,11 @@ fn measure(namespace: &LabNamespace, count: u32, command: &[&str]) -> anyhow::Re
 /// Fills the table to the limit, which stays as it is: the machine's is not to be changed. Then no flow can begin, and all are stale.
 fn relieve(namespace: &LabNamespace, plimsoll: &str) -> anyhow::Result<Duration> {
     let limit = plimsoll_host::HostFs::new().capacity()?.0;
-    let folder = std::env::temp_dir().join(format!("plimsoll-bench-{}", std::process::id()));
-    let state_dir = folder.display().to_string();
+    let folder = tempfile::tempdir()?;
+    let state_dir = folder.path().display().to_string();
     let command =
         [plimsoll, "relieve", "--netns", "this", "--yes", "--memory-share", "0.001%", "--state-dir", &state_dir];
-    let took = measure(namespace, limit, &command);
-    std::fs::remove_dir_all(folder)?;
-    took
+    measure(namespace, limit, &command)
 }
 
 /// Times the writing alone: the ten seconds that follow are the same for everybody.

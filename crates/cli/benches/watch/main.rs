@@ -13,7 +13,7 @@ mod report;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use clap::Parser;
 use plimsoll_lab::{LabNamespace, mixed_entries};
+use tempfile::TempDir;
 
 use crate::figures::Spread;
 use crate::report::{Goal, Row};
@@ -135,22 +136,21 @@ enum Connections {
 /// A daemon, ended when dropped.
 struct Daemon {
     child: Child,
-    folder: PathBuf,
+    folder: TempDir,
 }
 
 impl Daemon {
     fn begin() -> anyhow::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("plimsoll-bench-{}", std::process::id()));
-        fs::create_dir_all(&folder)?;
-        let listen = format!("unix:{}", folder.join("watch.sock").display());
+        let folder = tempfile::tempdir()?;
+        let listen = format!("unix:{}", folder.path().join("watch.sock").display());
         let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
-        command.args(["watch", "--quiet", "--listen", &listen, "--state-dir"]).arg(folder.join("state"));
+        command.args(["watch", "--quiet", "--listen", &listen, "--state-dir"]).arg(folder.path().join("state"));
         let child = command.stderr(Stdio::null()).spawn()?;
         Ok(Self { child, folder })
     }
 
     fn socket(&self) -> PathBuf {
-        self.folder.join("watch.sock")
+        self.folder.path().join("watch.sock")
     }
 
     fn await_reading(&self) -> anyhow::Result<()> {
@@ -203,7 +203,6 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_dir_all(Path::new(&self.folder));
     }
 }
 

@@ -39,8 +39,7 @@ impl Node {
             NewEntry { original, reply, status: Status::SEEN_REPLY, ..entry }
         });
         lab.fill(questions).unwrap();
-        let folder = std::env::temp_dir().join(format!("plimsoll-{}", lab.name()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = lab.folder().unwrap();
         let certificates = Certificates::make(&folder);
         Self { lab, folder, certificates }
     }
@@ -82,12 +81,6 @@ impl Node {
         command.args(["check", "--netns", self.lab.name(), "--interval", "0", "--kube", kube]).args(arguments);
         command.env("NODE_NAME", "worker-1");
         Run::of(command)
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.folder).ok();
     }
 }
 

@@ -464,18 +464,15 @@ fn even_an_ordinary_user_finds_a_full_namespace_by_the_process_in_it() {
 fn names_from_outside_are_escaped_in_every_output() {
     let lab = LabNamespace::tracking().unwrap();
     lab.fill(entries(Kind::AssuredTcp(TcpState::Established), 0, limit() / 2 + 1000)).unwrap();
-    let directory = std::env::temp_dir().join(format!("plimsoll-names-{}", std::process::id()));
-    fs::create_dir_all(&directory).unwrap();
-    let program = directory.join("\x1b[2J\nOK x\u{202e}");
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("\x1b[2J\nOK x\u{202e}");
     fs::copy("/bin/sleep", &program).unwrap();
-    let resident = Resident::of(&lab, program.to_str().unwrap());
+    let _resident = Resident::of(&lab, program.to_str().unwrap());
     for arguments in [&["check", "--interval", "0", "-v"][..], &["check", "--interval", "0", "--json"]] {
         let output = plimsoll(arguments).stdout;
         assert!(output.contains("u{1b}[2J"), "{output}");
         assert!(!output.contains('\x1b') && !output.contains('\u{202e}') && !output.contains("\nOK x"), "{output}");
     }
-    drop(resident);
-    fs::remove_dir_all(&directory).unwrap();
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use plimsoll_lab::{LabNamespace, mixed_entries};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::support::watching::{ADDRESS, PATIENCE, Running, await_that, figure, get};
 use crate::support::{PLIMSOLL, Run, namespace};
@@ -36,7 +37,7 @@ exec capsh --chroot="$root" --no-new-privs --drop="$drop" --shell=/usr/bin/plims
 
 /// An image, unpacked; a namespace that is the pod's; and one that is of the node.
 struct Scene {
-    folder: PathBuf,
+    folder: TempDir,
     pod: LabNamespace,
     other: LabNamespace,
 }
@@ -46,15 +47,15 @@ impl Scene {
         let pod = LabNamespace::create().unwrap();
         let other = LabNamespace::tracking().unwrap();
         other.fill(mixed_entries(500)).unwrap();
-        let folder = std::env::temp_dir().join(format!("plimsoll-image-{}-{}", std::process::id(), pod.name()));
-        fs::create_dir_all(folder.join("root")).unwrap();
-        let image = std::env::var("PLIMSOLL_IMAGE").map_or_else(|_| made(&folder.join("image")), PathBuf::from);
-        unpack(&image, &folder.join("root"));
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("root")).unwrap();
+        let image = std::env::var("PLIMSOLL_IMAGE").map_or_else(|_| made(&folder.path().join("image")), PathBuf::from);
+        unpack(&image, &folder.path().join("root"));
         Self { folder, pod, other }
     }
 
     fn root(&self) -> String {
-        self.folder.join("root").to_str().unwrap().to_string()
+        self.folder.path().join("root").to_str().unwrap().to_string()
     }
 
     /// `check --json` of the node's other namespace, and its exit code.
@@ -66,12 +67,6 @@ impl Scene {
         let run = Run::of(command);
         assert!(run.stderr.is_empty(), "{run:?}");
         (run.code, run.json())
-    }
-}
-
-impl Drop for Scene {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -12,9 +12,8 @@ fn analyze(words: &[&str]) -> (bool, String) {
 
 #[test]
 fn systemd_takes_the_unit_and_calls_the_daemon_confined() {
-    let folder = std::env::temp_dir().join(format!("plimsoll-unit-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    let unit = folder.join("plimsoll-watch.service");
+    let folder = tempfile::tempdir().unwrap();
+    let unit = folder.path().join("plimsoll-watch.service");
     // As it is shipped, but for where the program lies.
     let shipped = include_str!("../../../../packaging/systemd/plimsoll-watch.service");
     fs::write(&unit, shipped.replace("/usr/bin/plimsoll", PLIMSOLL)).unwrap();
@@ -24,5 +23,4 @@ fn systemd_takes_the_unit_and_calls_the_daemon_confined() {
     // Exposure in tenths: below 50 is "OK" and better.
     let (is_well, said) = analyze(&["security", "--offline=true", "--threshold=40", unit]);
     assert!(is_well, "{said}");
-    fs::remove_dir_all(&folder).unwrap();
 }

@@ -84,7 +84,7 @@ fn a_known_peer_passes_xdp_unless_it_is_listed() {
 #[test]
 fn an_xdp_program_of_somebody_else_is_left_and_the_rules_go_on() {
     let joined = Joined::new();
-    let foreign = std::env::temp_dir().join(format!("{}-foreign.o", joined.scene.lab.name()));
+    let foreign = joined.scene.lab.folder().unwrap().join("foreign.o");
     std::fs::write(&foreign, of_somebody(include_bytes!("../../../xdp/bpf/filter.o"))).unwrap();
     let attached = joined.scene.lab.run(&[
         "ip",
@@ -98,7 +98,6 @@ fn an_xdp_program_of_somebody_else_is_left_and_the_rules_go_on() {
         "sec",
         "xdp",
     ]);
-    std::fs::remove_file(&foreign).unwrap();
     attached.unwrap();
     for how in [&["--xdp", "s0", "--dry-run"][..], &["--xdp", "s0", "--shadow", "0"]] {
         let run = joined.shield(&LIMITED, how);

@@ -2,7 +2,7 @@
 //! written anew), and in Chromium.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -15,25 +15,6 @@ use crate::testing;
 
 fn fixture(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shown/fixtures").join(name).to_str().unwrap().to_string()
-}
-
-/// A file that is gone when the test is.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("plimsoll-report-{}-{name}", std::process::id())))
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        drop(fs::remove_file(&self.0));
-    }
 }
 
 /// A page without its style and without what `explain` says, which have tests of their own.
@@ -109,33 +90,37 @@ fn standard_input_is_taken_and_a_recording_has_its_course() {
 
 #[test]
 fn what_is_none_of_these_is_refused_and_no_file_that_is_read_is_written_over() {
-    let scratch = Scratch::new("other.json");
+    let folder = tempfile::tempdir().unwrap();
+    let scratch = folder.path().join("other.json");
+    let path = scratch.to_str().unwrap();
     for (text, said) in [
         ("{}", "does not say what it is"),
         ("{\"schema\": \"plimsoll.trim/1\"}", "plimsoll.trim/1"),
         ("{\"schema\": \"plimsoll.plan/1\", \"namespace\": 7}", "invalid type"),
         ("no", "no JSON"),
     ] {
-        fs::write(scratch.path(), text).unwrap();
-        let run = plimsoll(&["report", scratch.path()]);
+        fs::write(path, text).unwrap();
+        let run = plimsoll(&["report", path]);
         assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{text}");
         assert!(run.stderr.contains(said) && run.stderr.contains("plimsoll check --json"), "{text}: {}", run.stderr);
     }
     let plan = fs::read_to_string(fixture("plan.json")).unwrap();
-    fs::write(scratch.path(), &plan).unwrap();
-    let run = plimsoll(&["report", scratch.path(), "-o", scratch.path()]);
+    fs::write(path, &plan).unwrap();
+    let run = plimsoll(&["report", path, "-o", path]);
     assert!(run.code == 3 && run.stderr.contains("written over what is read"), "{}", run.stderr);
-    assert_eq!(fs::read_to_string(scratch.path()).unwrap(), plan);
+    assert_eq!(fs::read_to_string(path).unwrap(), plan);
 }
 
 #[test]
 fn chromium_shows_it_without_an_error_or_a_request_on_phones_and_desks_light_and_dark() {
-    let page = Scratch::new("page.html");
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("page.html");
+    let page = page.to_str().unwrap();
     let recording = recorded();
-    let run = plimsoll(&["report", &fixture("check.json"), &fixture("plan.json"), recording.path(), "-o", page.path()]);
+    let run = plimsoll(&["report", &fixture("check.json"), &fixture("plan.json"), recording.path(), "-o", page]);
     assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
     let look = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shown/look.py");
-    let output = Command::new("python3").arg(look).arg(page.path()).output().unwrap();
+    let output = Command::new("python3").arg(look).arg(page).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
 }

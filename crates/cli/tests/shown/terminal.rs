@@ -1,9 +1,10 @@
 //! A terminal of one's own, by tmux.
 
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 /// What is awaited comes much sooner, but for a machine that is busy.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -11,14 +12,12 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A shell in a terminal, ended when dropped.
 #[derive(Debug)]
 pub(crate) struct Terminal {
-    server: String,
+    folder: TempDir,
 }
 
 impl Terminal {
     pub(crate) fn begin(width: u16, height: u16) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let terminal = Self { server: format!("plimsoll-{}-{number}", std::process::id()) };
+        let terminal = Self { folder: tempfile::tempdir().expect("a folder") };
         let (width, height) = (width.to_string(), height.to_string());
         let shell = "env -u NO_COLOR TERM=tmux-256color PS1='$ ' bash --norc --noprofile";
         terminal.tmux(&["new-session", "-d", "-x", &width, "-y", &height, shell]);
@@ -73,9 +72,15 @@ impl Terminal {
         self.until(&format!("{words:?}"), |screen| words.iter().all(|word| screen.contains(word)))
     }
 
+    /// What asks this terminal's own server, whose socket is in its folder.
+    fn server(&self) -> Command {
+        let mut command = Command::new("tmux");
+        command.arg("-S").arg(self.folder.path().join("socket")).args(["-f", "/dev/null"]);
+        command
+    }
+
     fn tmux(&self, arguments: &[&str]) -> String {
-        let output = Command::new("tmux").args(["-L", &self.server, "-f", "/dev/null"]).args(arguments).output();
-        let output = output.expect("tmux");
+        let output = self.server().args(arguments).output().expect("tmux");
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         String::from_utf8(output.stdout).expect("UTF-8")
     }
@@ -84,6 +89,6 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         // It is gone already where its shell has ended.
-        drop(Command::new("tmux").args(["-L", &self.server, "kill-server"]).output());
+        drop(self.server().arg("kill-server").output());
     }
 }

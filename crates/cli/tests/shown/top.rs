@@ -3,11 +3,11 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use plimsoll_lab::{Kind, LabNamespace, entries};
 use plimsoll_model::{NewEntry, TcpState};
+use tempfile::TempDir;
 
 use crate::support::watching::await_that;
 use crate::support::{PLIMSOLL, plimsoll};
@@ -35,17 +35,17 @@ fn flood() -> impl Iterator<Item = NewEntry> {
 /// A program in a namespace, under a name of its own.
 struct Named {
     program: Child,
-    link: PathBuf,
+    _folder: TempDir,
 }
 
 impl Named {
     fn begin(lab: &LabNamespace, name: &str, program: &str) -> Self {
-        let link = std::env::temp_dir().join(format!("{name}{}", std::process::id()));
-        drop(fs::remove_file(&link));
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join(name);
         symlink("/usr/bin/python3", &link).unwrap();
         let mut command = Command::new("ip");
         command.args(["netns", "exec", lab.name()]).arg(&link).args(["-c", program]).stdout(Stdio::piped());
-        let mut named = Self { program: command.spawn().unwrap(), link };
+        let mut named = Self { program: command.spawn().unwrap(), _folder: folder };
         let mut said = String::new();
         BufReader::new(named.program.stdout.take().unwrap()).read_line(&mut said).unwrap();
         assert_eq!(said, "ready\n");
@@ -57,7 +57,6 @@ impl Drop for Named {
     fn drop(&mut self) {
         drop(self.program.kill());
         drop(self.program.wait());
-        drop(fs::remove_file(&self.link));
     }
 }
 
@@ -144,7 +143,8 @@ fn it_ends_with_its_terminal() {
 fn without_rights_it_says_what_it_could_not_see() {
     let lab = LabNamespace::tracking().unwrap();
     lab.fill(entries(Kind::AssuredTcp(TcpState::Established), 0, limit() / 9)).unwrap();
-    let copy = std::env::temp_dir().join(format!("plimsoll-top-{}", std::process::id()));
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("plimsoll");
     fs::copy(PLIMSOLL, &copy).unwrap();
     let terminal = Terminal::begin(120, 40);
     let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs";
@@ -154,7 +154,6 @@ fn without_rights_it_says_what_it_could_not_see() {
     terminal.shows(&["Not seen", "it takes"]);
     terminal.press(&["q"]);
     terminal.until("the prompt", |screen| screen.trim_end().ends_with("\n$"));
-    fs::remove_file(copy).unwrap();
 }
 
 #[test]

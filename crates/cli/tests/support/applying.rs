@@ -1,7 +1,6 @@
 //! A namespace to which changes are applied, and a folder for their journals.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,7 +24,7 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) fn new() -> Self {
         let lab = LabNamespace::tracking().expect("a namespace");
-        let folder = env::temp_dir().join(format!("{}-journals", lab.name()));
+        let folder = lab.folder().expect("a folder").join("journals");
         Self { lab, folder }
     }
 
@@ -73,8 +72,6 @@ impl Scene {
 impl Drop for Scene {
     fn drop(&mut self) {
         kill_watchdogs(&self.folder);
-        let _ = fs::remove_dir_all(&self.folder);
-        let _ = fs::remove_file(self.folder.with_extension("json"));
     }
 }
 

@@ -11,12 +11,12 @@ pub(crate) mod shielding;
 pub(crate) mod watching;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use plimsoll_lab::LabNamespace;
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 pub(crate) const PLIMSOLL: &str = env!("CARGO_BIN_EXE_plimsoll");
 
@@ -55,15 +55,12 @@ pub(crate) fn plimsoll(arguments: &[&str]) -> Run {
 
 /// Runs `plimsoll` as a user without rights, from a copy that everybody may run.
 pub(crate) fn as_nobody(arguments: &[&str]) -> Run {
-    let directory = std::env::temp_dir().join(format!("plimsoll-nobody-{}", std::process::id()));
-    fs::create_dir_all(&directory).unwrap();
-    let copy = directory.join("plimsoll");
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("plimsoll");
     fs::copy(PLIMSOLL, &copy).unwrap();
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"]).arg(&copy).args(arguments);
-    let run = Run::of(command);
-    fs::remove_dir_all(&directory).unwrap();
-    run
+    Run::of(command)
 }
 
 /// Runs `plimsoll` in a namespace.
@@ -123,25 +120,17 @@ impl Drop for Playing {
 
 /// A scenario of somebody's own, removed when dropped.
 #[derive(Debug)]
-pub(crate) struct ScenarioFile(String);
+pub(crate) struct ScenarioFile(NamedTempFile);
 
 impl ScenarioFile {
     pub(crate) fn new(text: &str) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("plimsoll-{}-{number}.toml", std::process::id()));
-        std::fs::write(&path, text).expect("the file is written");
-        Self(path.to_str().expect("UTF-8").to_string())
+        let mut file = tempfile::Builder::new().suffix(".toml").tempfile().expect("a file");
+        file.write_all(text.as_bytes()).expect("the file is written");
+        Self(file)
     }
 
     pub(crate) fn path(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Drop for ScenarioFile {
-    fn drop(&mut self) {
-        drop(std::fs::remove_file(&self.0));
+        self.0.path().to_str().expect("UTF-8")
     }
 }
 

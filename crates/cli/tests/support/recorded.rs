@@ -4,22 +4,24 @@
 #[path = "../../../simulate/tests/support/recording.rs"]
 pub(crate) mod rows;
 
-use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use plimsoll_archive::{Limits, Writer};
 use plimsoll_model::Occupancy;
 use plimsoll_recording::{
     Addresses, Change, ChangeKind, IdleGap, Life, Origin, Row, Sources, TableReading, UnixMicros,
 };
+use tempfile::TempDir;
 
 /// The kernel on which they are made.
 pub(crate) const RELEASE: &str = "6.12.0-9-amd64";
 
 /// A recording in a folder of its own, which is gone when the test is.
 #[derive(Debug)]
-pub(crate) struct Recorded(PathBuf);
+pub(crate) struct Recorded {
+    path: PathBuf,
+    _around: TempDir,
+}
 
 impl Recorded {
     pub(crate) fn new(rows: impl IntoIterator<Item = Row>) -> Self {
@@ -33,7 +35,7 @@ impl Recorded {
             sources: Sources::EventsAndLooks,
             addresses: Addresses::Plain,
         };
-        let (mut writer, _) = Writer::begin(&folder.0, &origin, Limits::default()).unwrap();
+        let (mut writer, _) = Writer::begin(&folder.path, &origin, Limits::default()).unwrap();
         for row in rows {
             writer.write(&row).unwrap();
         }
@@ -43,19 +45,12 @@ impl Recorded {
 
     /// A folder's name, and no folder.
     pub(crate) fn nothing() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self(std::env::temp_dir().join(format!("plimsoll-recorded-{}-{number}.rec", std::process::id())))
+        let around = tempfile::tempdir().unwrap();
+        Self { path: around.path().join("web.rec"), _around: around }
     }
 
     pub(crate) fn path(&self) -> &str {
-        self.0.to_str().expect("UTF-8")
-    }
-}
-
-impl Drop for Recorded {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        self.path.to_str().expect("UTF-8")
     }
 }
 

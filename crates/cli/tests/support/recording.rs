@@ -1,45 +1,35 @@
 //! `plimsoll record` while it runs, and what it has written.
 
+use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
 use plimsoll_archive::Archive;
 use plimsoll_lab::LabNamespace;
 use plimsoll_recording::{Change, ChangeKind, IdleGap, Life};
+use tempfile::TempDir;
 
 use super::{PLIMSOLL, Run};
 
 /// A folder that is removed when dropped.
 #[derive(Debug)]
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = env::temp_dir().join(format!("plimsoll-record-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+        Self(tempfile::tempdir().unwrap())
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     /// The path of something in it.
     pub(crate) fn of(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_string()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.0));
+        self.path().join(name).to_str().unwrap().to_string()
     }
 }
 

@@ -3,8 +3,6 @@
 use plimsoll_lab::{Kind, LabNamespace, entries};
 use plimsoll_model::TcpState;
 
-use crate::support::watching::forget;
-
 const TIMEOUT: &str = "net/netfilter/nf_conntrack_tcp_timeout_time_wait";
 
 /// A namespace that may be troubled, removed when dropped with what daemons in it wrote.
@@ -28,11 +26,5 @@ impl Troubled {
     /// It ends.
     pub(crate) fn end(&self) {
         self.0.set(TIMEOUT, 120).unwrap();
-    }
-}
-
-impl Drop for Troubled {
-    fn drop(&mut self) {
-        forget(&self.0);
     }
 }

@@ -97,8 +97,7 @@ impl Daemon {
 
     /// Begins one that reads so often.
     pub(crate) fn begin_every(lab: &LabNamespace, interval: &str, arguments: &[&str]) -> Self {
-        let folder = folder_of(lab);
-        fs::create_dir_all(&folder).unwrap();
+        let folder = lab.folder().unwrap();
         let state = folder.join("state");
         let mut words = vec![PLIMSOLL, "watch", "--interval", interval, "--state-dir", state.to_str().unwrap()];
         words.extend(arguments);
@@ -165,16 +164,6 @@ fn answer(mut stream: TcpStream, requests: &Mutex<Vec<String>>, status: &Mutex<&
             return;
         }
     }
-}
-
-/// The folder of daemons in a namespace.
-pub(crate) fn folder_of(lab: &LabNamespace) -> PathBuf {
-    std::env::temp_dir().join(format!("plimsoll-watch-{}", lab.name()))
-}
-
-/// Removes the folder that daemons of a namespace had.
-pub(crate) fn forget(lab: &LabNamespace) {
-    let _ = fs::remove_dir_all(folder_of(lab));
 }
 
 /// What is answered under a path: `None` where nobody answers, or not with 200.

@@ -40,7 +40,7 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) fn new() -> Self {
         let lab = LabNamespace::tracking().unwrap();
-        let folder = env::temp_dir().join(format!("{}-governed", lab.name()));
+        let folder = lab.folder().unwrap().join("journals");
         Self { lab, folder }
     }
 
@@ -84,7 +84,6 @@ impl Scene {
 impl Drop for Scene {
     fn drop(&mut self) {
         watchdogs(&self.folder).into_iter().for_each(kill);
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

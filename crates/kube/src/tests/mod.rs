@@ -10,7 +10,8 @@ mod tls;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
 
 use self::server::Server;
 use crate::Whereabouts;
@@ -29,23 +30,19 @@ fn access_to(server: &Server) -> Access {
 }
 
 /// A folder that is removed at the end.
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("plimsoll-kube-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+        Self(tempfile::tempdir().unwrap())
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
+        let path = self.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
         path
@@ -54,12 +51,6 @@ impl Folder {
     /// An environment of these variables, with this folder as the root of files.
     pub(crate) fn around(&self, environment: &[(&str, &str)]) -> Whereabouts {
         let environment = environment.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string()));
-        Whereabouts::new(environment, &self.0)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
+        Whereabouts::new(environment, self.path())
     }
 }

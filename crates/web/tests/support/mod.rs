@@ -7,12 +7,12 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use plimsoll_web::{Access, Address, Answer, Bytes, Cache, Hub, Limits, Listen, Notice, Page, Request, Server, Site};
+use tempfile::TempDir;
 
 /// How long anything is waited for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -166,19 +166,15 @@ pub(crate) fn await_that(what: &str, holds: impl Fn() -> bool) {
 }
 
 /// A folder that is removed at the end.
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("plimsoll-web-{}-{number}", std::process::id()));
-        fs::create_dir(&path).unwrap();
-        Self(path)
+        Self(tempfile::tempdir().unwrap())
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.0.path().join(name)
     }
 
     /// Writes a file in one step, as a careful administrator does.
@@ -236,11 +232,5 @@ impl Folder {
         } else {
             Err(String::from_utf8_lossy(&output.stderr).into_owned())
         }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -66,6 +66,17 @@ fn a_leftover_is_replaced() {
 }
 
 #[test]
+fn what_was_killed_before_its_socket_was_in_place_keeps_nobody_of_its_process_id_from_listening() {
+    let folder = Folder::new();
+    let path = folder.path("web.sock");
+    let beside = folder.path(&format!(".web.sock.{}", std::process::id()));
+    drop(UnixListener::bind(&beside).unwrap());
+    assert!(beside.exists());
+    let _server = serve(at(&path).bind().unwrap(), Access::default());
+    assert!(get(&path).starts_with("HTTP/1.1 200") && !beside.exists());
+}
+
+#[test]
 fn nobody_is_pushed_aside() {
     let folder = Folder::new();
     let path = folder.path("web.sock");

@@ -22,6 +22,9 @@ pub(crate) struct SocketFile {
 pub(crate) fn bind(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), Error> {
     require_free(path)?;
     let beside = beside(path);
+    // It is there where a process of the same id was killed right here: ids come again, in a container at once.
+    require_free(&beside)?;
+    let _ = fs::remove_file(&beside);
     let system = |action| move |answer| Error::Unix { action, path: path.to_owned(), answer };
     let socket = UnixListener::bind(&beside).map_err(system("listen on"))?;
     let file = fs::set_permissions(&beside, Permissions::from_mode(mode))

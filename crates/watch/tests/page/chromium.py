@@ -25,6 +25,8 @@ class Chromium:
             [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-extensions",
              "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
              "--remote-debugging-port=0", f"--user-data-dir={self.profile.name}", "about:blank"],
+            # Ended by a signal it leaves a folder of sockets where temporary files go.
+            env={**os.environ, "TMPDIR": self.profile.name},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.events = []
         self.last = 0

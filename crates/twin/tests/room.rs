@@ -126,6 +126,23 @@ fn one_slice_of_a_large_tables_closing_entries_goes() {
     assert_eq!(twin.removals(namespace).by(RemovedBy::PressureClosing), 257);
 }
 
+/// A flow that one namespace refuses lets gc loose on every other that is nearly full, and what it kills lies in buckets one after
+/// the other. There early drop finds nothing then.
+#[test]
+fn a_refusal_elsewhere_costs_a_table_full_of_what_may_go_a_few_flows_too() {
+    const FULL: u32 = 65_536;
+    let (mut twin, elsewhere) = host(FULL, FULL);
+    let here = twin.add_namespace(Settings::default());
+    hold(&mut twin, elsewhere, 0..FULL, TcpState::Established);
+    assert_eq!(flood(&mut twin, secs(50), here, 0..FULL), 0);
+    assert_eq!(flood(&mut twin, secs(58), here, 100_000..104_000), 0, "exp(-16) of them would be");
+    assert_eq!(flood(&mut twin, secs(59), elsewhere, 200_000..200_001), 1);
+    twin.advance(secs(61));
+    assert_eq!(twin.removals(here).by(RemovedBy::PressureUnassured), 257);
+    let refused = flood(&mut twin, secs(62), here, 300_000..304_000);
+    assert!((1..12).contains(&refused), "{refused}");
+}
+
 #[test]
 fn gc_walks_after_as_long_as_entries_have_left() {
     let walks_within = |timeout_secs: u32, within: usize| {

@@ -153,15 +153,22 @@ fn packets_dropped_within_the_interval_are_counted_and_logged() {
     assert!(change["counters"]["drop"].as_u64().unwrap() > 0, "{change}");
 }
 
+/// Refused is a flow in whose eight buckets lies nothing that may be killed. By chance that is one of exp(16), nine million. But a flow
+/// that any namespace has refused before, in a test before this one, makes gc kill K entries in this one, whenever it comes
+/// (docs/findings/gc-pressure.md): those of fewer than K buckets in a row. So many flows, too, have room without a kill. Of N flows
+/// then less than (N - K) K / B are refused on the average, whatever K is less than N²/4B: 0.96 of 1,001, where there are as many buckets
+/// B as entries. More than 12 of them are, by Poisson's law, in fewer than one run of 10^10.
 #[test]
-fn a_table_full_of_half_open_entries_refuses_nobody_and_is_a_warning() {
+fn a_table_full_of_half_open_entries_refuses_next_to_nobody_and_is_a_warning() {
+    const MOST_REFUSED: u32 = 12;
     let lab = LabNamespace::tracking().unwrap();
     lab.fill(entries(Kind::Tcp(TcpState::SynSent), 0, limit())).unwrap();
     let run = plimsoll(&["check", "--netns", lab.name(), "--interval", "0", "--json"]);
     let document = run.json();
     assert_eq!((run.code, &document["verdict"]), (1, &"warning".into()), "{:#}", document["findings"]);
     assert_eq!(finding(&document, "namespace-full")["severity"], "warning");
-    assert_eq!(lab.send_udp(1000..=3000).unwrap(), 0, "and indeed nobody is refused");
+    let refused = lab.send_udp(1000..=2000).unwrap();
+    assert!(refused <= MOST_REFUSED, "of 1,001 flows {refused} are refused");
 }
 
 #[test]

@@ -60,10 +60,11 @@ pub(crate) fn play(router: &ByHand, flows: &[Flow]) {
         let from = streams.iter().any(|flow| flow.client().ip() == entry.original.source);
         from && entry.status.has(Status::ASSURED)
     };
-    let one = &streams[..1];
-    let is_one = |entry: &Entry| entry.original.source == one[0].client().ip() && entry.status.has(Status::ASSURED);
-    while !table(router.namespace()).values().any(is_one) {
-        one[0].go_on(router);
+    // Two seconds after its first packet one is a stream; when the last is, all may be.
+    let last = &streams[streams.len() - 1];
+    let is_last = |entry: &Entry| entry.original.source == last.client().ip() && entry.status.has(Status::ASSURED);
+    while !table(router.namespace()).values().any(is_last) {
+        last.go_on(router);
         thread::sleep(Duration::from_millis(50));
     }
     for flow in &streams {

@@ -77,6 +77,42 @@ fn fields_are_read_in_both_spellings() {
     assert!(matches!(advice.upstream.keeping, Keeping::NotKept { opens: Opens::EachRequest, .. }), "{advice}");
 }
 
+/// Each of these was tried with Envoy 1.40: what its dump tells.
+#[test]
+fn values_are_read_as_envoy_takes_them() {
+    for (limit, is_one) in [
+        ("\"1\"", true),
+        ("1.0", true),
+        ("0x1", true),
+        ("{ value: 1 }", true),
+        ("1e3", false),
+        ("0X10", false),
+        ("0", false),
+        ("null", false),
+    ] {
+        let text = bootstrap(&format!("    max_requests_per_connection: {limit}\n"));
+        let advice = only(&read(&text), churn("10.0.0.1:80", 1.0));
+        match &advice.upstream.keeping {
+            Keeping::NotKept { opens: Opens::EachRequest, .. } => assert!(is_one, "{advice}"),
+            Keeping::Kept(_) => assert!(!is_one, "{advice}"),
+            _ => panic!("{advice}"),
+        }
+    }
+    for (flag, is_set) in [
+        ("yes", true),
+        ("On", true),
+        ("TRUE", true),
+        ("\"t\"", true),
+        ("no", false),
+        ("\"false\"", false),
+        ("null", false),
+    ] {
+        let text = bootstrap(&format!("    connection_pool_per_downstream_connection: {flag}\n"));
+        let advice = only(&read(&text), churn("10.0.0.1:80", 1.0));
+        assert_eq!(matches!(advice.upstream.keeping, Keeping::NotKept { .. }), is_set, "{advice}");
+    }
+}
+
 #[test]
 fn the_proxy_protocol_ties_a_connection_to_its_client() {
     const SOCKET: &str = "transport_socket: { typed_config: { \"@type\": \

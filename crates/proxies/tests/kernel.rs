@@ -12,12 +12,13 @@ use std::process::Command;
 
 use plimsoll_ctnetlink::{Dump, Unknowns};
 use plimsoll_lab::LabNamespace;
-use plimsoll_proxies::{Keeping, ProxyAdvice, nginx, rewritten};
-use programs::{BACKEND, Case, PATIENCE, PROXY, await_listening, nginx_file, version};
+use plimsoll_proxies::{Keeping, Program, ProxyAdvice, nginx, rewritten};
+use programs::{BACKEND, Case, PATIENCE, PROXY, await_listening, envoy_file, envoy_options, nginx_file, version};
 use support::{Disk, churn, once, only, rewrites};
 
 /// Connections of clients, each with one request.
 const REQUESTS: usize = 300;
+const SITE: &str = "site.example";
 
 /// Sends the requests of a case through the proxy; the entries towards the backend, and what the first answer says of the request.
 fn play(case: &Case) -> (usize, String) {
@@ -46,7 +47,7 @@ fn backend(name: &str) -> Case {
     let text = nginx_file(&format!(
         "server {{ listen 127.0.0.1:{BACKEND}; keepalive_requests 100000; location / {{ {answer} }} }}"
     ));
-    Case::new("nginx", &name, &[("main.conf", text)])
+    Case::new(Program::Nginx, &name, &[("main.conf", text)])
 }
 
 fn haproxy_file(defaults: &str, frontend: &str, backend: &str, server: &str) -> String {
@@ -58,10 +59,14 @@ fn haproxy_file(defaults: &str, frontend: &str, backend: &str, server: &str) -> 
     )
 }
 
+fn envoy_site(fields: &str) -> String {
+    envoy_file(&[(SITE.to_string(), fields.to_string())])
+}
+
 fn request() -> io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, PROXY))?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(b"GET /page HTTP/1.1\r\nHost: site.example\r\nConnection: close\r\n\r\n")?;
+    stream.write_all(format!("GET /page HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n\r\n").as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
@@ -125,7 +130,7 @@ fn what_is_written_is_valid() {
         "upstream b { server 127.0.0.1:8080; keepalive 1; keepalive_requests 1; keepalive_timeout 0; }\n\
          server { location / { proxy_pass http://b; proxy_set_header Connection $http_connection; } }",
     ];
-    let nginx = nginx.map(|http| ("nginx", nginx_file(http)));
+    let nginx = nginx.map(|http| (Program::Nginx, "main.conf", nginx_file(http)));
     let haproxy = [
         haproxy_file("    option httpclose", "", "", " pool-purge-delay 0s inter 1s"),
         haproxy_file("", "", "    # nothing yet\n", ""),
@@ -136,9 +141,16 @@ fn what_is_written_is_valid() {
             " weight 1 pool-max-conn 0",
         ),
     ];
-    let haproxy = haproxy.map(|text| ("haproxy", text));
-    for (number, (program, text)) in nginx.into_iter().chain(haproxy).enumerate() {
-        let case = Case::new(program, &format!("valid-{number}"), &[("main.conf", text)]);
+    let haproxy = haproxy.map(|text| (Program::Haproxy, "main.conf", text));
+    let envoy = [
+        "    max_requests_per_connection: 1 # why\n    connection_pool_per_downstream_connection: true\n",
+        "    maxRequestsPerConnection: \"1\"\n    connectionPoolPerDownstreamConnection: yes\n",
+        "    common_http_protocol_options: {\"max_requests_per_connection\": 1}\n    lb_policy: LEAST_REQUEST\n",
+        "    max_requests_per_connection: { value: 1 }\n",
+    ];
+    let envoy = envoy.map(|fields| (Program::Envoy, "main.yaml", envoy_site(fields)));
+    for (number, (program, first, text)) in nginx.into_iter().chain(haproxy).chain(envoy).enumerate() {
+        let case = Case::new(program, &format!("valid-{number}"), &[(first, text)]);
         case.is_valid();
         write(&case, &only(&case.read(), churn("127.0.0.1:8080", 1.0)));
         case.is_valid();
@@ -161,7 +173,7 @@ fn the_files_are_those_that_nginx_reads() {
         ("b/y.conf", "server { listen 81; }".to_string()),
         ("b/x.conf", "}".to_string()),
     ];
-    let own = Case::new("nginx", "files", &files);
+    let own = Case::new(Program::Nginx, "files", &files);
     for first in [own.first(), PathBuf::from("/etc/nginx/nginx.conf")] {
         let output = Command::new("nginx").args(["-T", "-e", "stderr", "-c"]).arg(&first).output().unwrap();
         assert!(output.status.success(), "{output:?}");
@@ -192,7 +204,7 @@ fn the_version_is_in_the_program() {
         .map(|folder| Path::new(folder).join("nginx"))
         .find(|file| file.exists());
     let program = fs::File::open(program.expect("the program, by scripts/test")).unwrap();
-    assert_eq!(nginx::version_in(program), Some(version("nginx")));
+    assert_eq!(nginx::version_in(program), Some(version(Program::Nginx)));
 }
 
 #[test]
@@ -201,7 +213,7 @@ fn nginx_with_an_upstream() {
         "    upstream back {{\n        server 127.0.0.1:{BACKEND} max_fails=0; # the only one\n    }}\n    \
          server {{ listen 127.0.0.1:{PROXY};\n        location / {{\n            proxy_pass http://back;\n        }}\n    }}"
     );
-    hold(&Case::new("nginx", "upstream", &[("main.conf", nginx_file(&http))]));
+    hold(&Case::new(Program::Nginx, "upstream", &[("main.conf", nginx_file(&http))]));
 }
 
 #[test]
@@ -209,7 +221,7 @@ fn nginx_with_an_address() {
     let site =
         format!("server {{ listen 127.0.0.1:{PROXY}; location /page {{ proxy_pass http://127.0.0.1:{BACKEND}; }} }}");
     let files = [("main.conf", nginx_file("include sites/*;")), ("sites/one", site)];
-    hold(&Case::new("nginx", "address", &files));
+    hold(&Case::new(Program::Nginx, "address", &files));
 }
 
 #[test]
@@ -219,7 +231,7 @@ fn nginx_with_headers_further_out() {
          server {{\n    listen 127.0.0.1:{PROXY};\n    include headers.conf;\n    location / {{ proxy_pass http://back/; }}\n}}"
     );
     let headers = "proxy_http_version 1.0;\nproxy_set_header Host $host;\n".to_string();
-    hold(&Case::new("nginx", "headers", &[("main.conf", nginx_file(&http)), ("headers.conf", headers)]));
+    hold(&Case::new(Program::Nginx, "headers", &[("main.conf", nginx_file(&http)), ("headers.conf", headers)]));
 }
 
 #[test]
@@ -230,23 +242,36 @@ fn nginx_with_a_map_for_websockets() {
          server {{ listen 127.0.0.1:{PROXY}; location / {{ proxy_pass http://back; proxy_http_version 1.1;\n\
          proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade; }} }}"
     );
-    hold(&Case::new("nginx", "map", &[("main.conf", nginx_file(&http))]));
+    hold(&Case::new(Program::Nginx, "map", &[("main.conf", nginx_file(&http))]));
 }
 
 #[test]
 fn haproxy_by_default() {
-    hold(&Case::new("haproxy", "default", &[("main.conf", haproxy_file("", "", "", ""))]));
+    hold(&Case::new(Program::Haproxy, "default", &[("main.conf", haproxy_file("", "", "", ""))]));
 }
 
 #[test]
 fn haproxy_that_closes() {
     let file =
         haproxy_file("    option http-server-close", "    option httpclose\n", "    http-reuse aggressive\n", "");
-    hold(&Case::new("haproxy", "closing", &[("main.conf", file)]));
+    hold(&Case::new(Program::Haproxy, "closing", &[("main.conf", file)]));
 }
 
 #[test]
 fn haproxy_without_a_pool() {
     let file = haproxy_file("    http-reuse never\n    default-server pool-purge-delay 0", "", "", " pool-max-conn 0");
-    hold(&Case::new("haproxy", "pool", &[("main.conf", file)]));
+    hold(&Case::new(Program::Haproxy, "pool", &[("main.conf", file)]));
+}
+
+#[test]
+fn envoy_with_a_request_a_connection() {
+    let options =
+        envoy_options("        common_http_protocol_options:\n          max_requests_per_connection: 1 # why\n");
+    hold(&Case::new(Program::Envoy, "options", &[("main.yaml", envoy_site(&options))]));
+}
+
+#[test]
+fn envoy_with_a_pool_for_each_client() {
+    let fields = "    connection_pool_per_downstream_connection: true\n";
+    hold(&Case::new(Program::Envoy, "pools", &[("main.yaml", envoy_site(fields))]));
 }

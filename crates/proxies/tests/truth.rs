@@ -9,8 +9,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 
 use plimsoll_lab::LabNamespace;
-use plimsoll_proxies::{Keeping, Opens};
-use programs::{BACKEND, Case, PATIENCE, PROXY, await_listening, nginx_file};
+use plimsoll_proxies::{Keeping, Opens, Program};
+use programs::{BACKEND, Case, PATIENCE, PROXY, await_listening, envoy_file, envoy_options, nginx_file};
 
 /// A connection of a client.
 struct Client(BufReader<TcpStream>);
@@ -76,7 +76,7 @@ fn backend(of: &str) -> Case {
     let server = format!(
         "server {{ listen 127.0.0.1:{BACKEND}; keepalive_requests 100000; location / {{ return 200 $connection; }} }}"
     );
-    Case::new("nginx", &format!("behind-{of}"), &[("main.conf", nginx_file(&server))])
+    Case::new(Program::Nginx, &format!("behind-{of}"), &[("main.conf", nginx_file(&server))])
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn nginx_does_what_is_foretold() {
             }
         }
     }
-    let case = Case::new("nginx", "truth", &[("main.conf", nginx_file(&http))]);
+    let case = Case::new(Program::Nginx, "truth", &[("main.conf", nginx_file(&http))]);
     case.is_valid();
     let configuration = case.read();
     assert_eq!((configuration.upstreams.len(), configuration.gaps), (texts.len(), Vec::new()));
@@ -181,7 +181,7 @@ fn haproxy_does_what_is_foretold() {
             }
         }
     }
-    let case = Case::new("haproxy", "truth", &[("main.conf", text)]);
+    let case = Case::new(Program::Haproxy, "truth", &[("main.conf", text)]);
     case.is_valid();
     let configuration = case.read();
     assert_eq!((configuration.upstreams.len(), configuration.gaps), (count.into(), Vec::new()));
@@ -202,4 +202,58 @@ fn haproxy_does_what_is_foretold() {
         .unwrap();
     println!("{count} combinations, {kept} of them keep their connections");
     assert!(kept > 0 && kept < usize::from(count));
+}
+
+/// With one thread, as above.
+#[test]
+fn envoy_does_what_is_foretold() {
+    const LIMIT: &str = "max_requests_per_connection";
+    let typed = |limit: &str| {
+        envoy_options(&format!("        common_http_protocol_options: {{ idle_timeout: 60s, {limit} }}\n"))
+    };
+    let typed =
+        [String::new(), typed(""), typed("max_requests_per_connection: 1"), typed("maxRequestsPerConnection: 1000")];
+    let old = ["", "    common_http_protocol_options: { max_requests_per_connection: 1 }\n"];
+    let own = ["", "null", "1", "\"1\"", "0x1", "{ value: 1 }", "1000"];
+    let own = own.map(|limit| if limit.is_empty() { String::new() } else { format!("    {LIMIT}: {limit}\n") });
+    let pools = ["", "false", "true", "Yes", "\"t\""];
+    let pools = pools.map(|flag| match flag {
+        "" => String::new(),
+        flag => format!("    connection_pool_per_downstream_connection: {flag}\n"),
+    });
+    let mut clusters = Vec::new();
+    for typed in &typed {
+        for old in old {
+            for own in &own {
+                // Envoy takes one limit.
+                let is_limited = typed.contains("equests") || typed.is_empty() && !old.is_empty();
+                if is_limited && !own.is_empty() && !own.contains("null") {
+                    continue;
+                }
+                for pools in &pools {
+                    clusters.push((format!("c{}", clusters.len()), format!("{typed}{old}{own}{pools}")));
+                }
+            }
+        }
+    }
+    let case = Case::new(Program::Envoy, "truth", &[("main.yaml", envoy_file(&clusters))]);
+    case.is_valid();
+    let configuration = case.read();
+    assert_eq!((configuration.upstreams.len(), configuration.gaps), (clusters.len(), Vec::new()));
+    let namespace = LabNamespace::create().unwrap();
+    let _servers = [backend("envoy-truth").start(&namespace), case.start(&namespace)];
+    let mut kept = 0;
+    namespace
+        .enter(|| {
+            await_listening(BACKEND);
+            await_listening(PROXY);
+            for (upstream, (name, fields)) in configuration.upstreams.iter().zip(&clusters) {
+                let seen = seen(PROXY, name);
+                kept += usize::from(seen.is_none());
+                assert_eq!(foretold(&upstream.keeping), seen, "{fields}");
+            }
+        })
+        .unwrap();
+    println!("{} combinations, {kept} of them keep their connections", clusters.len());
+    assert!(kept > 0 && kept < clusters.len());
 }

@@ -195,7 +195,7 @@ impl<'d> Judge<'d> {
             None => None,
         };
         let per_client = cluster.at(&["connection_pool_per_downstream_connection"]);
-        if let Some(node) = per_client.filter(|node| node.text() == Some("true")) {
+        if let Some(node) = per_client.filter(|node| is_true(node)) {
             let says =
                 "`connection_pool_per_downstream_connection` gives each connection of a client a pool of its own";
             because.push(self.place(node).says(says));
@@ -244,7 +244,10 @@ fn requests_limit(cluster: &Node) -> Option<&Node> {
     const TYPED: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
     const LIMIT: &str = "max_requests_per_connection";
     let options = cluster.at(&["typed_extension_protocol_options", TYPED]).unwrap_or(cluster);
-    options.at(&["common_http_protocol_options", LIMIT]).or_else(|| cluster.at(&[LIMIT]))
+    let limit = options.at(&["common_http_protocol_options", LIMIT]).or_else(|| cluster.at(&[LIMIT]))?;
+    // The API has it as a message with one field, and takes it written as such, too.
+    let limit = limit.at(&["value"]).unwrap_or(limit);
+    (!matches!(limit.value, Value::Null)).then_some(limit)
 }
 
 /// What tells a server the client's address, if a transport socket does.
@@ -256,8 +259,20 @@ fn proxy_protocol(socket: &Node) -> Option<&Node> {
     (by_type || by_name).then_some(socket)
 }
 
+/// Envoy takes `0x10` and `1e3`, too.
 fn number(node: &Node) -> Option<u64> {
-    node.text()?.parse().ok()
+    let text = node.text()?;
+    if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        return u64::from_str_radix(digits, 16).ok();
+    }
+    let whole = |number: f64| (number.fract() == 0.0).then(|| format!("{number:.0}").parse().ok())?;
+    text.parse().ok().or_else(|| whole(text.parse().ok()?))
+}
+
+/// Envoy takes what YAML 1.1 does, and in quotes what Protocol Buffers do.
+fn is_true(node: &Node) -> bool {
+    const TRUE: [&str; 6] = ["true", "t", "yes", "y", "on", "1"];
+    node.text().is_some_and(|text| TRUE.iter().any(|word| word.eq_ignore_ascii_case(text)))
 }
 
 fn target(endpoint: &Node) -> Option<Target> {

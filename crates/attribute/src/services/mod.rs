@@ -1,6 +1,8 @@
 //! Services as rules translate them: recognised by where rules lead packets, and named as those who write rules name them.
 
 mod balanced;
+mod ipsets;
+mod marked;
 mod names;
 mod walk;
 

@@ -8,6 +8,8 @@ const KUBE_V6: &str = include_str!("../../../rules/tests/rulesets/kube-iptables.
 const KUBE_NFT: &str = include_str!("../../../rules/tests/told/kube-nftables.json");
 const DOCKER: &str = include_str!("../../../rules/tests/rulesets/docker.v4");
 const KUBE_IPVS: &str = include_str!("../../../rules/tests/rulesets/kube-ipvs.v4");
+const KUBE_IPVS_V6: &str = include_str!("../../../rules/tests/rulesets/kube-ipvs.v6");
+const IP_VS: &str = include_str!("../../../rules/tests/told/kube-ipvs.ip_vs");
 const IPSETS: &str = include_str!("../../../rules/tests/rulesets/kube-ipvs.ipset");
 
 fn legacy(text: &str) -> Ruleset {
@@ -21,7 +23,8 @@ fn nft(json: &str) -> Ruleset {
 /// `service → backends, masquerade`, in order.
 fn in_words(services: &Services) -> Vec<String> {
     let in_words = |service: &KnownService| {
-        let backends: Vec<_> = service.backends.iter().map(ToString::to_string).collect();
+        let mut backends: Vec<_> = service.backends.iter().map(ToString::to_string).collect();
+        backends.sort_unstable();
         format!("{service} → {}, {:?}", backends.join(" "), service.masquerade)
     };
     let mut all: Vec<_> = services.iter().map(in_words).collect();
@@ -146,21 +149,66 @@ fn dockers_ports_are_published_and_other_rules_forward() {
     assert!(kept[1].starts_with("nat PREROUTING: ") && kept[1].contains("10.0.0.3"), "{kept:?}");
 }
 
+/// The same cluster by IPVS, whose node ports are virtual services at each of the node's addresses. Where only backends of this node are asked
+/// (`externalTrafficPolicy: Local`), nobody is masqueraded.
+const BY_IPVS: [&str; 30] = [
+    "ClusterIP 10.96.0.10:53/tcp → 10.244.0.4:53/tcp 10.244.1.2:53/tcp, Some",
+    "ClusterIP 10.96.0.10:53/udp → 10.244.0.4:53/udp 10.244.1.2:53/udp, Some",
+    "ClusterIP 10.96.0.10:9153/tcp → 10.244.0.4:9153/tcp 10.244.1.2:9153/tcp, Some",
+    "ClusterIP 10.96.0.1:443/tcp → 192.0.2.1:6443/tcp, Some",
+    "ClusterIP 10.96.0.20:80/tcp → 10.244.0.2:8080/tcp 10.244.0.3:8080/tcp, Some",
+    "ClusterIP 10.96.0.30:53/udp → 10.244.0.2:53/udp 10.244.0.3:53/udp, Some",
+    "ClusterIP 10.96.0.40:443/tcp → 10.244.0.2:8443/tcp 10.244.1.2:8443/tcp, Some",
+    "ClusterIP 10.96.0.50:80/tcp → 10.244.0.3:8080/tcp, Some",
+    "ClusterIP 10.96.0.60:25/tcp → 10.244.1.2:2525/tcp, Some",
+    "ClusterIP 10.96.0.99:80/udp → , Some",
+    "ClusterIP [fd00:10:96::14]:80/tcp → [fd00:10:244::2]:8080/tcp [fd00:10:244::3]:8080/tcp, Some",
+    "ClusterIP [fd00:10:96::a]:53/tcp → [fd00:10:244:1::2]:53/tcp [fd00:10:244::4]:53/tcp, Some",
+    "ClusterIP [fd00:10:96::a]:53/udp → [fd00:10:244:1::2]:53/udp [fd00:10:244::4]:53/udp, Some",
+    "ClusterIP [fd00:10:96::a]:9153/tcp → [fd00:10:244:1::2]:9153/tcp [fd00:10:244::4]:9153/tcp, Some",
+    "NodePort 10.244.0.1:30025/tcp → 10.244.1.2:2525/tcp, Nobody",
+    "NodePort 10.244.0.1:30053/udp → 10.244.0.2:53/udp 10.244.0.3:53/udp, All",
+    "NodePort 10.244.0.1:30080/tcp → 10.244.0.2:8080/tcp 10.244.0.3:8080/tcp, All",
+    "NodePort 10.244.0.1:30443/tcp → 10.244.0.2:8443/tcp, Nobody",
+    "NodePort 10.244.0.1:4000/udp → , All",
+    "NodePort 192.0.2.1:30025/tcp → 10.244.1.2:2525/tcp, Nobody",
+    "NodePort 192.0.2.1:30053/udp → 10.244.0.2:53/udp 10.244.0.3:53/udp, All",
+    "NodePort 192.0.2.1:30080/tcp → 10.244.0.2:8080/tcp 10.244.0.3:8080/tcp, All",
+    "NodePort 192.0.2.1:30443/tcp → 10.244.0.2:8443/tcp, Nobody",
+    "NodePort 192.0.2.1:4000/udp → , All",
+    "NodePort [2001:db8::1]:30080/tcp → [fd00:10:244::2]:8080/tcp [fd00:10:244::3]:8080/tcp, All",
+    "NodePort [fd00:10:244::1]:30080/tcp → [fd00:10:244::2]:8080/tcp [fd00:10:244::3]:8080/tcp, All",
+    "external IP 198.51.100.80:80/tcp → 10.244.0.2:8080/tcp 10.244.0.3:8080/tcp, All",
+    "load balancer 203.0.113.80:80/tcp → 10.244.0.2:8080/tcp 10.244.0.3:8080/tcp, All",
+    "load balancer 203.0.113.81:443/tcp → 10.244.0.2:8443/tcp, Nobody",
+    "load balancer 203.0.113.82:25/tcp → 10.244.1.2:2525/tcp, Nobody",
+];
+
+fn by_ipvs(table: &str, ipsets: &str) -> Services {
+    let told = Told { ip_legacy: KUBE_IPVS.to_string(), ip6_legacy: KUBE_IPVS_V6.to_string(), ..Told::default() };
+    services(&Ruleset::read(&told).unwrap(), &Ipvs::read(table), ipsets)
+}
+
 #[test]
-fn ipvs_tells_backends_and_sets_the_kind() {
-    let table = "IP Virtual Server version 1.2.1 (size=4096)\nUDP  0A60000A:0035 rr\n  -> 0AF40002:0035 Masq 1 0 0\n\
-                 UDP  C0000201:7565 rr\n  -> 0AF40002:0035 Masq 1 0 0\nTCP  C6336401:0050 wrr\nFWM  00000001 rr\n";
-    let ipvs = Ipvs::read(table);
-    let told = services(&legacy(KUBE_IPVS), &ipvs, IPSETS);
-    let expected = [
-        "ClusterIP 10.96.0.10:53/udp → 10.244.0.2:53/udp, Some",
-        "NodePort 192.0.2.1:30053/udp → 10.244.0.2:53/udp, All",
-        "virtual service 198.51.100.1:80/tcp → , Nobody",
-    ];
-    assert_eq!(in_words(&told), expected);
+fn every_kind_of_kube_proxys_is_told_by_sets() {
+    let told = by_ipvs(IP_VS, IPSETS);
+    assert_eq!(in_words(&told), BY_IPVS);
     assert!(told.iter().all(|service| service.by.to_string() == "kube-proxy in IPVS mode"));
+    assert!(told.not_understood.is_empty(), "{:?}", told.not_understood);
+    // Where a host has no /etc/protocols.
+    let by_number = IPSETS.replace(",tcp:", ",6:").replace(",udp:", ",17:");
+    assert_eq!(in_words(&by_ipvs(IP_VS, &by_number)), in_words(&told));
+}
+
+#[test]
+fn what_no_set_has_is_a_virtual_service() {
+    let table = "IP Virtual Server version 1.2.1 (size=4096)\nTCP  C6336401:0050 wrr\nTCP  C6336450:01BB rr\nFWM  00000001 rr\n";
+    let local = format!("{IPSETS}add KUBE-EXTERNAL-IP-LOCAL 198.51.100.80,tcp:443\n");
+    let told = by_ipvs(table, &local);
+    let expected = ["external IP 198.51.100.80:443/tcp → , Nobody", "virtual service 198.51.100.1:80/tcp → , Nobody"];
+    assert_eq!(in_words(&told), expected);
     assert_eq!(told.not_understood.len(), 1, "the service by mark");
-    let others = services(&Ruleset::default(), &ipvs, "");
+    let others = services(&Ruleset::default(), &Ipvs::read(table), "");
     assert!(others.iter().all(|service| (service.kind, service.by) == (ServiceKind::Virtual, ServiceMaker::Ipvs)));
 }
 

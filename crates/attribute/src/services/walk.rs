@@ -12,7 +12,7 @@ use plimsoll_rules::{
 /// Rules that are looked at, those of a chain once for each way that leads to it.
 const MOST_STEPS: usize = 4_000_000;
 /// Chains within chains.
-const DEEPEST: usize = 16;
+pub(super) const DEEPEST: usize = 16;
 /// Addresses of one rule that are services of their own.
 const MOST_ADDRESSES: u128 = 64;
 
@@ -191,7 +191,7 @@ pub(super) fn walk(ruleset: &Ruleset) -> Walked<'_> {
     walk.walked
 }
 
-fn translates_destinations(table: &Table, chain: &Chain) -> bool {
+pub(super) fn translates_destinations(table: &Table, chain: &Chain) -> bool {
     chain.base.as_ref().is_some_and(|base| {
         // iptables' chains are base chains by their names alone.
         let is_nat = base.kind == ChainKind::Nat || table.origin != Origin::Nft && table.name == "nat";

@@ -64,56 +64,138 @@ defined sysread($server, my $rest, 1) or print "$!\n";
 print "over\n";
 "#;
 
-const MODULES: [&str; 12] = [
+const MODULES: [&str; 21] = [
     "ip_vs",
     "ip_vs_rr",
     "veth",
     "dummy",
     "iptable_nat",
     "iptable_filter",
+    "iptable_mangle",
+    "ip6table_nat",
+    "ip6table_filter",
+    "ip6table_mangle",
     "xt_set",
     "xt_MASQUERADE",
     "xt_addrtype",
+    "xt_physdev",
+    "ipt_REJECT",
+    "ip6t_REJECT",
+    "ip_set_hash_ip",
     "ip_set_hash_ipport",
     "ip_set_hash_ipportip",
+    "ip_set_hash_ipportnet",
     "ip_set_bitmap_port",
 ];
 const MATCHES: [&str; 5] = ["xt_mark", "xt_comment", "xt_conntrack", "xt_tcpudp", "xt_nat"];
 
 /// What iptables loads for each match and target.
-const EXTENSIONS: [&str; 9] =
-    ["set", "mark", "MARK", "comment", "conntrack", "MASQUERADE", "addrtype", "standard", "tcp"];
+const EXTENSIONS: [&str; 13] = [
+    "libxt_set",
+    "libxt_mark",
+    "libxt_MARK",
+    "libxt_comment",
+    "libxt_conntrack",
+    "libxt_MASQUERADE",
+    "libxt_addrtype",
+    "libxt_physdev",
+    "libxt_standard",
+    "libxt_tcp",
+    "libxt_udp",
+    "libipt_REJECT",
+    "libip6t_REJECT",
+];
+
+const PROGRAMS: [&str; 9] = [
+    "ip",
+    "ipset",
+    "ipvsadm",
+    "iptables-legacy",
+    "iptables-legacy-restore",
+    "iptables-legacy-save",
+    "ip6tables-legacy",
+    "ip6tables-legacy-restore",
+    "ip6tables-legacy-save",
+];
 
 fn node() -> Guest {
     let rulesets = concat!(env!("CARGO_MANIFEST_DIR"), "/../rules/tests/rulesets");
-    let programs = ["ip", "ipset", "ipvsadm", "iptables-legacy", "iptables-legacy-restore", "iptables-legacy-save"];
-    let guest = programs.into_iter().fold(guest(), Guest::program);
+    let guest = PROGRAMS.into_iter().fold(guest(), Guest::program);
     let guest = MODULES.into_iter().chain(MATCHES).fold(guest, Guest::module);
-    let guest = ["kube-ipvs.v4", "kube-ipvs.ipset"].into_iter().fold(guest, |guest, name| {
+    let guest = ["v4", "v6", "ipset", "ipvs", "addresses"].into_iter().fold(guest, |guest, kind| {
+        let name = format!("kube-ipvs.{kind}");
         guest.file(format!("/rules/{name}"), fs::read(format!("{rulesets}/{name}")).unwrap())
     });
     let guest = EXTENSIONS.into_iter().fold(guest, |guest, name| {
-        let path = ["xt", "ipt"].map(|kind| format!("/usr/lib/x86_64-linux-gnu/xtables/lib{kind}_{name}.so"));
-        let path = path.into_iter().find(|path| fs::exists(path).unwrap()).expect("iptables' extensions");
-        guest.file(&path, fs::read(&path).unwrap())
+        let path = format!("/usr/lib/x86_64-linux-gnu/xtables/{name}.so");
+        guest.file(&path, fs::read(&path).expect("iptables' extensions"))
     });
-    let clients = ["ask-as-pod", "ask-as-outsider", "ask-itself", "ask-as-node", "ask-untracked"];
     let guest = guest.file("/bin/answer", ANSWER).file("/etc/protocols", "tcp 6 TCP\nudp 17 UDP\n");
-    let guest = guest.file("/bin/ask-late", ASK_LATE);
-    clients.into_iter().fold(guest, |guest, name| guest.file(format!("/bin/{name}"), ASK))
+    let guest = guest.file("/bin/ask-late", ASK_LATE).file("/bin/ask-untracked", ASK);
+    CLIENTS.iter().fold(guest, |guest, client| guest.file(format!("/bin/{}", client.program), ASK))
 }
 
-/// The clients, by how many connections they made: the program, its address, and its namespace.
-const CLIENTS: [(usize, &str, &str, &str); 4] = [
-    (20, "ask-as-pod", "10.244.0.9", "pod-c"),
-    (12, "ask-as-outsider", "192.0.2.9", "outside"),
+/// Who connects, how often, and which service it asks.
+struct Client {
+    program: &'static str,
+    address: &'static str,
+    namespace: &'static str,
+    service: &'static str,
+    made: usize,
+}
+
+impl Client {
+    /// Each keeps its last one.
+    const fn over(&self) -> usize {
+        self.made - 1
+    }
+}
+
+const CLUSTER_IP: &str = "ClusterIP 10.96.0.20:80/tcp";
+
+/// By how many connections they make.
+const CLIENTS: [Client; 7] = [
+    Client { program: "ask-as-pod", address: "10.244.0.9", namespace: "pod-c", service: CLUSTER_IP, made: 20 },
+    Client {
+        program: "ask-as-outsider",
+        address: "192.0.2.9",
+        namespace: "outside",
+        service: "NodePort 192.0.2.1:30080/tcp",
+        made: 12,
+    },
     // An address of a service is the node's own, and what it asks there it asks by that.
-    (8, "ask-as-node", "10.96.0.20", "host"),
-    (6, "ask-itself", "10.244.0.2", "pod-a"),
+    Client { program: "ask-as-node", address: "10.96.0.20", namespace: "host", service: CLUSTER_IP, made: 8 },
+    Client { program: "ask-itself", address: "10.244.0.2", namespace: "pod-a", service: CLUSTER_IP, made: 6 },
+    Client {
+        program: "ask-balancer",
+        address: "192.0.2.9",
+        namespace: "outside",
+        service: "load balancer 203.0.113.80:80/tcp",
+        made: 5,
+    },
+    // `externalTrafficPolicy: Local`.
+    Client {
+        program: "ask-local",
+        address: "192.0.2.9",
+        namespace: "outside",
+        service: "load balancer 203.0.113.81:443/tcp",
+        made: 4,
+    },
+    Client {
+        program: "ask-local-port",
+        address: "192.0.2.9",
+        namespace: "outside",
+        service: "NodePort 192.0.2.1:30443/tcp",
+        made: 3,
+    },
 ];
-const CONNECTIONS: usize = 20 + 12 + 8 + 6;
-/// Each client keeps one.
+const CONNECTIONS: usize = 20 + 12 + 8 + 6 + 5 + 4 + 3;
 const OVER: usize = CONNECTIONS - CLIENTS.len();
+
+/// How many of those that are over are of clients for whom something holds.
+fn over(is_one: impl Fn(&Client) -> bool) -> usize {
+    CLIENTS.iter().filter(|client| is_one(client)).map(Client::over).sum()
+}
 
 #[test]
 fn connections_by_ipvs_are_told_as_they_went() {
@@ -121,12 +203,15 @@ fn connections_by_ipvs_are_told_as_they_went() {
     let lines = |step: &str| output(&transcript, step).lines().map(str::to_string).collect::<Vec<_>>();
     let balanced = |step: &str| lines(step).iter().filter(|line| line.starts_with("TCP ")).count();
 
-    // What the two pods saw.
-    let saw = ["a", "b"].map(|pod| lines(&format!("saw-{pod}")));
-    let count = |what: &str| saw.iter().flatten().filter(|line| line.starts_with(what)).count();
-    assert_eq!((count("came"), count("went")), (CONNECTIONS, OVER), "{saw:?}");
+    // What the two pods saw: the one has two ports.
+    let [a, b, shielded] = ["a", "b", "a-shielded"].map(|file| lines(&format!("saw-{file}")));
+    let count = |saw: &[String], what: &str| saw.iter().filter(|line| line.starts_with(what)).count();
+    let all = [a.as_slice(), &b, &shielded].concat();
+    assert_eq!((count(&all, "came"), count(&all, "went")), (CONNECTIONS, OVER), "{all:?}");
     // Every other time it reaches itself, and is then seen as the node is.
-    assert_eq!((count("came 10.244.0.9"), count("came 10.244.0.2"), count("came 10.244.0.1")), (20, 3, 12 + 8 + 3));
+    let came = ["10.244.0.9", "10.244.0.2", "10.244.0.1", "192.0.2.9"];
+    let came = came.map(|address| all.iter().filter(|line| **line == format!("came {address}")).count());
+    assert_eq!(came, [20, 3, 12 + 8 + 3 + 5, 4 + 3], "{all:?}");
 
     // One entry a connection, and another one in IPVS' own table.
     assert_eq!((lines("entries").len(), balanced("balanced")), (CONNECTIONS, CONNECTIONS));
@@ -140,38 +225,43 @@ fn connections_by_ipvs_are_told_as_they_went() {
         evidence.and_then(|evidence| evidence["text"].as_str()).unwrap_or_else(|| panic!("no {key}: {churn:#}"))
     };
     let share = |of: usize| format!("{:.1}%", 100.0 * of as f64 / OVER as f64);
-    let by_node_port = 12 - 1;
-    let services = [
-        format!("ClusterIP 10.96.0.20:80/tcp {}", share(OVER - by_node_port)),
-        format!("NodePort 192.0.2.1:30080/tcp {}", share(by_node_port)),
-    ];
-    assert_eq!(says("services"), format!("services: {}", services.join(", ")));
+    // Of five, those with the most entries are named.
+    let named = [CLUSTER_IP, "NodePort 192.0.2.1:30080/tcp", "load balancer 203.0.113.80:80/tcp"];
+    let named = named.map(|service| format!("{service} {}", share(over(|client| client.service == service))));
+    let services = format!("services: {}; 5 in all among the {OVER} looked at", named.join(", "));
+    assert_eq!(says("services"), services);
     assert_eq!(says("translated_by"), "translated by kube-proxy in IPVS mode");
-    assert_eq!(says("masqueraded"), format!("masqueraded as: 10.244.0.1 {}", share(count("went 10.244.0.1"))));
-    let hairpins = count("went 10.244.0.1") - by_node_port - (8 - 1);
+    let masqueraded = count(&all, "went 10.244.0.1");
+    assert_eq!(says("masqueraded"), format!("masqueraded as: 10.244.0.1 {}", share(masqueraded)));
+    let hairpins =
+        masqueraded - over(|client| ["ask-as-outsider", "ask-as-node", "ask-balancer"].contains(&client.program));
     assert!(hairpins > 0 && says("hairpin_ratio").starts_with(&share(hairpins)), "{hairpins}: {churn:#}");
 
     let whose = churn["whose"].as_array().unwrap();
-    let program = |side: &str, command: &str, namespace: &str| {
+    let server = |namespace: &str| {
         let is_it = |by: &&Value| {
-            (&by["side"], &by["command"], &by["namespace"]) == (&side.into(), &command.into(), &namespace.into())
+            (&by["side"], &by["command"], &by["namespace"]) == (&"server".into(), &"answer".into(), &namespace.into())
         };
-        let of = whose.iter().find(is_it).unwrap_or_else(|| panic!("no {command} in {namespace}: {whose:#?}"));
-        format!("{:.1}%", 100.0 * of["share"]["value"].as_f64().unwrap())
+        // One for each port that is served.
+        let shares = whose.iter().filter(is_it).map(|by| by["share"]["value"].as_f64().unwrap());
+        format!("{:.1}%", 100.0 * shares.sum::<f64>())
     };
-    for ((backend, namespace), saw) in [("10.244.0.2", "pod-a"), ("10.244.0.3", "pod-b")].into_iter().zip(&saw) {
-        let share = share(saw.iter().filter(|line| line.starts_with("went")).count());
-        assert!(says("backends").contains(&format!("{backend}:8080/tcp {share}")), "{share}: {}", says("backends"));
-        assert_eq!(program("server", "answer", namespace), share);
+    let went = |saw: &[String]| count(saw, "went");
+    for (backend, saw) in [("10.244.0.2:8080", &a), ("10.244.0.3:8080", &b), ("10.244.0.2:8443", &shielded)] {
+        let share = share(went(saw));
+        assert!(says("backends").contains(&format!("{backend}/tcp {share}")), "{share}: {}", says("backends"));
     }
+    assert_eq!(server("pod-a"), share(went(&a) + went(&shielded)));
+    assert_eq!(server("pod-b"), share(went(&b)));
     // Each client keeps one connection more, and that does not tell who opened those that are over. Three are named, those with the most
     // entries.
     assert!(whose.iter().all(|by| by["side"] == "server"), "{whose:#?}");
     let kept = says("unknown_client_ratio");
-    for (made, command, address, namespace) in &CLIENTS[..3] {
-        let is_it = |by: &str| by.starts_with(command) && (*namespace == "host" || by.contains(namespace));
-        assert!(kept.rsplit(": ").next().unwrap().split("), ").any(is_it), "{command}: {kept}");
-        assert!(says("sources").contains(&format!("{address} {}", share(made - 1))), "{}", says("sources"));
+    for Client { program, address, namespace, .. } in &CLIENTS[..3] {
+        let is_it = |by: &str| by.starts_with(program) && (*namespace == "host" || by.contains(namespace));
+        assert!(kept.rsplit(": ").next().unwrap().split("), ").any(is_it), "{program}: {kept}");
+        let share = share(over(|other| other.address == *address));
+        assert!(says("sources").contains(&format!("{address} {share}")), "{}", says("sources"));
     }
 
     // The entry goes when IPVS forgets the connection, and what its client sends then is refused.

@@ -1,6 +1,6 @@
 # A node of Kubernetes whose kube-proxy is in IPVS mode: the guest itself, two pods that answer, one that asks, and somebody outside.
 
-for module in ip_vs ip_vs_rr nf_conntrack_netlink veth dummy iptable_nat iptable_filter xt_set ip_set_hash_ipport ip_set_hash_ipportip ip_set_bitmap_port; do
+for module in ip_vs ip_vs_rr nf_conntrack_netlink veth dummy iptable_nat iptable_filter ip6table_nat ip6table_filter xt_set; do
     modprobe $module
 done
 
@@ -30,32 +30,23 @@ host pod-b pod3 10.244.0.1 10.244.0.3
 host pod-c pod9 10.244.0.1 10.244.0.9
 host outside wan 192.0.2.1 192.0.2.9
 
-# What kube-proxy sets up (pkg/proxy/ipvs/proxier.go): addresses of services at a device of their own, sets, rules, IPVS.
+# What kube-proxy has set up of a made-up cluster: addresses of services at a device of their own, sets, rules, IPVS.
 echo 1 >/proc/sys/net/ipv4/vs/conntrack
 ip link add kube-ipvs0 type dummy
-for address in 10.96.0.10 10.96.0.20; do
-    ip address add $address/32 dev kube-ipvs0
+for address in $(cat /rules/kube-ipvs.addresses); do
+    ip address add $address dev kube-ipvs0
 done
 ipset restore </rules/kube-ipvs.ipset
-ipset create KUBE-NODE-PORT-TCP bitmap:port range 0-65535
-ipset add KUBE-NODE-PORT-TCP 30080
-ipset add KUBE-CLUSTER-IP 10.96.0.20,tcp:80
-for pod in 10.244.0.2 10.244.0.3; do
-    ipset add KUBE-LOOP-BACK $pod,tcp:8080,$pod
-done
 iptables-legacy-restore </rules/kube-ipvs.v4
-iptables-legacy -t nat -A KUBE-NODE-PORT -p tcp -m set --match-set KUBE-NODE-PORT-TCP dst -j KUBE-MARK-MASQ
-for service in 10.96.0.20:80 192.0.2.1:30080 10.244.0.1:30080; do
-    ipvsadm -A -t $service -s rr
-    for pod in 10.244.0.2 10.244.0.3; do
-        ipvsadm -a -t $service -r $pod:8080 -m
-    done
-done
+ip6tables-legacy-restore </rules/kube-ipvs.v6
+ipvsadm --restore </rules/kube-ipvs.ipvs
 
 for pod in a b; do
     at pod-$pod answer 8080 /served/$pod &
     await at pod-$pod grep -q ":1F90 .* 0A " /proc/net/tcp
 done
+at pod-a answer 8443 /served/a-shielded &
+await at pod-a grep -q ":20FB .* 0A " /proc/net/tcp
 
 # Each keeps the last of its connections. One after the other, so that turns are as they are told.
 at pod-c ask-as-pod 10.96.0.20 80 20 >/tmp/pod &
@@ -66,7 +57,14 @@ ask-as-node 10.96.0.20 80 8 >/tmp/node &
 await grep -q done /tmp/node
 at pod-a ask-itself 10.96.0.20 80 6 >/tmp/itself &
 await grep -q done /tmp/itself
-for pod in a b; do
+at outside ask-balancer 203.0.113.80 80 5 >/tmp/balancer &
+await grep -q done /tmp/balancer
+# Of these two only backends of this node are asked, and see who asks.
+at outside ask-local 203.0.113.81 443 4 >/tmp/local &
+await grep -q done /tmp/local
+at outside ask-local-port 192.0.2.1 30443 3 >/tmp/local-port &
+await grep -q done /tmp/local-port
+for pod in a b a-shielded; do
     step saw-$pod cat /served/$pod
 done
 step entries conntrack -L -p tcp
@@ -93,11 +91,12 @@ await grep -q over /tmp/late
 step late cat /tmp/late
 ipvsadm --set 900 120 300
 
-# What it does without entries. What the backends answer is INVALID then, and a rule drops that.
+# What it does without entries. What the backends answer is INVALID then, which rules of others may drop.
 echo 0 >/proc/sys/net/ipv4/vs/conntrack
 conntrack -F
+iptables-legacy -I FORWARD -m conntrack --ctstate INVALID -j DROP
 step dropped timeout 2 /bin/ip netns exec pod-c ask-untracked 10.96.0.20 80 1
-iptables-legacy -F KUBE-FORWARD
+iptables-legacy -D FORWARD 1
 at outside ask-untracked 192.0.2.1 30080 1 >/tmp/by-node-port &
 await grep -q done /tmp/by-node-port
 step saw-without cat /served/a /served/b

@@ -1,7 +1,8 @@
-"""A cluster with services of every kind, as the Kubernetes API tells of it: `OBJECTS[path]` are the lists that kube-proxy asks for."""
+"""A cluster with services of every kind, as the Kubernetes API tells of it: `objects()[path]` are the lists that kube-proxy asks for."""
 
 NODE = "node-a"
 NODE_ADDRESSES = ["192.0.2.1", "2001:db8::1"]
+POD_GATEWAYS = ["10.244.0.1", "fd00:10:244::1"]
 POD_NETWORKS = ["10.244.0.0/16", "fd00:10:244::/48"]
 
 
@@ -117,8 +118,27 @@ NODES = [
     }
 ]
 
-OBJECTS = {
-    "/api/v1/nodes": ("v1", "Node", NODES),
-    "/api/v1/services": ("v1", "Service", SERVICES),
-    "/apis/discovery.k8s.io/v1/endpointslices": ("discovery.k8s.io/v1", "EndpointSlice", SLICES),
-}
+CROWD = [port("http", "TCP", 80, 8080)]
+
+
+def crowd(count):
+    """A service of many pods, all of them on other nodes, and its slices of a hundred each."""
+    addresses = [f"10.244.{2 + number // 250}.{2 + number % 250}" for number in range(count)]
+    slices = []
+    for first in range(0, count, 100):
+        one = slice_of("shop", "crowd", {address: "node-c" for address in addresses[first : first + 100]}, CROWD)
+        one["metadata"].update(name=f"crowd-{first}", uid=f"shop-crowd-{first}")
+        slices.append(one)
+    return service("shop", "crowd", ["10.96.0.70"], CROWD), slices
+
+
+def objects(crowd_of=0):
+    """`crowd_of`: so many pods more; from a thousand on kube-proxy leaves out what it can of its rules."""
+    more, slices = crowd(crowd_of)
+    # The last service is the one that is waited for.
+    services = [*([more] if crowd_of else []), *SERVICES]
+    return {
+        "/api/v1/nodes": ("v1", "Node", NODES),
+        "/api/v1/services": ("v1", "Service", services),
+        "/apis/discovery.k8s.io/v1/endpointslices": ("discovery.k8s.io/v1", "EndpointSlice", [*SLICES, *slices]),
+    }

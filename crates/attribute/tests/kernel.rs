@@ -140,10 +140,10 @@ impl Cluster {
         Self { node, servers, outside, pods }
     }
 
-    /// Loads rules by a program that reads them from a file.
+    /// Loads rules by a program that reads them from a file, be it compressed or not.
     fn load(&self, program: &str, file: &str) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-        self.node.run(&["sh", "-c", &format!("{program} < {}", path.display())]).unwrap();
+        self.node.run(&["sh", "-c", &format!("xz -dcf {} | {program}", path.display())]).unwrap();
     }
 
     /// What the product knows of it.
@@ -426,6 +426,14 @@ fn flows_through_kube_proxys_rules_by_iptables_legacy() {
 fn flows_through_kube_proxys_rules_by_iptables_nft() {
     let cluster = Cluster::build();
     cluster.load("iptables-nft-restore", "../rules/tests/rulesets/kube-iptables.v4");
+    cluster.load("ip6tables-nft-restore", "../rules/tests/rulesets/kube-iptables.v6");
+    compare(&cluster, str::to_string);
+}
+
+#[test]
+fn flows_through_kube_proxys_rules_for_many_endpoints() {
+    let cluster = Cluster::build();
+    cluster.load("iptables-nft-restore", "tests/rulesets/kube-iptables-large.v4.xz");
     cluster.load("ip6tables-nft-restore", "../rules/tests/rulesets/kube-iptables.v6");
     compare(&cluster, str::to_string);
 }

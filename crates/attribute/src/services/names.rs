@@ -72,7 +72,7 @@ fn of_comments(led: &Led<'_>, by: ServiceMaker) -> Named {
     let is_node_port = way.chains.contains(&"KUBE-NODEPORTS");
     let front = if is_node_port { step_from("KUBE-NODEPORTS") } else { step_from("KUBE-SERVICES") };
     let comment = |rule: &Rule| rule.comment.clone();
-    // In a large cluster only the first of the rules may have comments; in none is the last one without.
+    // Beyond a thousand endpoints kube-proxy leaves out the comments of the rules for each of them.
     let told = front.and_then(comment).or_else(|| comment(led.rule));
     let (name, kind) = told.as_ref().map_or((None, None), |told| without_kind(told.as_str()));
     let leads_to = |prefix: &str| way.chains.iter().any(|chain| chain.starts_with(prefix));

@@ -1,3 +1,5 @@
+use std::process::Command;
+
 use plimsoll_model::ServiceMaker;
 use plimsoll_rules::Told;
 
@@ -69,6 +71,29 @@ fn every_kind_of_kube_proxys_is_told_by_comments() {
     let services = of_rules(&Ruleset::read(&told).unwrap());
     assert_eq!(in_words(&services), OF_THE_CLUSTER);
     assert!(services.iter().all(|service| service.by.to_string() == "kube-proxy in iptables mode"));
+    assert!(services.not_understood.is_empty(), "{:?}", services.not_understood);
+}
+
+/// What kube-proxy makes of the same cluster with a service of 1,200 pods more.
+fn large() -> String {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rulesets/kube-iptables-large.v4.xz");
+    let output = Command::new("xz").args(["--decompress", "--stdout", file]).output().expect("xz, by scripts/test");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_large_cluster_has_no_comments_at_its_endpoints() {
+    let rules = large();
+    assert!(rules.lines().filter(|line| line.contains("-j DNAT")).all(|line| !line.contains("--comment")));
+    let services = of_rules(&legacy(&rules));
+    let (crowd, others): (Vec<_>, Vec<_>) = in_words(&services).into_iter().partition(|told| told.contains("crowd"));
+    assert!(crowd[0].starts_with("shop/crowd:http (ClusterIP 10.96.0.70:80/tcp) → 10.244.2."), "{crowd:?}");
+    assert_eq!((crowd.len(), crowd[0].matches(":8080/tcp").count()), (1, 1200));
+    // It has one family.
+    let v4 = OF_THE_CLUSTER.iter().filter(|told| !told.contains("ClusterIP ["));
+    let v4 = v4.map(|told| told.replace(" [fd00:10:244::2]:8080/tcp [fd00:10:244::3]:8080/tcp", ""));
+    assert_eq!(others, v4.collect::<Vec<_>>());
     assert!(services.not_understood.is_empty(), "{:?}", services.not_understood);
 }
 

@@ -176,24 +176,34 @@ fn the_last_file_by_name_wins() {
     }
 }
 
-/// Writes as kube-proxy does when it starts (its `pkg/proxy/conntrack/sysctls.go`), with its defaults on two processors, and stays.
+/// What kube-proxy itself did with its defaults on two processors (`crates/host/tests/fixtures`).
+const BEFORE: &str = include_str!("../../host/tests/fixtures/kube-proxy/defaults/before");
+const AFTER: &str = include_str!("../../host/tests/fixtures/kube-proxy/defaults/after");
+const COMMAND_LINE: &str = include_str!("../../host/tests/fixtures/kube-proxy/defaults/cmdline");
+
+/// Writes what it did, and stays.
 const KUBE_PROXY: &str = r#"#!/bin/perl
-sub set { open my $file, ">", "/proc/sys/net/netfilter/$_[0]" or die $!; print $file $_[1]; close $file or die $!; }
-set "nf_conntrack_max", 131072;
-set "nf_conntrack_tcp_timeout_close_wait", 3600;
-set "nf_conntrack_tcp_timeout_established", 86400;
+open my $lines, "<", "/set-by-kube-proxy" or die $!;
+while (<$lines>) {
+    my ($name, $value) = split;
+    open my $file, ">", "/proc/sys/net/netfilter/$name" or die $!;
+    print $file $value;
+    close $file or die $!;
+}
 sleep 1000;
 "#;
 
 #[test]
 fn whoever_writes_later_is_named_and_what_was_applied_has_drifted() {
-    let guest = with(guest(), "", &lasting(&plan(), &target())).file("/bin/kube-proxy", KUBE_PROXY);
+    let set: Vec<_> = AFTER.lines().filter(|line| !BEFORE.contains(line)).collect();
+    let guest = with(guest(), "", &lasting(&plan(), &target())).file("/set-by-kube-proxy", set.join("\n"));
+    let arguments = COMMAND_LINE.replace('\0', " ");
     let transcript = run(
-        &guest,
+        &guest.file("/bin/kube-proxy", KUBE_PROXY),
         &format!(
             "early
             step before value max
-            kube-proxy --hostname-override=node &
+            {arguments} &
             until [ \"$(value tcp_timeout_established)\" = 86400 ]; do sleep 1; done
             {VALUES}
             step check check --interval 0
@@ -218,6 +228,10 @@ fn whoever_writes_later_is_named_and_what_was_applied_has_drifted() {
     };
     assert_eq!(sets("net.netfilter.nf_conntrack_max")["value"]["newest"], 131_072);
     assert_eq!(sets("net.netfilter.nf_conntrack_tcp_timeout_close_wait")["value"]["newest"], 3600);
+    let owned = support::finding(&checked, "kube-proxy-owns-setting");
+    let told = owned["evidence"][0]["text"].as_str().unwrap_or_else(|| panic!("{checked:#}"));
+    assert!(told.starts_with("nf_conntrack_max is 131,072, by kube-proxy (process "), "{owned:#}");
+    assert!(told.contains(" (its defaults); /etc/sysctl.d/") && told.ends_with(" sets 50,000"), "{owned:#}");
     let id = "settings-not-persistent";
     assert!(support::finding(&checked, id).is_null(), "kube-proxy will set them again: {checked:#}");
 

@@ -1,5 +1,5 @@
 //! Has the real kube-proxy do in a guest what it must not do to the machine at hand, and keeps what became of it as fixtures:
-//! `kube_proxy KUBE_PROXY PLIMSOLL`. What it does there is in `crates/rules/tests/kube-proxy/capture.py`.
+//! `kube_proxy KUBE_PROXY PLIMSOLL [MODE…]`. What it does there is in `crates/rules/tests/kube-proxy/capture.py`.
 #![allow(clippy::print_stdout, reason = "a tool for those who make fixtures")]
 
 use std::error::Error;
@@ -66,18 +66,23 @@ const CAPTURED: [(&str, &str); 3] = [
     ("/tests/settings", "crates/host/tests/fixtures/kube-proxy"),
 ];
 
-const SCRIPT: &str = r"
-mkdir -p /tests/rulesets /tests/told
+const MODES: [&str; 2] = ["ipvs", "settings"];
+
+const BEGIN: &str = r"
+mkdir -p /tests/rulesets /tests/told /tests/settings
 modprobe ip_vs
 modprobe ip_vs_rr
 modprobe nf_conntrack_netlink
-capture() { python3 /tests/kube-proxy/capture.py /bin/kube-proxy $1; }
-capture ipvs
-for device in wan cni0 kube-ipvs0; do
-    ip link delete $device
-done
-ipvsadm --clear
-capture settings
+capture() {
+    python3 /tests/kube-proxy/capture.py /bin/kube-proxy $1
+    for device in $(ls /sys/class/net); do
+        [ $device = lo ] || ip link delete $device || true
+    done
+    ipvsadm --clear
+}
+";
+
+const END: &str = r"
 for file in $(find /tests/rulesets /tests/told /tests/settings -type f); do
     step $file cat $file
 done
@@ -85,9 +90,17 @@ done
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    let [kube_proxy, plimsoll] = arguments.as_slice() else { return Err("kube_proxy KUBE_PROXY PLIMSOLL".into()) };
+    let [kube_proxy, plimsoll, modes @ ..] = arguments.as_slice() else {
+        return Err("kube_proxy KUBE_PROXY PLIMSOLL [MODE…]".into());
+    };
+    let capture = |mode: &str| format!("capture {mode}");
+    let captures: Vec<_> = match modes {
+        [] => MODES.map(capture).to_vec(),
+        modes => modes.iter().map(|mode| capture(&mode.to_string_lossy())).collect(),
+    };
+    let script = format!("{BEGIN}{}{END}", captures.join("\n"));
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let transcript = guest(&top, kube_proxy.as_ref(), plimsoll.as_ref())?.run(SCRIPT, TIMEOUT)?;
+    let transcript = guest(&top, kube_proxy.as_ref(), plimsoll.as_ref())?.run(&script, TIMEOUT)?;
     for step in transcript.steps() {
         let (file, folder) = CAPTURED
             .iter()

@@ -1,6 +1,8 @@
 //! Writers on small trees of a test's own.
 
-use plimsoll_model::{Effect, Order, Presence, Sysctl, TcpState, Timeout, Writer, WriterKind, Written};
+use std::collections::BTreeMap;
+
+use plimsoll_model::{Becomes, Effect, Order, Presence, Sysctl, TcpState, Timeout, Writer, WriterKind, Written};
 
 use crate::testing::Tree;
 use crate::{Error, Partial};
@@ -155,6 +157,42 @@ fn kube_proxy_is_told_by_the_file_that_it_sees() {
         tree.write("proc/12/root/var/lib/kube-proxy/config.conf", not_understood);
         let found = writers(&tree);
         assert!(found.read.is_empty() && matches!(found.errors[..], [Error::Malformed { .. }]), "{found:?}");
+    }
+}
+
+/// What kube-proxy 1.30.5 itself did in a guest (`tests/fixtures/README.md`): it set what is said of it, to that value, and nothing else.
+#[test]
+fn kube_proxy_does_what_is_said_of_it() {
+    let tree = machine();
+    tree.write("sys/devices/system/cpu/online", "0-1\n");
+    tree.write("proc/12/comm", "kube-proxy\n");
+    tree.write("proc/12/root/etc/kube-proxy.yaml", include_str!("../../../rules/tests/kube-proxy/configuration.yaml"));
+    for (told, from) in [("defaults", "its defaults"), ("flags", "--conntrack-"), ("file", "/etc/kube-proxy.yaml")] {
+        let captured = |file: &str| {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/kube-proxy");
+            std::fs::read_to_string(format!("{folder}/{told}/{file}")).unwrap()
+        };
+        let values = |file: &str| -> BTreeMap<String, u32> {
+            let text = captured(file);
+            let lines = text.lines().map(|line| line.split_once(' ').unwrap());
+            lines.map(|(name, value)| (name.to_string(), value.parse().unwrap())).collect()
+        };
+        tree.write("proc/12/cmdline", captured("cmdline"));
+        let writer = only(&tree);
+        let mut foretold = values("before");
+        for (sysctl, value, by) in sets(&writer) {
+            assert!(by.starts_with(from), "{sysctl:?} {by}");
+            let now = foretold.get_mut(sysctl.name()).unwrap();
+            match value.becomes(*now) {
+                Some(Becomes::Surely { value } | Becomes::Perhaps { value: Some(value) }) => *now = value,
+                // It is enough already.
+                None => {}
+                other => panic!("{sysctl:?}: {other:?}"),
+            }
+        }
+        let after = values("after");
+        assert_eq!(foretold, after, "{told}");
+        assert_ne!(values("before"), after);
     }
 }
 

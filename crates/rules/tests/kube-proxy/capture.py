@@ -26,7 +26,7 @@ from urllib.parse import parse_qs, urlsplit
 from cluster import NODE, NODE_ADDRESSES, POD_GATEWAYS, POD_NETWORKS, objects
 
 PORT = 8001
-PATIENCE_SECS = 120
+PATIENCE_SECS = 600
 TESTS = Path(__file__).resolve().parents[1]
 # Of iptables.
 VARIANTS = ["legacy", "nft"]
@@ -128,19 +128,24 @@ def capture_settings(program):
     """`before` and `after` are what was in force, `check.txt` is what is said of that."""
     told = "".join(f"net.netfilter.nf_conntrack_{name} = {value}\n" for name, value in SYSCTLS.items())
     write(Path("/etc/sysctl.d/90-table.conf"), told)
+    write(Path("/etc/modules-load.d/table.conf"), "nf_conntrack\n")
     write(CONFIGURATION, (Path(__file__).parent / "configuration.yaml").read_text())
+    for name, value in SYSCTLS.items():
+        (NETFILTER / f"nf_conntrack_{name}").write_text(f"{value}")
+    before = settings()
     for name, options in TOLD.items():
         folder = TESTS / "settings" / name
-        for setting, value in SYSCTLS.items():
-            (NETFILTER / f"nf_conntrack_{setting}").write_text(f"{value}")
-        write(folder / "before", settings())
+        write(folder / "before", before)
         with KubeProxy(program, "iptables", "legacy", options) as process:
             wait_for(lambda: saved("ip", "legacy"), THERE["ip"])
             write(folder / "after", settings())
             write(folder / "cmdline", Path(f"/proc/{process.pid}/cmdline").read_text())
-            checked = subprocess.run(["plimsoll", "check", "--interval", "0"], capture_output=True, text=True)
+            checked = subprocess.run(["plimsoll", "check", "--verbose", "--interval", "0"], capture_output=True, text=True)
             write(folder / "check.txt", checked.stdout)
         run("iptables-legacy", "--table", "nat", "--flush")
+        changed = dict(line.split(" ", 1) for line in settings().splitlines()).items()
+        for setting, value in dict(line.split(" ", 1) for line in before.splitlines()).items() - changed:
+            (NETFILTER / setting).write_text(value)
 
 
 def settings():

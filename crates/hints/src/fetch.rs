@@ -4,7 +4,14 @@
 /// item comes when it is used.
 #[inline]
 pub fn fetch<T>(item: &T) {
-    let item = std::ptr::from_ref(item).cast::<u8>();
+    fetch_at(std::slice::from_ref(item), 0);
+}
+
+/// The same, of an item in the midst of others. Where there are fewer it asks for nothing that matters: who has computed a place
+/// need not look whether it is one.
+#[inline]
+pub fn fetch_at<T>(items: &[T], place: usize) {
+    let item = items.as_ptr().wrapping_add(place).cast::<u8>();
     ask_for(item);
     // It may begin in the midst of one.
     if size_of::<T>() > align_of::<T>() {
@@ -35,6 +42,9 @@ mod tests {
         let items = vec![[7_u8; 100]; 10];
         items.iter().for_each(fetch);
         fetch(&items[0][..0].first());
+        for place in [0, 9, 10, usize::MAX] {
+            fetch_at(&items, place);
+        }
         assert!(items.iter().flatten().all(|byte| *byte == 7));
     }
 }

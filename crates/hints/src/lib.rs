@@ -4,5 +4,5 @@
 mod fetch;
 mod pages;
 
-pub use fetch::fetch;
+pub use fetch::{fetch, fetch_at};
 pub use pages::prefer_huge_pages;

@@ -3,22 +3,19 @@
 use plimsoll_model::{Counter, Tuple};
 
 use crate::entry::Entry;
-use crate::memory::Extension;
 use crate::table::{Asked, Key};
 use crate::tick::Tick;
-use crate::tuple::inverted;
 use crate::{DropReason, Place, Twin, Verdict};
 
 impl Twin {
     /// Begins an entry for a packet that belongs to none; or says what becomes of the packet without one.
     pub(crate) fn begin(&mut self, now: Tick, place: Place, tuple: &Tuple, asked: &Asked) -> Result<u32, Verdict> {
-        let Some(reply) = inverted(tuple) else {
+        if asked.key.answer().is_none() {
             self.namespace_mut(place.namespace).counters.count(Counter::Invalid);
             return Err(Verdict::Invalid);
-        };
-        let reply = Key::new(&reply, place.namespace, place.zone);
+        }
         let bucket = self.table.bucket_of_hash(asked.hash);
-        let Some(slot) = self.allocate(now, place, [&asked.key, &reply], bucket) else {
+        let Some(slot) = self.allocate(now, place, &asked.key, bucket) else {
             self.namespace_mut(place.namespace).counters.count(Counter::Drop);
             return Err(Verdict::Dropped(DropReason::TableFull));
         };
@@ -26,8 +23,8 @@ impl Twin {
         Ok(slot)
     }
 
-    /// Takes a slot and counts it; `None` where the table is full and nothing could be killed from this bucket on.
-    pub(crate) fn allocate(&mut self, now: Tick, place: Place, keys: [&Key; 2], bucket: u32) -> Option<u32> {
+    /// Takes a slot, for an entry whose reply tuple mirrors the original one, and counts it; `None` where the table is full and nothing could be killed from this bucket on.
+    pub(crate) fn allocate(&mut self, now: Tick, place: Place, original: &Key, bucket: u32) -> Option<u32> {
         let namespace = self.namespace_mut(place.namespace);
         // Counted first: early_drop's kills are then taken off again.
         namespace.count += 1;
@@ -37,11 +34,9 @@ impl Twin {
             self.namespace_mut(place.namespace).count -= 1;
             return None;
         }
-        let entry = Entry::begun(place.namespace, place.zone, keys[0].protocol());
-        let slot = self.table.take(entry, keys);
-        for extension in Extension::of_every_entry(&self.namespace(place.namespace).settings, &self.host.capabilities) {
-            self.extend(slot, extension);
-        }
+        let entry = Entry::begun(place.namespace, place.zone, original.protocol());
+        let slot = self.table.take(entry, original);
+        self.extend_new(slot, place.namespace);
         Some(slot)
     }
 }

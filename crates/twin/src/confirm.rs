@@ -8,7 +8,6 @@ use plimsoll_model::{Counter, Status};
 use crate::capabilities::ChainCap;
 use crate::entry::{NAT_CLASH, Phase};
 use crate::passage::NewFlow;
-use crate::table::Key;
 use crate::tick::Tick;
 use crate::tracker::Kind;
 use crate::{Direction, DropReason, EntryId, Relation, Twin, Verdict};
@@ -34,11 +33,12 @@ impl Twin {
     }
 
     pub(crate) fn confirm_at(&mut self, now: Tick, new: &NewFlow) -> Verdict {
-        let &NewFlow { slot, relation, .. } = new;
+        let &NewFlow { slot, relation, hash, .. } = new;
         let namespace = self.table.entry(slot).namespace;
-        match self.obstacle(slot) {
+        let hashes = [hash, self.table.hash_of(slot, Direction::Reply)];
+        match self.obstacle(slot, hashes) {
             None => {}
-            Some(Obstacle::Taken(other)) => return self.resolve_clash(now, slot, other, relation),
+            Some(Obstacle::Taken(other)) => return self.resolve_clash(now, slot, hashes, other, relation),
             Some(Obstacle::ChainTooLong) => {
                 let counters = &mut self.namespace_mut(namespace).counters;
                 counters.count(Counter::ChainTooLong);
@@ -48,7 +48,7 @@ impl Twin {
             }
         }
         let expires = now.plus(self.table.entry(slot).expires.as_span());
-        self.put_into_table(slot, Phase::InTable, expires);
+        self.put_into_table(slot, hashes, Phase::InTable, expires);
         self.passed(slot, relation)
     }
 
@@ -57,54 +57,50 @@ impl Twin {
         Verdict::Passed { entry, relation, direction: Direction::Original }
     }
 
-    pub(crate) fn put_into_table(&mut self, slot: u32, phase: Phase, expires: Tick) {
+    pub(crate) fn put_into_table(&mut self, slot: u32, hashes: [u32; 2], phase: Phase, expires: Tick) {
         let entry = self.table.entry_mut(slot);
         entry.set_phase(phase);
         entry.add_status(Status::CONFIRMED);
         self.table.arm(slot, expires);
         if phase == Phase::InTable {
-            self.table.link(slot, Direction::Original);
+            self.table.link(slot, Direction::Original, hashes[0]);
         }
-        self.table.link(slot, Direction::Reply);
+        self.table.link(slot, Direction::Reply, hashes[1]);
     }
 
-    /// What stands in the way of an entry. Expired ones do too: nobody removes them here.
-    pub(crate) fn obstacle(&mut self, slot: u32) -> Option<Obstacle> {
+    /// What stands in the way of an entry, whose tuples have these hashes. Expired ones do too: nobody removes them here.
+    pub(crate) fn obstacle(&mut self, slot: u32, hashes: [u32; 2]) -> Option<Obstacle> {
         let cap = match self.host.capabilities.chain_cap {
             ChainCap::None => u32::MAX,
             ChainCap::Drawn => LEAST_CAP + self.draw.below(CAPS),
         };
-        [Direction::Original, Direction::Reply].into_iter().find_map(|direction| {
-            let key = self.table.key(slot, direction);
-            let chain = self.table.chain(self.table.bucket(&key));
-            for (passed, (other, other_direction)) in (0..).zip(chain) {
-                if self.table.has(other, other_direction, &key) {
-                    return Some(Obstacle::Taken(other));
+        for (direction, hash) in [Direction::Original, Direction::Reply].into_iter().zip(hashes) {
+            for (passed, node) in (0..).zip(self.table.chain(self.table.bucket_of_hash(hash))) {
+                if node.hash == hash && self.table.is_same(node, slot, direction) {
+                    return Some(Obstacle::Taken(node.slot));
                 }
                 if passed > cap {
                     return Some(Obstacle::ChainTooLong);
                 }
             }
-            None
-        })
+        }
+        None
     }
 
     /// Two packets that open one flow, both on their way at once.
-    fn resolve_clash(&mut self, now: Tick, slot: u32, other: u32, relation: Relation) -> Verdict {
+    fn resolve_clash(&mut self, now: Tick, slot: u32, hashes: [u32; 2], other: u32, relation: Relation) -> Verdict {
         let namespace = self.table.entry(slot).namespace;
         if Kind::of(self.table.entry(other).protocol, &self.host.capabilities).allows_clash() {
             if let Some(verdict) = self.merge(slot, other, relation) {
                 return verdict;
             }
-            let reply = self.table.key(slot, Direction::Reply);
-            let rival = self.holder_of(&reply);
-            match rival {
+            match self.holder_of_answers(slot, hashes[1]) {
                 Some(rival) => {
                     if let Some(verdict) = self.merge(slot, rival, relation) {
                         return verdict;
                     }
                 }
-                None => return self.insert_by_reply(now, slot, relation),
+                None => return self.insert_by_reply(now, slot, hashes, relation),
             }
         }
         let counters = &mut self.namespace_mut(namespace).counters;
@@ -114,16 +110,16 @@ impl Twin {
         Verdict::Dropped(DropReason::Clash)
     }
 
-    fn holder_of(&self, key: &Key) -> Option<u32> {
-        let mut chain = self.table.chain(self.table.bucket(key));
-        chain.find_map(|(slot, direction)| self.table.has(slot, direction, key).then_some(slot))
+    fn holder_of_answers(&self, slot: u32, hash: u32) -> Option<u32> {
+        let mut chain = self.table.chain(self.table.bucket_of_hash(hash));
+        let holder = chain.find(|node| node.hash == hash && self.table.is_same(*node, slot, Direction::Reply))?;
+        Some(holder.slot)
     }
 
     /// Gives a packet to the entry that has both tuples of its own, in either order.
     fn merge(&mut self, slot: u32, other: u32, relation: Relation) -> Option<Verdict> {
-        let keys = |slot| [Direction::Original, Direction::Reply].map(|direction| self.table.key(slot, direction));
-        let [original, reply] = keys(slot);
-        if ![[original, reply], [reply, original]].contains(&keys(other)) {
+        let [original, reply] = self.table.keys(slot);
+        if ![[original, reply], [reply, original]].contains(&self.table.keys(other)) {
             return None;
         }
         let namespace = self.table.entry(slot).namespace;
@@ -133,13 +129,13 @@ impl Twin {
     }
 
     /// Only answers are to find it: another entry has its original tuple.
-    fn insert_by_reply(&mut self, now: Tick, slot: u32, relation: Relation) -> Verdict {
+    fn insert_by_reply(&mut self, now: Tick, slot: u32, hashes: [u32; 2], relation: Relation) -> Verdict {
         const SECS: u32 = 1;
         let expires = now.plus(self.host.capabilities.hz.jiffies(SECS));
         let entry = self.table.entry_mut(slot);
         entry.add_status(Status::FIXED_TIMEOUT.and(NAT_CLASH));
         let namespace = entry.namespace;
-        self.put_into_table(slot, Phase::InTableByReply, expires);
+        self.put_into_table(slot, hashes, Phase::InTableByReply, expires);
         self.namespace_mut(namespace).counters.count(Counter::ClashResolved);
         self.passed(slot, relation)
     }

@@ -27,15 +27,20 @@ pub(crate) struct Entry {
     status: u16,
     pub(crate) namespace: NamespaceId,
     pub(crate) zone: Zone,
-    pub(crate) policy: Option<PolicyId>,
     pub(crate) protocol: Protocol,
-    pub(crate) helper: Option<HelperId>,
-    pub(crate) extensions: Extensions,
     standing: Standing,
 }
 
-// It lies in one cache line with its tuples and links.
-const _: () = assert!(size_of::<Entry>() == 20);
+// It lies in one cache line with its tuple and its tracker's memory.
+const _: () = assert!(size_of::<Entry>() == 16);
+
+/// What rules and settings add to few entries.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Additions {
+    pub(crate) policy: Option<PolicyId>,
+    pub(crate) helper: Option<HelperId>,
+    pub(crate) extensions: Extensions,
+}
 
 impl Entry {
     pub(crate) const FREE: Self = Self {
@@ -44,10 +49,7 @@ impl Entry {
         status: 0,
         namespace: NamespaceId(0),
         zone: Zone(0),
-        policy: None,
         protocol: Protocol(0),
-        helper: None,
-        extensions: Extensions::NONE,
         standing: Standing(Phase::Free as u8),
     };
 
@@ -73,21 +75,53 @@ impl Entry {
         self.standing.phase()
     }
 
+    /// Whether its tuple of this direction lies in the hash.
+    pub(crate) const fn is_linked(&self, direction: Direction) -> bool {
+        match self.phase() {
+            Phase::InTable => true,
+            Phase::InTableByReply => matches!(direction, Direction::Reply),
+            Phase::Free | Phase::Unconfirmed | Phase::Pinned => false,
+        }
+    }
+
     pub(crate) const fn set_phase(&mut self, phase: Phase) {
         self.standing = Standing(self.standing.0 & !Standing::PHASE | phase as u8);
     }
 
-    /// Whether a tuple's addresses are IPv6's.
-    pub(crate) const fn is_wide(&self, direction: Direction) -> bool {
-        self.standing.0 & Standing::wide(direction) != 0
+    /// Whether its original tuple is all there is, and narrow.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.standing.0 & (Standing::WIDE | Standing::REPLY) == 0
     }
 
-    pub(crate) const fn set_wide(&mut self, direction: Direction) {
-        self.standing.0 |= Standing::wide(direction);
+    /// How its original tuple is kept.
+    pub(crate) const fn original(&self) -> Kept {
+        if self.standing.0 & Standing::WIDE != 0 { Kept::Wide } else { Kept::Narrow }
     }
 
-    pub(crate) const fn set_narrow(&mut self, direction: Direction) {
-        self.standing.0 &= !Standing::wide(direction);
+    pub(crate) const fn set_original(&mut self, kept: Kept) {
+        let wide = match kept {
+            Kept::Narrow => 0,
+            Kept::Wide => Standing::WIDE,
+        };
+        self.standing.0 = self.standing.0 & !Standing::WIDE | wide;
+    }
+
+    /// How its reply tuple is kept; `None` where it mirrors the original one.
+    pub(crate) const fn own_reply(&self) -> Option<Kept> {
+        match self.standing.0 & Standing::REPLY {
+            0 => None,
+            Standing::NARROW_REPLY => Some(Kept::Narrow),
+            _ => Some(Kept::Wide),
+        }
+    }
+
+    pub(crate) const fn set_own_reply(&mut self, kept: Option<Kept>) {
+        let reply = match kept {
+            None => 0,
+            Some(Kept::Narrow) => Standing::NARROW_REPLY,
+            Some(Kept::Wide) => Standing::REPLY,
+        };
+        self.standing.0 = self.standing.0 & !Standing::REPLY | reply;
     }
 }
 
@@ -113,16 +147,24 @@ impl Phase {
     }
 }
 
-/// A phase in three bits, and a bit for each tuple with IPv6 addresses: there is no byte for each.
+/// How a tuple is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// All of it.
+    Narrow,
+    /// Its addresses are IPv6's and lie elsewhere.
+    Wide,
+}
+
+/// A phase in three bits, and how the tuples are kept in three more: there is no byte for each.
 #[derive(Clone, Copy, Debug)]
 struct Standing(u8);
 
 impl Standing {
     const PHASE: u8 = 7;
-
-    const fn wide(direction: Direction) -> u8 {
-        8 << direction as u8
-    }
+    const WIDE: u8 = 1 << 3;
+    const REPLY: u8 = 3 << 4;
+    const NARROW_REPLY: u8 = 1 << 4;
 
     const fn phase(self) -> Phase {
         match self.0 & Self::PHASE {

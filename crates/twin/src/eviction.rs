@@ -3,6 +3,7 @@
 use plimsoll_model::{Counter, Status};
 
 use crate::counters::RemovedBy;
+use crate::table::Node;
 use crate::tick::Tick;
 use crate::{NamespaceId, Twin};
 
@@ -26,7 +27,7 @@ impl Twin {
     fn kill_in_bucket(&mut self, now: Tick, namespace: NamespaceId, bucket: u32) -> u64 {
         let mut killed = 0;
         // Removing one changes the chain, and both tuples of one may lie in it.
-        while let Some((slot, by)) = self.table.chain(bucket).find_map(|(slot, _)| {
+        while let Some((slot, by)) = self.table.chain(bucket).find_map(|Node { slot, .. }| {
             let entry = self.table.entry(slot);
             if entry.expires.is_over(now) {
                 Some((slot, RemovedBy::Expiry))

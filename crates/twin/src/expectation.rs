@@ -156,7 +156,7 @@ impl Twin {
         let slot = self.slot(master).ok_or(NotExpected::NoHelper)?;
         let entry = self.table.entry(slot);
         let (namespace, zone) = (entry.namespace, entry.zone);
-        let helper = entry.helper.ok_or(NotExpected::NoHelper)?;
+        let helper = self.table.additions(slot).helper.ok_or(NotExpected::NoHelper)?;
         let helper = &self.expectations.helpers[helper.place()];
         let class = *helper.classes.get(what.class as usize).ok_or(NotExpected::NoHelper)?;
         let target = (namespace, zone, what.protocol, what.destination, what.port);
@@ -196,7 +196,7 @@ impl Twin {
 
     /// Arms an entry anew as its helper would, if it has one that does.
     pub(crate) fn refresh_by_helper(&mut self, slot: u32, now: Tick) {
-        let Some(helper) = self.table.entry(slot).helper else { return };
+        let Some(helper) = self.table.additions(slot).helper else { return };
         let Some(secs) = self.expectations.helpers[helper.place()].refresh_secs else { return };
         let span = self.host.capabilities.hz.jiffies(secs);
         let entry = self.table.entry(slot);

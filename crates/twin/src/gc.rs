@@ -6,12 +6,10 @@
 
 use plimsoll_model::Status;
 
-use crate::Direction;
 use crate::Twin;
 use crate::capabilities::Collection;
 use crate::counters::RemovedBy;
-use crate::entry::Phase;
-use crate::marks::Marks;
+use crate::table::Node;
 use crate::tick::{Hz, Tick};
 
 /// Between two walks, in seconds (`GC_SCAN_INTERVAL_*`).
@@ -31,28 +29,18 @@ const FIXED_SECS: u32 = 120;
 pub(crate) struct Gc {
     /// When it runs next.
     due: Tick,
-    next_bucket: u32,
+    pub(crate) next_bucket: u32,
     /// When this walk began.
     began: Tick,
     average: i64,
     count: i64,
     /// Somebody found no room: it kills what may be killed.
     pub(crate) is_under_pressure: bool,
-    /// Each entry in the table that has come due lies in one of these buckets; all others wait.
-    marks: Marks,
 }
 
 impl Gc {
-    pub(crate) fn new(due: Tick, buckets: u32) -> Self {
-        Self {
-            due,
-            next_bucket: 0,
-            began: due,
-            average: 0,
-            count: 0,
-            is_under_pressure: false,
-            marks: Marks::new(buckets),
-        }
+    pub(crate) const fn new(due: Tick) -> Self {
+        Self { due, next_bucket: 0, began: due, average: 0, count: 0, is_under_pressure: false }
     }
 
     /// Whether no entry changes the average any more: each counts for its distance from it, divided by how many were counted,
@@ -90,18 +78,8 @@ impl Twin {
             self.collect_bucket(now, bucket, None, &mut 0, u32::MAX);
         }
         let due = now.plus(self.host.capabilities.hz.jiffies(MOST_SECS));
-        self.gc = Gc::new(due, self.table.buckets());
+        self.gc = Gc::new(due);
         self.table.begin_anew(now);
-    }
-
-    /// Marks anew what has come due: buckets have other numbers.
-    pub(crate) fn renew_marks(&mut self) {
-        self.gc.marks = Marks::new(self.table.buckets());
-        for slot in 0..self.table.slots() {
-            if self.table.entry(slot).phase().is_in_table() && !self.table.is_waiting(slot) {
-                self.mark(slot);
-            }
-        }
     }
 
     /// One slice of a walk. The kernel's also end after ten milliseconds, and go on at once: here, scanning takes no time.
@@ -109,7 +87,7 @@ impl Twin {
         let hz = self.host.capabilities.hz;
         let now = self.gc.due;
         let most_removed = REMOVED_PER_SEC / hz.get();
-        self.mark_expired(now);
+        self.table.mark_until(now, self.gc.next_bucket);
         if self.gc.next_bucket == 0 {
             self.gc.average = i64::from(hz.jiffies(MOST_SECS));
             self.gc.count = FIRST_COUNT;
@@ -154,7 +132,7 @@ impl Twin {
 
     fn collect_all(&mut self) {
         let now = self.gc.due;
-        self.mark_expired(now);
+        self.table.mark_until(now, self.gc.next_bucket);
         let pressed_from = self.pressed_from();
         let scope = if pressed_from.is_some() { Scope::All } else { Scope::Marked };
         self.gc.next_bucket = if self.is_empty() { self.table.buckets() } else { self.next_bucket(scope) };
@@ -174,39 +152,9 @@ impl Twin {
         let (next, buckets) = (self.gc.next_bucket, self.table.buckets());
         match scope {
             Scope::All => next,
-            Scope::Marked => self.gc.marks.first_from(next).unwrap_or(buckets),
+            Scope::Marked => self.table.first_due(next).unwrap_or(buckets),
             Scope::End => (next..buckets).find(|bucket| !self.table.is_empty(*bucket)).unwrap_or(buckets),
         }
-    }
-
-    /// Marks where the entries lie that have expired since the last time.
-    fn mark_expired(&mut self, now: Tick) {
-        while let Some(slot) = self.table.next_due(now) {
-            let entry = self.table.entry(slot);
-            let expires = entry.expires;
-            if !entry.phase().is_in_table() {
-                continue;
-            }
-            if expires.is_over(now) {
-                self.mark(slot);
-            } else {
-                self.table.arm(slot, expires);
-            }
-        }
-    }
-
-    /// Marks the bucket in which the walk meets an entry first; if it has passed both, then the next walk.
-    fn mark(&mut self, slot: u32) {
-        let reply = self.table.bucket_of(slot, Direction::Reply);
-        let bucket = match self.table.entry(slot).phase() {
-            Phase::InTable => {
-                let original = self.table.bucket_of(slot, Direction::Original);
-                let is_ahead = |bucket: u32| bucket >= self.gc.next_bucket;
-                if is_ahead(original) == is_ahead(reply) { original.min(reply) } else { original.max(reply) }
-            }
-            _ => reply,
-        };
-        self.gc.marks.set(bucket);
     }
 
     /// Whether there is nothing to walk for.
@@ -233,7 +181,7 @@ impl Twin {
         let mut passed = 0;
         loop {
             let mut doomed = None;
-            for (slot, _) in self.table.chain(bucket).skip(passed) {
+            for Node { slot, .. } in self.table.chain(bucket).skip(passed) {
                 if *removed > most_removed {
                     return Bucket::Left;
                 }
@@ -258,7 +206,7 @@ impl Twin {
                 passed += 1;
             }
             let Some((slot, by)) = doomed else {
-                self.gc.marks.clear(bucket);
+                self.table.unmark(bucket);
                 return Bucket::Done;
             };
             // Where both of its tuples lie in this chain, this is the first of them: none of those that were passed goes.

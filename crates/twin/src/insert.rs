@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_model::{Counter, NewEntry, Protocol, TcpState};
+use plimsoll_model::{Counter, NewEntry, Protocol, TcpState, Tuple};
 
 use crate::confirm::Obstacle;
 use crate::entry::Phase;
@@ -10,7 +10,7 @@ use crate::memory::Extension;
 use crate::table::Key;
 use crate::tracker::tcp::Tcp;
 use crate::tracker::{Memory, Stream};
-use crate::{EntryId, NamespaceId, Place, Twin};
+use crate::{Direction, EntryId, NamespaceId, Place, Twin};
 
 /// Why an entry is not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,16 +31,21 @@ impl Twin {
     pub fn insert(&mut self, now: Duration, namespace: NamespaceId, new: &NewEntry) -> Result<EntryId, NotInserted> {
         let place = Place { namespace, zone: new.zone };
         let tick = self.pass_time(now);
-        let [original, reply] = [&new.original, &new.reply].map(|tuple| Key::new(tuple, namespace, new.zone));
-        if self.find(&original, self.table.bucket(&original), tick).is_some() {
+        // An entry has one protocol.
+        let reply = Tuple { protocol: new.original.protocol, ..new.reply };
+        let [original, reply] = [&new.original, &reply].map(|tuple| Key::new(tuple, namespace, new.zone));
+        let asked = self.table.asked(original);
+        if self.find(&asked, tick).is_some() {
             return Err(NotInserted::Exists);
         }
         // Made without a packet, it has no hash yet: room is looked for from the first bucket on, whichever is its own.
-        let slot = self.allocate(tick, place, [&original, &reply], 0).ok_or(NotInserted::TableFull)?;
+        let slot = self.allocate(tick, place, &original, 0).ok_or(NotInserted::TableFull)?;
+        self.table.set_reply(slot, &reply);
         for extension in [Extension::SequenceAdjustment, Extension::Synproxy] {
             self.extend(slot, extension);
         }
-        match self.obstacle(slot) {
+        let hashes = [asked.hash, self.table.hash_of(slot, Direction::Reply)];
+        match self.obstacle(slot, hashes) {
             None => {}
             Some(Obstacle::Taken(_)) => {
                 self.discard(slot);
@@ -62,7 +67,7 @@ impl Twin {
         let (entry, place) = self.table.flow_mut(slot);
         entry.add_status(new.status);
         *place = memory;
-        self.put_into_table(slot, Phase::InTable, tick.plus(span));
+        self.put_into_table(slot, hashes, Phase::InTable, tick.plus(span));
         self.namespace_mut(namespace).counters.count(Counter::Insert);
         Ok(EntryId { slot, generation: self.table.entry(slot).generation })
     }

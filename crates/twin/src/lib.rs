@@ -42,8 +42,10 @@
 //! space between two TUN devices, of which the twin is the table. It reads packets with [`parse::packet`], lets those pass that
 //! [`Twin::track`] knows or that whoever is inside opens, and gives up a flow from outside with [`Twin::abandon`].
 
+mod ahead;
 mod alloc;
 mod batch;
+mod by_source;
 pub mod capabilities;
 mod confirm;
 mod counters;
@@ -52,7 +54,6 @@ mod eviction;
 mod expectation;
 mod gc;
 mod insert;
-mod marks;
 mod memory;
 mod nat;
 pub mod packet;

@@ -1,8 +1,9 @@
 //! The memory that the kernel takes.
 
-use crate::Twin;
 use crate::capabilities::{Capabilities, EventCache};
+use crate::entry::Additions;
 use crate::settings::{Events, Settings};
+use crate::{NamespaceId, Twin};
 
 /// What the kernel has allocated, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,10 +63,7 @@ impl Extension {
     }
 
     /// Those that every new entry of a namespace gets.
-    pub(crate) fn of_every_entry(
-        settings: &Settings,
-        capabilities: &Capabilities,
-    ) -> impl Iterator<Item = Self> + use<> {
+    fn of_every_entry(settings: &Settings, capabilities: &Capabilities) -> impl Iterator<Item = Self> + use<> {
         let has_cache = match (settings.events, capabilities.event_cache) {
             (Events::Off, _) | (Events::Unheard, EventCache::WhenHeard) => false,
             (Events::Always | Events::Heard, _) | (Events::Unheard, EventCache::Always) => true,
@@ -82,7 +80,7 @@ impl Extension {
 }
 
 /// Which extensions an entry carries, a bit for each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extensions(u8);
 
 impl Extensions {
@@ -92,6 +90,15 @@ impl Extensions {
     pub(crate) fn block_bytes(self) -> u32 {
         let carried = Extension::ALL.into_iter().filter(|extension| self.0 & Self::bit(*extension) != 0);
         extension_block(if self == Self::NONE { 0 } else { carried.map(Extension::bytes).sum() })
+    }
+
+    /// Those that every new entry of a namespace gets.
+    pub(crate) fn of_every_entry(settings: &Settings, capabilities: &Capabilities) -> Self {
+        let mut extensions = Self::NONE;
+        for extension in Extension::of_every_entry(settings, capabilities) {
+            extensions.add(extension);
+        }
+        extensions
     }
 
     const fn add(&mut self, extension: Extension) {
@@ -135,11 +142,21 @@ impl Twin {
         }
     }
 
+    /// Gives a new entry what every one of its namespace gets.
+    pub(crate) fn extend_new(&mut self, slot: u32, namespace: NamespaceId) {
+        let extensions = self.namespace(namespace).extensions;
+        if extensions != Extensions::NONE {
+            self.table.set_additions(slot, Additions { extensions, ..Additions::default() });
+            self.extension_bytes += u64::from(extensions.block_bytes());
+        }
+    }
+
     pub(crate) fn extend(&mut self, slot: u32, extension: Extension) {
-        let extensions = &mut self.table.entry_mut(slot).extensions;
-        let before = extensions.block_bytes();
-        extensions.add(extension);
-        let after = extensions.block_bytes();
+        let mut additions = self.table.additions(slot);
+        let before = additions.extensions.block_bytes();
+        additions.extensions.add(extension);
+        let after = additions.extensions.block_bytes();
+        self.table.set_additions(slot, additions);
         self.extension_bytes += u64::from(after - before);
     }
 }

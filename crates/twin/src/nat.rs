@@ -1,6 +1,5 @@
 //! Translation: which reply tuple a flow gets (`nf_nat_core.c`).
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use plimsoll_model::{Counter, Layer4, Protocol, Status, TcpState, Tuple};
@@ -58,9 +57,6 @@ enum Manipulation {
     Source,
 }
 
-/// Entries by who opened them: a client's port is translated in one way for all that it calls.
-pub(crate) type BySource = HashMap<Key, Vec<u32>>;
-
 impl Twin {
     /// Translates a new flow as the rules say. Where translation is at work, flows that no rule translates get another
     /// port if their own tuple is taken.
@@ -80,7 +76,7 @@ impl Twin {
             self.extend(slot, Extension::Masquerade);
         }
         let source = self.source_key(slot, &self.table.tuple(slot, Direction::Original));
-        self.by_source.entry(source).or_default().push(slot);
+        self.by_source.put(self.table.hash(&source), slot);
     }
 
     /// Forgets an entry that was translated.
@@ -89,12 +85,7 @@ impl Twin {
             return;
         }
         let source = self.source_key(slot, &self.table.tuple(slot, Direction::Original));
-        if let Some(slots) = self.by_source.get_mut(&source) {
-            slots.retain(|other| *other != slot);
-            if slots.is_empty() {
-                self.by_source.remove(&source);
-            }
-        }
+        self.by_source.forget(self.table.hash(&source), slot);
     }
 
     /// A flow as it leaves: what answers to it answer to.
@@ -114,7 +105,7 @@ impl Twin {
         };
         entry.add_status(bit);
         let (namespace, zone) = (entry.namespace, entry.zone);
-        self.table.set_key(slot, Direction::Reply, &Key::new(&reply, namespace, zone));
+        self.table.set_reply(slot, &Key::new(&reply, namespace, zone));
     }
 
     /// A tuple within the range that nobody has, if one can be found (`get_unique_tuple`).
@@ -153,9 +144,12 @@ impl Twin {
     /// What this source was translated to for another destination (`find_appropriate_src`).
     fn mapped_before(&self, slot: u32, tuple: &Tuple, range: &NatRange) -> Option<Tuple> {
         let source = self.source_key(slot, tuple);
-        let others = self.by_source.get(&source)?.iter().rev();
+        let others = self
+            .by_source
+            .with(self.table.hash(&source))
+            .filter(|other| self.source_key(*other, &self.table.tuple(*other, Direction::Original)) == source);
         let mut translated = others.map(|other| {
-            let outgoing = self.outgoing(*other);
+            let outgoing = self.outgoing(other);
             let layer4 = match (outgoing.layer4, tuple.layer4) {
                 (Layer4::Ports { source, .. }, Layer4::Ports { destination, .. }) => {
                     Layer4::Ports { source, destination }
@@ -221,7 +215,7 @@ impl Twin {
     /// same original tuple: that is a clash, which is resolved at insertion.
     fn is_taken(&mut self, slot: u32, now: Tick, tuple: &Tuple) -> bool {
         let Some(key) = self.reply_key(slot, tuple) else { return false };
-        let Some((other, _)) = self.find(&key, self.table.bucket(&key), now) else { return false };
+        let Some((other, _)) = self.find(&self.table.asked(key), now) else { return false };
         if self.table.key(other, Direction::Original) == self.table.key(slot, Direction::Original) {
             return false;
         }
@@ -240,15 +234,16 @@ impl Twin {
             return self.is_taken(slot, now, tuple);
         }
         let Some(key) = self.reply_key(slot, tuple) else { return false };
-        let Some((other, direction)) = self.find(&key, self.table.bucket(&key), now) else { return false };
+        let Some((other, direction)) = self.find(&self.table.asked(key), now) else { return false };
         let entry = self.table.entry(other);
         let Memory::Tcp(old) = self.table.memory(other) else { return true };
+        let client_end = |slot| self.table.windows(slot).client_end();
         let may_go = direction == Direction::Reply
             && matches!(old.state(), TcpState::TimeWait | TcpState::Close | TcpState::SynSent2)
             && !entry.status().has(Status::FIXED_TIMEOUT)
             && entry.status().has(Status::SRC_NAT)
             // The other side must be able to tell the two connections apart.
-            && new.client_end().wrapping_sub(old.client_end()).cast_signed() > 0;
+            && client_end(slot).wrapping_sub(client_end(other)).cast_signed() > 0;
         if may_go {
             self.remove(other, RemovedBy::PortTaken);
         }

@@ -5,14 +5,13 @@ use std::time::Duration;
 use plimsoll_model::{Counter, Protocol, Status, Tuple};
 
 use crate::counters::RemovedBy;
-use crate::entry::Phase;
 use crate::packet::{Content, IcmpError, Packet};
 use crate::rules::{Fate, Rules};
-use crate::table::{Asked, Key, Met};
+use crate::table::{Asked, Flow, Key, Met};
 use crate::tick::Tick;
 use crate::tracker::{Context, Handled, Kind};
 use crate::tuple::inverted;
-use crate::{Direction, DropReason, EntryId, Place, Relation, Twin, Verdict};
+use crate::{Direction, DropReason, EntryId, NamespaceId, Place, Relation, Twin, Verdict};
 
 /// The first packet of a flow on its way: the entry is counted, and in the table only once [`Twin::confirm`] has put it
 /// there.
@@ -21,6 +20,8 @@ use crate::{Direction, DropReason, EntryId, Place, Relation, Twin, Verdict};
 pub struct NewFlow {
     pub(crate) slot: u32,
     pub(crate) relation: Relation,
+    /// Of its tuple.
+    pub(crate) hash: u32,
     tuple: Tuple,
     place: Place,
 }
@@ -83,7 +84,7 @@ impl Twin {
     pub fn track(&mut self, now: Duration, place: Place, packet: &Packet<'_>) -> Tracked {
         let now = self.pass_time(now);
         match packet {
-            Packet::Unreadable => Tracked::Done(self.invalid(place)),
+            Packet::Unreadable => Tracked::Done(self.invalid(place.namespace)),
             Packet::Unwatched => Tracked::Done(Verdict::Untracked),
             Packet::IcmpError(error) => Tracked::Done(self.take_error(now, place, error)),
             Packet::Flow { tuple, content } => {
@@ -100,6 +101,7 @@ impl Twin {
     }
 
     /// Takes a packet of a flow to where rules would see it.
+    #[inline]
     pub(crate) fn take(
         &mut self,
         now: Tick,
@@ -108,51 +110,61 @@ impl Twin {
         content: &Content<'_>,
         asked: &Asked,
     ) -> Tracked {
-        let bucket = self.table.bucket_of_hash(asked.hash);
-        loop {
-            let (slot, direction) = match self.find(&asked.key, bucket, now) {
-                Some(found) => found,
-                None => match self.begin(now, place, tuple, asked) {
-                    Ok(slot) => (slot, Direction::Original),
-                    Err(verdict) => return Tracked::Done(verdict),
-                },
-            };
-            let relation = self.relation(slot, direction);
-            // Its name now: an RST may end it, and then the slot is another's.
-            let entry = EntryId { slot, generation: self.table.entry(slot).generation };
-            let is_new = self.table.entry(slot).phase() == Phase::Unconfirmed;
-            match self.hand_to_tracker(now, slot, direction, content) {
-                Handled::OpensAgain => {
-                    self.remove(slot, RemovedBy::OpenedAgain);
-                    continue;
-                }
-                Handled::Invalid => {
-                    if is_new {
-                        self.discard(slot);
-                    }
-                    return Tracked::Done(self.invalid(place));
-                }
-                Handled::Accepted if is_new => {
-                    return Tracked::New(NewFlow { slot, relation, tuple: *tuple, place });
-                }
-                Handled::Accepted => {
-                    if speaks_to_a_helper(content, relation) {
-                        self.refresh_by_helper(slot, now);
-                    }
-                    if direction == Direction::Reply {
-                        self.table.entry_mut(slot).add_status(Status::SEEN_REPLY);
-                    }
-                }
-                Handled::Ends => {}
+        while let Some((slot, direction)) = self.find(asked, now) {
+            if let Some(verdict) = self.go_on(now, slot, direction, content) {
+                return Tracked::Done(verdict);
             }
-            return Tracked::Done(Verdict::Passed { entry, relation, direction });
+        }
+        self.open(now, place, tuple, content, asked)
+    }
+
+    /// Takes a packet of an entry; `None` if it opens its flow again, whose entry is gone then.
+    #[inline]
+    fn go_on(&mut self, now: Tick, slot: u32, direction: Direction, content: &Content<'_>) -> Option<Verdict> {
+        // Its name and standing now: an RST may end it, and then the slot is another's.
+        let found = self.table.entry(slot);
+        let entry = EntryId { slot, generation: found.generation };
+        let relation = relation(found.status(), direction);
+        let namespace = found.namespace;
+        match self.hand_to_tracker(now, slot, direction, content) {
+            Handled::Accepted => {
+                if speaks_to_a_helper(content, relation) {
+                    self.refresh_by_helper(slot, now);
+                }
+            }
+            Handled::Ends => {}
+            Handled::OpensAgain => {
+                self.remove(slot, RemovedBy::OpenedAgain);
+                return None;
+            }
+            Handled::Invalid => return Some(self.invalid(namespace)),
+        }
+        Some(Verdict::Passed { entry, relation, direction })
+    }
+
+    /// Begins an entry for a packet that no entry has.
+    #[inline(never)]
+    fn open(&mut self, now: Tick, place: Place, tuple: &Tuple, content: &Content<'_>, asked: &Asked) -> Tracked {
+        let slot = match self.begin(now, place, tuple, asked) {
+            Ok(slot) => slot,
+            Err(verdict) => return Tracked::Done(verdict),
+        };
+        let relation = relation(self.table.entry(slot).status(), Direction::Original);
+        match self.hand_to_tracker(now, slot, Direction::Original, content) {
+            Handled::Accepted => Tracked::New(NewFlow { slot, relation, hash: asked.hash, tuple: *tuple, place }),
+            // Nothing ends with its first packet, and nothing is opened again by it.
+            Handled::Invalid | Handled::Ends | Handled::OpensAgain => {
+                self.discard(slot);
+                Tracked::Done(self.invalid(place.namespace))
+            }
         }
     }
 
     /// The entry that has this tuple. Expired ones that are met on the way are removed (`____nf_conntrack_find`).
-    pub(crate) fn find(&mut self, key: &Key, bucket: u32, now: Tick) -> Option<(u32, Direction)> {
+    #[inline]
+    pub(crate) fn find(&mut self, asked: &Asked, now: Tick) -> Option<(u32, Direction)> {
         loop {
-            match self.table.search(key, bucket, now) {
+            match self.table.search(asked, now) {
                 Met::Node(slot, direction) => return Some((slot, direction)),
                 Met::Expired(slot) => self.remove(slot, RemovedBy::Expiry),
                 Met::Nothing => return None,
@@ -160,38 +172,29 @@ impl Twin {
         }
     }
 
-    fn relation(&self, slot: u32, direction: Direction) -> Relation {
-        let status = self.table.entry(slot).status();
-        if direction == Direction::Reply || status.has(Status::SEEN_REPLY) {
-            Relation::Established
-        } else if status.has(Status::EXPECTED) {
-            Relation::Related
-        } else {
-            Relation::New
-        }
-    }
-
-    /// Not inlined: the compiler would work out beforehand, for the case that a packet is taken again, all that follows from it
-    /// alone, and that costs every packet a quarter more.
     #[inline(never)]
     fn hand_to_tracker(&mut self, now: Tick, slot: u32, direction: Direction, content: &Content<'_>) -> Handled {
         let Self { table, namespaces, policies, host, .. } = self;
-        let original_icmp_type = table.icmp_type(slot);
-        let (entry, memory) = table.flow_mut(slot);
-        let namespace = &namespaces[entry.namespace.0 as usize];
-        let kind = Kind::of(entry.protocol, &host.capabilities);
-        let mut circumstances = Context {
-            direction,
-            now,
-            status: entry.status(),
-            expires: entry.expires,
-            settings: &namespace.settings,
-            timeouts: entry.policy.map_or(&namespace.spans, |policy| &policies[policy.place()]),
-            capabilities: &host.capabilities,
-        };
-        let handled = memory.take(kind, &mut circumstances, content, original_icmp_type);
-        entry.set_status(circumstances.status);
-        table.arm(slot, circumstances.expires);
+        let policy = table.additions(slot).policy;
+        let handled = table.change(slot, |Flow { entry, memory, windows, original_icmp_type }| {
+            let namespace = &namespaces[entry.namespace.0 as usize];
+            let kind = Kind::of(entry.protocol, &host.capabilities);
+            let mut circumstances = Context {
+                direction,
+                now,
+                status: entry.status(),
+                expires: entry.expires,
+                settings: &namespace.settings,
+                timeouts: policy.map_or(&namespace.spans, |policy| &policies[policy.place()]),
+                capabilities: &host.capabilities,
+            };
+            let handled = memory.take(windows, kind, &mut circumstances, content, original_icmp_type);
+            // Without a branch: from which side the next packet comes is not foreseen.
+            let is_answer = handled == Handled::Accepted && direction == Direction::Reply;
+            let seen = if is_answer { Status::SEEN_REPLY } else { Status(0) };
+            entry.set_status(circumstances.status.and(seen));
+            (handled, circumstances.expires)
+        });
         if handled == Handled::Ends {
             self.remove(slot, RemovedBy::Reset);
         }
@@ -201,8 +204,8 @@ impl Twin {
     /// An ICMP error belongs to the flow of the packet that it quotes (`nf_conntrack_inet_error`).
     fn take_error(&mut self, now: Tick, place: Place, error: &IcmpError) -> Verdict {
         let found = error.about.as_ref().and_then(inverted).and_then(|answer| {
-            let key = Key::new(&answer, place.namespace, place.zone);
-            let (slot, direction) = self.find(&key, self.table.bucket(&key), now)?;
+            let asked = self.table.asked(Key::new(&answer, place.namespace, place.zone));
+            let (slot, direction) = self.find(&asked, now)?;
             // It must go to who sent the quoted packet.
             let sender = self.table.tuple(slot, direction).destination;
             (sender == error.destination).then_some((slot, direction))
@@ -220,9 +223,21 @@ impl Twin {
         Verdict::Passed { entry, relation: Relation::Related, direction }
     }
 
-    fn invalid(&mut self, place: Place) -> Verdict {
-        self.namespace_mut(place.namespace).counters.count(Counter::Invalid);
+    #[cold]
+    fn invalid(&mut self, namespace: NamespaceId) -> Verdict {
+        self.namespace_mut(namespace).counters.count(Counter::Invalid);
         Verdict::Invalid
+    }
+}
+
+/// What a packet of an entry with this status is to its flow.
+const fn relation(status: Status, direction: Direction) -> Relation {
+    if matches!(direction, Direction::Reply) || status.has(Status::SEEN_REPLY) {
+        Relation::Established
+    } else if status.has(Status::EXPECTED) {
+        Relation::Related
+    } else {
+        Relation::New
     }
 }
 

@@ -26,7 +26,7 @@ impl Twin {
     /// Takes an entry out of the hash. It is counted on while entries live that its expectations have made.
     pub(crate) fn remove(&mut self, slot: u32, by: RemovedBy) {
         let entry = self.table.entry(slot);
-        let (namespace, phase, has_helper) = (entry.namespace, entry.phase(), entry.helper.is_some());
+        let (namespace, phase) = (entry.namespace, entry.phase());
         match phase {
             Phase::InTable => {
                 self.table.unlink(slot, Direction::Original);
@@ -36,7 +36,7 @@ impl Twin {
             Phase::Free | Phase::Unconfirmed | Phase::Pinned => return,
         }
         self.namespace_mut(namespace).removals.count(by);
-        if has_helper {
+        if self.table.additions(slot).helper.is_some() {
             self.forget_expectations_of(slot);
         }
         if self.expectations.has_children(slot) {
@@ -48,7 +48,7 @@ impl Twin {
 
     /// Gives up an entry that never came into the hash.
     pub(crate) fn discard(&mut self, slot: u32) {
-        if self.table.entry(slot).helper.is_some() {
+        if self.table.additions(slot).helper.is_some() {
             self.forget_expectations_of(slot);
         }
         self.free(slot);
@@ -59,9 +59,8 @@ impl Twin {
         let mut next = Some(slot);
         while let Some(slot) = next {
             self.forget_source(slot);
-            let entry = self.table.entry(slot);
-            let namespace = entry.namespace;
-            self.extension_bytes -= u64::from(entry.extensions.block_bytes());
+            let namespace = self.table.entry(slot).namespace;
+            self.extension_bytes -= u64::from(self.table.additions(slot).extensions.block_bytes());
             self.namespace_mut(namespace).count -= 1;
             self.table.give_back(slot);
             let bereft = self.expectations.part(slot);

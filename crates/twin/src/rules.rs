@@ -54,9 +54,10 @@ impl Twin {
     /// Gives a new flow a timeout policy, and arms its entry with the policy's timeout for new flows, whatever the first
     /// packet was (`nft_ct_timeout_obj_eval`).
     pub fn set_policy(&mut self, new: &NewFlow, policy: PolicyId) {
-        let entry = self.table.entry_mut(new.slot);
-        let had_one = entry.policy.replace(policy).is_some();
-        let kind = Kind::of(entry.protocol, &self.host.capabilities);
+        let mut additions = self.table.additions(new.slot);
+        let had_one = additions.policy.replace(policy).is_some();
+        self.table.set_additions(new.slot, additions);
+        let kind = Kind::of(self.table.entry(new.slot).protocol, &self.host.capabilities);
         let span = self.policies[policy.place()].of_new(kind);
         self.table.arm(new.slot, Tick::from_span(span));
         if !had_one {
@@ -66,9 +67,10 @@ impl Twin {
 
     /// Gives a new flow a helper.
     pub fn set_helper(&mut self, new: &NewFlow, helper: HelperId) {
-        let entry = self.table.entry_mut(new.slot);
-        let had_one = entry.helper.replace(helper).is_some();
-        entry.add_status(Status::HELPER);
+        let mut additions = self.table.additions(new.slot);
+        let had_one = additions.helper.replace(helper).is_some();
+        self.table.set_additions(new.slot, additions);
+        self.table.entry_mut(new.slot).add_status(Status::HELPER);
         if !had_one {
             self.extend(new.slot, Extension::Helper);
         }

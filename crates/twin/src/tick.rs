@@ -34,6 +34,8 @@ impl Tick {
     }
 }
 
+const NANOS_PER_SEC: u64 = 1_000_000_000;
+
 /// How many jiffies a second has (`CONFIG_HZ`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hz(u32);
@@ -58,7 +60,15 @@ impl Hz {
     #[expect(clippy::cast_possible_truncation, reason = "moments wrap")]
     pub(crate) const fn tick(self, at: Duration) -> Tick {
         let whole = at.as_secs().wrapping_mul(self.0 as u64);
-        Tick((whole as u32).wrapping_add((at.subsec_nanos() as u64 * self.0 as u64 / 1_000_000_000) as u32))
+        Tick((whole as u32).wrapping_add((at.subsec_nanos() as u64 * self.0 as u64 / NANOS_PER_SEC) as u32))
+    }
+
+    /// When the tick of a moment ends.
+    pub(crate) fn end_of_tick(self, at: Duration) -> Duration {
+        let ticks = u64::from(at.subsec_nanos()) * u64::from(self.0) / NANOS_PER_SEC;
+        // The first nanosecond that is of the next one.
+        let ends = ((ticks + 1) * NANOS_PER_SEC).div_ceil(self.0.into());
+        Duration::from_secs(at.as_secs()).saturating_add(Duration::from_nanos(ends))
     }
 
     /// Seconds in jiffies; the kernel takes no more than fit a signed number (`proc_dointvec_jiffies`).
@@ -72,7 +82,7 @@ impl Hz {
 
     /// Jiffies as time.
     pub(crate) fn duration(self, jiffies: u32) -> Duration {
-        Duration::from_nanos(u64::from(jiffies) * 1_000_000_000 / u64::from(self.0))
+        Duration::from_nanos(u64::from(jiffies) * NANOS_PER_SEC / u64::from(self.0))
     }
 }
 
@@ -86,6 +96,19 @@ mod tests {
         let later = late.plus(Hz::COMMON.jiffies(432_000));
         assert_eq!(later.since(late), 432_000 * 250);
         assert!(!later.is_over(late) && late.is_over(late) && late.is_over(later));
+    }
+
+    #[test]
+    fn a_tick_ends_where_the_next_one_begins() {
+        for hz in [100, 250, 300, 1000].map(|hz| Hz::new(hz).unwrap()) {
+            for at in [0, 1, 3_333_333, 3_333_334, 999_999_999, 1_000_000_000, 7_123_456_789].map(Duration::from_nanos)
+            {
+                let ends = hz.end_of_tick(at);
+                let before = ends.checked_sub(Duration::from_nanos(1)).unwrap();
+                assert!(before >= at, "{hz:?} {at:?}");
+                assert_eq!((hz.tick(before), hz.tick(ends)), (hz.tick(at), hz.tick(at).plus(1)), "{hz:?} {at:?}");
+            }
+        }
     }
 
     #[test]

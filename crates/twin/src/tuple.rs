@@ -7,16 +7,21 @@ use plimsoll_model::{Layer4, Protocol, Tuple};
 pub fn inverted(tuple: &Tuple) -> Option<Tuple> {
     let mirrored = tuple.mirrored();
     let Layer4::Icmp { id, kind, code } = tuple.layer4 else { return Some(mirrored) };
-    let kind = match (tuple.protocol, kind) {
-        // Echo: RFC 792.
-        (Protocol::ICMP, 0) => 8,
-        (Protocol::ICMP, 8) => 0,
-        // Timestamp, information, address mask: RFC 792, RFC 950. Echo, node information: RFC 4443, RFC 4620.
-        (Protocol::ICMP, 13 | 15 | 17) | (Protocol::ICMPV6, 128 | 139) => kind + 1,
-        (Protocol::ICMP, 14 | 16 | 18) | (Protocol::ICMPV6, 129 | 140) => kind - 1,
-        _ => return None,
-    };
+    let kind = answering_type(tuple.protocol, kind)?;
     Some(Tuple { layer4: Layer4::Icmp { id, kind, code }, ..mirrored })
+}
+
+/// Of which type ICMP's answers to a type are.
+pub(crate) const fn answering_type(protocol: Protocol, kind: u8) -> Option<u8> {
+    match (protocol, kind) {
+        // Echo: RFC 792.
+        (Protocol::ICMP, 0) => Some(8),
+        (Protocol::ICMP, 8) => Some(0),
+        // Timestamp, information, address mask: RFC 792, RFC 950. Echo, node information: RFC 4443, RFC 4620.
+        (Protocol::ICMP, 13 | 15 | 17) | (Protocol::ICMPV6, 128 | 139) => Some(kind + 1),
+        (Protocol::ICMP, 14 | 16 | 18) | (Protocol::ICMPV6, 129 | 140) => Some(kind - 1),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

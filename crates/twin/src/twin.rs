@@ -6,10 +6,11 @@ use std::time::Duration;
 use plimsoll_draw::Draw;
 use plimsoll_model::{Buckets, Capacity, Occupancy, Timeouts, Zone};
 
+use crate::by_source::BySource;
 use crate::counters::{Counters, Removals};
 use crate::expectation::Expectations;
 use crate::gc::Gc;
-use crate::nat::BySource;
+use crate::memory::Extensions;
 use crate::table::Table;
 use crate::tick::Tick;
 use crate::timeouts::Spans;
@@ -27,10 +28,27 @@ pub struct Twin {
     pub(crate) by_source: BySource,
     pub(crate) draw: Draw,
     pub(crate) extension_bytes: u64,
+    clock: Clock,
+}
+
+/// What time it is.
+#[derive(Debug)]
+struct Clock {
     /// The latest moment that was told.
     last: Duration,
+    /// The tick of that moment, and when it ends.
+    tick: Tick,
+    tick_ends: Duration,
     /// No longer does time pass in one step: ticks wrap.
     longest_step: Duration,
+}
+
+impl Clock {
+    /// Whether a moment comes behind the latest one, and before the next tick.
+    #[inline]
+    fn is_in_tick(&self, now: Duration) -> bool {
+        self.last <= now && now < self.tick_ends
+    }
 }
 
 /// A network namespace of a twin: of another one it means nothing, and may make a call panic.
@@ -66,6 +84,8 @@ impl From<NamespaceId> for Place {
 pub(crate) struct Namespace {
     pub(crate) settings: Settings,
     pub(crate) spans: Spans,
+    /// What every new entry carries.
+    pub(crate) extensions: Extensions,
     pub(crate) count: u32,
     pub(crate) expected: u32,
     pub(crate) counters: Counters,
@@ -82,14 +102,19 @@ impl Twin {
         Self {
             namespaces: Vec::new(),
             policies: Vec::new(),
-            gc: Gc::new(host.capabilities.hz.tick(host.first_collection), table.buckets()),
+            gc: Gc::new(host.capabilities.hz.tick(host.first_collection)),
             table,
             expectations: Expectations::default(),
-            by_source: BySource::new(),
+            by_source: BySource::default(),
             draw,
             extension_bytes: 0,
-            last: Duration::ZERO,
-            longest_step: host.capabilities.hz.duration(LONGEST_STEP_JIFFIES),
+            // The first moment is one that comes behind.
+            clock: Clock {
+                last: Duration::ZERO,
+                tick: Tick::default(),
+                tick_ends: Duration::ZERO,
+                longest_step: host.capabilities.hz.duration(LONGEST_STEP_JIFFIES),
+            },
             host,
         }
     }
@@ -103,6 +128,7 @@ impl Twin {
         let id = NamespaceId(u16::try_from(self.namespaces.len()).expect("at most 65,535 namespaces"));
         self.namespaces.push(Namespace {
             spans: Spans::of(&settings.timeouts, self.host.capabilities.hz),
+            extensions: Extensions::of_every_entry(&settings, &self.host.capabilities),
             settings,
             count: 0,
             expected: 0,
@@ -142,8 +168,10 @@ impl Twin {
     /// Sets a namespace's settings. Entries keep the expiry with which they were armed until their next packet.
     pub fn set_settings(&mut self, namespace: NamespaceId, settings: Settings) {
         let spans = Spans::of(&settings.timeouts, self.host.capabilities.hz);
+        let extensions = Extensions::of_every_entry(&settings, &self.host.capabilities);
         let namespace = self.namespace_mut(namespace);
         namespace.spans = spans;
+        namespace.extensions = extensions;
         namespace.settings = settings;
     }
 
@@ -156,7 +184,6 @@ impl Twin {
     pub fn set_buckets(&mut self, buckets: Buckets) {
         self.host.buckets = buckets;
         self.table.resize(buckets.0);
-        self.renew_marks();
     }
 
     /// Entries that the kernel counts in a namespace: those in the table, expired ones among them, and those whose first
@@ -185,30 +212,43 @@ impl Twin {
         self.pass_time(now);
     }
 
-    /// Lets time pass, and returns the moment. Ticks wrap: a leap so long that what lay before it would seem to come behind is
-    /// made in steps. A moment before the latest one is none that has passed.
+    /// Lets time pass, and returns the moment. A moment before the latest one is none that has passed.
     #[inline]
     pub(crate) fn pass_time(&mut self, now: Duration) -> Tick {
-        if now > self.last {
-            if now.saturating_sub(self.last) > self.longest_step {
-                self.leap(now);
-            }
-            self.last = now;
+        // Nothing happens between two ticks.
+        if self.clock.is_in_tick(now) {
+            self.clock.last = now;
+            return self.clock.tick;
         }
-        let now = self.tick(now);
-        self.collect_until(now);
-        now
+        self.pass_ticks(now)
     }
 
+    fn pass_ticks(&mut self, now: Duration) -> Tick {
+        if now < self.clock.last {
+            return self.tick(now);
+        }
+        if now.saturating_sub(self.clock.last) > self.clock.longest_step {
+            self.leap(now);
+        }
+        let hz = self.host.capabilities.hz;
+        self.clock.last = now;
+        self.clock.tick = hz.tick(now);
+        self.clock.tick_ends = hz.end_of_tick(now);
+        self.collect_until(self.clock.tick);
+        self.table.mark_until(self.clock.tick, self.gc.next_bucket);
+        self.clock.tick
+    }
+
+    /// Ticks wrap: a leap so long that what lay before it would seem to come behind is made in steps.
     #[cold]
     fn leap(&mut self, now: Duration) {
         // In four of them everything has expired: no timeout is longer than two.
         const STEPS: u32 = 4;
-        let step = self.longest_step;
-        self.last = self.last.max(now.saturating_sub(step * STEPS));
-        while now.saturating_sub(self.last) > step {
-            self.last += step;
-            self.collect_at(self.tick(self.last));
+        let step = self.clock.longest_step;
+        self.clock.last = self.clock.last.max(now.saturating_sub(step * STEPS));
+        while now.saturating_sub(self.clock.last) > step {
+            self.clock.last += step;
+            self.collect_at(self.tick(self.clock.last));
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use plimsoll_model::{Entry, Extensions, ProtocolState, Tuple};
 
 use crate::counters::RemovedBy;
+use crate::table::{Key, Node};
 use crate::tracker::Memory;
 use crate::tracker::tcp::Edges;
 use crate::{Direction, EntryId, NamespaceId, Place, Twin};
@@ -40,11 +41,11 @@ impl Twin {
     pub fn entries(&self, now: Duration, namespace: NamespaceId) -> impl Iterator<Item = Entry> {
         let now = self.tick(now);
         let buckets = 0..self.table.buckets();
-        let shown = buckets.flat_map(|bucket| self.table.chain(bucket)).filter(move |(slot, direction)| {
-            let entry = self.table.entry(*slot);
-            *direction == Direction::Original && entry.namespace == namespace && !entry.expires.is_over(now)
+        let shown = buckets.flat_map(|bucket| self.table.chain(bucket)).filter(move |node| {
+            let entry = self.table.entry(node.slot);
+            node.direction == Direction::Original && entry.namespace == namespace && !entry.expires.is_over(now)
         });
-        shown.map(move |(slot, _)| self.show(slot, now))
+        shown.map(move |node| self.show(node.slot, now))
     }
 
     /// What a dump shows; and, as a dump does, removes what has expired, in every namespace.
@@ -54,7 +55,7 @@ impl Twin {
             while let Some(slot) = self
                 .table
                 .chain(bucket)
-                .find_map(|(slot, _)| self.table.entry(slot).expires.is_over(tick).then_some(slot))
+                .find_map(|node| self.table.entry(node.slot).expires.is_over(tick).then_some(node.slot))
             {
                 self.remove(slot, RemovedBy::Expiry);
             }
@@ -88,11 +89,11 @@ impl Twin {
     /// The entry that a packet with this tuple would find, and the way it would go. Nothing is removed.
     pub fn lookup(&self, now: Duration, place: Place, tuple: &Tuple) -> Option<(EntryId, Direction)> {
         let now = self.tick(now);
-        let key = crate::table::Key::new(tuple, place.namespace, place.zone);
-        let mut chain = self.table.chain(self.table.bucket(&key));
-        chain.find_map(|(slot, direction)| {
+        let asked = self.table.asked(Key::new(tuple, place.namespace, place.zone));
+        let mut chain = self.table.chain(self.table.bucket_of_hash(asked.hash));
+        chain.find_map(|node @ Node { slot, direction, .. }| {
             let entry = self.table.entry(slot);
-            let is_it = self.table.has(slot, direction, &key) && !entry.expires.is_over(now);
+            let is_it = self.table.is_at(node, &asked) && !entry.expires.is_over(now);
             is_it.then_some((EntryId { slot, generation: entry.generation }, direction))
         })
     }
@@ -106,10 +107,9 @@ impl Twin {
 
     /// The numbers at which the judgement of a TCP segment of this direction changes.
     pub fn edges(&self, id: EntryId, direction: Direction) -> Option<Edges> {
-        match self.table.memory(self.slot(id)?) {
-            Memory::Tcp(tcp) => Some(tcp.edges(direction)),
-            _ => None,
-        }
+        let slot = self.slot(id)?;
+        let is_tcp = matches!(self.table.memory(slot), Memory::Tcp(_));
+        is_tcp.then(|| Edges::of(self.table.windows(slot), direction))
     }
 
     /// How long the chains are.

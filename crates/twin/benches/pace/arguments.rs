@@ -1,5 +1,7 @@
 //! What the bench is asked for.
 
+use crate::density::Kind;
+
 /// Flows of a growing table.
 const GROWTH: [u32; 5] = [10_000, 100_000, 1_000_000, 4_000_000, 16_000_000];
 
@@ -9,12 +11,14 @@ pub(crate) struct Arguments {
     pub(crate) rounds: u32,
     pub(crate) json: Option<String>,
     pub(crate) svg: Option<String>,
+    /// Whether to measure nothing but what these take.
+    pub(crate) entries: Option<Kind>,
 }
 
 impl Arguments {
     /// `cargo bench` adds `--bench`, and `cargo test` does not.
     pub(crate) fn read(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut read = Self { flows: vec![1_000_000], rounds: 11, json: None, svg: None };
+        let mut read = Self { flows: vec![1_000_000], rounds: 11, json: None, svg: None, entries: None };
         let mut is_bench = false;
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
@@ -25,6 +29,10 @@ impl Arguments {
                 "--rounds" => read.rounds = number(&value()?)?,
                 "--json" => read.json = Some(value()?),
                 "--svg" => read.svg = Some(value()?),
+                "--entries" => {
+                    let name = value()?;
+                    read.entries = Some(Kind::by_name(&name).ok_or(format!("{name} is no kind of entries"))?);
+                }
                 _ => return Err(format!("{word} is unknown: see scripts/bench")),
             }
         }

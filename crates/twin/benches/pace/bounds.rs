@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use plimsoll_hints::prefer_huge_pages;
 use plimsoll_model::{Layer4, Tuple};
 use plimsoll_twin::packet::{Content, Packet, Segment};
 
@@ -21,7 +22,11 @@ struct Line([u64; 8]);
 
 impl Lines {
     pub(crate) fn new(flows: u32) -> Self {
-        Self(vec![Line([1; 8]); flows as usize])
+        // By huge pages, as the twin's memory is.
+        let mut lines = Vec::with_capacity(flows as usize);
+        prefer_huge_pages(lines.spare_capacity_mut());
+        lines.resize(flows as usize, Line([1; 8]));
+        Self(lines)
     }
 
     /// Reads and updates the line of each packet's flow. No read waits for another: the processor has as many under way as it

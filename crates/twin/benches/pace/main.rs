@@ -8,6 +8,7 @@
 mod arguments;
 mod bounds;
 mod clock;
+mod density;
 mod flows;
 mod growth;
 mod lives;
@@ -35,6 +36,10 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         println!("nothing is tested here: scripts/bench twin measures");
         return Ok(());
     }
+    if let (Some(kind), [flows]) = (arguments.entries, arguments.flows.as_slice()) {
+        density::show(kind, *flows);
+        return Ok(());
+    }
     println!("Millions a second: the best round (the worst).");
     println!("{}", growth::HEADING);
     let mut sizes = Vec::new();
@@ -53,6 +58,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     if let [flows] = arguments.flows.as_slice() {
         println!();
         lives::measure(*flows, arguments.rounds);
+        density::measure(*flows);
     }
     Ok(())
 }

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use plimsoll_model::{Layer4, Protocol, Tuple, Zone};
 
-use crate::NamespaceId;
+use super::line::Ends;
+use crate::tuple::answering_type;
+use crate::{Direction, NamespaceId};
 
 /// What a look-up asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,9 +29,12 @@ pub(super) struct Scope {
 pub(super) enum Addresses {
     /// IPv4.
     Narrow([u32; 2]),
-    /// IPv6: the upper and the lower half of each.
-    Wide([u64; 4]),
+    /// IPv6: four words of each, the highest first.
+    Wide([Words; 2]),
 }
+
+/// An IPv6 address.
+pub(super) type Words = [u32; 4];
 
 impl Key {
     pub(super) const NOTHING: Self = Self {
@@ -38,15 +43,13 @@ impl Key {
         addresses: Addresses::Narrow([0; 2]),
     };
 
+    #[inline]
     pub(crate) fn new(tuple: &Tuple, namespace: NamespaceId, zone: Zone) -> Self {
         let addresses = match (tuple.source, tuple.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 Addresses::Narrow([source.to_bits(), destination.to_bits()])
             }
-            (source, destination) => {
-                let [[a, b], [c, d]] = [source, destination].map(halves);
-                Addresses::Wide([a, b, c, d])
-            }
+            (source, destination) => Addresses::Wide([source, destination].map(words)),
         };
         let [first, second] = match tuple.layer4 {
             Layer4::Ports { source, destination } => [source, destination],
@@ -60,9 +63,48 @@ impl Key {
         }
     }
 
-    /// The key of another tuple at the same place.
-    pub(super) fn with(&self, tuple: &Tuple) -> Self {
-        Self::new(tuple, self.scope.namespace, self.scope.zone)
+    /// The original tuple of the flow whose tuple of this direction it is, if that is IPv4's, and ports are all that it says.
+    #[inline]
+    pub(super) const fn original(&self, direction: Direction) -> Option<Ends> {
+        let Addresses::Narrow([source, destination]) = self.addresses else { return None };
+        match direction {
+            _ if self.is_icmp() => None,
+            Direction::Original => Some(Ends { addresses: [source, destination], layer4: self.layer4 }),
+            Direction::Reply => Some(Ends { addresses: [destination, source], layer4: self.layer4.rotate_left(16) }),
+        }
+    }
+
+    /// Whether source and destination have the same address.
+    #[inline]
+    pub(super) fn is_to_itself(&self) -> bool {
+        match self.addresses {
+            Addresses::Narrow([source, destination]) => source == destination,
+            Addresses::Wide([source, destination]) => source == destination,
+        }
+    }
+
+    const fn is_icmp(&self) -> bool {
+        matches!(self.scope.protocol, Protocol::ICMP | Protocol::ICMPV6)
+    }
+
+    /// The key of what answers to it at the same place (see [`crate::inverted`]).
+    #[inline]
+    pub(crate) const fn answer(&self) -> Option<Self> {
+        let addresses = match self.addresses {
+            Addresses::Narrow([source, destination]) => Addresses::Narrow([destination, source]),
+            Addresses::Wide([source, destination]) => Addresses::Wide([destination, source]),
+        };
+        let protocol = self.scope.protocol;
+        let layer4 = if self.is_icmp() {
+            let [id_high, id_low, kind, code] = self.layer4.to_be_bytes();
+            match answering_type(protocol, kind) {
+                Some(kind) => u32::from_be_bytes([id_high, id_low, kind, code]),
+                None => return None,
+            }
+        } else {
+            self.layer4.rotate_left(16)
+        };
+        Some(Self { layer4, addresses, ..*self })
     }
 
     pub(crate) const fn protocol(&self) -> Protocol {
@@ -72,9 +114,7 @@ impl Key {
     pub(crate) fn tuple(&self) -> Tuple {
         let [source, destination] = match self.addresses {
             Addresses::Narrow(addresses) => addresses.map(|address| IpAddr::V4(address.into())),
-            Addresses::Wide([a, b, c, d]) => {
-                [[a, b], [c, d]].map(|[high, low]| IpAddr::V6((u128::from(high) << 64 | u128::from(low)).into()))
-            }
+            Addresses::Wide(addresses) => addresses.map(|words| IpAddr::V6(bits(words).into())),
         };
         let protocol = self.scope.protocol;
         let (first, second) = ((self.layer4 >> 16) as u16, (self.layer4 & 0xffff) as u16);
@@ -92,11 +132,15 @@ impl Key {
     }
 
     /// Spreads as the kernel's siphash does (`hash_conntrack_raw`), so that buckets fill alike, and is quick.
+    #[inline]
     pub(super) fn hash(&self, seed: u64) -> u32 {
         const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
         let ([source_high, source, destination_high, destination], version) = match self.addresses {
             Addresses::Narrow([source, destination]) => ([0, source.into(), 0, destination.into()], 4),
-            Addresses::Wide(halves) => (halves, 6),
+            Addresses::Wide([source, destination]) => {
+                let [source, destination] = [source, destination].map(bits);
+                ([low(source >> 64), low(source), low(destination >> 64), low(destination)], 6)
+            }
         };
         let Scope { namespace, zone, protocol } = self.scope;
         let rest = u64::from(self.layer4) << 32 | u64::from(protocol.0) << 8 | version;
@@ -108,12 +152,17 @@ impl Key {
     }
 }
 
-fn halves(address: IpAddr) -> [u64; 2] {
+fn words(address: IpAddr) -> Words {
     let bits = match address {
         IpAddr::V4(address) => u128::from(address.to_bits()),
         IpAddr::V6(address) => address.to_bits(),
     };
-    [low(bits >> 64), low(bits)]
+    let bytes = bits.to_be_bytes();
+    std::array::from_fn(|word| u32::from_be_bytes(std::array::from_fn(|byte| bytes[word * 4 + byte])))
+}
+
+fn bits(words: Words) -> u128 {
+    words.into_iter().fold(0, |bits, word| bits << 32 | u128::from(word))
 }
 
 const fn fold(a: u64, b: u64) -> u64 {
@@ -148,6 +197,26 @@ mod tests {
             assert_eq!(Key::new(&tuple, NamespaceId(3), Zone(7)).tuple(), tuple);
             assert_ne!(Key::new(&tuple, NamespaceId(3), Zone(7)), Key::new(&tuple, NamespaceId(3), Zone(8)));
             assert_ne!(Key::new(&tuple, NamespaceId(3), Zone(7)), Key::new(&tuple, NamespaceId(2), Zone(7)));
+        }
+    }
+
+    #[test]
+    fn an_answer_is_the_inverted_tuples() {
+        let layers = [
+            (Protocol::TCP, Layer4::Ports { source: 1, destination: 0xfffe }),
+            (Protocol::GRE, Layer4::Ports { source: 7, destination: 9 }),
+            (Protocol::ICMP, Layer4::Icmp { id: 5, kind: 8, code: 1 }),
+            (Protocol::ICMP, Layer4::Icmp { id: 5, kind: 3, code: 1 }),
+            (Protocol::ICMPV6, Layer4::Icmp { id: 5, kind: 129, code: 0 }),
+            (Protocol(89), Layer4::None),
+        ];
+        for (source, destination) in [("192.0.2.1", "10.0.0.1"), ("2001:db8::1", "2001:db8:2::2")] {
+            for (protocol, layer4) in layers {
+                let [source, destination] = [source, destination].map(|address| address.parse().unwrap());
+                let tuple = Tuple { source, destination, protocol, layer4 };
+                let key = |tuple: &Tuple| Key::new(tuple, NamespaceId(1), Zone(2));
+                assert_eq!(key(&tuple).answer(), crate::inverted(&tuple).as_ref().map(key), "{tuple:?}");
+            }
         }
     }
 

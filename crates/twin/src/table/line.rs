@@ -1,24 +1,25 @@
-//! A slot's cache line: all that a look-up meets of an entry, and what nearly every packet changes.
+//! A slot: all that nearly every packet of an entry looks at and changes.
 
-use super::key::{Addresses, Key, Scope};
+use super::key::Scope;
 use super::wheel::Turn;
-use crate::Direction;
 use crate::entry::Entry;
+use crate::tick::Tick;
+use crate::tracker::Memory;
+use crate::tracker::tcp::Windows;
 
-/// One slot. A chain is walked through lines, and passes each at the cost of one.
+/// One slot.
 #[derive(Clone, Copy, Debug)]
-#[repr(align(64))]
 pub(super) struct Line {
     pub(super) entry: Entry,
-    /// By direction.
-    pub(super) ends: [Ends; 2],
-    /// The nodes behind this slot's, by direction.
-    pub(super) next: [u32; 2],
+    /// The original tuple. The reply tuple mirrors it, or lies aside.
+    pub(super) ends: Ends,
+    pub(super) memory: Memory,
+    pub(super) windows: Windows,
     pub(super) turn: Turn,
 }
 
-// Two arrays hold an entry: this, and its tracker's memory.
-const _: () = assert!(size_of::<Line>() == 64);
+// Wherever one begins, it lies in two cache lines, and they are neighbours.
+const _: () = assert!(size_of::<Line>() == 96 && align_of::<Line>() == 32);
 
 /// A tuple, but for what both directions share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,21 +32,24 @@ pub(super) struct Ends {
 impl Line {
     pub(super) const fn free() -> Self {
         const NOTHING: Ends = Ends { addresses: [0; 2], layer4: 0 };
-        Self { entry: Entry::FREE, ends: [NOTHING; 2], next: [0; 2], turn: Turn::OUT }
+        Self { entry: Entry::FREE, ends: NOTHING, memory: Memory::Nothing, windows: Windows::NONE, turn: Turn::OUT }
     }
 
+    #[inline]
     pub(super) const fn scope(&self) -> Scope {
         Scope { namespace: self.entry.namespace, zone: self.entry.zone, protocol: self.entry.protocol }
     }
 
-    /// Whether a node has this tuple.
-    pub(super) fn has_narrow(&self, direction: Direction, scope: Scope, ends: Ends) -> bool {
-        self.ends[direction as usize] == ends && self.scope() == scope && !self.entry.is_wide(direction)
+    #[inline]
+    pub(super) const fn icmp_type(&self) -> u8 {
+        let [.., kind, _] = self.ends.layer4.to_be_bytes();
+        kind
     }
 
-    /// The tuple of a node that is not wide.
-    pub(super) const fn narrow_key(&self, direction: Direction) -> Key {
-        let Ends { addresses, layer4 } = self.ends[direction as usize];
-        Key { scope: self.scope(), layer4, addresses: Addresses::Narrow(addresses) }
+    /// Sets when the entry expires, and says whether the wheel must be told: it tells too late of one that is in the table.
+    #[inline]
+    pub(super) const fn is_armed_by(&mut self, expires: Tick) -> bool {
+        self.entry.expires = expires;
+        self.entry.phase().is_in_table() && !self.turn.is_by(expires)
     }
 }

@@ -1,43 +1,56 @@
 //! The hash: buckets, chains, and the two nodes of each entry.
 //!
-//! All lies in dense arrays and is linked by indices. A slot is a cache line of its own (`line.rs`) and its tracker's memory;
-//! slot `s` has the nodes `2s` (original) and `2s + 1` (reply).
+//! All lies in dense arrays and is linked by indices. A slot is a line of its own (`line.rs`), and the links behind its two nodes
+//! (`link.rs`). What few entries have lies aside (`aside.rs`).
+//!
+//! The table knows at every moment in which buckets something has expired (`wheel.rs`, `marks.rs`): in all others a look-up passes
+//! nodes without a look at their entries.
 
+mod aside;
 mod key;
 mod line;
+mod link;
+mod marks;
 mod room;
 mod seek;
 mod wheel;
 mod wide;
 
-use plimsoll_hints::fetch;
 use plimsoll_model::Tuple;
 
+use self::aside::Aside;
 use self::key::Addresses;
 pub(crate) use self::key::Key;
 use self::line::{Ends, Line};
+pub(crate) use self::link::{Chain, Node};
+use self::link::{Link, Links};
+use self::marks::Marks;
 use self::room::{Room, filled};
-pub(crate) use self::seek::Cursor;
 use self::wheel::{Turn, Wheel};
 use self::wide::Wide;
 use crate::Direction;
-use crate::entry::{Entry, Phase};
+use crate::entry::{Additions, Entry, Kept, Phase};
 use crate::tick::Tick;
 use crate::tracker::Memory;
-
-/// No node.
-const END: u32 = u32::MAX;
+use crate::tracker::tcp::Windows;
 
 /// The hash, and the entries' slots.
 #[derive(Debug)]
 pub(crate) struct Table {
-    heads: Vec<u32>,
+    heads: Vec<Link>,
+    links: Room<Links>,
     lines: Room<Line>,
-    memories: Room<Memory>,
+    /// Reply tuples that do not mirror the original ones.
+    replies: Aside<Ends>,
+    additions: Aside<Additions>,
     wide: Wide,
-    /// The slot that was last given back; each line of a free one has the one before in place of a node.
-    free: u32,
+    /// To the slot that was last given back. Behind its original node is the one before.
+    free: Link,
     wheel: Wheel,
+    /// Buckets in which something may have expired by the wheel's moment: in all others nothing has.
+    expired: Marks,
+    /// Buckets that gc's walk has something to do in: each entry that has come due lies in one of them.
+    due: Marks,
     seed: u64,
 }
 
@@ -46,11 +59,13 @@ pub(crate) struct Table {
 pub(crate) struct Asked {
     pub(crate) key: Key,
     pub(crate) hash: u32,
+    /// How far somebody went ahead of the look-up.
+    near: Link,
 }
 
 impl Asked {
     /// What nobody asks for.
-    pub(crate) const NOTHING: Self = Self { key: Key::NOTHING, hash: 0 };
+    pub(crate) const NOTHING: Self = Self { key: Key::NOTHING, hash: 0, near: Link::END };
 }
 
 /// What a look-up comes upon.
@@ -64,16 +79,29 @@ pub(crate) enum Met {
     Nothing,
 }
 
+/// A flow, as its tracker sees it.
+pub(crate) struct Flow<'a> {
+    pub(crate) entry: &'a mut Entry,
+    pub(crate) memory: &'a mut Memory,
+    pub(crate) windows: &'a mut Windows,
+    /// The type of the ICMP query that opened it.
+    pub(crate) original_icmp_type: u8,
+}
+
 impl Table {
     /// An empty one, in which so many entries may be expected.
     pub(crate) fn new(buckets: u32, entries: u32, seed: u64) -> Self {
         Self {
             heads: no_chains(buckets),
+            links: Room::for_about(entries),
             lines: Room::for_about(entries),
-            memories: Room::for_about(entries),
+            replies: Aside::new(),
+            additions: Aside::new(),
             wide: Wide::new(),
-            free: END,
+            free: Link::END,
             wheel: Wheel::new(Tick::default()),
+            expired: Marks::new(buckets.max(1)),
+            due: Marks::new(buckets.max(1)),
             seed,
         }
     }
@@ -92,111 +120,164 @@ impl Table {
         self.lines.iter().map(|line| &line.entry)
     }
 
+    #[inline]
     pub(crate) fn entry(&self, slot: u32) -> &Entry {
         &self.lines[slot].entry
     }
 
+    #[inline]
     pub(crate) fn entry_mut(&mut self, slot: u32) -> &mut Entry {
         &mut self.lines[slot].entry
     }
 
     pub(crate) fn memory(&self, slot: u32) -> &Memory {
-        &self.memories[slot]
+        &self.lines[slot].memory
+    }
+
+    pub(crate) fn windows(&self, slot: u32) -> &Windows {
+        &self.lines[slot].windows
     }
 
     /// An entry, and what its tracker keeps.
+    #[inline]
     pub(crate) fn flow_mut(&mut self, slot: u32) -> (&mut Entry, &mut Memory) {
-        (&mut self.lines[slot].entry, &mut self.memories[slot])
+        let Line { entry, memory, .. } = &mut self.lines[slot];
+        (entry, memory)
     }
 
+    /// Has a tracker change a flow, and arms it for the moment that comes of it.
+    #[inline]
+    pub(crate) fn change<T>(&mut self, slot: u32, change: impl FnOnce(Flow<'_>) -> (T, Tick)) -> T {
+        let line = &mut self.lines[slot];
+        let original_icmp_type = line.icmp_type();
+        let Line { entry, memory, windows, .. } = line;
+        let (result, expires) = change(Flow { entry, memory, windows, original_icmp_type });
+        if line.is_armed_by(expires) {
+            self.await_expiry(slot, expires);
+        }
+        result
+    }
+
+    /// What was added to an entry.
+    #[inline]
+    pub(crate) fn additions(&self, slot: u32) -> Additions {
+        self.additions.get(slot)
+    }
+
+    pub(crate) fn set_additions(&mut self, slot: u32, additions: Additions) {
+        self.additions.put(slot, additions);
+    }
+
+    #[inline]
     pub(crate) fn key(&self, slot: u32, direction: Direction) -> Key {
         let line = &self.lines[slot];
-        let key = line.narrow_key(direction);
-        match key.addresses {
-            Addresses::Narrow([at, _]) if line.entry.is_wide(direction) => {
-                Key { addresses: Addresses::Wide(self.wide.at(at)), ..key }
-            }
-            _ => key,
+        let original = self.kept_key(line, line.ends, line.entry.original());
+        match (direction, line.entry.own_reply()) {
+            (Direction::Original, _) => original,
+            (Direction::Reply, None) => original.answer().unwrap_or(original),
+            (Direction::Reply, Some(kept)) => self.kept_key(line, self.replies.get(slot), kept),
         }
+    }
+
+    /// An entry's tuples, by direction.
+    pub(crate) fn keys(&self, slot: u32) -> [Key; 2] {
+        [Direction::Original, Direction::Reply].map(|direction| self.key(slot, direction))
+    }
+
+    #[inline]
+    fn kept_key(&self, line: &Line, ends: Ends, kept: Kept) -> Key {
+        let addresses = match kept {
+            Kept::Narrow => Addresses::Narrow(ends.addresses),
+            Kept::Wide => Addresses::Wide(self.wide.at(ends.addresses[0])),
+        };
+        Key { scope: line.scope(), layer4: ends.layer4, addresses }
     }
 
     pub(crate) fn tuple(&self, slot: u32, direction: Direction) -> Tuple {
         self.key(slot, direction).tuple()
     }
 
-    /// The type of the ICMP query that opened a flow.
-    pub(crate) fn icmp_type(&self, slot: u32) -> u8 {
-        let [.., kind, _] = self.lines[slot].ends[Direction::Original as usize].layer4.to_be_bytes();
-        kind
-    }
-
-    /// Gives a tuple to an entry that is not in the hash yet.
-    pub(crate) fn set_key(&mut self, slot: u32, direction: Direction, key: &Key) {
-        self.forget_key(slot, direction);
-        let addresses = match key.addresses {
-            Addresses::Narrow(addresses) => addresses,
-            Addresses::Wide(addresses) => [self.wide.keep(addresses), self.hash(key)],
-        };
-        let line = &mut self.lines[slot];
-        if matches!(key.addresses, Addresses::Wide(_)) {
-            line.entry.set_wide(direction);
+    /// Gives another reply tuple to an entry that is not in the hash yet.
+    pub(crate) fn set_reply(&mut self, slot: u32, key: &Key) {
+        self.forget_reply(slot);
+        if self.key(slot, Direction::Original).answer() == Some(*key) {
+            return;
         }
-        line.ends[direction as usize] = Ends { addresses, layer4: key.layer4 };
+        let (ends, kept) = self.keep(key);
+        self.replies.put(slot, ends);
+        self.entry_mut(slot).set_own_reply(Some(kept));
     }
 
-    /// Takes a slot for an entry that is not in the hash yet.
-    pub(crate) fn take(&mut self, entry: Entry, keys: [&Key; 2]) -> u32 {
-        let slot = match self.free {
-            END => {
-                self.memories.push(Memory::Nothing);
-                self.lines.push(Line::free())
-            }
-            slot => {
-                self.free = self.lines[slot].next[0];
-                // The next entry's.
-                if self.free != END {
-                    fetch(&self.lines[self.free]);
-                    fetch(&self.memories[self.free]);
-                }
-                self.memories[slot] = Memory::Nothing;
-                slot
-            }
+    fn keep(&mut self, key: &Key) -> (Ends, Kept) {
+        let (addresses, kept) = match key.addresses {
+            Addresses::Narrow(addresses) => (addresses, Kept::Narrow),
+            Addresses::Wide(addresses) => ([self.wide.keep(addresses), self.hash(key)], Kept::Wide),
         };
-        let place = self.entry_mut(slot);
-        let generation = place.generation;
-        *place = entry;
-        place.generation = generation;
-        self.set_key(slot, Direction::Original, keys[0]);
-        self.set_key(slot, Direction::Reply, keys[1]);
+        (Ends { addresses, layer4: key.layer4 }, kept)
+    }
+
+    /// Takes a slot for an entry that is not in the hash yet, by its original tuple, which the reply tuple mirrors.
+    pub(crate) fn take(&mut self, entry: Entry, original: &Key) -> u32 {
+        let slot = if self.free.is_end() {
+            self.links.push(Links::NONE);
+            self.lines.push(Line::free())
+        } else {
+            let (slot, _) = self.free.place();
+            self.free = self.links[slot].behind(Direction::Original);
+            self.ask_for_free();
+            slot
+        };
+        let (ends, kept) = self.keep(original);
+        let line = &mut self.lines[slot];
+        let generation = line.entry.generation;
+        line.entry = entry;
+        line.entry.generation = generation;
+        line.entry.set_original(kept);
+        line.ends = ends;
+        line.memory = Memory::Nothing;
+        line.windows = Windows::NONE;
         slot
     }
 
     /// Gives a slot back that is not in the hash. On the wheel it stays: it may be taken again before it comes due.
     pub(crate) fn give_back(&mut self, slot: u32) {
-        self.forget_key(slot, Direction::Original);
-        self.forget_key(slot, Direction::Reply);
+        self.forget_reply(slot);
+        self.additions.forget(slot);
         let line = &mut self.lines[slot];
+        if line.entry.original() == Kept::Wide {
+            self.wide.give_back(line.ends.addresses[0]);
+        }
+        line.entry.set_original(Kept::Narrow);
         line.entry.set_phase(Phase::Free);
         line.entry.generation = line.entry.generation.wrapping_add(1);
-        line.next[0] = std::mem::replace(&mut self.free, slot);
+        let before = std::mem::replace(&mut self.free, Link::to(slot, Direction::Original, 0));
+        *self.links[slot].behind_mut(Direction::Original) = before;
     }
 
-    fn forget_key(&mut self, slot: u32, direction: Direction) {
-        let line = &mut self.lines[slot];
-        if line.entry.is_wide(direction) {
-            line.entry.set_narrow(direction);
-            self.wide.give_back(line.ends[direction as usize].addresses[0]);
+    fn forget_reply(&mut self, slot: u32) {
+        if self.entry(slot).own_reply() == Some(Kept::Wide) {
+            self.wide.give_back(self.replies.get(slot).addresses[0]);
         }
+        self.entry_mut(slot).set_own_reply(None);
     }
 
     /// The hash of a tuple.
+    #[inline]
     pub(crate) fn hash(&self, key: &Key) -> u32 {
         key.hash(self.seed)
     }
 
     /// A tuple to look for.
     pub(crate) fn asked(&self, key: Key) -> Asked {
-        Asked { hash: self.hash(&key), key }
+        let mut asked = Asked::NOTHING;
+        self.ask(&mut asked, key);
+        asked
+    }
+
+    /// Another tuple to look for, in the place of one.
+    #[inline]
+    pub(crate) fn ask(&self, asked: &mut Asked, key: Key) {
+        *asked = Asked { hash: self.hash(&key), key, near: Link::END };
     }
 
     /// The bucket of a hash (`reciprocal_scale`).
@@ -204,119 +285,224 @@ impl Table {
         ((u64::from(hash) * self.heads.len() as u64) >> 32) as u32
     }
 
-    /// The bucket of a tuple.
-    pub(crate) fn bucket(&self, key: &Key) -> u32 {
-        self.bucket_of_hash(self.hash(key))
+    /// The hash of an entry's tuple.
+    pub(crate) fn hash_of(&self, slot: u32, direction: Direction) -> u32 {
+        let line = &self.lines[slot];
+        match (direction, line.entry.original(), line.entry.own_reply()) {
+            (Direction::Original, Kept::Wide, _) => line.ends.addresses[1],
+            (Direction::Reply, _, Some(Kept::Wide)) => self.replies.get(slot).addresses[1],
+            _ => self.hash(&self.key(slot, direction)),
+        }
     }
 
     /// The bucket of an entry's tuple.
     pub(crate) fn bucket_of(&self, slot: u32, direction: Direction) -> u32 {
-        let line = &self.lines[slot];
-        let hash = if line.entry.is_wide(direction) {
-            line.ends[direction as usize].addresses[1]
-        } else {
-            self.hash(&line.narrow_key(direction))
-        };
-        self.bucket_of_hash(hash)
+        self.bucket_of_hash(self.hash_of(slot, direction))
     }
 
     /// Whether a bucket has no chain.
     pub(crate) fn is_empty(&self, bucket: u32) -> bool {
-        self.heads[bucket as usize] == END
+        self.heads[bucket as usize].is_end()
     }
 
-    /// The entries in a bucket's chain, by the tuple that lies there, from its head on.
+    /// The nodes of a bucket's chain, from its head on.
+    #[inline]
     pub(crate) fn chain(&self, bucket: u32) -> Chain<'_> {
-        Chain { table: self, next: self.heads[bucket as usize] }
+        Chain { links: &self.links, next: &self.heads[bucket as usize] }
+    }
+
+    /// Whether a tuple lies at a node.
+    #[inline]
+    pub(crate) fn is_at(&self, node: Node, asked: &Asked) -> bool {
+        node.hash == asked.hash && self.has(node.slot, node.direction, &asked.key)
+    }
+
+    /// Whether the tuple that lies at a node is an entry's too.
+    pub(crate) fn is_same(&self, node: Node, slot: u32, direction: Direction) -> bool {
+        self.key(node.slot, node.direction) == self.key(slot, direction)
     }
 
     /// Whether an entry has this tuple.
-    pub(crate) fn has(&self, slot: u32, direction: Direction, key: &Key) -> bool {
+    #[inline]
+    fn has(&self, slot: u32, direction: Direction, key: &Key) -> bool {
         let line = &self.lines[slot];
-        match key.addresses {
-            Addresses::Narrow(addresses) => {
-                line.has_narrow(direction, key.scope, Ends { addresses, layer4: key.layer4 })
-            }
-            Addresses::Wide(_) => line.entry.is_wide(direction) && self.key(slot, direction) == *key,
+        match key.original(direction) {
+            Some(ends) if line.entry.is_plain() => line.ends == ends && line.scope() == key.scope,
+            _ => self.has_aside(slot, direction, key),
         }
+    }
+
+    #[inline(never)]
+    fn has_aside(&self, slot: u32, direction: Direction, key: &Key) -> bool {
+        self.key(slot, direction) == *key
     }
 
     /// Looks for a tuple along the chain of its bucket.
-    pub(crate) fn search(&self, key: &Key, bucket: u32, now: Tick) -> Met {
-        for (slot, direction) in self.chain(bucket) {
-            if self.entry(slot).expires.is_over(now) {
-                return Met::Expired(slot);
-            }
-            if self.has(slot, direction, key) {
-                return Met::Node(slot, direction);
+    #[inline]
+    pub(crate) fn search(&mut self, asked: &Asked, now: Tick) -> Met {
+        let bucket = self.bucket_of_hash(asked.hash);
+        if self.expired.has(bucket) || now.since(self.wheel.now()) > 0 {
+            return self.search_among_expired(asked, bucket, now);
+        }
+        // No two nodes have the same tuple, but for an entry that answers itself: who has come to it need not walk.
+        if let Some((slot, direction)) = asked.met().map(Link::place)
+            && !asked.key.is_to_itself()
+            && self.entry(slot).is_linked(direction)
+            && self.has(slot, direction, &asked.key)
+        {
+            return Met::Node(slot, direction);
+        }
+        self.walk(asked, bucket)
+    }
+
+    #[inline(never)]
+    fn walk(&self, asked: &Asked, bucket: u32) -> Met {
+        self.chain(bucket)
+            .find(|node| self.is_at(*node, asked))
+            .map_or(Met::Nothing, |node| Met::Node(node.slot, node.direction))
+    }
+
+    /// Looks at the entries too. Where nothing has expired any more, later look-ups need not.
+    #[cold]
+    fn search_among_expired(&mut self, asked: &Asked, bucket: u32, now: Tick) -> Met {
+        let mut met = Met::Nothing;
+        for node in self.chain(bucket) {
+            let is_over = self.entry(node.slot).expires.is_over(now);
+            match met {
+                Met::Nothing if is_over => return Met::Expired(node.slot),
+                Met::Nothing if self.is_at(node, asked) => met = Met::Node(node.slot, node.direction),
+                _ if is_over => return met,
+                _ => {}
             }
         }
-        Met::Nothing
+        if now == self.wheel.now() {
+            self.expired.clear(bucket);
+        }
+        met
     }
 
     /// Puts an entry's node at the head of its chain.
-    pub(crate) fn link(&mut self, slot: u32, direction: Direction) {
-        let bucket = self.bucket_of(slot, direction) as usize;
-        let behind = std::mem::replace(&mut self.heads[bucket], node_of(slot, direction));
-        self.lines[slot].next[direction as usize] = behind;
+    pub(crate) fn link(&mut self, slot: u32, direction: Direction, hash: u32) {
+        let bucket = self.bucket_of_hash(hash) as usize;
+        let behind = std::mem::replace(&mut self.heads[bucket], Link::to(slot, direction, hash));
+        *self.links[slot].behind_mut(direction) = behind;
     }
 
     /// Takes a node out of its chain.
     pub(crate) fn unlink(&mut self, slot: u32, direction: Direction) {
-        let node = node_of(slot, direction);
-        let behind = self.lines[slot].next[direction as usize];
+        let behind = self.links[slot].behind(direction);
         let bucket = self.bucket_of(slot, direction) as usize;
-        let mut at = self.heads[bucket];
-        if at == node {
-            self.heads[bucket] = behind;
-            return;
-        }
-        while at != END {
-            let (slot, direction) = place_of(at);
-            let next = &mut self.lines[slot].next[direction as usize];
-            if *next == node {
-                *next = behind;
+        let mut link = &mut self.heads[bucket];
+        while !link.leads_to(slot, direction) {
+            if link.is_end() {
                 return;
             }
-            at = *next;
+            let (slot, direction) = link.place();
+            link = self.links[slot].behind_mut(direction);
         }
+        *link = behind;
     }
 
     /// Another number of buckets: each chain's nodes go over in their order (`nf_conntrack_hash_resize`).
     pub(crate) fn resize(&mut self, buckets: u32) {
         let old = std::mem::replace(&mut self.heads, no_chains(buckets));
-        for head in old {
-            let mut node = head;
-            while node != END {
-                let (slot, direction) = place_of(node);
-                node = self.lines[slot].next[direction as usize];
-                self.link(slot, direction);
+        for mut link in old {
+            while !link.is_end() {
+                let (slot, direction) = link.place();
+                let behind = self.links[slot].behind(direction);
+                self.link(slot, direction, link.hash);
+                link = behind;
+            }
+        }
+        self.expired = Marks::new(self.buckets());
+        self.due = Marks::new(self.buckets());
+        for slot in 0..self.slots() {
+            self.mark_if_expired(slot);
+            if self.entry(slot).phase().is_in_table() && self.lines[slot].turn.is_out() {
+                self.mark_due(self.buckets_of(slot), 0);
             }
         }
     }
 
     /// Sets when an entry expires. Of one that is in the table, the wheel will know in time; before, it is a span.
+    #[inline]
     pub(crate) fn arm(&mut self, slot: u32, expires: Tick) {
-        let line = &mut self.lines[slot];
-        line.entry.expires = expires;
-        if line.entry.phase().is_in_table() && !line.turn.is_by(expires) {
-            self.wheel.put(&mut self.lines, slot, expires);
+        if self.lines[slot].is_armed_by(expires) {
+            self.await_expiry(slot, expires);
         }
     }
 
-    /// The next slot that may hold what has expired by now: it is told once. What has not, is to be armed again.
-    pub(crate) fn next_due(&mut self, now: Tick) -> Option<u32> {
-        self.wheel.pop(&mut self.lines, now)
+    fn await_expiry(&mut self, slot: u32, expires: Tick) {
+        self.wheel.put(&mut self.lines, slot, expires);
+        // The wheel has no bin for what is past.
+        self.mark_if_expired(slot);
     }
 
-    /// Whether a slot waits to come due.
-    pub(crate) fn is_waiting(&self, slot: u32) -> bool {
-        !self.lines[slot].turn.is_out()
+    /// Lets the wheel's moment come nearer: marks where entries lie that have expired. gc's walk goes on from a bucket.
+    pub(crate) fn mark_until(&mut self, now: Tick, walk: u32) {
+        while let Some(slot) = self.wheel.pop(&mut self.lines, now) {
+            let entry = self.entry(slot);
+            let expires = entry.expires;
+            if !entry.phase().is_in_table() {
+                continue;
+            }
+            if expires.is_over(now) {
+                let buckets = self.buckets_of(slot);
+                self.mark_expired(buckets);
+                self.mark_due(buckets, walk);
+            } else {
+                self.arm(slot, expires);
+            }
+        }
+    }
+
+    fn mark_if_expired(&mut self, slot: u32) {
+        let entry = self.entry(slot);
+        if entry.phase().is_in_table() && entry.expires.is_over(self.wheel.now()) {
+            self.mark_expired(self.buckets_of(slot));
+        }
+    }
+
+    /// Marks the buckets in which look-ups meet an entry.
+    fn mark_expired(&mut self, buckets: [u32; 2]) {
+        for bucket in buckets {
+            self.expired.set(bucket);
+        }
+    }
+
+    /// Marks the bucket in which the walk meets an entry first; if it has passed both, then the next walk.
+    fn mark_due(&mut self, [original, reply]: [u32; 2], walk: u32) {
+        let is_ahead = |bucket: u32| bucket >= walk;
+        let bucket = if is_ahead(original) == is_ahead(reply) { original.min(reply) } else { original.max(reply) };
+        self.due.set(bucket);
+    }
+
+    /// The buckets in which an entry is met.
+    #[inline]
+    fn buckets_of(&self, slot: u32) -> [u32; 2] {
+        let reply = self.bucket_of(slot, Direction::Reply);
+        match self.entry(slot).phase() {
+            Phase::InTable => [self.bucket_of(slot, Direction::Original), reply],
+            _ => [reply, reply],
+        }
+    }
+
+    /// The first bucket in which something is due, from this one on.
+    pub(crate) fn first_due(&self, from: u32) -> Option<u32> {
+        self.due.first_from(from)
+    }
+
+    /// Takes a bucket's marks, for nothing in it has expired.
+    pub(crate) fn unmark(&mut self, bucket: u32) {
+        self.expired.clear(bucket);
+        self.due.clear(bucket);
     }
 
     /// Has the wheel begin anew at a moment from which on others are told: what is in the table waits for its expiry.
     pub(crate) fn begin_anew(&mut self, now: Tick) {
         self.wheel = Wheel::new(now);
+        self.expired = Marks::new(self.buckets());
+        self.due = Marks::new(self.buckets());
         for slot in 0..self.slots() {
             self.lines[slot].turn = Turn::OUT;
         }
@@ -326,33 +512,6 @@ impl Table {
     }
 }
 
-/// Walks a chain.
-pub(crate) struct Chain<'a> {
-    table: &'a Table,
-    next: u32,
-}
-
-impl Iterator for Chain<'_> {
-    type Item = (u32, Direction);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.next == END {
-            return None;
-        }
-        let (slot, direction) = place_of(self.next);
-        self.next = self.table.lines[slot].next[direction as usize];
-        Some((slot, direction))
-    }
-}
-
-fn no_chains(buckets: u32) -> Vec<u32> {
-    filled(buckets.max(1) as usize, END)
-}
-
-const fn node_of(slot: u32, direction: Direction) -> u32 {
-    slot * 2 + direction as u32
-}
-
-const fn place_of(node: u32) -> (u32, Direction) {
-    (node / 2, if node.is_multiple_of(2) { Direction::Original } else { Direction::Reply })
+fn no_chains(buckets: u32) -> Vec<Link> {
+    filled(buckets.max(1) as usize, Link::END)
 }

@@ -2,7 +2,7 @@
 
 use std::ops::{Index, IndexMut};
 
-use plimsoll_hints::prefer_huge_pages;
+use plimsoll_hints::{fetch_at, prefer_huge_pages};
 
 /// An array with room for as many items as a table is to hold: memory that no item has taken yet is not taken from the host.
 #[derive(Debug)]
@@ -29,6 +29,17 @@ impl<T: Copy> Room<T> {
         let place = self.len();
         self.0.push(item);
         place
+    }
+
+    #[inline]
+    pub(super) fn get(&self, place: u32) -> Option<&T> {
+        self.0.get(place as usize)
+    }
+
+    /// Asks for the memory of an item.
+    #[inline]
+    pub(super) fn ask_for(&self, place: u32) {
+        fetch_at(&self.0, place as usize);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {

@@ -57,6 +57,12 @@ impl Wheel {
         Self { now, heads: Box::new([[NONE; BINS]; LEVELS]), held: [0; LEVELS] }
     }
 
+    /// The moment up to which all has been taken out.
+    #[inline]
+    pub(super) const fn now(&self) -> Tick {
+        self.now
+    }
+
     /// Has a slot wait for a moment; if the wheel is past it, for the next jiffy.
     pub(super) fn put(&mut self, lines: &mut Room<Line>, slot: u32, moment: Tick) {
         self.take_out(lines, slot);

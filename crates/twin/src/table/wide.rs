@@ -1,11 +1,12 @@
 //! The addresses of IPv6 tuples, which have no room in an entry's line.
 
+use super::key::Words;
 use super::room::Room;
 
 /// An arena of them.
 #[derive(Debug)]
 pub(super) struct Wide {
-    addresses: Room<[u64; 4]>,
+    addresses: Room<[Words; 2]>,
     free: Vec<u32>,
 }
 
@@ -14,7 +15,7 @@ impl Wide {
         Self { addresses: Room::for_about(0), free: Vec::new() }
     }
 
-    pub(super) fn keep(&mut self, addresses: [u64; 4]) -> u32 {
+    pub(super) fn keep(&mut self, addresses: [Words; 2]) -> u32 {
         if let Some(at) = self.free.pop() {
             self.addresses[at] = addresses;
             return at;
@@ -22,7 +23,7 @@ impl Wide {
         self.addresses.push(addresses)
     }
 
-    pub(super) fn at(&self, at: u32) -> [u64; 4] {
+    pub(super) fn at(&self, at: u32) -> [Words; 2] {
         self.addresses[at]
     }
 

@@ -13,7 +13,7 @@ use crate::timeouts::Spans;
 use crate::{Direction, Settings};
 
 use self::sctp::Sctp;
-use self::tcp::Tcp;
+use self::tcp::{Tcp, Windows};
 
 /// Which tracker a protocol has (`nf_ct_l4proto_find`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Kind {
     }
 }
 
-/// What a tracker keeps of a flow (`union nf_conntrack_proto`).
+/// What a tracker keeps of a flow (`union nf_conntrack_proto`), but for TCP's windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Memory {
     Tcp(Tcp),
@@ -62,8 +62,8 @@ pub(crate) enum Memory {
     Nothing,
 }
 
-// With an entry's line, its share of the buckets and the walls around, less than 128.
-const _: () = assert!(size_of::<Memory>() == 56);
+// It lies in one cache line with the entry.
+const _: () = assert!(size_of::<Memory>() == 24);
 
 /// When answers make a stream of a UDP flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,8 +122,10 @@ impl Context<'_> {
 impl Memory {
     /// Hands a packet to the tracker (`nf_conntrack_handle_packet`). `original_icmp_type` is the type of the query that
     /// opened the flow.
+    #[inline]
     pub(crate) fn take(
         &mut self,
+        windows: &mut Windows,
         kind: Kind,
         context: &mut Context<'_>,
         packet: &Content<'_>,
@@ -134,7 +136,7 @@ impl Memory {
                 if !matches!(self, Self::Tcp(_)) {
                     *self = Self::Tcp(Tcp::default());
                 }
-                if let Self::Tcp(tcp) = self { tcp.take(context, segment) } else { Handled::Invalid }
+                if let Self::Tcp(tcp) = self { tcp.take(windows, context, segment) } else { Handled::Invalid }
             }
             (Kind::Sctp, Content::Sctp(chunks)) => {
                 if !matches!(self, Self::Sctp(_)) {

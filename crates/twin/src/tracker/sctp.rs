@@ -74,6 +74,7 @@ impl Sctp {
     }
 
     /// Takes a packet of the association (`nf_conntrack_sctp_packet`).
+    #[inline(never)]
     pub(crate) fn take(&mut self, context: &mut Context<'_>, packet: &Chunks<'_>) -> Handled {
         let Some(present) = Present::of(packet) else { return Handled::Invalid };
         if !context.is_confirmed() {

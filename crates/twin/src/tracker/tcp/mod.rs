@@ -5,7 +5,7 @@ mod window;
 
 use plimsoll_model::{Side, Status, TcpState};
 
-use self::states::{Kind, Step, are_valid, step};
+use self::states::{Kind, Step, step};
 use self::window::{Fit, Liberal, is_before};
 use super::{Context, Handled};
 use crate::Direction;
@@ -13,33 +13,57 @@ use crate::capabilities::{ClosingReset, FutileClose, IgnoredSynReset, InexactRes
 use crate::packet::Segment;
 use crate::timeouts::TcpTimeouts;
 
-/// What the tracker keeps of a flow (`struct ip_ct_tcp`).
+/// What the tracker keeps of a flow (`struct ip_ct_tcp`), but for the windows, which lie elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tcp {
-    seen: [Peer; 2],
     last: Last,
+    /// By direction.
+    traits: [Traits; 2],
     state: TcpState,
     retransmissions: u8,
 }
 
-/// What the tracker keeps of one side (`struct ip_ct_tcp_state`). Packed, as [`Last`] is: a flow has two of these, and padding
-/// would cost an entry eight bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(Rust, packed(2))]
-struct Peer {
+/// The windows of both sides, by direction.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
+pub(crate) struct Windows([Window; 2]);
+
+const _: () = assert!(size_of::<Windows>() == 32);
+
+/// How far one side has come (of `struct ip_ct_tcp_state`).
+#[derive(Clone, Copy, Debug)]
+struct Window {
     /// End of what it has sent.
     end: u32,
     /// The furthest end that the other side's window has allowed.
     max_end: u32,
     /// The largest window that it has offered.
-    max_window: u32,
+    max: u32,
     /// The furthest that it has acknowledged.
     max_ack: u32,
+}
+
+/// What else is known of one side (of `struct ip_ct_tcp_state`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Traits {
     scale: u8,
     flags: u8,
 }
 
-/// What the tracker keeps of the last segment that mattered.
+/// One side.
+#[derive(Clone, Copy)]
+struct Peer {
+    window: Window,
+    traits: Traits,
+}
+
+/// A flow, as the tracker changes it.
+struct Flow<'a> {
+    tcp: &'a mut Tcp,
+    windows: &'a mut Windows,
+}
+
+/// What the tracker keeps of the last segment that mattered. Packed: padding would take what there is no room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(Rust, packed(2))]
 struct Last {
@@ -76,7 +100,7 @@ impl Last {
 
 impl Default for Tcp {
     fn default() -> Self {
-        Self { state: TcpState::None, retransmissions: 0, seen: [Peer::default(); 2], last: Last::NONE }
+        Self { last: Last::NONE, traits: [Traits::default(); 2], state: TcpState::None, retransmissions: 0 }
     }
 }
 
@@ -92,49 +116,39 @@ impl Tcp {
     }
 
     /// Who sent the first FIN.
-    pub(crate) const fn closed_first(&self) -> Option<Side> {
-        match (self.seen[0].has(Peer::CLOSED_FIRST), self.seen[1].has(Peer::CLOSED_FIRST)) {
-            (true, false) => Some(Side::Client),
-            (false, true) => Some(Side::Server),
+    pub(crate) fn closed_first(&self) -> Option<Side> {
+        match self.traits.map(|traits| traits.has(Traits::CLOSED_FIRST)) {
+            [true, false] => Some(Side::Client),
+            [false, true] => Some(Side::Server),
             _ => None,
         }
     }
 
+    /// Takes a segment of the flow (`nf_conntrack_tcp_packet`).
+    #[inline]
+    pub(crate) fn take(&mut self, windows: &mut Windows, context: &mut Context<'_>, segment: &Segment) -> Handled {
+        Flow { tcp: self, windows }.take(context, segment)
+    }
+}
+
+impl Windows {
+    pub(crate) const NONE: Self = Self([Window::NONE; 2]);
+
     /// End of what the client has sent.
     pub(crate) const fn client_end(&self) -> u32 {
-        self.seen[0].end
+        self.0[0].end
     }
+}
 
-    /// The numbers at which the tracker's judgement of a segment from this side changes.
-    pub(crate) fn edges(&self, direction: Direction) -> Edges {
-        let [client, server] = self.seen;
-        let (sender, receiver) = match direction {
-            Direction::Original => (client, server),
-            Direction::Reply => (server, client),
-        };
-        Edges {
-            sent_end: sender.end,
-            allowed_end: sender.max_end,
-            received_end: receiver.end,
-            receiver_window: receiver.max_window,
-            acknowledged_by_receiver: receiver.max_ack,
-        }
-    }
-
+impl Flow<'_> {
     /// Takes a segment of the flow (`nf_conntrack_tcp_packet`).
-    pub(crate) fn take(&mut self, context: &mut Context<'_>, segment: &Segment) -> Handled {
-        if !are_valid(segment.flags) {
+    fn take(&mut self, context: &mut Context<'_>, segment: &Segment) -> Handled {
+        let Some(kind) = Kind::of(segment) else { return Handled::Invalid };
+        if !context.is_confirmed() && !self.begin(kind, segment, context) {
             return Handled::Invalid;
         }
-        if !context.is_confirmed() {
-            match Self::begun_by(segment, context) {
-                Some(begun) => *self = begun,
-                None => return Handled::Invalid,
-            }
-        }
-        let kind = Kind::of(segment);
         let direction = context.direction;
-        let old = self.state;
+        let old = self.tcp.state;
         let way = match step(direction, kind, old) {
             Step::Invalid => return Handled::Invalid,
             Step::Ignore => match self.resynchronise(direction, kind, segment) {
@@ -148,17 +162,17 @@ impl Tcp {
                 return self.ignore(direction, kind, segment);
             }
             Step::To(TcpState::TimeWait) if self.is_challenge(direction, kind) => {
-                self.last.flags &= !Last::CHALLENGE_EXPECTED;
+                self.tcp.last.flags &= !Last::CHALLENGE_EXPECTED;
                 return Handled::Accepted;
             }
             Step::To(TcpState::SynSent2) => {
-                self.last.flags |= Last::SIMULTANEOUS_OPEN;
+                self.tcp.last.flags |= Last::SIMULTANEOUS_OPEN;
                 Way::checked(old, TcpState::SynSent2)
             }
             Step::To(TcpState::SynRecv)
                 if direction == Direction::Reply
                     && kind == Kind::Ack
-                    && self.last.flags & Last::SIMULTANEOUS_OPEN != 0 =>
+                    && self.tcp.last.flags & Last::SIMULTANEOUS_OPEN != 0 =>
             {
                 Way::checked(old, TcpState::Established)
             }
@@ -168,7 +182,7 @@ impl Tcp {
             },
             Step::To(new) => Way::checked(old, new),
         };
-        if way.window == Window::Checked {
+        if way.check == Check::Window {
             let liberal = if context.settings.tcp_be_liberal { Liberal::Yes } else { Liberal::No };
             match self.fit(direction, kind, segment, liberal, context.capabilities) {
                 Fit::Within => {}
@@ -182,31 +196,35 @@ impl Tcp {
         self.enter(context, kind, way)
     }
 
-    /// The flow that a segment begins, if it can begin one (`tcp_new`).
-    fn begun_by(segment: &Segment, context: &Context<'_>) -> Option<Self> {
-        match step(Direction::Original, Kind::of(segment), TcpState::None) {
+    /// Begins a flow with a segment, and says whether it can begin one (`tcp_new`).
+    #[cold]
+    fn begin(&mut self, kind: Kind, segment: &Segment, context: &Context<'_>) -> bool {
+        let [client, server] = match step(Direction::Original, kind, TcpState::None) {
             Step::To(TcpState::SynSent) => {
-                let mut client = Peer::default();
+                let mut client = Peer::NEW;
                 client.begin(segment);
-                Some(Self { seen: [client, Peer::default()], ..Self::default() })
+                [client, Peer::NEW]
             }
-            Step::To(_) if context.settings.tcp_loose => {
-                Some(Self { seen: [Peer::of_middle(segment), Peer::UNKNOWN], ..Self::default() })
-            }
-            _ => None,
-        }
+            Step::To(_) if context.settings.tcp_loose => [Peer::of_middle(segment), Peer::UNKNOWN],
+            _ => return false,
+        };
+        *self.tcp = Tcp::default();
+        self.set_peer(Direction::Original, client);
+        self.set_peer(Direction::Reply, server);
+        true
     }
 
     /// Whether a SYN may open the flow again: one side has closed before the other, or this one has just reset it.
     fn may_open_again(&self, direction: Direction) -> bool {
-        let closed = self.seen.iter().any(|peer| peer.has(Peer::CLOSED_FIRST));
-        closed || (self.last.direction == direction && self.last.kind == Kind::Rst)
+        let closed = self.tcp.traits.iter().any(|traits| traits.has(Traits::CLOSED_FIRST));
+        closed || (self.tcp.last.direction == direction && self.tcp.last.kind == Kind::Rst)
     }
 
     /// A SYN-ACK that answers a SYN which was let through: client and server are in step, and the tracker gets into step with
     /// them by what it noted of the SYN.
+    #[cold]
     fn resynchronise(&mut self, direction: Direction, kind: Kind, segment: &Segment) -> Option<Way> {
-        let last = self.last;
+        let last = self.tcp.last;
         let answers = kind == Kind::SynAck
             && last.kind == Kind::Syn
             && last.direction != direction
@@ -214,99 +232,100 @@ impl Tcp {
         if !answers {
             return None;
         }
-        self.last.flags &= !Last::CHALLENGE_EXPECTED;
-        let flags = self.last.flags;
+        self.tcp.last.flags &= !Last::CHALLENGE_EXPECTED;
+        let flags = self.tcp.last.flags;
         // Who now answers is the sender of the SYN-ACK: the other one sent the SYN.
-        let (answering, opening) = self.peers(direction);
-        *opening = Peer {
-            end: last.end,
-            max_end: last.end,
-            max_window: u32::from(last.window).max(1),
-            max_ack: opening.max_ack,
-            scale: last.scale,
-            flags,
-        };
-        *answering = Peer { flags: answering.flags & Peer::BE_LIBERAL, ..Peer::default() };
+        let opening = self.peer(direction.other());
+        let max = u32::from(last.window).max(1);
+        let window = Window { end: last.end, max_end: last.end, max, max_ack: opening.window.max_ack };
+        self.set_peer(direction.other(), Peer { window, traits: Traits { scale: last.scale, flags } });
+        let flags = self.peer(direction).traits.flags & Traits::BE_LIBERAL;
+        self.set_peer(direction, Peer { traits: Traits { scale: 0, flags }, ..Peer::NEW });
         Some(Way::checked(TcpState::SynSent, TcpState::SynRecv))
     }
 
     /// Lets a segment through that changes nothing, and notes what an answer to it would look like.
+    #[cold]
     fn ignore(&mut self, direction: Direction, kind: Kind, segment: &Segment) -> Handled {
-        self.last.direction = direction;
-        self.last.kind = kind;
-        self.last.sequence = segment.sequence;
-        self.last.end = segment.end();
-        self.last.window = segment.window;
+        self.tcp.last.direction = direction;
+        self.tcp.last.kind = kind;
+        self.tcp.last.sequence = segment.sequence;
+        self.tcp.last.end = segment.end();
+        self.tcp.last.window = segment.window;
         if kind == Kind::Syn && direction == Direction::Original {
-            let mut seen = Peer::default();
+            let mut seen = Traits::default();
             if let Some(options) = segment.options {
                 seen.take(options);
             }
-            self.last.flags = seen.flags;
-            self.last.scale = seen.scale;
-            if self.state == TcpState::LastAck {
-                self.last.flags |= Last::CHALLENGE_EXPECTED;
+            self.tcp.last.flags = seen.flags;
+            self.tcp.last.scale = seen.scale;
+            if self.tcp.state == TcpState::LastAck {
+                self.tcp.last.flags |= Last::CHALLENGE_EXPECTED;
             }
         }
-        if self.state == TcpState::SynSent && kind == Kind::Ack && direction == Direction::Reply {
-            self.last.ack = segment.acknowledgement;
+        if self.tcp.state == TcpState::SynSent && kind == Kind::Ack && direction == Direction::Reply {
+            self.tcp.last.ack = segment.acknowledgement;
         }
         Handled::Accepted
     }
 
     /// Whether an acknowledgement that would end `LAST_ACK` is the answer to a SYN that was let through.
     fn is_challenge(&self, direction: Direction, kind: Kind) -> bool {
-        self.state == TcpState::LastAck
+        self.tcp.state == TcpState::LastAck
             && kind == Kind::Ack
-            && self.last.direction != direction
-            && self.last.kind == Kind::Syn
-            && self.last.flags & Last::CHALLENGE_EXPECTED != 0
+            && self.tcp.last.direction != direction
+            && self.tcp.last.kind == Kind::Syn
+            && self.tcp.last.flags & Last::CHALLENGE_EXPECTED != 0
     }
 
     /// Where an RST leads; `None` if it is invalid.
+    #[cold]
     fn reset(&self, context: &Context<'_>, segment: &Segment) -> Option<Way> {
         let direction = context.direction;
-        let old = self.state;
+        let old = self.tcp.state;
         let mut new = TcpState::Close;
         // What was noted of a closing flow may be of one before it, and gc may kill such an entry anyway.
         if old.is_closing() && context.capabilities.closing_reset == ClosingReset::Accepted {
-            return Some(Way { old, new, window: Window::Unchecked });
+            return Some(Way { old, new, check: Check::Nothing });
         }
-        let receiver = &self.seen[direction.other() as usize];
+        let receiver = self.peer(direction.other());
+        let max_ack = receiver.window.max_ack;
         // A SYN that was let through has made the acknowledgement outdated.
-        if receiver.has(Peer::MAX_ACK_SET) && self.last.kind != Kind::Syn {
+        if receiver.has(Traits::MAX_ACK_SET) && self.tcp.last.kind != Kind::Syn {
             let is_established = context.status.has(Status::ASSURED) && old == TcpState::Established;
             if segment.sequence == 0 && !is_established {
                 return Some(Way::checked(old, new));
             }
-            if is_before(segment.sequence, receiver.max_ack) && !context.settings.tcp_ignore_invalid_rst {
+            if is_before(segment.sequence, max_ack) && !context.settings.tcp_ignore_invalid_rst {
                 return None;
             }
-            let follows_its_own_data =
-                self.last.kind == Kind::Ack && self.last.direction == direction && segment.sequence == self.last.end;
-            if !is_established || segment.sequence == receiver.max_ack || follows_its_own_data {
+            let follows_its_own_data = self.tcp.last.kind == Kind::Ack
+                && self.tcp.last.direction == direction
+                && segment.sequence == self.tcp.last.end;
+            if !is_established || segment.sequence == max_ack || follows_its_own_data {
                 return Some(Way::checked(old, new));
             }
             // A challenge acknowledgement may follow.
             new = old;
         }
         let answers_ignored_syn = context.status.has(Status::SEEN_REPLY)
-            && self.last.kind == Kind::Syn
-            && (self.last.direction != direction
+            && self.tcp.last.kind == Kind::Syn
+            && (self.tcp.last.direction != direction
                 || context.capabilities.ignored_syn_reset == IgnoredSynReset::FromEither);
-        let answers_ack = !context.status.has(Status::ASSURED) && self.last.kind == Kind::Ack;
-        if (answers_ignored_syn || answers_ack) && segment.acknowledgement == self.last.end {
-            return Some(Way { old, new, window: Window::Unchecked });
+        let answers_ack = !context.status.has(Status::ASSURED) && self.tcp.last.kind == Kind::Ack;
+        if (answers_ignored_syn || answers_ack) && segment.acknowledgement == self.tcp.last.end {
+            return Some(Way { old, new, check: Check::Nothing });
         }
         let answers_challenge = old == TcpState::SynSent
-            && self.last.kind == Kind::Ack
-            && self.last.direction == Direction::Reply
-            && segment.sequence == self.last.ack;
-        let window = if answers_challenge { Window::Unchecked } else { Window::Checked };
-        Some(Way { old, new, window })
+            && self.tcp.last.kind == Kind::Ack
+            && self.tcp.last.direction == Direction::Reply
+            && segment.sequence == self.tcp.last.ack;
+        let check = if answers_challenge { Check::Nothing } else { Check::Window };
+        Some(Way { old, new, check })
     }
 
     /// FINs and RSTs outside the window from both sides: the flow is dead, though the tracker does not see it.
+    #[cold]
     fn note_futile_close(&mut self, context: &mut Context<'_>, kind: Kind) {
         let matters = context.capabilities.futile_close == FutileClose::Shortens
             && context.status.has(Status::ASSURED)
@@ -315,9 +334,9 @@ impl Tcp {
         if !matters {
             return;
         }
-        if self.last.direction == context.direction || !matches!(self.last.kind, Kind::Fin | Kind::Rst) {
-            self.last.kind = kind;
-            self.last.direction = context.direction;
+        if self.tcp.last.direction == context.direction || !matches!(self.tcp.last.kind, Kind::Fin | Kind::Rst) {
+            self.tcp.last.kind = kind;
+            self.tcp.last.direction = context.direction;
             return;
         }
         let left = context.left();
@@ -330,14 +349,15 @@ impl Tcp {
     /// Enters the state that a valid segment leads to, and arms the entry.
     fn enter(&mut self, context: &mut Context<'_>, kind: Kind, way: Way) -> Handled {
         let Way { old, new, .. } = way;
-        self.last.kind = kind;
-        self.last.direction = context.direction;
-        self.state = new;
+        self.tcp.last.kind = kind;
+        self.tcp.last.direction = context.direction;
+        self.tcp.state = new;
         if old != new && new == TcpState::FinWait {
-            self.seen[context.direction as usize].flags |= Peer::CLOSED_FIRST;
+            self.tcp.traits[context.direction as usize].flags |= Traits::CLOSED_FIRST;
         }
-        let timeouts = context.timeouts.tcp;
-        let mut timeout = self.timeout(context, kind, &timeouts);
+        let spans = context.timeouts;
+        let timeouts = &spans.tcp;
+        let mut timeout = self.timeout(context, kind, timeouts);
         if !context.status.has(Status::SEEN_REPLY) {
             if kind == Kind::Rst {
                 return Handled::Ends;
@@ -361,16 +381,16 @@ impl Tcp {
 
     /// With which timeout a state is armed.
     fn timeout(&self, context: &Context<'_>, kind: Kind, timeouts: &TcpTimeouts) -> u32 {
-        let own = timeouts.of(self.state);
-        let is_unacknowledged = self.seen.iter().any(|peer| peer.has(Peer::DATA_UNACKNOWLEDGED));
-        if u32::from(self.retransmissions) >= context.settings.tcp_max_retrans && own > timeouts.max_retrans() {
+        let own = timeouts.of(self.tcp.state);
+        let is_unacknowledged = self.tcp.traits.iter().any(|traits| traits.has(Traits::DATA_UNACKNOWLEDGED));
+        if u32::from(self.tcp.retransmissions) >= context.settings.tcp_max_retrans && own > timeouts.max_retrans() {
             return timeouts.max_retrans();
         }
         if kind == Kind::Rst {
             match context.capabilities.inexact_reset {
                 InexactReset::Close => return timeouts.of(TcpState::Close),
                 InexactReset::Unacknowledged
-                    if self.state == TcpState::Established && own > timeouts.unacknowledged() =>
+                    if self.tcp.state == TcpState::Established && own > timeouts.unacknowledged() =>
                 {
                     return timeouts.unacknowledged();
                 }
@@ -380,7 +400,7 @@ impl Tcp {
         if is_unacknowledged && own > timeouts.unacknowledged() {
             return timeouts.unacknowledged();
         }
-        if self.last.window == 0 && own > timeouts.max_retrans() {
+        if self.tcp.last.window == 0 && own > timeouts.max_retrans() {
             return timeouts.max_retrans();
         }
         own
@@ -392,19 +412,19 @@ impl Tcp {
 struct Way {
     old: TcpState,
     new: TcpState,
-    window: Window,
+    check: Check,
 }
 
 impl Way {
     const fn checked(old: TcpState, new: TcpState) -> Self {
-        Self { old, new, window: Window::Checked }
+        Self { old, new, check: Check::Window }
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Window {
-    Checked,
-    Unchecked,
+enum Check {
+    Window,
+    Nothing,
 }
 
 /// Numbers at which the tracker's judgement of a segment changes: for tests that want to hit them.
@@ -420,4 +440,19 @@ pub struct Edges {
     pub receiver_window: u32,
     /// The furthest that the other side has acknowledged.
     pub acknowledged_by_receiver: u32,
+}
+
+impl Edges {
+    /// Those for a segment of a direction.
+    pub(crate) fn of(windows: &Windows, direction: Direction) -> Self {
+        let sender = windows.0[direction as usize];
+        let receiver = windows.0[direction.other() as usize];
+        Self {
+            sent_end: sender.end,
+            allowed_end: sender.max_end,
+            received_end: receiver.end,
+            receiver_window: receiver.max,
+            acknowledged_by_receiver: receiver.max_ack,
+        }
+    }
 }

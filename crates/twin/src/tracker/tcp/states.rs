@@ -34,20 +34,37 @@ impl Kind {
     #[cfg(test)]
     const ALL: [Self; 6] = [Self::Syn, Self::SynAck, Self::Fin, Self::Ack, Self::Rst, Self::None];
 
-    pub(crate) const fn of(segment: &Segment) -> Self {
-        if segment.has(flags::RST) {
-            Self::Rst
-        } else if segment.has(flags::SYN) {
-            if segment.has(flags::ACK) { Self::SynAck } else { Self::Syn }
-        } else if segment.has(flags::FIN) {
-            Self::Fin
-        } else if segment.has(flags::ACK) {
-            Self::Ack
+    /// What a segment is; `None` where its flags mean nothing together.
+    #[inline]
+    pub(crate) const fn of(segment: &Segment) -> Option<Self> {
+        BY_FLAGS[segment.flags as usize]
+    }
+
+    const fn by(flags: u8) -> Option<Self> {
+        if !are_valid(flags) {
+            None
+        } else if flags & flags::RST != 0 {
+            Some(Self::Rst)
+        } else if flags & flags::SYN != 0 {
+            Some(if flags & flags::ACK != 0 { Self::SynAck } else { Self::Syn })
+        } else if flags & flags::FIN != 0 {
+            Some(Self::Fin)
         } else {
-            Self::None
+            Some(Self::Ack)
         }
     }
 }
+
+/// What a segment is by its flags, which mean nothing if none is set.
+const BY_FLAGS: [Option<Kind>; 256] = {
+    let mut kinds = [None; 256];
+    let mut flags = u8::MAX;
+    while flags > 0 {
+        kinds[flags as usize] = Kind::by(flags);
+        flags -= 1;
+    }
+    kinds
+};
 
 /// Where a segment leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +121,7 @@ const REPLY: Table = [
 ];
 
 /// Whether a combination of flags means anything; PSH, ECE and CWR go with any (`tcp_valid_flags`).
-pub(crate) const fn are_valid(flags: u8) -> bool {
+const fn are_valid(flags: u8) -> bool {
     use crate::packet::flags::{ACK, CWR, ECE, FIN, PSH, RST, SYN, URG};
     const SYN_URG: u8 = SYN | URG;
     const SYN_ACK: u8 = SYN | ACK;

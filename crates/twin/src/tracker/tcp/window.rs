@@ -12,7 +12,7 @@
 use plimsoll_model::TcpState;
 
 use super::states::Kind;
-use super::{Last, Peer, Tcp};
+use super::{Flow, Last, Peer, Traits, Window};
 use crate::Direction;
 use crate::capabilities::{Capabilities, WindowExcess, WindowRestart};
 use crate::packet::{Segment, TcpOptions, flags};
@@ -34,7 +34,7 @@ const LEAST_ACK_WINDOW: u32 = 66_000;
 /// The largest scale there is (RFC 7323, section 2.3).
 const MOST_SCALE: u8 = 14;
 
-impl Peer {
+impl Traits {
     pub(super) const DATA_UNACKNOWLEDGED: u8 = 1 << 0;
     pub(super) const WINDOW_SCALE: u8 = 1 << 1;
     pub(super) const SACK_PERMITTED: u8 = 1 << 2;
@@ -42,18 +42,12 @@ impl Peer {
     pub(super) const BE_LIBERAL: u8 = 1 << 4;
     pub(super) const MAX_ACK_SET: u8 = 1 << 5;
 
-    pub(super) const fn has(&self, flag: u8) -> bool {
-        self.flags & flag != 0
-    }
+    /// Of a side whose SYN was not seen: it may have scaled its window, so nothing is held against it, and SACK is taken to be
+    /// permitted.
+    pub(super) const UNKNOWN: Self = Self { scale: 0, flags: Self::SACK_PERMITTED | Self::BE_LIBERAL };
 
-    /// Takes note of a SYN.
-    pub(super) fn begin(&mut self, segment: &Segment) {
-        self.end = segment.end();
-        self.max_end = segment.end();
-        self.max_window = u32::from(segment.window).max(1);
-        if let Some(options) = segment.options {
-            self.take(options);
-        }
+    pub(super) const fn has(self, flag: u8) -> bool {
+        self.flags & flag != 0
     }
 
     /// Takes what a SYN's options say in place of all that was known, but for being liberal (`tcp_options`).
@@ -63,26 +57,46 @@ impl Peer {
         self.flags |= if options.window_scale.is_some() { Self::WINDOW_SCALE } else { 0 };
         self.flags |= if options.sack_permitted { Self::SACK_PERMITTED } else { 0 };
     }
-
-    /// A sender in the middle of a flow whose beginning was not seen. It may have scaled its window, so nothing is held
-    /// against it, and SACK is taken to be permitted.
-    pub(super) fn of_middle(segment: &Segment) -> Self {
-        let max_window = u32::from(segment.window).max(1);
-        Self { end: segment.end(), max_window, max_end: segment.end().wrapping_add(max_window), ..Self::UNKNOWN }
-    }
-
-    /// The other side of such a flow.
-    pub(super) const UNKNOWN: Self = Self {
-        end: 0,
-        max_end: 0,
-        max_window: 0,
-        max_ack: 0,
-        scale: 0,
-        flags: Self::SACK_PERMITTED | Self::BE_LIBERAL,
-    };
 }
 
-impl Tcp {
+impl Peer {
+    pub(super) const NEW: Self = Self { window: Window::NONE, traits: Traits { scale: 0, flags: 0 } };
+    pub(super) const UNKNOWN: Self = Self { window: Window::NONE, traits: Traits::UNKNOWN };
+
+    /// Takes note of a SYN.
+    pub(super) fn begin(&mut self, segment: &Segment) {
+        self.window.end = segment.end();
+        self.window.max_end = segment.end();
+        self.window.max = u32::from(segment.window).max(1);
+        if let Some(options) = segment.options {
+            self.traits.take(options);
+        }
+    }
+
+    /// A sender in the middle of a flow whose beginning was not seen.
+    pub(super) fn of_middle(segment: &Segment) -> Self {
+        let (end, max) = (segment.end(), u32::from(segment.window).max(1));
+        let window = Window { end, max_end: end.wrapping_add(max), max, max_ack: 0 };
+        Self { window, ..Self::UNKNOWN }
+    }
+
+    pub(super) const fn has(&self, flag: u8) -> bool {
+        self.traits.has(flag)
+    }
+
+    /// What becomes of a segment of this side that lies outside.
+    #[cold]
+    fn refused(&self, fit: Fit, liberal: Liberal, excess: WindowExcess) -> Fit {
+        match liberal {
+            _ if self.has(Traits::BE_LIBERAL) => Fit::Within,
+            Liberal::Yes => Fit::Within,
+            Liberal::No if excess == WindowExcess::Invalid => Fit::Outside,
+            Liberal::No => fit,
+        }
+    }
+}
+
+impl Flow<'_> {
     /// Whether a segment fits; where it does, moves the windows along.
     pub(super) fn fit(
         &mut self,
@@ -92,79 +106,83 @@ impl Tcp {
         liberal: Liberal,
         capabilities: &Capabilities,
     ) -> Fit {
-        if self.begin_sender(direction, segment, capabilities) == Begun::AndNothingElse {
+        let has_begun = self.windows.0[direction as usize].max != 0;
+        if (!has_begun || segment.has(flags::SYN))
+            && self.begin_sender(direction, segment, capabilities) == Begun::AndNothingElse
+        {
             return Fit::Within;
         }
         let excess = capabilities.window_excess;
-        let state = self.state;
-        let (sender, receiver) = self.peers(direction);
+        let state = self.tcp.state;
+        let (mut sender, mut receiver) = (self.peer(direction), self.peer(direction.other()));
         let (mut sequence, mut end) = (segment.sequence, segment.end());
         let acknowledged = segment.acknowledgement;
-        let (mut ack, mut sack) = if receiver.has(Peer::SACK_PERMITTED) {
+        let (mut ack, mut sack) = if receiver.has(Traits::SACK_PERMITTED) {
             (acknowledged, segment.highest_sack)
         } else {
             (acknowledged, acknowledged)
         };
         // Some stacks send an RST with the flag and no number.
         if !segment.has(flags::ACK) || (segment.has(flags::RST) && acknowledged == 0) {
-            (ack, sack) = (receiver.end, receiver.end);
+            (ack, sack) = (receiver.window.end, receiver.window.end);
         }
         // An RST that answers a SYN (RFC 9293, section 3.10.7.1).
         if segment.has(flags::RST) && sequence == 0 && state == TcpState::SynSent {
-            (sequence, end) = (sender.end, sender.end);
+            (sequence, end) = (sender.window.end, sender.window.end);
         }
 
-        let refused = |sender: &Peer, fit: Fit| match liberal {
-            _ if sender.has(Peer::BE_LIBERAL) => Fit::Within,
-            Liberal::Yes => Fit::Within,
-            Liberal::No if excess == WindowExcess::Invalid => Fit::Outside,
-            Liberal::No => fit,
-        };
-        let ack_is_recent = is_after(sack, receiver.end.wrapping_sub(sender.ack_window()).wrapping_sub(1));
-        let ends_in_window = is_after(end, sender.end.wrapping_sub(receiver.max_window).wrapping_sub(1));
-        let acks_what_was_sent = is_before(sack, receiver.end.wrapping_add(1));
-        if !is_before(sequence, sender.max_end.wrapping_add(1)) {
-            let overshot = end.wrapping_sub(sender.max_end).wrapping_add(1);
-            let is_slight = receiver.max_window != 0
+        let ack_is_recent =
+            is_after(sack, receiver.window.end.wrapping_sub(sender.window.ack_window()).wrapping_sub(1));
+        let ends_in_window = is_after(end, sender.window.end.wrapping_sub(receiver.window.max).wrapping_sub(1));
+        let acks_what_was_sent = is_before(sack, receiver.window.end.wrapping_add(1));
+        if !is_before(sequence, sender.window.max_end.wrapping_add(1)) {
+            let overshot = end.wrapping_sub(sender.window.max_end).wrapping_add(1);
+            let is_slight = receiver.window.max != 0
                 && ends_in_window
                 && ack_is_recent
-                && overshot <= receiver.max_window
+                && overshot <= receiver.window.max
                 && acks_what_was_sent;
             if is_slight && excess == WindowExcess::Passed {
                 // Its acknowledgement would be refused otherwise.
-                sender.end = end;
-                sender.flags |= Peer::DATA_UNACKNOWLEDGED;
-                return refused(sender, Fit::Passed);
+                sender.window.end = end;
+                sender.traits.flags |= Traits::DATA_UNACKNOWLEDGED;
+                self.set_peer(direction, sender);
+                return sender.refused(Fit::Passed, liberal, excess);
             }
-            return refused(sender, Fit::Outside);
+            return sender.refused(Fit::Outside, liberal, excess);
         }
         if !acks_what_was_sent {
-            return refused(sender, Fit::Outside);
+            return sender.refused(Fit::Outside, liberal, excess);
         }
-        if (receiver.max_window != 0 && !ends_in_window) || !ack_is_recent {
-            return refused(sender, Fit::Passed);
+        if (receiver.window.max != 0 && !ends_in_window) || !ack_is_recent {
+            return sender.refused(Fit::Passed, liberal, excess);
         }
 
-        let window =
-            if segment.has(flags::SYN) { segment.window.into() } else { u32::from(segment.window) << sender.scale };
-        sender.max_window = sender.max_window.max(window.wrapping_add(sack.wrapping_sub(ack)));
-        if is_after(end, sender.end) {
-            sender.end = end;
-            sender.flags |= Peer::DATA_UNACKNOWLEDGED;
+        let window = if segment.has(flags::SYN) {
+            segment.window.into()
+        } else {
+            u32::from(segment.window) << sender.traits.scale
+        };
+        sender.window.max = sender.window.max.max(window.wrapping_add(sack.wrapping_sub(ack)));
+        if is_after(end, sender.window.end) {
+            sender.window.end = end;
+            sender.traits.flags |= Traits::DATA_UNACKNOWLEDGED;
         }
-        if segment.has(flags::ACK) && (!sender.has(Peer::MAX_ACK_SET) || is_after(ack, sender.max_ack)) {
-            sender.max_ack = ack;
-            sender.flags |= Peer::MAX_ACK_SET;
+        if segment.has(flags::ACK) && (!sender.has(Traits::MAX_ACK_SET) || is_after(ack, sender.window.max_ack)) {
+            sender.window.max_ack = ack;
+            sender.traits.flags |= Traits::MAX_ACK_SET;
         }
-        if receiver.max_window != 0 && is_after(end, sender.max_end) {
-            receiver.max_window = receiver.max_window.wrapping_add(end.wrapping_sub(sender.max_end));
+        if receiver.window.max != 0 && is_after(end, sender.window.max_end) {
+            receiver.window.max = receiver.window.max.wrapping_add(end.wrapping_sub(sender.window.max_end));
         }
-        if is_after(sack.wrapping_add(window), receiver.max_end.wrapping_sub(1)) {
-            receiver.max_end = sack.wrapping_add(window).wrapping_add(u32::from(window == 0));
+        if is_after(sack.wrapping_add(window), receiver.window.max_end.wrapping_sub(1)) {
+            receiver.window.max_end = sack.wrapping_add(window).wrapping_add(u32::from(window == 0));
         }
-        if ack == receiver.end {
-            receiver.flags &= !Peer::DATA_UNACKNOWLEDGED;
+        if ack == receiver.window.end {
+            receiver.traits.flags &= !Traits::DATA_UNACKNOWLEDGED;
         }
+        self.set_peer(direction, sender);
+        self.set_peer(direction.other(), receiver);
         if kind == Kind::Ack {
             self.count_retransmission(direction, segment, sequence, ack, end);
         }
@@ -172,38 +190,44 @@ impl Tcp {
     }
 
     /// Takes note of the first segment of a direction, and of a SYN that begins it anew.
+    #[cold]
     fn begin_sender(&mut self, direction: Direction, segment: &Segment, capabilities: &Capabilities) -> Begun {
         let may_restart = matches!(
-            (capabilities.window_restart, self.state, direction),
+            (capabilities.window_restart, self.tcp.state, direction),
             (WindowRestart::EitherState, TcpState::SynSent | TcpState::SynRecv, _)
                 | (WindowRestart::OwnState, TcpState::SynSent, Direction::Original)
                 | (WindowRestart::OwnState, TcpState::SynRecv, Direction::Reply)
         );
-        let (sender, receiver) = self.peers(direction);
+        let (mut sender, mut receiver) = (self.peer(direction), self.peer(direction.other()));
         let is_syn = segment.has(flags::SYN);
-        let is_first = sender.max_window == 0;
-        if is_syn && (is_first || (may_restart && is_after(segment.end(), sender.end))) {
+        let is_first = sender.window.max == 0;
+        if is_syn && (is_first || (may_restart && is_after(segment.end(), sender.window.end))) {
             sender.begin(segment);
             // Both must send the option for either to scale (RFC 7323, section 2.2).
-            let both_scale = sender.has(Peer::WINDOW_SCALE) && receiver.has(Peer::WINDOW_SCALE);
+            let both_scale = sender.has(Traits::WINDOW_SCALE) && receiver.has(Traits::WINDOW_SCALE);
             if direction == Direction::Reply && !both_scale {
-                (sender.scale, receiver.scale) = (0, 0);
+                (sender.traits.scale, receiver.traits.scale) = (0, 0);
             }
+            self.set_peer(direction, sender);
+            self.set_peer(direction.other(), receiver);
             // Both sides open at once.
             let is_simultaneous = !segment.has(flags::ACK) && (is_first || direction == Direction::Reply);
             return if is_simultaneous { Begun::AndNothingElse } else { Begun::OrNot };
         }
         if is_first {
-            let sack = if receiver.has(Peer::SACK_PERMITTED) { segment.highest_sack } else { segment.acknowledgement };
-            sender.end = segment.end();
-            sender.max_window = (u32::from(segment.window) << sender.scale).max(1);
-            sender.max_end = sender.end.wrapping_add(sender.max_window);
-            if receiver.max_window == 0 {
-                (receiver.end, receiver.max_end) = (sack, sack);
-            } else if sack == receiver.end.wrapping_add(1) {
+            let sack =
+                if receiver.has(Traits::SACK_PERMITTED) { segment.highest_sack } else { segment.acknowledgement };
+            sender.window.end = segment.end();
+            sender.window.max = (u32::from(segment.window) << sender.traits.scale).max(1);
+            sender.window.max_end = sender.window.end.wrapping_add(sender.window.max);
+            if receiver.window.max == 0 {
+                (receiver.window.end, receiver.window.max_end) = (sack, sack);
+            } else if sack == receiver.window.end.wrapping_add(1) {
                 // A keepalive was answered, whose byte was never sent.
-                receiver.end = sack;
+                receiver.window.end = sack;
             }
+            self.set_peer(direction, sender);
+            self.set_peer(direction.other(), receiver);
         }
         Begun::OrNot
     }
@@ -211,24 +235,30 @@ impl Tcp {
     fn count_retransmission(&mut self, direction: Direction, segment: &Segment, sequence: u32, ack: u32, end: u32) {
         let last = Last {
             direction,
-            kind: self.last.kind,
+            kind: self.tcp.last.kind,
             sequence,
             ack,
             end,
             window: segment.window,
-            scale: self.last.scale,
-            flags: self.last.flags,
+            scale: self.tcp.last.scale,
+            flags: self.tcp.last.flags,
         };
-        self.retransmissions = if last == self.last { self.retransmissions.wrapping_add(1) } else { 0 };
-        self.last = last;
+        self.tcp.retransmissions = if last == self.tcp.last { self.tcp.retransmissions.wrapping_add(1) } else { 0 };
+        self.tcp.last = last;
     }
 
-    pub(super) const fn peers(&mut self, direction: Direction) -> (&mut Peer, &mut Peer) {
-        let [client, server] = &mut self.seen;
-        match direction {
-            Direction::Original => (client, server),
-            Direction::Reply => (server, client),
-        }
+    /// The side that sends in a direction.
+    #[inline]
+    pub(super) const fn peer(&self, direction: Direction) -> Peer {
+        let side = direction as usize;
+        Peer { window: self.windows.0[side], traits: self.tcp.traits[side] }
+    }
+
+    #[inline]
+    pub(super) const fn set_peer(&mut self, direction: Direction, peer: Peer) {
+        let side = direction as usize;
+        self.windows.0[side] = peer.window;
+        self.tcp.traits[side] = peer.traits;
     }
 }
 
@@ -246,9 +276,11 @@ pub(super) enum Liberal {
     No,
 }
 
-impl Peer {
+impl Window {
+    pub(super) const NONE: Self = Self { end: 0, max_end: 0, max: 0, max_ack: 0 };
+
     const fn ack_window(&self) -> u32 {
-        if self.max_window > LEAST_ACK_WINDOW { self.max_window } else { LEAST_ACK_WINDOW }
+        if self.max > LEAST_ACK_WINDOW { self.max } else { LEAST_ACK_WINDOW }
     }
 }
 

@@ -1,0 +1,86 @@
+//! Chains: what leads from a bucket to its first node, and from each node to the next.
+
+use super::room::Room;
+use crate::Direction;
+
+/// To a node, with the hash of the tuple that lies there: a node of another hash is passed without a look at its entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(align(8))]
+pub(crate) struct Link {
+    node: u32,
+    pub(super) hash: u32,
+}
+
+impl Link {
+    /// To nothing.
+    pub(super) const END: Self = Self { node: u32::MAX, hash: 0 };
+
+    /// To a slot's node: slot `s` has the nodes `2s` (original) and `2s + 1` (reply).
+    pub(super) const fn to(slot: u32, direction: Direction, hash: u32) -> Self {
+        Self { node: slot * 2 + direction as u32, hash }
+    }
+
+    pub(super) const fn is_end(self) -> bool {
+        self.node == Self::END.node
+    }
+
+    pub(super) const fn leads_to(self, slot: u32, direction: Direction) -> bool {
+        self.node == slot * 2 + direction as u32
+    }
+
+    /// Where it leads, unless that is nowhere.
+    #[inline]
+    pub(super) const fn place(self) -> (u32, Direction) {
+        (self.node / 2, if self.node.is_multiple_of(2) { Direction::Original } else { Direction::Reply })
+    }
+}
+
+/// The links behind a slot's two nodes, by direction: within one cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(16))]
+pub(super) struct Links([Link; 2]);
+
+impl Links {
+    pub(super) const NONE: Self = Self([Link::END; 2]);
+
+    #[inline]
+    pub(super) const fn behind(&self, direction: Direction) -> Link {
+        self.0[direction as usize]
+    }
+
+    #[inline]
+    pub(super) const fn behind_mut(&mut self, direction: Direction) -> &mut Link {
+        &mut self.0[direction as usize]
+    }
+}
+
+/// A node on a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub(crate) slot: u32,
+    pub(crate) direction: Direction,
+    /// Of its tuple.
+    pub(crate) hash: u32,
+}
+
+/// Walks a chain.
+pub(crate) struct Chain<'a> {
+    pub(super) links: &'a Room<Links>,
+    /// What leads on. It is not looked at before it is asked for: behind the node that is looked for nobody goes.
+    pub(super) next: &'a Link,
+}
+
+impl Iterator for Chain<'_> {
+    type Item = Node;
+
+    #[inline]
+    fn next(&mut self) -> Option<Node> {
+        let link = *self.next;
+        if link.is_end() {
+            return None;
+        }
+        let (slot, direction) = link.place();
+        self.next = &self.links[slot].0[direction as usize];
+        Some(Node { slot, direction, hash: link.hash })
+    }
+}

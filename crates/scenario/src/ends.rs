@@ -56,6 +56,7 @@ impl Ends {
     }
 
     /// Sends a packet: what it takes of its sender's sequence numbers is taken.
+    #[inline]
     pub fn send(&mut self, flow: &Flow, packet: Packet) -> Sent {
         let (from, to) = match packet.from {
             Side::Client => (flow.client, flow.server),
@@ -75,6 +76,7 @@ impl Ends {
         Sent { from, to, payload_bytes, tcp }
     }
 
+    #[inline]
     fn numbers(&mut self, side: Side, segment: Segment, payload_bytes: u16) -> TcpNumbers {
         let (flags, of_its_own) = match segment {
             Segment::Syn => (SYN, 1),

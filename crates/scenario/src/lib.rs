@@ -47,6 +47,7 @@ mod script;
 mod size;
 mod standing;
 mod time;
+mod wheel;
 
 pub use addresses::{Clients, Hosts, Ports, Prefix, ROUTER, Servers};
 pub use arrivals::Arrivals;

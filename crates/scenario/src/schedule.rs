@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use crate::agenda::Agenda;
-use crate::script::{Cursor, FlowProtocol, Packet, ScriptId, Turn};
+use crate::script::{After, Cursor, FlowProtocol, Packet, ScriptId, Turn, nanos};
 use crate::{Arrivals, Clients, Hosts, Scenario, Servers, Size, Traffic};
 use plimsoll_draw::Draw;
 
@@ -12,6 +12,7 @@ use plimsoll_draw::Draw;
 #[derive(Debug)]
 pub struct Schedule<'a> {
     scenario: &'a Scenario,
+    lasts_nanos: u64,
     sources: Vec<Source<'a>>,
     agenda: Agenda<Item>,
     flows: Vec<Running>,
@@ -75,6 +76,7 @@ struct Running {
     source: u32,
     script: ScriptId,
     cursor: Cursor,
+    /// What it does when its time has come.
     turn: Turn,
     sent: bool,
 }
@@ -84,8 +86,15 @@ impl<'a> Schedule<'a> {
     pub fn new(scenario: &'a Scenario, seed: u64, size: Size) -> Self {
         let mut seeds = Draw::new(seed);
         let sources = scenario.traffic.iter().map(|traffic| Source::new(traffic, seeds.next(), size)).collect();
-        let mut schedule =
-            Self { scenario, sources, agenda: Agenda::new(), flows: Vec::new(), free: Vec::new(), begun: 0 };
+        let mut schedule = Self {
+            scenario,
+            lasts_nanos: nanos(scenario.play.lasts),
+            sources,
+            agenda: Agenda::new(),
+            flows: Vec::new(),
+            free: Vec::new(),
+            begun: 0,
+        };
         for source in 0..u32::try_from(schedule.sources.len()).unwrap_or(u32::MAX) {
             schedule.plan_arrival(source);
         }
@@ -99,11 +108,11 @@ impl<'a> Schedule<'a> {
 
     fn plan_arrival(&mut self, source: u32) {
         if let Some(at) = self.sources.get_mut(source as usize).and_then(Source::next_arrival) {
-            self.agenda.plan(at, Item::Arrival(source));
+            self.agenda.plan(nanos(at), Item::Arrival(source));
         }
     }
 
-    fn begin(&mut self, at: Duration, source: u32, opens: Opens) {
+    fn begin(&mut self, now_nanos: u64, source: u32, opens: Opens) {
         let Some(from) = self.sources.get_mut(source as usize) else { return };
         let (script, client, server) = match opens {
             Opens::Anew => {
@@ -118,7 +127,8 @@ impl<'a> Schedule<'a> {
         let draw = Draw::new(from.draw.next());
         let Some(steps) = self.scenario.script(script) else { return };
         let mut cursor = Cursor::new(draw);
-        let Some(turn) = cursor.advance(steps) else { return };
+        let mut turn = Turn::NOTHING;
+        let Some(after) = cursor.advance(steps, &mut turn) else { return };
         let flow = Flow { number: self.begun, protocol: steps.protocol(), client, server };
         self.begun += 1;
         let running = Running { flow, source, script, cursor, turn, sent: false };
@@ -127,43 +137,42 @@ impl<'a> Schedule<'a> {
             Some(place) => *place = running,
             None => self.flows.push(running),
         }
-        self.plan_turn(at, slot, turn);
+        self.plan_turn(now_nanos, slot, after);
     }
 
-    fn plan_turn(&mut self, now: Duration, slot: u32, turn: Turn) {
-        let after = match turn {
-            Turn::Send(after, _) | Turn::Open(after, ..) => after,
-        };
-        self.agenda.plan(now + after, Item::Flow(slot));
+    #[inline]
+    fn plan_turn(&mut self, now_nanos: u64, slot: u32, after: After) {
+        match after {
+            After::Written(span) => self.agenda.plan_after(now_nanos, span, Item::Flow(slot)),
+            After::Drawn(span) => self.agenda.plan(now_nanos.saturating_add(span), Item::Flow(slot)),
+        }
     }
 
-    fn take_turn(&mut self, at: Duration, slot: u32) -> Option<Event> {
+    #[inline]
+    fn take_turn(&mut self, now_nanos: u64, slot: u32) -> Option<Event> {
         let running = self.flows.get_mut(slot as usize)?;
         let (flow, source, turn) = (running.flow, running.source, running.turn);
-        let was_sent = running.sent;
-        let next = self.scenario.script(running.script).and_then(|script| running.cursor.advance(script));
+        let was_sent = std::mem::replace(&mut running.sent, true);
+        let script = self.scenario.script(running.script);
+        let next = script.and_then(|script| running.cursor.advance(script, &mut running.turn));
         match next {
-            Some(next) => {
-                running.turn = next;
-                running.sent = true;
-                self.plan_turn(at, slot, next);
-            }
+            Some(after) => self.plan_turn(now_nanos, slot, after),
             None => self.free.push(slot),
         }
         match turn {
-            Turn::Send(_, packet) => {
+            Turn::Send(packet) => {
                 let place = match (was_sent, next.is_some()) {
                     (false, true) => Place::First,
                     (false, false) => Place::Only,
                     (true, true) => Place::Between,
                     (true, false) => Place::Last,
                 };
-                Some(Event { at, flow, packet, place, slot })
+                Some(Event { at: Duration::from_nanos(now_nanos), flow, packet, place, slot })
             }
-            Turn::Open(_, script, by) => {
+            Turn::Open(script, by) => {
                 let server = SocketAddrV4::new(*flow.server.ip(), by.server);
                 self.begin(
-                    at,
+                    now_nanos,
                     source,
                     Opens::Related { script, client: *flow.client.ip(), client_port: by.client, server },
                 );
@@ -183,21 +192,22 @@ enum Opens {
 impl Iterator for Schedule<'_> {
     type Item = Event;
 
+    #[inline]
     fn next(&mut self) -> Option<Event> {
         loop {
-            let (at, item) = self.agenda.next()?;
-            if at > self.scenario.play.lasts {
+            let (now_nanos, item) = self.agenda.next()?;
+            if now_nanos > self.lasts_nanos {
                 // Later ones come later still.
                 self.agenda.clear();
                 return None;
             }
             match item {
                 Item::Arrival(source) => {
-                    self.begin(at, source, Opens::Anew);
+                    self.begin(now_nanos, source, Opens::Anew);
                     self.plan_arrival(source);
                 }
                 Item::Flow(slot) => {
-                    if let Some(event) = self.take_turn(at, slot) {
+                    if let Some(event) = self.take_turn(now_nanos, slot) {
                         return Some(event);
                     }
                 }

@@ -9,8 +9,8 @@ use plimsoll_draw::Draw;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Script {
     protocol: FlowProtocol,
-    /// Half of it passes wherever the direction changes.
-    round_trip: Duration,
+    /// Half a round trip passes wherever the direction changes.
+    half_trip_nanos: u64,
     steps: Vec<Step>,
 }
 
@@ -116,7 +116,7 @@ enum Step {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Gap {
-    Fixed(Duration),
+    FixedNanos(u64),
     Exponential(Duration),
 }
 
@@ -168,7 +168,7 @@ impl Script {
                 ["wait", time] => {
                     let gap = match time.strip_prefix('~') {
                         Some(mean) => span(mean).map(Gap::Exponential),
-                        None => span(time).map(Gap::Fixed),
+                        None => span(time).map(|gap| Gap::FixedNanos(nanos(gap))),
                     };
                     steps.push(Step::Wait(gap.map_err(problem)?));
                 }
@@ -227,7 +227,7 @@ impl Script {
         }
         match (protocol, steps.first()) {
             (Some(protocol), Some(Step::Send(Packet { from: Side::Client, .. }))) => {
-                Ok(Self { protocol, round_trip, steps })
+                Ok(Self { protocol, half_trip_nanos: nanos(round_trip / 2), steps })
             }
             _ => Err((0, "a script begins with a packet of the client's: `> PACKET`".to_string())),
         }
@@ -298,10 +298,45 @@ pub(crate) struct Cursor {
 /// What comes next in a script.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Turn {
-    /// A packet, after this time.
-    Send(Duration, Packet),
-    /// Another flow, by these ports, after this time.
-    Open(Duration, ScriptId, OpenedBy),
+    /// A packet.
+    Send(Packet),
+    /// Another flow, by these ports.
+    Open(ScriptId, OpenedBy),
+}
+
+impl Turn {
+    /// Before the first.
+    pub(crate) const NOTHING: Self = Self::Send(Packet { from: Side::Client, content: Content::Udp(0) });
+}
+
+/// Nanoseconds until a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// As the script has it: every flow's are the same.
+    Written(u64),
+    /// This flow's alone.
+    Drawn(u64),
+}
+
+impl After {
+    #[inline]
+    const fn plus(self, more: u64) -> Self {
+        match self {
+            Self::Written(after) => Self::Written(after.saturating_add(more)),
+            Self::Drawn(after) => Self::Drawn(after.saturating_add(more)),
+        }
+    }
+
+    const fn plus_drawn(self, more: u64) -> Self {
+        match self {
+            Self::Written(after) | Self::Drawn(after) => Self::Drawn(after.saturating_add(more)),
+        }
+    }
+}
+
+/// Ten years are the most that a scenario speaks of, and 584 would fit.
+pub(crate) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The ports of a flow that another opens.
@@ -318,15 +353,16 @@ impl Cursor {
         Self { next: 0, again: None, last_from: None, passive_port: 0, media: [None; 2], opened: 0, draw }
     }
 
-    /// Goes on to the next packet; `None` at the script's end.
-    pub(crate) fn advance(&mut self, script: &Script) -> Option<Turn> {
-        let mut after = Duration::ZERO;
+    /// Goes on to the next turn, puts it in its place and says after which time it comes; `None` at the script's end.
+    #[inline]
+    pub(crate) fn advance(&mut self, script: &Script, turn: &mut Turn) -> Option<After> {
+        let mut after = After::Written(0);
         loop {
             let step = *script.steps.get(self.next)?;
             self.next += 1;
             match step {
-                Step::Wait(Gap::Fixed(gap)) => after += gap,
-                Step::Wait(Gap::Exponential(mean)) => after += self.draw.exponential(mean),
+                Step::Wait(Gap::FixedNanos(gap)) => after = after.plus(gap),
+                Step::Wait(Gap::Exponential(mean)) => after = after.plus_drawn(nanos(self.draw.exponential(mean))),
                 Step::Back { to, times } => {
                     let again = self.again.unwrap_or(times);
                     self.again = match again {
@@ -338,10 +374,13 @@ impl Cursor {
                         self.next = to;
                     }
                 }
-                Step::Open(script) => return Some(Turn::Open(after, script, self.open())),
+                Step::Open(script) => {
+                    *turn = Turn::Open(script, self.open());
+                    return Some(after);
+                }
                 Step::Send(mut packet) => {
                     if self.last_from.is_some_and(|last| last != packet.from) {
-                        after += script.round_trip / 2;
+                        after = after.plus(script.half_trip_nanos);
                     }
                     self.last_from = Some(packet.from);
                     // Ports that no service has, and that no client has by default.
@@ -357,7 +396,8 @@ impl Cursor {
                         }
                         _ => {}
                     }
-                    return Some(Turn::Send(after, packet));
+                    *turn = Turn::Send(packet);
+                    return Some(after);
                 }
             }
         }

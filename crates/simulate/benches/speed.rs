@@ -15,17 +15,20 @@ mod support;
 
 use std::fs::File;
 use std::io::BufWriter;
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use clock::Begun;
 use pcap::Replayed;
 use plimsoll_model::{Sysctl, TcpState, Timeout};
 use plimsoll_recording::{End, IdleGap, Life, TableReading};
 use plimsoll_scenario::{Scenario, Size};
-use plimsoll_simulate::{Datagrams, Replay, ReplayOptions, Setup, Workload, run};
+use plimsoll_simulate::{Datagrams, Replay, ReplayOptions, Setup, Workload, run, sweep};
 use plimsoll_twin::Capabilities;
 use recording::{FIN_WAIT, LAST_ACK, TIME_WAIT, at, connection, ends, gap, options, readings, then};
+use rustix::time::{ClockId, clock_gettime};
 use support::{Record, requests};
 use tempfile::NamedTempFile;
 
@@ -75,14 +78,16 @@ fn main() {
         return case(number);
     }
     println!("{:<32}{:>12}{:>14}{:>12}{:>12}{:>14}", "", "× real time", "packets/s", "peak", "MiB", "bytes an entry");
-    for number in 0..CASES.len() {
+    for number in 0..=CASES.len() {
         let status = Command::new(std::env::current_exe().unwrap()).arg(number.to_string()).status().unwrap();
         assert!(status.success());
     }
 }
 
 fn case(number: usize) {
-    let Case { name, secs, limit_and_buckets: limit, time_wait_secs, by } = &CASES[number];
+    let Some(Case { name, secs, limit_and_buckets: limit, time_wait_secs, by }) = CASES.get(number) else {
+        return sweeps();
+    };
     let scenario = requests(*secs, 10_000);
     let mut setup = Setup::stock(Capabilities::LINUX_6_18, 1);
     setup.set(Sysctl::CAPACITY, *limit).unwrap();
@@ -125,6 +130,37 @@ fn case(number: usize) {
         });
         println!("{:<32}{:>12}{:>14.0}", "its reader alone", "", packets as f64 / took);
     }
+}
+
+/// Settings one after the other, and as many at once as there are processors.
+fn sweeps() {
+    const SETTINGS: u32 = 8;
+    let replay = lives(20);
+    let setups: Vec<_> = (1..=SETTINGS)
+        .map(|number| {
+            let mut setup = Setup::stock(Capabilities::LINUX_6_18, 1);
+            setup.set("nf_conntrack_tcp_timeout_time_wait".parse().unwrap(), 5 * number).unwrap();
+            setup
+        })
+        .collect();
+    let swept = |threads| {
+        let (began, spent_before) = (Instant::now(), spent());
+        sweep(&|| Workload::Replayed(&replay), &setups, threads, &|_, _| ControlFlow::Continue(())).unwrap();
+        (began.elapsed().as_secs_f64(), spent().saturating_sub(spent_before).as_secs_f64())
+    };
+    let all = std::thread::available_parallelism().unwrap();
+    let (_, one_by_one) = swept(NonZeroUsize::MIN);
+    let (lasts, at_once) = swept(all);
+    println!(
+        "a sweep of {SETTINGS} in {all} threads: {:.2} processors at work, {:.2} times the processor's time of one thread",
+        at_once / lasts,
+        at_once / one_by_one
+    );
+}
+
+/// The processor's time of the whole process.
+fn spent() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).expect("no negative time")
 }
 
 /// What the quickest of some runs made, and its seconds.

@@ -91,6 +91,7 @@ mod recorded;
 mod replay;
 mod rules;
 mod run;
+mod sent;
 mod setup;
 mod simulation;
 mod sweep;

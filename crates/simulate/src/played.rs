@@ -1,18 +1,17 @@
 //! A scenario, played to a twin as the lab plays it to a kernel.
 
-use std::net::{IpAddr, SocketAddrV4};
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use plimsoll_model::{Layer4, NewEntry, Protocol, Tuple};
-use plimsoll_scenario::{
-    Content, Ends, Event, Flow, FlowProtocol, Place, Scenario, Schedule, Segment, Sent, Side, Size, WINDOW,
-};
-use plimsoll_twin::packet::{self, Packet, flags};
-use plimsoll_twin::{Direction, EntryId, Expected, NoRules, Settings, Verdict};
+use plimsoll_model::{NewEntry, Protocol, Tuple, Zone};
+use plimsoll_scenario::{Content, Ends, Event, Place, Scenario, Schedule, Segment, Side, Size};
+use plimsoll_twin::packet::{self, flags};
+use plimsoll_twin::{Asked, Coming, Direction, EntryId, Expected, NoRules, Outlook, Settings, Verdict};
 
 use crate::outcome::{Completeness, Outcome};
 use crate::rules::RouterRules;
+use crate::sent::{answer, content, question};
 use crate::simulation::Simulation;
 use crate::watch::{Tuples, Watch};
 use crate::{NotSimulated, Progress, Setup};
@@ -44,13 +43,21 @@ pub(crate) fn play(
     if stopped.is_break() {
         return Ok(simulation.finish(Duration::ZERO, Completeness::StoppedAt(Duration::ZERO)));
     }
-    let rules = RouterRules::new(&scenario.router, &mut simulation.twin);
-    let mut player = Player { simulation, rules, seed, translates: scenario.router.translates(), flows: Vec::new() };
-    for event in Schedule::new(scenario, seed, size) {
+    let rules = RouterRules::new(&scenario.router, seed, &mut simulation.twin);
+    let mut player = Player { simulation, rules, translates: scenario.router.translates(), flows: Vec::new() };
+    let mut schedule = Schedule::new(scenario, seed, size);
+    let here = player.simulation.place(Zone::default());
+    let mut outlook = Outlook::new();
+    loop {
+        let next = outlook.next(&player.simulation.twin, || {
+            let event = schedule.next()?;
+            Some(Coming { flow: Some((here, player.foreseen_tuple(&event))), packet: event })
+        });
+        let Some((event, Some(asked))) = next else { break };
         if let ControlFlow::Break(at) = player.simulation.until(event.at) {
             return Ok(player.simulation.finish(at, Completeness::StoppedAt(at)));
         }
-        player.send(&event);
+        player.take(event, asked);
     }
     let mut simulation = player.simulation;
     if let ControlFlow::Break(at) = simulation.until(lasts) {
@@ -62,7 +69,6 @@ pub(crate) fn play(
 struct Player<'a, 'o> {
     simulation: Simulation<'o>,
     rules: RouterRules<'a>,
-    seed: u64,
     translates: bool,
     /// Those of which more is to come, by their events' slots.
     flows: Vec<Option<Running>>,
@@ -70,20 +76,42 @@ struct Player<'a, 'o> {
 
 #[derive(Clone, Copy)]
 struct Running {
+    /// The flow's.
+    number: u32,
     ends: Ends,
     watch: Watch,
+    /// The tuple of the server's packets, where something translates: it answers to what it sees behind the translation.
+    answer: Option<Tuple>,
 }
 
 impl Player<'_, '_> {
-    fn send(&mut self, event: &Event) {
-        match event.place {
-            Place::First | Place::Only => self.open(event),
-            Place::Between | Place::Last => self.go_on(event),
+    /// The tuple of a packet that will come, as far as is known yet.
+    #[inline]
+    fn foreseen_tuple(&self, event: &Event) -> Tuple {
+        match event.packet.from {
+            Side::Client => question(&event.flow),
+            Side::Server => self.known_answer(event).unwrap_or_else(|| answer(&event.flow)),
         }
     }
 
-    fn open(&mut self, event: &Event) {
-        let running = self.begin(event);
+    #[inline]
+    fn known_answer(&self, event: &Event) -> Option<Tuple> {
+        let running = self.flows.get(event.slot as usize).filter(|_| self.translates)?.as_ref()?;
+        // Its slot may be another's still.
+        running.answer.filter(|_| running.number == event.flow.number)
+    }
+
+    #[inline]
+    fn take(&mut self, event: &Event, asked: &Asked) {
+        self.rules.comes(event.flow.number, event.at);
+        match event.place {
+            Place::First | Place::Only => self.open(event, asked),
+            Place::Between | Place::Last => self.go_on(event, asked),
+        }
+    }
+
+    fn open(&mut self, event: &Event, asked: &Asked) {
+        let running = self.begin(event, asked);
         let slot = event.slot as usize;
         if self.flows.len() <= slot {
             self.flows.resize(slot + 1, None);
@@ -93,13 +121,12 @@ impl Player<'_, '_> {
         }
     }
 
-    /// Sends the first packet of a flow; what is known of the flow then, if more is to come.
-    fn begin(&mut self, Event { at, flow, packet, place, .. }: &Event) -> Option<Running> {
-        let mut ends = Ends::new(flow);
-        let sent = ends.send(flow, *packet);
-        self.rules.draw_for(self.seed, flow.number, *at);
-        let packet_sent = as_packet(flow.protocol, packet.from, &sent);
-        let verdict = self.simulation.pass(*at, &packet_sent, &mut self.rules);
+    /// The first packet of a flow comes; what is known of the flow then, if more is to come.
+    fn begin(&mut self, event: &Event, asked: &Asked) -> Option<Running> {
+        let &Event { at, flow, packet, place, .. } = event;
+        let mut ends = Ends::new(&flow);
+        let content = content(&ends.send(&flow, packet));
+        let verdict = self.simulation.pass(at, asked, &content, &mut self.rules);
         self.simulation.flows += 1;
         if matches!(verdict, Verdict::Dropped(_)) {
             // Nobody has heard of it.
@@ -107,119 +134,93 @@ impl Player<'_, '_> {
             return None;
         }
         let mut watch = Watch::new(None);
-        watch.note(&packet_sent, packet.from, &verdict);
-        self.overhear(*at, flow, packet.content, packet.from, watch.entry);
-        if *place == Place::Only {
+        watch.note(&content, packet.from, &verdict);
+        self.overhear(event, watch.entry);
+        if place == Place::Only {
             return None;
         }
-        if self.translates
-            && let Some(tuples) = watch.entry.and_then(|entry| self.simulation.tuples(*at, entry))
-        {
-            // Sent back, an answer to it comes from where the server takes itself to be.
-            (ends.server, ends.client) = sockets(&tuples.reply).unwrap_or((ends.server, ends.client));
-        }
-        Some(Running { ends, watch })
+        let tuples = watch.entry.filter(|_| self.translates).and_then(|entry| self.simulation.tuples(at, entry));
+        Some(Running { number: flow.number, ends, watch, answer: tuples.map(|tuples| tuples.reply) })
     }
 
-    fn go_on(&mut self, Event { at, flow, packet, place, slot }: &Event) {
+    #[inline]
+    fn go_on(&mut self, event: &Event, asked: &Asked) {
+        let Event { at, flow, packet, place, slot } = event;
         let Some(known) = self.flows.get_mut(*slot as usize) else { return };
         // None if it was refused.
-        let Some(running) = known else { return };
-        let sent = running.ends.send(flow, *packet);
-        let packet_sent = as_packet(flow.protocol, packet.from, &sent);
-        self.rules.draw_for(self.seed, flow.number, *at);
-        let ends = running.ends;
-        let tuples = || Tuples {
-            original: tuple(flow.protocol, Side::Client, flow.client, flow.server),
-            reply: tuple(flow.protocol, Side::Server, ends.server, ends.client),
+        let Some(Running { ends, watch, answer: translated, .. }) = known else { return };
+        let content = content(&ends.send(flow, *packet));
+        let asked = match translated {
+            // It was not known when this one was made.
+            Some(answer) if packet.from == Side::Server && *answer != asked.tuple() => {
+                &self.simulation.ask(Zone::default(), answer)
+            }
+            _ => asked,
         };
-        let verdict =
-            self.simulation.pass_watched(*at, &packet_sent, packet.from, &mut running.watch, tuples, &mut self.rules);
-        let entry = running.watch.entry;
-        if *place == Place::Last {
+        let tuples = || Tuples { original: question(flow), reply: translated.unwrap_or_else(|| answer(flow)) };
+        let rules = &mut self.rules;
+        let (verdict, _) = self.simulation.pass_watched(*at, asked, &content, packet.from, watch, tuples, rules);
+        let entry = watch.entry;
+        if let Some(answer) = translated.filter(|_| packet.from == Side::Server) {
+            self.answer_in_place_of_a_client(event, &answer, &content, &verdict);
+        }
+        if *place == Place::Last
+            && let Some(known) = self.flows.get_mut(*slot as usize)
+        {
             *known = None;
         }
-        self.answer_in_place_of_a_client(*at, flow, packet.from, &sent, &verdict);
-        self.overhear(*at, flow, packet.content, packet.from, entry);
+        self.overhear(event, entry);
     }
 
     /// A server's segment that no entry brings back to a translated client has reached the router itself, which knows of no
     /// such connection (`tcp_v4_send_reset`).
-    fn answer_in_place_of_a_client(&mut self, at: Duration, flow: &Flow, from: Side, sent: &Sent, verdict: &Verdict) {
-        let (Side::Server, Some(numbers)) = (from, sent.tcp) else { return };
-        let is_for_the_router = sent.to.ip() != flow.client.ip()
+    fn answer_in_place_of_a_client(
+        &mut self,
+        event: &Event,
+        answer: &Tuple,
+        content: &packet::Content<'_>,
+        verdict: &Verdict,
+    ) {
+        let packet::Content::Tcp(segment) = content else { return };
+        let is_for_the_router = answer.destination != IpAddr::V4(*event.flow.client.ip())
             && matches!(verdict, Verdict::Passed { direction: Direction::Original, .. });
-        if !is_for_the_router || numbers.flags & flags::RST != 0 {
+        if !is_for_the_router || segment.has(flags::RST) {
             return;
         }
-        let tuple = tuple(flow.protocol, Side::Client, sent.to, sent.from);
-        let segment = packet::Segment::new(flags::RST, numbers.acknowledgement, 0, 0);
-        let reset = Packet::Flow { tuple, content: packet::Content::Tcp(segment) };
-        self.simulation.pass(at, &reset, &mut NoRules);
+        let reset = packet::Segment::new(flags::RST, segment.acknowledgement, 0, 0);
+        let asked = self.simulation.ask(Zone::default(), &answer.mirrored());
+        self.simulation.pass(event.at, &asked, &packet::Content::Tcp(reset), &mut NoRules);
     }
 
     /// What helpers make of a packet. Whom no helper listens in on, and what has an expectation already, stays as it is.
-    fn overhear(&mut self, at: Duration, flow: &Flow, content: Content, from: Side, entry: Option<EntryId>) {
-        let Some(entry) = entry else { return };
+    #[inline]
+    fn overhear(&mut self, event: &Event, entry: Option<EntryId>) {
+        if let (Content::Tcp(Segment::Passive(_)) | Content::Announce(_), Some(entry)) = (event.packet.content, entry) {
+            self.expect(event, entry);
+        }
+    }
+
+    fn expect(&mut self, event: &Event, entry: EntryId) {
+        let Event { at, flow, packet, .. } = event;
         let (client, server) = (IpAddr::V4(*flow.client.ip()), IpAddr::V4(*flow.server.ip()));
-        match content {
+        match packet.content {
             Content::Tcp(Segment::Passive(port)) => {
                 let what =
                     Expected { protocol: Protocol::TCP, source: Some(client), destination: server, port, class: 0 };
-                let _ = self.simulation.twin.expect(at, entry, what);
+                let _ = self.simulation.twin.expect(*at, entry, what);
             }
             Content::Announce(ports) => {
-                let (source, destination) = match from {
+                let (source, destination) = match packet.from {
                     Side::Client => (server, client),
                     Side::Server => (client, server),
                 };
                 for port in ports.iter() {
                     let source = Some(source);
                     let what = Expected { protocol: Protocol::UDP, source, destination, port, class: SIP_AUDIO };
-                    let _ = self.simulation.twin.expect(at, entry, what);
+                    let _ = self.simulation.twin.expect(*at, entry, what);
                 }
             }
             _ => {}
         }
     }
-}
-
-fn as_packet(protocol: FlowProtocol, from: Side, sent: &Sent) -> Packet<'static> {
-    let content = match sent.tcp {
-        None => packet::Content::Plain,
-        Some(numbers) => packet::Content::Tcp(packet::Segment {
-            payload_bytes: sent.payload_bytes.into(),
-            ..packet::Segment::new(numbers.flags, numbers.sequence, numbers.acknowledgement, WINDOW)
-        }),
-    };
-    Packet::Flow { tuple: tuple(protocol, from, sent.from, sent.to), content }
-}
-
-fn tuple(protocol: FlowProtocol, side: Side, from: SocketAddrV4, to: SocketAddrV4) -> Tuple {
-    const ECHO_REQUEST: u8 = 8;
-    const ECHO_REPLY: u8 = 0;
-    let ports = Layer4::Ports { source: from.port(), destination: to.port() };
-    let (protocol, layer4) = match (protocol, side) {
-        (FlowProtocol::Tcp, _) => (Protocol::TCP, ports),
-        (FlowProtocol::Udp, _) => (Protocol::UDP, ports),
-        (FlowProtocol::Icmp, Side::Client) => {
-            (Protocol::ICMP, Layer4::Icmp { id: from.port(), kind: ECHO_REQUEST, code: 0 })
-        }
-        (FlowProtocol::Icmp, Side::Server) => {
-            (Protocol::ICMP, Layer4::Icmp { id: to.port(), kind: ECHO_REPLY, code: 0 })
-        }
-    };
-    Tuple { source: IpAddr::V4(*from.ip()), destination: IpAddr::V4(*to.ip()), protocol, layer4 }
-}
-
-/// The two sides of a tuple of the server's, source first.
-fn sockets(tuple: &Tuple) -> Option<(SocketAddrV4, SocketAddrV4)> {
-    let (IpAddr::V4(source), IpAddr::V4(destination)) = (tuple.source, tuple.destination) else { return None };
-    let (from, to) = match tuple.layer4 {
-        Layer4::Ports { source, destination } => (source, destination),
-        // Only the client has an identifier.
-        Layer4::Icmp { id, .. } => (0, id),
-        Layer4::None => return None,
-    };
-    Some((SocketAddrV4::new(source, from), SocketAddrV4::new(destination, to)))
 }

@@ -15,21 +15,22 @@ pub(crate) struct RouterRules<'a> {
     router: &'a Router,
     ftp: Option<HelperId>,
     sip: Option<HelperId>,
-    backends: Draw,
+    seed: u64,
+    /// Whose packet comes, and when.
+    flow: u32,
+    at: Duration,
 }
 
 impl<'a> RouterRules<'a> {
-    pub(crate) fn new(router: &'a Router, twin: &mut Twin) -> Self {
+    pub(crate) fn new(router: &'a Router, seed: u64, twin: &mut Twin) -> Self {
         let ftp = router.ftp_port.map(|_| twin.add_helper(Helper::ftp()));
         let sip = router.sip_port.map(|_| twin.add_helper(Helper::sip()));
-        Self { router, ftp, sip, backends: Draw::new(0) }
+        Self { router, ftp, sip, seed, flow: 0, at: Duration::ZERO }
     }
 
-    /// Draws a backend, should this packet need one, from its flow and time: the same one under all settings, whatever
-    /// becomes of other flows; and another one whenever the flow needs it again.
-    pub(crate) fn draw_for(&mut self, seed: u64, flow: u32, at: Duration) {
-        let mut own = Draw::new(seed ^ u64::from(flow) << 32);
-        self.backends = Draw::new(own.next() ^ u64::from(at.subsec_nanos()) << 32 ^ at.as_secs());
+    /// A packet of this flow comes.
+    pub(crate) const fn comes(&mut self, flow: u32, at: Duration) {
+        (self.flow, self.at) = (flow, at);
     }
 }
 
@@ -66,8 +67,12 @@ impl Rules for RouterRules<'_> {
 }
 
 impl RouterRules<'_> {
-    fn backend(&mut self, nat: &DestinationNat) -> Option<NatRange> {
-        let number = self.backends.below(u32::try_from(nat.backends.len()).unwrap_or(u32::MAX));
+    /// Draws a backend from the packet's flow and time: the same one under all settings, whatever becomes of other flows; and another
+    /// one whenever the flow needs it again.
+    fn backend(&self, nat: &DestinationNat) -> Option<NatRange> {
+        let mut own = Draw::new(self.seed ^ u64::from(self.flow) << 32);
+        let mut backends = Draw::new(own.next() ^ u64::from(self.at.subsec_nanos()) << 32 ^ self.at.as_secs());
+        let number = backends.below(u32::try_from(nat.backends.len()).unwrap_or(u32::MAX));
         let backend = nat.backends.get(number as usize)?;
         let ports = PortRange { first: backend.port, last: backend.port };
         Some(NatRange { address: backend.address.into(), ports: Some(ports), is_masquerade: false })

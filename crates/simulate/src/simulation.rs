@@ -4,9 +4,11 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use plimsoll_model::{NewEntry, Zone};
-use plimsoll_twin::packet::Packet;
-use plimsoll_twin::{DropReason, EntryId, Memory, NamespaceId, Place, Rules, Settings, Twin, Verdict};
+use plimsoll_model::{NewEntry, Tuple, Zone};
+use plimsoll_twin::packet::{Content, Packet};
+use plimsoll_twin::{
+    Asked, DropReason, EntryId, Memory, NamespaceId, NoRules, Place, Relation, Rules, Settings, Twin, Verdict,
+};
 
 use crate::outcome::{Chains, Completeness, Drops, Outcome, Peak};
 use crate::reading::{Reading, Series};
@@ -123,49 +125,58 @@ impl<'o> Simulation<'o> {
         ControlFlow::Continue(())
     }
 
-    /// A packet comes.
-    pub(crate) fn pass(&mut self, at: Duration, packet: &Packet<'_>, rules: &mut impl Rules) -> Verdict {
-        self.pass_in(Zone::default(), at, packet, rules)
+    /// A tuple to look for.
+    #[inline]
+    pub(crate) fn ask(&self, zone: Zone, tuple: &Tuple) -> Asked {
+        self.twin.ask(self.place(zone), tuple)
     }
 
-    /// A packet comes in a zone.
-    pub(crate) fn pass_in(&mut self, zone: Zone, at: Duration, packet: &Packet<'_>, rules: &mut impl Rules) -> Verdict {
-        self.packets += 1;
-        let verdict = self.twin.pass(at, self.place(zone), packet, rules);
-        match verdict {
-            Verdict::Invalid => self.invalid += 1,
-            Verdict::Dropped(reason) => {
-                self.drops.count(reason);
-                if reason == DropReason::TableFull && self.saturated_at.is_none() {
-                    self.saturated_at = Some(at);
-                }
-            }
-            Verdict::Passed { .. } | Verdict::Untracked => self.measure(at),
-        }
+    /// A flow's packet comes.
+    #[inline]
+    pub(crate) fn pass(
+        &mut self,
+        at: Duration,
+        asked: &Asked,
+        content: &Content<'_>,
+        rules: &mut impl Rules,
+    ) -> Verdict {
+        let verdict = self.twin.pass_asked_for(at, asked, content, rules);
+        self.note(at, &verdict);
         verdict
     }
 
+    /// A packet comes that is no flow's, or that an ICMP error is.
+    pub(crate) fn pass_stray(&mut self, at: Duration, packet: &Packet<'_>) {
+        let verdict = self.twin.pass(at, self.place(Zone::default()), packet, &mut NoRules);
+        self.note(at, &verdict);
+    }
+
+    #[inline]
+    fn note(&mut self, at: Duration, verdict: &Verdict) {
+        self.packets += 1;
+        match verdict {
+            // No entry was made for it.
+            Verdict::Passed { relation: Relation::Established, .. } | Verdict::Untracked => {}
+            Verdict::Passed { .. } => self.measure(at),
+            Verdict::Invalid => self.invalid += 1,
+            Verdict::Dropped(reason) => {
+                self.drops.count(*reason);
+                if *reason == DropReason::TableFull && self.saturated_at.is_none() {
+                    self.saturated_at = Some(at);
+                }
+            }
+        }
+    }
+
     /// A packet comes that is not its flow's first: if the flow's entry is gone by then, and the packet would have needed
-    /// it, that is a false kill.
+    /// it, that is a false kill. Says what harm was done, too.
+    #[expect(clippy::too_many_arguments, reason = "the packet, whose it is, and what is known of them")]
+    #[inline]
     pub(crate) fn pass_watched(
         &mut self,
         at: Duration,
-        packet: &Packet<'_>,
-        from: Side,
-        watch: &mut Watch,
-        tuples: impl FnOnce() -> Tuples,
-        rules: &mut impl Rules,
-    ) -> Verdict {
-        self.pass_watched_in(Zone::default(), at, packet, from, watch, tuples, rules).0
-    }
-
-    /// The same in a zone; says what harm was done, too.
-    #[expect(clippy::too_many_arguments, reason = "the packet, whose it is, and what is known of them")]
-    pub(crate) fn pass_watched_in(
-        &mut self,
-        zone: Zone,
-        at: Duration,
-        packet: &Packet<'_>,
+        asked: &Asked,
+        content: &Content<'_>,
         from: Side,
         watch: &mut Watch,
         tuples: impl FnOnce() -> Tuples,
@@ -174,28 +185,28 @@ impl<'o> Simulation<'o> {
         // What gc does before the packet is done before it is asked.
         self.twin.advance(at);
         let is_killed = watch.is_missing || watch.entry.is_some_and(|entry| !self.twin.is_alive(at, entry));
-        let role = watch.role(packet);
-        if is_killed {
-            watch.entry = None;
-            watch.is_missing = false;
+        if !is_killed {
+            let verdict = self.pass(at, asked, content, rules);
+            watch.note(content, from, &verdict);
+            return (verdict, None);
         }
-        let verdict = self.pass_in(zone, at, packet, rules);
-        let mut harm_done = None;
-        if is_killed && role == Role::Carries {
-            let now = match verdict {
-                Verdict::Passed { entry, .. } => self.tuples(at, entry),
-                _ => None,
-            };
-            let harm = harm(&tuples(), now.as_ref(), from);
-            harm_done = Some(harm);
-            self.false_kills.count(harm);
-            self.false_kills.flows_hit += u64::from(!watch.was_hit);
-            watch.note(packet, from, &verdict);
-            watch.suffer(packet, harm);
-        } else {
-            watch.note(packet, from, &verdict);
+        let role = watch.role(content);
+        watch.entry = None;
+        watch.is_missing = false;
+        let verdict = self.pass(at, asked, content, rules);
+        watch.note(content, from, &verdict);
+        if role != Role::Carries {
+            return (verdict, None);
         }
-        (verdict, harm_done)
+        let now = match verdict {
+            Verdict::Passed { entry, .. } => self.tuples(at, entry),
+            _ => None,
+        };
+        let harm = harm(&tuples(), now.as_ref(), from);
+        self.false_kills.count(harm);
+        self.false_kills.flows_hit += u64::from(!watch.was_hit);
+        watch.suffer(content, harm);
+        (verdict, Some(harm))
     }
 
     /// Where packets of a zone come.

@@ -3,7 +3,7 @@
 use plimsoll_model::{Protocol, TcpState, Tuple};
 use plimsoll_recording::State;
 use plimsoll_scenario::Side;
-use plimsoll_twin::packet::{Content, Packet, Segment, flags};
+use plimsoll_twin::packet::{Content, Segment, flags};
 use plimsoll_twin::{EntryId, Verdict, inverted};
 
 use crate::Harm;
@@ -69,8 +69,8 @@ impl Watch {
     }
 
     /// What a packet is to the flow, if it is not its first.
-    pub(crate) fn role(&self, packet: &Packet<'_>) -> Role {
-        match segment(packet) {
+    pub(crate) fn role(&self, content: &Content<'_>) -> Role {
+        match segment(content) {
             Some(segment) if segment.has(flags::RST) => Role::Ends,
             Some(segment) if segment.has(flags::SYN) && !segment.has(flags::ACK) => Role::Opens,
             _ if self.is_over() => Role::Ends,
@@ -79,8 +79,9 @@ impl Watch {
     }
 
     /// Takes note of a packet that was sent, whatever became of it on its way.
-    pub(crate) fn note(&mut self, packet: &Packet<'_>, from: Side, verdict: &Verdict) {
-        if let Some(segment) = segment(packet) {
+    #[inline]
+    pub(crate) fn note(&mut self, content: &Content<'_>, from: Side, verdict: &Verdict) {
+        if let Some(segment) = segment(content) {
             self.life = match self.life {
                 _ if segment.has(flags::RST) => Life::Over,
                 _ if segment.has(flags::SYN) && !segment.has(flags::ACK) => Life::Open,
@@ -96,17 +97,17 @@ impl Watch {
 
     /// Takes note of what a false kill did. A connection that is answered with a reset is over: what a script or a record
     /// has of it after that would not have been sent.
-    pub(crate) fn suffer(&mut self, packet: &Packet<'_>, harm: Harm) {
+    pub(crate) fn suffer(&mut self, content: &Content<'_>, harm: Harm) {
         self.was_hit = true;
-        if harm == Harm::Reset && segment(packet).is_some() {
+        if harm == Harm::Reset && segment(content).is_some() {
             self.life = Life::Over;
         }
     }
 }
 
-const fn segment<'a>(packet: &'a Packet<'_>) -> Option<&'a Segment> {
-    match packet {
-        Packet::Flow { content: Content::Tcp(segment), .. } => Some(segment),
+const fn segment<'a>(content: &'a Content<'_>) -> Option<&'a Segment> {
+    match content {
+        Content::Tcp(segment) => Some(segment),
         _ => None,
     }
 }

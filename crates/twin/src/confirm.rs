@@ -61,6 +61,8 @@ impl Twin {
         let entry = self.table.entry_mut(slot);
         entry.set_phase(phase);
         entry.add_status(Status::CONFIRMED);
+        let namespace = entry.namespace;
+        self.namespace_mut(namespace).in_table += 1;
         self.table.arm(slot, expires);
         if phase == Phase::InTable {
             self.table.link(slot, Direction::Original, hashes[0]);

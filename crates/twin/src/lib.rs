@@ -2,8 +2,9 @@
 //!
 //! A [`Twin`] is one host: a hash that all its network namespaces share, each with settings and counters of its own.
 //! [`Twin::pass`] takes a packet along the kernel's way (look-up, allocation, early drop, the protocol's tracker, translation,
-//! insertion) and says what became of it; [`Twin::pass_batch`] takes many in less time. Time, and the seed of all that the
-//! kernel would draw, come in as arguments: the same calls give the same results.
+//! insertion) and says what became of it; [`Twin::pass_batch`] takes many in less time, and an [`Outlook`] those that are made as
+//! they are asked for. Time, and the seed of all that the kernel would draw, come in as arguments: the same calls give the same
+//! results.
 //!
 //! What differs between kernels is named in [`Capabilities`]. How well the twin knows a kernel is measured by playing the
 //! same packets to both: `plimsoll lab conform`.
@@ -56,6 +57,7 @@ mod gc;
 mod insert;
 mod memory;
 mod nat;
+mod outlook;
 pub mod packet;
 pub mod parse;
 mod passage;
@@ -81,9 +83,11 @@ pub use expectation::{Expected, Helper, HelperClass, HelperId, NotExpected};
 pub use insert::NotInserted;
 pub use memory::Memory;
 pub use nat::{NatRange, PortRange};
+pub use outlook::{Coming, Outlook};
 pub use passage::{NewFlow, Tracked};
 pub use rules::{Fate, NoRules, Rules, Ruling};
 pub use settings::{Events, HostSettings, Settings};
+pub use table::Asked;
 pub use tick::Hz;
 pub use tracker::tcp::Edges;
 pub use tuple::inverted;

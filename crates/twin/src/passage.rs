@@ -120,7 +120,13 @@ impl Twin {
 
     /// Takes a packet of an entry; `None` if it opens its flow again, whose entry is gone then.
     #[inline]
-    fn go_on(&mut self, now: Tick, slot: u32, direction: Direction, content: &Content<'_>) -> Option<Verdict> {
+    pub(crate) fn go_on(
+        &mut self,
+        now: Tick,
+        slot: u32,
+        direction: Direction,
+        content: &Content<'_>,
+    ) -> Option<Verdict> {
         // Its name and standing now: an RST may end it, and then the slot is another's.
         let found = self.table.entry(slot);
         let entry = EntryId { slot, generation: found.generation };
@@ -144,7 +150,14 @@ impl Twin {
 
     /// Begins an entry for a packet that no entry has.
     #[inline(never)]
-    fn open(&mut self, now: Tick, place: Place, tuple: &Tuple, content: &Content<'_>, asked: &Asked) -> Tracked {
+    pub(crate) fn open(
+        &mut self,
+        now: Tick,
+        place: Place,
+        tuple: &Tuple,
+        content: &Content<'_>,
+        asked: &Asked,
+    ) -> Tracked {
         let slot = match self.begin(now, place, tuple, asked) {
             Ok(slot) => slot,
             Err(verdict) => return Tracked::Done(verdict),

@@ -35,7 +35,10 @@ impl Twin {
             Phase::InTableByReply => self.table.unlink(slot, Direction::Reply),
             Phase::Free | Phase::Unconfirmed | Phase::Pinned => return,
         }
-        self.namespace_mut(namespace).removals.count(by);
+        self.table.forget_lapse(slot);
+        let counted = self.namespace_mut(namespace);
+        counted.removals.count(by);
+        counted.in_table -= 1;
         if self.table.additions(slot).helper.is_some() {
             self.forget_expectations_of(slot);
         }

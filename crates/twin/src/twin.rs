@@ -39,6 +39,8 @@ struct Clock {
     /// The tick of that moment, and when it ends.
     tick: Tick,
     tick_ends: Duration,
+    /// Whether an earlier tick was told later: packets that come late may have saved what had expired.
+    has_gone_back: bool,
     /// No longer does time pass in one step: ticks wrap.
     longest_step: Duration,
 }
@@ -87,6 +89,8 @@ pub(crate) struct Namespace {
     /// What every new entry carries.
     pub(crate) extensions: Extensions,
     pub(crate) count: u32,
+    /// Entries in the table.
+    pub(crate) in_table: u32,
     pub(crate) expected: u32,
     pub(crate) counters: Counters,
     pub(crate) removals: Removals,
@@ -113,6 +117,7 @@ impl Twin {
                 last: Duration::ZERO,
                 tick: Tick::default(),
                 tick_ends: Duration::ZERO,
+                has_gone_back: false,
                 longest_step: host.capabilities.hz.duration(LONGEST_STEP_JIFFIES),
             },
             host,
@@ -131,6 +136,7 @@ impl Twin {
             extensions: Extensions::of_every_entry(&settings, &self.host.capabilities),
             settings,
             count: 0,
+            in_table: 0,
             expected: 0,
             counters: Counters::default(),
             removals: Removals::default(),
@@ -225,6 +231,7 @@ impl Twin {
 
     fn pass_ticks(&mut self, now: Duration) -> Tick {
         if now < self.clock.last {
+            self.clock.has_gone_back = true;
             return self.tick(now);
         }
         if now.saturating_sub(self.clock.last) > self.clock.longest_step {
@@ -250,6 +257,10 @@ impl Twin {
             self.clock.last += step;
             self.collect_at(self.tick(self.clock.last));
         }
+    }
+
+    pub(crate) const fn has_gone_back(&self) -> bool {
+        self.clock.has_gone_back
     }
 
     pub(crate) fn tick(&self, now: Duration) -> Tick {

@@ -6,6 +6,7 @@ use plimsoll_model::{Entry, Extensions, ProtocolState, Tuple};
 
 use crate::counters::RemovedBy;
 use crate::table::{Key, Node};
+use crate::tick::Tick;
 use crate::tracker::Memory;
 use crate::tracker::tcp::Edges;
 use crate::{Direction, EntryId, NamespaceId, Place, Twin};
@@ -76,9 +77,17 @@ impl Twin {
         self.slot(id).is_some_and(|slot| !self.table.entry(slot).expires.is_over(now))
     }
 
-    /// How many entries of a namespace have not expired. All are looked at.
-    pub fn live(&self, now: Duration, namespace: NamespaceId) -> u32 {
-        let now = self.tick(now);
+    /// How many entries of a namespace have not expired. What is due of gc is done before.
+    pub fn live(&mut self, now: Duration, namespace: NamespaceId) -> u32 {
+        let now = self.pass_time(now);
+        if self.has_gone_back() {
+            self.count_live(now, namespace)
+        } else {
+            self.namespace(namespace).in_table.saturating_sub(self.table.lapsed(namespace))
+        }
+    }
+
+    fn count_live(&self, now: Tick, namespace: NamespaceId) -> u32 {
         let live = self
             .table
             .entries()
@@ -112,20 +121,33 @@ impl Twin {
         is_tcp.then(|| Edges::of(self.table.windows(slot), direction))
     }
 
-    /// How long the chains are.
+    /// How long the chains are. Many are walked at once, a node of each in turn: so that memory is waited for together.
     pub fn chain_lengths(&self) -> ChainLengths {
-        let mut lengths = Vec::new();
-        for bucket in 0..self.table.buckets() {
-            let length = self.table.chain(bucket).count();
-            if lengths.len() <= length {
-                lengths.resize(length + 1, 0);
+        const AT_ONCE: usize = 512;
+        let mut lengths = vec![0];
+        let mut chains = Vec::with_capacity(AT_ONCE);
+        for first in (0..self.table.buckets()).step_by(AT_ONCE) {
+            let buckets = (first..self.table.buckets()).take(AT_ONCE);
+            lengths[0] += buckets.len() as u64;
+            let taken = buckets.filter(|bucket| !self.table.is_empty(*bucket));
+            chains.extend(taken.map(|bucket| self.table.chain(bucket)));
+            for passed in 0.. {
+                chains.retain_mut(|chain| chain.next().is_some());
+                if chains.is_empty() {
+                    break;
+                }
+                if lengths.len() == passed + 1 {
+                    lengths.push(0);
+                }
+                // So many are longer.
+                lengths[passed] -= chains.len() as u64;
+                lengths[passed + 1] += chains.len() as u64;
             }
-            lengths[length] += 1;
         }
         ChainLengths(lengths)
     }
 
-    fn show(&self, slot: u32, now: crate::tick::Tick) -> Entry {
+    fn show(&self, slot: u32, now: Tick) -> Entry {
         let entry = self.table.entry(slot);
         let (state, closed_first) = match self.table.memory(slot) {
             Memory::Tcp(tcp) => (ProtocolState::Tcp(tcp.state()), tcp.closed_first()),

@@ -9,8 +9,8 @@ use plimsoll_model::{Buckets, Capacity, Counter, Layer4, Protocol, Tuple, Zone};
 use plimsoll_twin::packet::{Content, IcmpError, Packet, Segment};
 use plimsoll_twin::parse::{self, Checksums};
 use plimsoll_twin::{
-    Arrival, Capabilities, Direction, EntryId, HostSettings, NamespaceId, NatRange, NewFlow, PortRange, RemovedBy,
-    Rules, Ruling, Settings, Tracked, Twin, Verdict,
+    Arrival, Capabilities, Coming, Direction, EntryId, HostSettings, NamespaceId, NatRange, NewFlow, Outlook,
+    PortRange, RemovedBy, Rules, Ruling, Settings, Tracked, Twin, Verdict,
 };
 
 struct Sometimes(Draw);
@@ -159,8 +159,9 @@ fn a_batch_is_its_packets() {
             let namespaces = [Settings::default(), translates].map(|settings| twin.add_namespace(settings));
             (twin, namespaces)
         };
-        let ((mut one, namespaces), (mut many, _)) = (twin(), twin());
-        let (mut rules_of_one, mut rules_of_many) = (Sometimes(Draw::new(seed)), Sometimes(Draw::new(seed)));
+        let ((mut one, namespaces), (mut many, _), (mut foreseeing, _)) = (twin(), twin(), twin());
+        let [mut rules_of_one, mut rules_of_many, mut rules_of_foreseeing] =
+            [(); 3].map(|()| Sometimes(Draw::new(seed)));
         let mut at = Duration::ZERO;
         let mut tuples = Vec::new();
         for length in [0, 1, 2, 7, 63, 64, 65, 1000, 3000] {
@@ -192,10 +193,37 @@ fn a_batch_is_its_packets() {
             let mut by_many = Vec::new();
             many.pass_batch(&arrivals, &mut rules_of_many, &mut by_many);
             assert_eq!(by_one, by_many, "seed {seed}, {length} packets");
-            for namespace in namespaces {
-                assert_eq!(one.counters(namespace), many.counters(namespace));
-                assert_eq!(one.removals(namespace), many.removals(namespace));
-                assert!(one.entries(at, namespace).eq(many.entries(at, namespace)));
+            let mut outlook = Outlook::new();
+            let mut to_come = arrivals.iter();
+            let mut by_foreseeing = Vec::new();
+            loop {
+                let next = outlook.next(&foreseeing, || {
+                    let arrival = to_come.next()?;
+                    let flow = match &arrival.packet {
+                        Packet::Flow { tuple, .. } => Some((arrival.place, *tuple)),
+                        _ => None,
+                    };
+                    Some(Coming { packet: arrival, flow })
+                });
+                let Some((arrival, asked)) = next else { break };
+                let rules = &mut rules_of_foreseeing;
+                by_foreseeing.push(match (asked, &arrival.packet) {
+                    (Some(asked), Packet::Flow { tuple, content }) => {
+                        assert_eq!((asked.tuple(), asked.place()), (*tuple, arrival.place));
+                        foreseeing.pass_asked_for(arrival.at, asked, content, rules)
+                    }
+                    (_, packet) => foreseeing.pass(arrival.at, arrival.place, packet, rules),
+                });
+                // To look is not to touch.
+                foreseeing.live(arrival.at, arrival.place.namespace);
+            }
+            assert_eq!(by_one, by_foreseeing, "seed {seed}, {length} packets");
+            for (namespace, other) in
+                namespaces.into_iter().flat_map(|namespace| [(namespace, &many), (namespace, &foreseeing)])
+            {
+                assert_eq!(one.counters(namespace), other.counters(namespace));
+                assert_eq!(one.removals(namespace), other.removals(namespace));
+                assert!(one.entries(at, namespace).eq(other.entries(at, namespace)));
             }
         }
     }

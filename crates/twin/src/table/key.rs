@@ -6,7 +6,7 @@ use plimsoll_model::{Layer4, Protocol, Tuple, Zone};
 
 use super::line::Ends;
 use crate::tuple::answering_type;
-use crate::{Direction, NamespaceId};
+use crate::{Direction, NamespaceId, Place};
 
 /// What a look-up asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,6 +105,10 @@ impl Key {
             self.layer4.rotate_left(16)
         };
         Some(Self { layer4, addresses, ..*self })
+    }
+
+    pub(crate) const fn place(&self) -> Place {
+        Place { namespace: self.scope.namespace, zone: self.scope.zone }
     }
 
     pub(crate) const fn protocol(&self) -> Protocol {

@@ -28,11 +28,11 @@ use self::marks::Marks;
 use self::room::{Room, filled};
 use self::wheel::{Turn, Wheel};
 use self::wide::Wide;
-use crate::Direction;
 use crate::entry::{Additions, Entry, Kept, Phase};
 use crate::tick::Tick;
 use crate::tracker::Memory;
 use crate::tracker::tcp::Windows;
+use crate::{Direction, NamespaceId, Place};
 
 /// The hash, and the entries' slots.
 #[derive(Debug)]
@@ -51,12 +51,14 @@ pub(crate) struct Table {
     expired: Marks,
     /// Buckets that gc's walk has something to do in: each entry that has come due lies in one of them.
     due: Marks,
+    /// By namespace, entries in the table that have expired: they wait for none, or for a moment behind their expiry.
+    lapsed: Vec<u32>,
     seed: u64,
 }
 
-/// A tuple to look for, with its hash.
+/// A tuple to look for: in the twin that has made it, for to another it means nothing.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
+pub struct Asked {
     pub(crate) key: Key,
     pub(crate) hash: u32,
     /// How far somebody went ahead of the look-up.
@@ -64,6 +66,16 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// The tuple.
+    pub fn tuple(&self) -> Tuple {
+        self.key.tuple()
+    }
+
+    /// Where it is looked for.
+    pub const fn place(&self) -> Place {
+        self.key.place()
+    }
+
     /// What nobody asks for.
     pub(crate) const NOTHING: Self = Self { key: Key::NOTHING, hash: 0, near: Link::END };
 }
@@ -102,6 +114,7 @@ impl Table {
             wheel: Wheel::new(Tick::default()),
             expired: Marks::new(buckets.max(1)),
             due: Marks::new(buckets.max(1)),
+            lapsed: Vec::new(),
             seed,
         }
     }
@@ -435,7 +448,10 @@ impl Table {
     fn await_expiry(&mut self, slot: u32, expires: Tick) {
         self.wheel.put(&mut self.lines, slot, expires);
         // The wheel has no bin for what is past.
-        self.mark_if_expired(slot);
+        if expires.is_over(self.wheel.now()) {
+            self.mark_expired(self.buckets_of(slot));
+            self.count_lapse(slot);
+        }
     }
 
     /// Lets the wheel's moment come nearer: marks where entries lie that have expired. gc's walk goes on from a bucket.
@@ -450,9 +466,38 @@ impl Table {
                 let buckets = self.buckets_of(slot);
                 self.mark_expired(buckets);
                 self.mark_due(buckets, walk);
+                // It may have been past when it was put in.
+                if expires.since(self.wheel.now()) >= 0 {
+                    self.count_lapse(slot);
+                }
             } else {
                 self.arm(slot, expires);
             }
+        }
+    }
+
+    /// An entry in the table has expired.
+    fn count_lapse(&mut self, slot: u32) {
+        let namespace = usize::from(self.entry(slot).namespace.0);
+        if self.lapsed.len() <= namespace {
+            self.lapsed.resize(namespace + 1, 0);
+        }
+        self.lapsed[namespace] += 1;
+    }
+
+    /// Entries of a namespace that are in the table and have expired, if no packet has come late.
+    pub(crate) fn lapsed(&self, namespace: NamespaceId) -> u32 {
+        self.lapsed.get(usize::from(namespace.0)).copied().unwrap_or(0)
+    }
+
+    /// An entry goes out of the table: it is none of those that have expired there.
+    pub(crate) fn forget_lapse(&mut self, slot: u32) {
+        let line = &self.lines[slot];
+        if !line.turn.is_by(line.entry.expires)
+            && let Some(lapsed) = self.lapsed.get_mut(usize::from(line.entry.namespace.0))
+        {
+            // A packet that came late has saved one that was counted.
+            *lapsed = lapsed.saturating_sub(1);
         }
     }
 
@@ -503,6 +548,7 @@ impl Table {
         self.wheel = Wheel::new(now);
         self.expired = Marks::new(self.buckets());
         self.due = Marks::new(self.buckets());
+        self.lapsed.clear();
         for slot in 0..self.slots() {
             self.lines[slot].turn = Turn::OUT;
         }

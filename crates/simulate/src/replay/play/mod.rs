@@ -10,7 +10,7 @@ use std::time::Duration;
 use plimsoll_model::{NewEntry, Status, TcpState, Timeout, Timeouts, Zone};
 use plimsoll_recording::State;
 use plimsoll_scenario::Side;
-use plimsoll_twin::packet::{Content, Packet, flags};
+use plimsoll_twin::packet::{Content, flags};
 use plimsoll_twin::{Settings, Verdict};
 
 use crate::outcome::{Completeness, FlowsOf, Outcome};
@@ -240,14 +240,14 @@ impl Player<'_, '_> {
     }
 
     fn open(&mut self, at: Duration, flow: &mut Flow, played: &Played, content: Content<'_>) -> Fate {
-        let packet = Packet::Flow { tuple: played.original, content };
+        let asked = self.simulation.ask(flow.zone, &played.original);
         let mut rules = self.rules(at, flow, played, Side::Client);
-        let verdict = self.simulation.pass_in(flow.zone, at, &packet, &mut rules);
+        let verdict = self.simulation.pass(at, &asked, &content, &mut rules);
         if matches!(verdict, Verdict::Dropped(_)) {
             self.simulation.refused_flows += 1;
             return Fate::Broken;
         }
-        flow.watch.note(&packet, Side::Client, &verdict);
+        flow.watch.note(&content, Side::Client, &verdict);
         self.look_at_reply(at, flow, &verdict);
         Fate::Arrived
     }

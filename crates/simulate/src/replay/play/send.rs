@@ -5,7 +5,7 @@ use std::time::Duration;
 use plimsoll_model::{Protocol, TcpState, Timeout};
 use plimsoll_recording::State;
 use plimsoll_scenario::Side;
-use plimsoll_twin::packet::{Content, Packet, Segment, flags};
+use plimsoll_twin::packet::{Content, Segment, flags};
 use plimsoll_twin::{Direction, NoRules, Verdict};
 
 use super::{Fate, Player};
@@ -104,13 +104,13 @@ impl Player<'_, '_> {
             Side::Client => played.original,
             Side::Server => flow.reply,
         };
-        let packet = Packet::Flow { tuple, content };
+        let asked = self.simulation.ask(flow.zone, &tuple);
         let mut rules = self.rules(at, flow, played, from);
         let was_hit = flow.watch.was_hit;
         let before = flow.watch.entry;
         let tuples = Tuples { original: played.original, reply: flow.reply };
         let (verdict, harm) =
-            self.simulation.pass_watched_in(flow.zone, at, &packet, from, &mut flow.watch, || tuples, &mut rules);
+            self.simulation.pass_watched(at, &asked, &content, from, &mut flow.watch, || tuples, &mut rules);
         if let (Some(harm), Some(called)) = (harm, self.called.get_mut(played.called as usize)) {
             called.false_kills.count(harm);
             called.false_kills.flows_hit += u64::from(!was_hit);
@@ -156,8 +156,8 @@ impl Player<'_, '_> {
             return;
         }
         let reset = Content::Tcp(Segment::new(flags::RST, segment.acknowledgement, 0, 0));
-        let packet = Packet::Flow { tuple: flow.reply.mirrored(), content: reset };
-        self.simulation.pass_in(flow.zone, at, &packet, &mut NoRules);
+        let asked = self.simulation.ask(flow.zone, &flow.reply.mirrored());
+        self.simulation.pass(at, &asked, &reset, &mut NoRules);
     }
 
     /// The flow's translation, should its packet need one. The port that it had is asked for unless another entry has it by now:

@@ -1,22 +1,27 @@
 //! Recorded packets, played to a twin.
 
-use std::net::IpAddr;
+mod flows;
+mod key;
+mod listening;
+
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
-use plimsoll_model::{Layer4, Protocol, Tuple};
+use plimsoll_model::{Protocol, Tuple, Zone};
 use plimsoll_scenario::Side;
 use plimsoll_twin::packet::{Content, Packet};
 use plimsoll_twin::parse::{self, Checksums};
-use plimsoll_twin::{NoRules, Verdict, inverted};
+use plimsoll_twin::{Asked, Coming, NoRules, Outlook, Place, Verdict, inverted};
 
 use crate::outcome::{Completeness, Outcome};
 use crate::simulation::Simulation;
 use crate::watch::{Role, Tuples, Watch};
 use crate::workload::Datagrams;
 use crate::{Progress, Setup};
+
+use self::flows::{Flows, Sought};
+use self::key::{Key, Which};
+use self::listening::Listening;
 
 /// What has neither handshake nor end is another flow after such a silence: the time for which RFC 4787 (REQ-5) has a
 /// translation keep a UDP flow.
@@ -28,49 +33,51 @@ const LINGER: Duration = Duration::from_mins(1);
 /// So many flows are remembered before it is asked which of them can be forgotten.
 const FLOWS_AT_FIRST: usize = 1 << 16;
 
+/// So many turns before its packet a flow is asked for, whose chain was asked for when the packet was read.
+const TURNS_TO_FLOW: usize = Outlook::TURNS / 2;
+
 pub(crate) fn play(
     datagrams: &mut dyn Datagrams,
     setup: &Setup,
     observer: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Outcome {
     let simulation = Simulation::new(setup, setup.settings.clone(), None, observer);
-    let mut player = Player { simulation, flows: HashMap::new(), look_at: FLOWS_AT_FIRST };
-    let mut first = None;
-    let mut now = Duration::ZERO;
-    while let Some(datagram) = datagrams.next_datagram() {
-        let first = *first.get_or_insert(datagram.at);
-        now = now.max(datagram.at.saturating_sub(first));
-        if let ControlFlow::Break(at) = player.simulation.until(now) {
-            return player.simulation.finish(at, Completeness::StoppedAt(at));
-        }
-        let packet = parse::packet(datagram.bytes, Checksums::Ignored, &setup.host.capabilities);
-        player.take(now, &packet);
+    let mut player = Player { simulation, flows: Flows::new(), look_at: FLOWS_AT_FIRST };
+    let mut listening = Listening::new(datagrams, setup.host.capabilities);
+    match player.play(&mut listening) {
+        ControlFlow::Continue(()) => player.simulation.finish(listening.now(), Completeness::Whole),
+        ControlFlow::Break(at) => player.simulation.finish(at, Completeness::StoppedAt(at)),
     }
-    player.simulation.finish(now, Completeness::Whole)
 }
 
 struct Player<'o> {
     simulation: Simulation<'o>,
-    /// By the key of both their tuples. The hash is drawn anew in each process: no file can be made to unbalance it.
-    flows: HashMap<Tuple, Recorded>,
+    flows: Flows<Recorded>,
     look_at: usize,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Recorded {
     progress: Talk,
     watch: Watch,
     last: Duration,
-    opener: Opener,
+    /// Which of the flow's tuples is the client's.
+    client: Which,
 }
 
-/// Whose tuple a flow's key is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Opener {
-    /// The client's.
-    HasTheKey,
-    /// The server's.
-    HasTheOther,
+/// A packet, and when it comes.
+#[derive(Clone, Copy, Debug)]
+struct Heard<'a> {
+    at: Duration,
+    packet: Packet<'a>,
+    of: Option<Of>,
+}
+
+/// Of which flow a packet is, and which of its tuples it has.
+#[derive(Clone, Copy, Debug)]
+struct Of {
+    flow: Sought,
+    which: Which,
 }
 
 /// Who has said something.
@@ -87,43 +94,88 @@ enum Talk {
 }
 
 impl Player<'_> {
-    fn take(&mut self, now: Duration, packet: &Packet<'_>) {
-        let known = match packet {
-            // Whom a broken header is from cannot be relied on.
+    fn play(&mut self, listening: &mut Listening<'_>) -> ControlFlow<Duration> {
+        let mut outlook: Outlook<Heard<'static>> = Outlook::new();
+        loop {
+            if let Some(Heard { of: Some(of), .. }) = outlook.later(TURNS_TO_FLOW) {
+                self.flows.ask_on(&of.flow);
+            }
+            let next = outlook.next(&self.simulation.twin, || {
+                let (at, packet) = listening.next()?;
+                Some(Coming { packet: self.hear(at, packet), flow: self.flow_of(&packet) })
+            });
+            if let Some((heard, asked)) = next {
+                self.simulation.until(heard.at)?;
+                self.take(heard, asked);
+            } else if let Some(bytes) = listening.take_whole() {
+                let capabilities = self.simulation.twin.capabilities();
+                let heard = self.hear(listening.now(), parse::packet(&bytes, Checksums::Ignored, capabilities));
+                let flow = self.flow_of(&heard.packet);
+                let asked = flow.map(|(place, tuple)| self.simulation.twin.ask(place, &tuple));
+                self.simulation.until(heard.at)?;
+                self.take(&heard, asked.as_ref());
+            } else {
+                return ControlFlow::Continue(());
+            }
+        }
+    }
+
+    /// A packet that will come. Whom a broken header is from cannot be relied on.
+    #[inline]
+    fn hear<'a>(&self, at: Duration, packet: Packet<'a>) -> Heard<'a> {
+        let of = match &packet {
             Packet::Flow { tuple, content } if *content != Content::Malformed => {
-                inverted(tuple).map(|answer| (*tuple, answer))
+                Key::of(tuple).map(|(key, which)| Of { flow: self.flows.ask(key), which })
             }
             Packet::Flow { .. } | Packet::IcmpError(_) | Packet::Unwatched | Packet::Unreadable => None,
         };
-        let Some((tuple, answer)) = known else {
-            self.simulation.pass(now, packet, &mut NoRules);
+        Heard { at, packet, of }
+    }
+
+    #[inline]
+    fn flow_of(&self, packet: &Packet<'_>) -> Option<(Place, Tuple)> {
+        match packet {
+            Packet::Flow { tuple, .. } => Some((self.simulation.place(Zone::default()), *tuple)),
+            Packet::IcmpError(_) | Packet::Unwatched | Packet::Unreadable => None,
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, heard: &Heard<'_>, asked: Option<&Asked>) {
+        let Heard { at, ref packet, of } = *heard;
+        let (Packet::Flow { tuple, content }, Some(asked)) = (packet, asked) else {
+            self.simulation.pass_stray(at, packet);
             return;
         };
-        let key = key(tuple, answer);
-        let sender = if key == tuple { Opener::HasTheKey } else { Opener::HasTheOther };
         let simulation = &mut self.simulation;
-        match self.flows.entry(key) {
-            Entry::Occupied(mut known) if !known.get().is_another(now, packet) => {
-                let flow = known.get_mut();
-                let (from, original) =
-                    if flow.opener == sender { (Side::Client, tuple) } else { (Side::Server, answer) };
-                flow.go_on(simulation, now, packet, from, original);
+        let Some(of) = of else {
+            simulation.pass(at, asked, content, &mut NoRules);
+            return;
+        };
+        match self.flows.get_mut(&of.flow) {
+            Some(flow) if flow.is_another(at, content) => {
+                *flow = Recorded::open(simulation, at, asked, content, of.which);
             }
-            entry => {
-                entry.insert(Recorded::open(simulation, now, packet, sender));
+            Some(flow) => {
+                let from = if flow.client == of.which { Side::Client } else { Side::Server };
+                flow.go_on(simulation, at, asked, content, tuple, from);
+            }
+            None => {
+                let opened = Recorded::open(simulation, at, asked, content, of.which);
+                self.flows.insert(&of.flow, opened);
             }
         }
         if self.flows.len() > self.look_at {
-            self.forget(now);
+            self.forget(at);
         }
     }
 
     /// Forgets flows of which nothing is to come: their next packet would be another flow's.
     fn forget(&mut self, now: Duration) {
         let twin = &self.simulation.twin;
-        self.flows.retain(|tuple, flow| {
+        self.flows.retain(|key, flow| {
             let is_open_connection =
-                tuple.protocol == Protocol::TCP && flow.progress == Talk::Established && !flow.watch.is_over();
+                key.protocol() == Protocol::TCP && flow.progress == Talk::Established && !flow.watch.is_over();
             let patience = if flow.watch.is_over() { LINGER } else { SILENCE };
             let is_silent = now.saturating_sub(flow.last) > patience;
             is_open_connection || !is_silent || flow.watch.entry.is_some_and(|entry| twin.is_alive(now, entry))
@@ -133,46 +185,55 @@ impl Player<'_> {
 }
 
 impl Recorded {
-    fn open(simulation: &mut Simulation<'_>, now: Duration, packet: &Packet<'_>, opener: Opener) -> Self {
+    /// The first packet of a flow comes, with this one of its tuples.
+    fn open(
+        simulation: &mut Simulation<'_>,
+        at: Duration,
+        asked: &Asked,
+        content: &Content<'_>,
+        client: Which,
+    ) -> Self {
         simulation.flows += 1;
-        let verdict = simulation.pass(now, packet, &mut NoRules);
+        let verdict = simulation.pass(at, asked, content, &mut NoRules);
         let mut watch = Watch::new(None);
         let progress = if matches!(verdict, Verdict::Dropped(_)) {
             simulation.refused_flows += 1;
             Talk::Refused
         } else {
-            watch.note(packet, Side::Client, &verdict);
+            watch.note(content, Side::Client, &verdict);
             Talk::Asked
         };
-        Self { progress, watch, last: now, opener }
+        Self { progress, watch, last: at, client }
     }
 
-    /// Its next packet comes. `original` is the tuple of the client's.
+    /// Its next packet comes.
+    #[inline]
     fn go_on(
         &mut self,
         simulation: &mut Simulation<'_>,
-        now: Duration,
-        packet: &Packet<'_>,
+        at: Duration,
+        asked: &Asked,
+        content: &Content<'_>,
+        tuple: &Tuple,
         from: Side,
-        original: Tuple,
     ) {
-        self.last = now;
+        self.last = at;
         if self.progress == Talk::Refused {
-            let tries_again = match packet {
-                Packet::Flow { content: Content::Tcp(_), .. } => self.watch.role(packet) == Role::Opens,
+            let tries_again = match content {
+                Content::Tcp(_) => self.watch.role(content) == Role::Opens,
                 _ => from == Side::Client,
             };
             if tries_again {
-                let verdict = simulation.pass(now, packet, &mut NoRules);
+                let verdict = simulation.pass(at, asked, content, &mut NoRules);
                 if !matches!(verdict, Verdict::Dropped(_)) {
-                    self.watch.note(packet, from, &verdict);
+                    self.watch.note(content, from, &verdict);
                     self.progress = Talk::Asked;
                 }
             }
             return;
         }
-        let tuples = || Tuples { original, reply: inverted(&original).unwrap_or(original.mirrored()) };
-        simulation.pass_watched(now, packet, from, &mut self.watch, tuples, &mut NoRules);
+        let tuples = || tuples(tuple, from);
+        simulation.pass_watched(at, asked, content, from, &mut self.watch, tuples, &mut NoRules);
         self.progress = match (self.progress, from) {
             (Talk::Asked, Side::Server) => Talk::Answered,
             (Talk::Answered, Side::Client) => Talk::Established,
@@ -182,35 +243,29 @@ impl Recorded {
 
     /// Whether a packet with its tuples is another flow's: one that opens after this one is over, or after a silence where
     /// nothing else would tell.
-    fn is_another(&self, now: Duration, packet: &Packet<'_>) -> bool {
-        match packet {
-            Packet::Flow { content: Content::Tcp(_), .. } => {
-                self.watch.is_over() && self.watch.role(packet) == Role::Opens
-            }
-            _ => now.saturating_sub(self.last) > SILENCE,
+    fn is_another(&self, at: Duration, content: &Content<'_>) -> bool {
+        match content {
+            Content::Tcp(_) => self.watch.is_over() && self.watch.role(content) == Role::Opens,
+            _ => at.saturating_sub(self.last) > SILENCE,
         }
     }
 }
 
-/// Of a flow's two tuples the one that is its key: the same, whichever of them comes.
-fn key(tuple: Tuple, answer: Tuple) -> Tuple {
-    if rank(&tuple) <= rank(&answer) { tuple } else { answer }
-}
-
-/// That of a tuple and that of its answer are the same only where both tuples are.
-fn rank(tuple: &Tuple) -> (IpAddr, u16) {
-    let number = match tuple.layer4 {
-        Layer4::Ports { source, .. } => source,
-        Layer4::Icmp { kind, .. } => kind.into(),
-        Layer4::None => 0,
-    };
-    (tuple.source, number)
+/// Both tuples of a flow, by that of one of its packets.
+fn tuples(tuple: &Tuple, from: Side) -> Tuples {
+    let tuple = *tuple;
+    let answer = inverted(&tuple).unwrap_or(tuple.mirrored());
+    match from {
+        Side::Client => Tuples { original: tuple, reply: answer },
+        Side::Server => Tuples { original: answer, reply: tuple },
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
 
+    use plimsoll_model::Layer4;
     use plimsoll_twin::Capabilities;
     use plimsoll_twin::packet::{Segment, flags};
 
@@ -234,10 +289,12 @@ mod tests {
         setup.host.buckets.0 = 512;
         let mut go_on = |_| ControlFlow::Continue(());
         let simulation = Simulation::new(&setup, setup.settings.clone(), None, &mut go_on);
-        let mut player = Player { simulation, flows: HashMap::new(), look_at: FLOWS_AT_FIRST };
+        let mut player = Player { simulation, flows: Flows::new(), look_at: FLOWS_AT_FIRST };
         let mut last = Duration::ZERO;
         for (at, packet) in packets {
-            player.take(at, &packet);
+            let heard = player.hear(at, packet);
+            let asked = player.flow_of(&packet).map(|(place, tuple)| player.simulation.twin.ask(place, &tuple));
+            player.take(&heard, asked.as_ref());
             last = at;
         }
         player.forget(last);

@@ -1,0 +1,127 @@
+//! Packets that are made as they are asked for, and are known a little before they come.
+//!
+//! Who makes packets while they pass, from a script or a file, has no batch of them for [`Twin::pass_batch`]. An [`Outlook`] holds
+//! the next few, and look-ups go ahead of them as they do in a batch.
+
+use std::time::Duration;
+
+use plimsoll_model::Tuple;
+
+use crate::ahead::Ahead;
+use crate::packet::Content;
+use crate::rules::Rules;
+use crate::table::{Asked, Key};
+use crate::{Place, Tracked, Twin, Verdict};
+
+/// The next packets, in their order.
+#[derive(Debug)]
+pub struct Outlook<T> {
+    /// Each at its turn's place.
+    ring: [Option<Known<T>>; Ahead::TURNS],
+    ahead: Ahead,
+    turn: usize,
+    /// How many will come, the one whose turn it is among them.
+    coming: usize,
+}
+
+/// A packet that will come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Coming<T> {
+    /// What its maker knows of it.
+    pub packet: T,
+    /// Where it comes, and its tuple; `None` if it belongs to no flow.
+    pub flow: Option<(Place, Tuple)>,
+}
+
+#[derive(Debug)]
+struct Known<T> {
+    packet: T,
+    is_of_flow: bool,
+}
+
+impl Outlook<()> {
+    /// How many turns before its own a packet is made.
+    pub const TURNS: usize = Ahead::TURNS;
+}
+
+impl<T> Outlook<T> {
+    /// Of packets none of which is known.
+    pub fn new() -> Self {
+        Self { ring: std::array::from_fn(|_| None), ahead: Ahead::new(), turn: 0, coming: 0 }
+    }
+
+    /// The packet whose turn it is, with the tuple that it has if it belongs to a flow; `None` behind the last. `make` makes those that
+    /// come [`Outlook::TURNS`] turns later; once it has none it is asked again each turn.
+    #[inline]
+    pub fn next(
+        &mut self,
+        twin: &Twin,
+        mut make: impl FnMut() -> Option<Coming<T>>,
+    ) -> Option<(&mut T, Option<&Asked>)> {
+        self.coming = self.coming.saturating_sub(1);
+        loop {
+            let next = make();
+            // It takes the place of the one whose turn it was.
+            let place = &mut self.ring[self.turn % Ahead::TURNS];
+            *place = match next {
+                Some(Coming { packet, flow }) => {
+                    self.coming += 1;
+                    if let Some((place, tuple)) = &flow {
+                        self.ahead.begin(&twin.table, tuple, *place);
+                    }
+                    Some(Known { packet, is_of_flow: flow.is_some() })
+                }
+                None if self.coming == 0 => return None,
+                None => None,
+            };
+            self.ahead.go_on(&twin.table);
+            self.turn += 1;
+            if self.ring[self.turn % Ahead::TURNS].is_some() {
+                break;
+            }
+        }
+        let Known { packet, is_of_flow } = self.ring[self.turn % Ahead::TURNS].as_mut()?;
+        Some((packet, is_of_flow.then_some(self.ahead.asked())))
+    }
+
+    /// The packet that comes so many turns later, if there is one and it is known yet.
+    #[inline]
+    pub fn later(&self, turns: usize) -> Option<&T> {
+        let known = self.ring[(self.turn + turns) % Ahead::TURNS].as_ref();
+        known.map(|known| &known.packet)
+    }
+}
+
+impl<T> Default for Outlook<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Twin {
+    /// Begins to look for the tuple of a packet that comes to this place.
+    pub fn ask(&self, place: Place, tuple: &Tuple) -> Asked {
+        self.table.asked(Key::new(tuple, place.namespace, place.zone))
+    }
+
+    /// Takes a flow's packet, whose tuple was asked for, its whole way. What becomes of it, and all else, is as by [`Twin::pass`].
+    #[inline]
+    pub fn pass_asked_for(
+        &mut self,
+        now: Duration,
+        asked: &Asked,
+        content: &Content<'_>,
+        rules: &mut impl Rules,
+    ) -> Verdict {
+        let tick = self.pass_time(now);
+        while let Some((slot, direction)) = self.find(asked, tick) {
+            if let Some(verdict) = self.go_on(tick, slot, direction, content) {
+                return verdict;
+            }
+        }
+        match self.open(tick, asked.place(), &asked.tuple(), content, asked) {
+            Tracked::Done(verdict) => verdict,
+            Tracked::New(new) => self.complete(now, new, rules),
+        }
+    }
+}

@@ -172,3 +172,69 @@ impl Twin {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_draw::Draw;
+    use plimsoll_model::{Buckets, Capacity, Layer4, Protocol, Timeout, Timeouts};
+
+    use super::*;
+    use crate::packet::{Content, Packet};
+    use crate::{Capabilities, HostSettings, NoRules, Settings, Tracked, Verdict};
+
+    /// Held against a look at each entry, whatever comes: timeouts of no time at all, entries that are removed, others in their slots,
+    /// packets that come late.
+    #[test]
+    fn the_living_are_counted_as_they_are_found() {
+        for seed in 0..40 {
+            let mut draw = Draw::new(seed);
+            let mut twin = Twin::new(HostSettings {
+                buckets: Buckets(1 + draw.below(100)),
+                capacity: Capacity(20 + draw.below(200)),
+                ..HostSettings::stock(Capabilities::LINUX_6_18, seed)
+            });
+            let udp = |secs| [(Timeout::Udp, secs), (Timeout::UdpStream, 2 * secs)].into_iter().collect::<Timeouts>();
+            let namespaces = [draw.below(3), 5]
+                .map(|secs| twin.add_namespace(Settings { timeouts: udp(secs), ..Settings::default() }));
+            let mut on_their_way = Vec::new();
+            let mut known = Vec::new();
+            let mut now = Duration::ZERO;
+            for _ in 0..3000 {
+                now += Duration::from_millis(draw.below(200).into());
+                let is_late = seed % 4 == 0 && draw.below(50) == 0;
+                let at = if is_late { now.saturating_sub(Duration::from_secs(3)) } else { now };
+                let namespace = namespaces[draw.below(2) as usize];
+                let tuple = Tuple {
+                    source: [10, 0, 0, u8::try_from(draw.below(200)).unwrap()].into(),
+                    destination: [192, 0, 2, 1].into(),
+                    protocol: Protocol::UDP,
+                    layer4: Layer4::Ports { source: 1, destination: 53 },
+                };
+                let tuple = if draw.below(3) == 0 { tuple.mirrored() } else { tuple };
+                let packet = Packet::Flow { tuple, content: Content::Plain };
+                match draw.below(20) {
+                    0 => match twin.track(at, namespace.into(), &packet) {
+                        Tracked::New(new) => on_their_way.push(new),
+                        Tracked::Done(_) => {}
+                    },
+                    1 if !on_their_way.is_empty() => {
+                        twin.complete(at, on_their_way.swap_remove(0), &mut NoRules);
+                    }
+                    2 if !on_their_way.is_empty() => twin.abandon(on_their_way.swap_remove(0)),
+                    3 if !known.is_empty() => {
+                        twin.delete(known.swap_remove(0));
+                    }
+                    4 => twin.set_buckets(Buckets(1 + draw.below(100))),
+                    5 => now += Duration::from_secs(draw.below(20).into()),
+                    _ => {
+                        if let Verdict::Passed { entry, .. } = twin.pass(at, namespace.into(), &packet, &mut NoRules) {
+                            known.push(entry);
+                        }
+                    }
+                }
+                let counted = twin.live(now, namespace);
+                assert_eq!(counted, twin.count_live(twin.tick(now), namespace), "seed {seed}");
+            }
+        }
+    }
+}

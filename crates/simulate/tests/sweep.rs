@@ -37,7 +37,7 @@ fn settings_run_at_the_same_time() {
         let mut begun = begun.lock().unwrap();
         begun.insert(number);
         changed.notify_all();
-        let wait = changed.wait_timeout_while(begun, Duration::from_secs(60), |begun| begun.len() < 2).unwrap();
+        let wait = changed.wait_timeout_while(begun, Duration::from_mins(1), |begun| begun.len() < 2).unwrap();
         assert!(!wait.1.timed_out(), "the other run has not begun");
         ControlFlow::Continue(())
     };

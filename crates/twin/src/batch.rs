@@ -6,7 +6,7 @@ use crate::ahead::Ahead;
 use crate::packet::Packet;
 use crate::rules::Rules;
 use crate::table::Asked;
-use crate::{Place, Tracked, Twin, Verdict};
+use crate::{Place, Twin, Verdict};
 
 /// A packet, when and where it comes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,18 +38,11 @@ impl Twin {
 
     /// Takes a packet whose tuple was asked for. Apart from those who go ahead: each has the processor's registers to itself.
     #[inline(never)]
-    pub(crate) fn pass_asked(&mut self, arrival: &Arrival<'_>, asked: &Asked, rules: &mut impl Rules) -> Verdict {
+    fn pass_asked(&mut self, arrival: &Arrival<'_>, asked: &Asked, rules: &mut impl Rules) -> Verdict {
         let &Arrival { at, place, ref packet } = arrival;
-        let tracked = match packet {
-            Packet::Flow { tuple, content } => {
-                let now = self.pass_time(at);
-                self.take(now, place, tuple, content, asked)
-            }
-            _ => self.track(at, place, packet),
-        };
-        match tracked {
-            Tracked::Done(verdict) => verdict,
-            Tracked::New(new) => self.complete(at, new, rules),
+        match packet {
+            Packet::Flow { content, .. } => self.pass_asked_for(at, asked, content, rules),
+            _ => self.pass(at, place, packet, rules),
         }
     }
 }

@@ -13,11 +13,13 @@
 //!
 //! [`services`] recognises the services that a ruleset translates to backends, with the names that kube-proxy gives them.
 
+mod openers;
 mod question;
 mod resolver;
 mod services;
 mod sightings;
 
-pub use question::{Location, Look, Question};
+pub use question::{Location, Look, Over, Question};
 pub use resolver::resolver;
 pub use services::services;
+pub use sightings::Met;

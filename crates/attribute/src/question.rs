@@ -3,9 +3,12 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
-use plimsoll_model::{Census, End, Ends, Entry, OwnAddresses, Program, ProgramId, Protocol, Side, SocketState, Zone};
+use plimsoll_model::{
+    Census, End, Ends, Entry, OwnAddresses, Program, ProgramId, Protocol, Side, SocketFamily, SocketState, Zone,
+};
 
-use crate::sightings::{self, Life, Link, Sighting, Sightings};
+use crate::openers::{Openers, are_enough};
+use crate::sightings::{self, Life, Link, Met, Sighting, Sightings};
 
 /// A network namespace, by a number that its caller gives it; the table's own is known to the question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,39 +50,50 @@ impl Home {
     }
 }
 
-/// A look at a namespace's sockets of a protocol.
+/// A look at a namespace's sockets of a protocol and family.
 #[derive(Debug)]
 pub struct Look<'a> {
     sightings: &'a mut Sightings,
     at: Location,
     protocol: Protocol,
+    family: SocketFamily,
 }
 
 impl Look<'_> {
-    /// Takes a socket: where it is bound, its peer, state, and inode (0 where nobody holds it). The answer is the inode of a connection that
-    /// has come since the look before, from where asked flows were opened to where they went: it may be gone in a moment.
-    pub fn sees(&mut self, [local, remote]: [(IpAddr, u16); 2], state: SocketState, inode: u64) -> Option<u64> {
+    /// Takes a socket: where it is bound, its peer, state, and inode (0 where nobody holds it). The answer is a connection from where asked
+    /// flows were opened to where they went; in the first look there is none.
+    pub fn sees(&mut self, [local, remote]: [(IpAddr, u16); 2], state: SocketState, inode: u64) -> Option<Met> {
         let ends = sightings::Ends { protocol: self.protocol, local, remote };
-        self.sightings.see(ends, Sighting { at: self.at, state, inode }).then_some(inode)
+        self.sightings.see(ends, self.family, Sighting { at: self.at, state, inode })
     }
 
     /// Says that these were all. Without it nothing is taken to be gone that was not seen.
     pub fn saw_all(self) {
-        self.sightings.saw_all(self.at, self.protocol);
+        self.sightings.saw_all(self.at, self.protocol, self.family);
+    }
+}
+
+/// Flows that are over, by where they were opened and where they went: others like them tell by whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Over {
+    at: Location,
+    zone: Zone,
+    /// Of one of them.
+    ends: sightings::Ends,
+}
+
+impl Over {
+    /// Which sockets there are to be looked at for others.
+    pub const fn sockets(&self) -> (Location, Protocol) {
+        (self.at, self.ends.protocol)
     }
 }
 
 /// Connections over a link, with what became of each.
 type Linked = Vec<(Life, Sighting)>;
 
-/// Who opened the connections over one link that come and go; `None` for each whose program was not met.
-type Openers = Vec<Option<ProgramId>>;
-
 /// Connections of each kind over one link whose holders are looked for: enough to tell whose they are.
 const MOST_LINKED: usize = 64;
-/// So many short connections of a link whose program is known tell in which parts it is whose: a program that opens a sixth of them and more is
-/// among sixteen with a probability of 95 %, if it is met as often as others are.
-const ENOUGH: usize = 16;
 
 impl Question {
     /// Entries that are asked about, of those that were drawn at random: a share is known to two points or so.
@@ -112,8 +126,8 @@ impl Question {
     }
 
     /// Looks at the sockets of a namespace. What is there in one look and not in another is told by that.
-    pub const fn look(&mut self, at: Location, protocol: Protocol) -> Look<'_> {
-        Look { sightings: &mut self.sightings, at, protocol }
+    pub const fn look(&mut self, at: Location, protocol: Protocol, family: SocketFamily) -> Look<'_> {
+        Look { sightings: &mut self.sightings, at, protocol, family }
     }
 
     /// The sockets whose holders are to be found.
@@ -124,35 +138,37 @@ impl Question {
         let ends = ends.filter_map(|(zone, ends)| Some((zone, ends?)));
         let told = ends.flat_map(|(zone, ends)| [self.own(zone, ends), self.waiting(zone, ends)]).flatten();
         let linked = self.sightings.links().flat_map(|link| {
-            let linked = self.sightings.linked(link);
-            [Life::Short, Life::Kept]
-                .into_iter()
-                .flat_map(move |life| of(&linked, life).take(MOST_LINKED).collect::<Vec<_>>())
+            let of = move |life| of(self.sightings.linked(link), life).take(MOST_LINKED);
+            [Life::Short, Life::Kept].into_iter().flat_map(of)
         });
         told.chain(linked).map(|sighting| sighting.inode).filter(|inode| *inode != 0).collect()
     }
 
-    /// Where it is worth to look again: where flows were opened that are over, and too few connections like them were met whose program
-    /// is known.
-    pub fn open(&self, is_known: impl Fn(u64) -> bool) -> BTreeSet<(Location, Protocol)> {
-        let mut links: HashMap<(Link, Location), usize> = HashMap::new();
+    /// Where flows were opened that are over.
+    pub fn over(&self) -> Vec<Over> {
+        let mut links = HashSet::new();
+        let mut over = Vec::new();
         for (_, entry) in &self.asked {
             let Some(ends) = sightings::Ends::of(entry, Side::Client) else { continue };
-            let at = match self.home(entry.zone, ends) {
-                Home::Table => self.table,
-                Home::Elsewhere(at) => at,
-                Home::Unknown | Home::Several => continue,
-            };
-            let is_over = self.own(entry.zone, ends).is_none_or(|own| own.inode == 0);
-            if is_over && self.sightings.whole_looks(at, ends.protocol) > 0 {
-                links.entry((ends.link(), at)).or_insert_with(|| {
-                    let linked = self.linked(entry.zone, ends);
-                    of(&linked, Life::Short).filter(|seen| is_known(seen.inode)).count()
-                });
+            let link = (ends.link(), entry.zone);
+            if links.contains(&link) || self.own(entry.zone, ends).is_some_and(|own| own.inode != 0) {
+                continue;
+            }
+            links.insert(link);
+            match self.home(entry.zone, ends) {
+                Home::Table => over.push(Over { at: self.table, zone: entry.zone, ends }),
+                Home::Elsewhere(at) => over.push(Over { at, zone: entry.zone, ends }),
+                Home::Unknown | Home::Several => {}
             }
         }
-        let open = links.into_iter().filter(|(_, known)| *known < ENOUGH);
-        open.map(|((link, at), _)| (at, link.protocol)).collect()
+        over
+    }
+
+    /// Whether it is worth to look again there: too few connections like them were met whose program is known.
+    pub fn is_open(&self, over: &Over, is_known: impl Fn(u64) -> bool) -> bool {
+        let is_whole = |family| self.sightings.whole_looks(over.at, over.ends.protocol, family) > 0;
+        let short = of(self.linked(over.zone, over.ends), Life::Short);
+        SocketFamily::ALL.into_iter().any(is_whole) && !are_enough(short.map(|seen| is_known(seen.inode)))
     }
 
     /// Writes the ends into the census. `program` tells whose a socket is, by its inode and namespace.
@@ -162,11 +178,14 @@ impl Question {
         for (place, entry) in &self.asked {
             let client = sightings::Ends::of(entry, Side::Client).map_or(End::NotHere, |ends| {
                 let (linked, openers) = links.entry((ends.link(), entry.zone)).or_insert_with(|| {
-                    let linked = self.linked(entry.zone, ends);
-                    let openers = openers(&linked, &mut programs);
+                    let mut linked: Linked = self.linked(entry.zone, ends).collect();
+                    // In an order that is always the same.
+                    linked.sort_unstable_by_key(|(_, seen)| seen.inode);
+                    // Those that are kept tell nothing of others.
+                    let openers = Openers::of(of(linked.iter().copied(), Life::Short).map(|seen| programs.of(seen)));
                     (linked, openers)
                 });
-                let opener = openers.get(*place % openers.len().max(1)).copied().flatten();
+                let opener = openers.turn();
                 self.client(entry.zone, ends, linked, opener, &mut programs)
             });
             let server = sightings::Ends::of(entry, Side::Server)
@@ -192,8 +211,8 @@ impl Question {
         let by = held.map_or(opener, |own| programs.of(own));
         let state = own.map(|own| own.state);
         if by.is_none() && held.is_none() {
-            let keeper = of(linked, Life::Kept).take(MOST_LINKED).find_map(|seen| programs.of(seen));
-            if let Some(keeper) = keeper {
+            let keeper = of(linked.iter().copied(), Life::Kept).take(MOST_LINKED).find_map(|seen| programs.of(seen));
+            if keeper.is_some() || matches!(self.home(zone, ends), Home::Table | Home::Elsewhere(_)) {
                 return End::Unknown { state, keeper };
             }
         }
@@ -215,8 +234,8 @@ impl Question {
             Home::Elsewhere(_) | Home::Several => Home::Unknown,
             home => home,
         };
-        let own = self.at_home(zone, home, self.sightings.own(ends).iter().copied());
-        own.first().copied().or_else(|| (ends.protocol == Protocol::UDP).then(|| self.waiting(zone, ends)).flatten())
+        let own = self.at_home(zone, home, self.sightings.own(ends).iter().copied()).next();
+        own.or_else(|| (ends.protocol == Protocol::UDP).then(|| self.waiting(zone, ends)).flatten())
     }
 
     /// Who waits at an end's port, for its address or for any of a namespace that has it.
@@ -225,34 +244,42 @@ impl Question {
         let home = self.home(zone, ends);
         let near = |waits: fn(IpAddr, IpAddr) -> bool| {
             let waiting = self.sightings.waiting(ends).iter().filter(|waiting| waits(waiting.address, address));
-            self.at_home(zone, home, waiting.map(|waiting| waiting.sighting)).first().copied()
+            self.at_home(zone, home, waiting.map(|waiting| waiting.sighting)).next()
         };
         let is_there = matches!(home, Home::Table | Home::Elsewhere(_));
         let for_all = || near(is_any_of_its_family).or_else(|| near(is_any_of_both_families));
         near(|bound, address| bound == address).or_else(|| is_there.then(for_all).flatten())
     }
 
-    fn linked(&self, zone: Zone, ends: sightings::Ends) -> Linked {
+    fn linked(&self, zone: Zone, ends: sightings::Ends) -> impl Iterator<Item = (Life, Sighting)> {
         let linked = self.sightings.linked(ends.link());
-        let at_home = self.at_home(zone, self.home(zone, ends), linked.iter().map(|(_, seen)| *seen));
-        linked.into_iter().filter(|(_, seen)| at_home.contains(seen)).collect()
+        let there = self.there(zone, self.home(zone, ends), linked.clone().map(|(_, seen)| seen));
+        linked.filter(move |(_, seen)| Some(seen.at) == there)
     }
 
     /// Those sightings that are where the end is; none where that might be in several places.
-    fn at_home(&self, zone: Zone, home: Home, seen: impl Iterator<Item = Sighting>) -> Vec<Sighting> {
-        let is_possible = |seen: &Sighting| match home {
-            Home::Table => seen.at == self.table && zone == Zone(0),
-            Home::Elsewhere(at) => seen.at == at,
+    fn at_home(
+        &self,
+        zone: Zone,
+        home: Home,
+        seen: impl Iterator<Item = Sighting> + Clone,
+    ) -> impl Iterator<Item = Sighting> {
+        let there = self.there(zone, home, seen.clone());
+        seen.filter(move |seen| Some(seen.at) == there)
+    }
+
+    /// Where the end is, by what was seen; nothing where that might be in several places.
+    fn there(&self, zone: Zone, home: Home, seen: impl Iterator<Item = Sighting>) -> Option<Location> {
+        let is_possible = |at: &Location| match home {
+            Home::Table => *at == self.table && zone == Zone(0),
+            Home::Elsewhere(home) => *at == home,
             Home::Several => false,
-            Home::Unknown => zone == Zone(0) || seen.at != self.table,
+            Home::Unknown => zone == Zone(0) || *at != self.table,
         };
-        let mut seen: Vec<_> = seen.filter(is_possible).collect();
+        let places: BTreeSet<_> = seen.map(|seen| seen.at).filter(is_possible).collect();
         // The table's own namespace first: a program there may use an address that it has not (`IP_TRANSPARENT`).
-        if seen.iter().any(|seen| seen.at == self.table) {
-            seen.retain(|seen| seen.at == self.table);
-        }
-        let is_one = seen.iter().all(|other| seen.first().is_some_and(|first| first.at == other.at));
-        if is_one { seen } else { Vec::new() }
+        let one = || places.first().copied().filter(|_| places.len() == 1);
+        places.get(&self.table).copied().or_else(one)
     }
 
     /// Entries of a zone are a tenant's, whose addresses may be the host's or another tenant's, too.
@@ -262,18 +289,8 @@ impl Question {
     }
 }
 
-/// Flows that are over were opened in the parts of those that come and go. They are not told by connections that are kept. Those whose program
-/// was not met count as well, unless there are enough whose program was.
-fn openers(linked: &Linked, programs: &mut Programs<'_>) -> Openers {
-    let mut openers: Vec<_> = of(linked, Life::Short).map(|seen| programs.of(seen)).collect();
-    if openers.iter().flatten().count() >= ENOUGH {
-        openers.retain(Option::is_some);
-    }
-    openers
-}
-
-fn of(linked: &Linked, life: Life) -> impl Iterator<Item = Sighting> {
-    linked.iter().filter(move |(of, _)| *of == life).map(|(_, seen)| *seen)
+fn of(linked: impl Iterator<Item = (Life, Sighting)>, life: Life) -> impl Iterator<Item = Sighting> {
+    linked.filter(move |(of, _)| *of == life).map(|(_, seen)| seen)
 }
 
 fn end(state: Option<SocketState>, by: Option<ProgramId>) -> End {
@@ -384,7 +401,13 @@ mod tests {
         state: SocketState,
         inode: u64,
     ) {
-        question.look(at, protocol).sees(ends, state, inode);
+        question.look(at, protocol, SocketFamily::V4).sees(ends, state, inode);
+    }
+
+    /// Where it is worth to look again.
+    fn open(question: &Question, is_known: impl Fn(u64) -> bool) -> BTreeSet<(Location, Protocol)> {
+        let over = question.over().into_iter().filter(|over| question.is_open(over, &is_known));
+        over.map(|over| over.sockets()).collect()
     }
 
     /// The ends of each flow, as `state program`.
@@ -398,7 +421,8 @@ mod tests {
                 End::Closed { .. } => format!("closed {by}"),
                 End::Unknown { state, keeper } => {
                     let state = state.map_or("closed".to_string(), |state| state.to_string());
-                    format!("{state} unknown, beside {}", census.program(keeper).unwrap())
+                    let beside = keeper.map(|keeper| format!(", beside {}", census.program(keeper).unwrap()));
+                    format!("{state} unknown{}", beside.unwrap_or_default())
                 }
             }
         };
@@ -447,9 +471,13 @@ mod tests {
 
     /// A look that sees these connections from 10.0.0.1 to 10.0.0.9:80, by their inode, and no others.
     fn look(question: &mut Question, at_location: Location, inodes: impl IntoIterator<Item = u64>) -> Vec<u64> {
-        let mut look = question.look(at_location, Protocol::TCP);
+        let mut look = question.look(at_location, Protocol::TCP, SocketFamily::V4);
         let seen = inodes.into_iter().filter_map(|inode| {
-            look.sees([at(&format!("10.0.0.1:{}", 6000 + inode)), at("10.0.0.9:80")], SocketState::Established, inode)
+            let ends = [at(&format!("10.0.0.1:{}", 6000 + inode)), at("10.0.0.9:80")];
+            match look.sees(ends, SocketState::Established, inode) {
+                Some(Met::Now(inode)) => Some(inode),
+                Some(Met::Before(_)) | None => None,
+            }
         });
         let new = seen.collect();
         look.saw_all();
@@ -482,10 +510,10 @@ mod tests {
 
     #[test]
     fn who_keeps_connections_is_not_taken_for_who_opened_others() {
-        let mut census = over(2);
+        let mut census = over(32);
         let mut question = Question::of(&census, HERE);
         question.has_addresses(HERE, &own(&["10.0.0.1"]));
-        let open = BTreeSet::from([(HERE, Protocol::TCP)]);
+        let there = BTreeSet::from([(HERE, Protocol::TCP)]);
         for _ in 0..3 {
             look(&mut question, HERE, 201..280);
         }
@@ -498,21 +526,26 @@ mod tests {
             SocketState::Established,
             201,
         );
-        assert_eq!(question.open(|_| true), open, "they tell of nothing");
+        assert_eq!(open(&question, |_| true), there, "they tell of nothing");
         assert!(question.inodes().len() <= MOST_LINKED);
         let told = answered(&question, &mut census);
         assert!(told.iter().all(|ends| ends[0] == "closed unknown, beside worker (process 2)"), "{told:?}");
 
         look(&mut question, HERE, (201..280).chain(301..317));
-        assert_eq!(question.open(|inode| inode < 316), open);
-        assert_eq!(question.open(|_| true), BTreeSet::new());
+        assert_eq!(open(&question, |inode| inode < 316), there);
+        assert_eq!(open(&question, |_| true), BTreeSet::new());
         let told = answered(&question, &mut census);
         assert!(told.iter().all(|ends| ends[0] == "closed dns (process 3)"), "{told:?}");
 
-        // More of them, whose program nobody has met, change nothing.
-        look(&mut question, HERE, (201..280).chain(401..480));
+        // Others, whose program nobody has met, change nothing while they are the fewer.
+        look(&mut question, HERE, (201..280).chain(401..416));
         let told = answered(&question, &mut census);
         assert!(told.iter().all(|ends| ends[0] == "closed dns (process 3)"), "{told:?}");
+        look(&mut question, HERE, (201..280).chain(416..417));
+        assert_eq!(open(&question, |inode| inode < 400), there);
+        let told = answered(&question, &mut census);
+        let known = told.iter().filter(|ends| ends[0] == "closed dns (process 3)").count();
+        assert_eq!((known, told.len()), (16, 32), "each counts: {told:?}");
     }
 
     #[test]
@@ -582,12 +615,12 @@ mod tests {
             101,
         );
         see(&mut question, CONTAINER, Protocol::TCP, [at("127.0.0.1:80"), at("0.0.0.0:0")], SocketState::Listen, 102);
-        assert_eq!(answered(&question, &mut census)[0], ["not here", "not here"]);
-        assert_eq!(question.open(|_| true), BTreeSet::new(), "nothing was looked at as a whole");
-        question.look(HERE, Protocol::TCP).saw_all();
-        assert_eq!(question.open(|_| true), BTreeSet::from([(HERE, Protocol::TCP)]));
+        assert_eq!(answered(&question, &mut census)[0], ["closed unknown", "not here"]);
+        assert_eq!(open(&question, |_| true), BTreeSet::new(), "nothing was looked at as a whole");
+        question.look(HERE, Protocol::TCP, SocketFamily::V4).saw_all();
+        assert_eq!(open(&question, |_| true), BTreeSet::from([(HERE, Protocol::TCP)]));
         let own = [at("127.0.0.1:5000"), at("127.0.0.1:80")];
         see(&mut question, HERE, Protocol::TCP, own, SocketState::Established, 201);
-        assert_eq!(question.open(|_| true), BTreeSet::new());
+        assert_eq!(open(&question, |_| true), BTreeSet::new());
     }
 }

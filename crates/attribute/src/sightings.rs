@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use plimsoll_model::{Entry, Layer4, Protocol, Side, SocketState};
+use plimsoll_model::{Entry, Layer4, Protocol, Side, SocketFamily, SocketState};
 
 use crate::Location;
 
@@ -49,8 +49,18 @@ pub(crate) struct Waiting {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Linked {
     pub(crate) sighting: Sighting,
+    family: SocketFamily,
     first: u32,
     last: u32,
+}
+
+/// A connection over a link that asked flows took, by its inode, as a look meets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Met {
+    /// It has come since the look before: it may be gone in a moment.
+    Now(u64),
+    /// It was there in a look before.
+    Before(u64),
 }
 
 /// What became of a connection within the looks.
@@ -92,8 +102,8 @@ pub(crate) struct Sightings {
     own: HashMap<Ends, Vec<Sighting>>,
     linked: HashMap<Link, HashMap<u64, Linked>>,
     waiting: HashMap<Port, Vec<Waiting>>,
-    /// Looks at a namespace's sockets that saw all of them.
-    whole_looks: HashMap<(Location, Protocol), u32>,
+    /// Looks at a namespace's sockets of a kind that saw all of them.
+    whole_looks: HashMap<(Location, Protocol, SocketFamily), u32>,
 }
 
 /// Of one port, so many sockets in all namespaces.
@@ -111,51 +121,52 @@ impl Sightings {
         }
     }
 
-    /// A socket that was seen before is as it was seen last. The answer is whether it is a connection over a link that asked flows took, and
-    /// was not there in the look before.
-    pub(crate) fn see(&mut self, ends: Ends, sighting: Sighting) -> bool {
+    /// A socket that was seen before is as it was seen last. The answer is which look has met it first, if it is a connection over a link that
+    /// asked flows took.
+    pub(crate) fn see(&mut self, ends: Ends, family: SocketFamily, sighting: Sighting) -> Option<Met> {
         let has_peer = ends.remote.1 != 0;
         if !has_peer {
             if let Some(waiting) = self.waiting.get_mut(&ends.port()).filter(|waiting| waiting.len() < MOST_WAITING) {
                 waiting.retain(|seen| seen.sighting != sighting);
                 waiting.push(Waiting { address: ends.local.0, sighting });
             }
-            return false;
+            return None;
         }
         if let Some(own) = self.own.get_mut(&ends) {
             own.retain(|seen| seen.at != sighting.at);
             own.push(sighting);
         }
-        let look = self.whole_looks(sighting.at, ends.protocol) + 1;
+        let look = self.whole_looks(sighting.at, ends.protocol, family) + 1;
         // What nobody holds tells of nobody.
-        let Some(linked) = self.linked.get_mut(&ends.link()).filter(|_| sighting.inode != 0) else { return false };
-        let seen = linked.entry(sighting.inode).or_insert(Linked { sighting, first: look, last: look });
+        let linked = self.linked.get_mut(&ends.link()).filter(|_| sighting.inode != 0)?;
+        let seen = linked.entry(sighting.inode).or_insert(Linked { sighting, family, first: look, last: look });
         *seen = Linked { sighting, last: look, ..*seen };
-        seen.first == look && look > 1
+        match seen.first {
+            first if first < look => Some(Met::Before(sighting.inode)),
+            _ => (look > 1).then_some(Met::Now(sighting.inode)),
+        }
     }
 
-    /// All sockets of a protocol there were seen since the last time that this was said.
-    pub(crate) fn saw_all(&mut self, at: Location, protocol: Protocol) {
-        *self.whole_looks.entry((at, protocol)).or_default() += 1;
+    /// All sockets of a kind there were seen since the last time that this was said.
+    pub(crate) fn saw_all(&mut self, at: Location, protocol: Protocol, family: SocketFamily) {
+        *self.whole_looks.entry((at, protocol, family)).or_default() += 1;
     }
 
-    pub(crate) fn whole_looks(&self, at: Location, protocol: Protocol) -> u32 {
-        self.whole_looks.get(&(at, protocol)).copied().unwrap_or(0)
+    pub(crate) fn whole_looks(&self, at: Location, protocol: Protocol, family: SocketFamily) -> u32 {
+        self.whole_looks.get(&(at, protocol, family)).copied().unwrap_or(0)
     }
 
     pub(crate) fn own(&self, ends: Ends) -> &[Sighting] {
         self.own.get(&ends).map_or(&[], Vec::as_slice)
     }
 
-    /// The connections over a link, with what became of them, in an order that is always the same.
-    pub(crate) fn linked(&self, link: Link) -> Vec<(Life, Sighting)> {
-        let mut linked: Vec<_> = self.linked.get(&link).into_iter().flatten().map(|(_, linked)| *linked).collect();
-        linked.sort_unstable_by_key(|linked| linked.sighting.inode);
-        let life = |linked: &Linked| {
-            let whole = self.whole_looks(linked.sighting.at, link.protocol);
-            if linked.first > 1 || linked.last < whole { Life::Short } else { Life::Kept }
-        };
-        linked.into_iter().map(|linked| (life(&linked), linked.sighting)).collect()
+    /// The connections over a link, with what became of them, in no order.
+    pub(crate) fn linked(&self, link: Link) -> impl Iterator<Item = (Life, Sighting)> + Clone {
+        self.linked.get(&link).into_iter().flat_map(HashMap::values).map(move |linked| {
+            let whole = self.whole_looks(linked.sighting.at, link.protocol, linked.family);
+            let life = if linked.first > 1 || linked.last < whole { Life::Short } else { Life::Kept };
+            (life, linked.sighting)
+        })
     }
 
     pub(crate) fn links(&self) -> impl Iterator<Item = Link> {

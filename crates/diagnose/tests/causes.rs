@@ -224,7 +224,8 @@ fn only_close_wait_of_a_socket_says_which_program_does_not_close() {
 
     // Who keeps connections there is said, and not that they are its.
     for drawn in &mut table.namespaces[0].census.as_mut().unwrap().drawn {
-        drawn.ends = Some(Ends { client: End::Unknown { state: None, keeper: ProgramId(0) }, server: End::NotHere });
+        drawn.ends =
+            Some(Ends { client: End::Unknown { state: None, keeper: Some(ProgramId(0)) }, server: End::NotHere });
     }
     let unknown = only(&table);
     assert!(unknown.whose.is_empty(), "{unknown:#?}");

@@ -15,6 +15,11 @@ pub fn boottime_now() -> Duration {
     now(ClockId::Boottime)
 }
 
+/// `CLOCK_THREAD_CPUTIME_ID`: the time that the calling thread has had a processor.
+pub fn thread_processor_time() -> Duration {
+    now(ClockId::ThreadCPUTime)
+}
+
 fn now(clock: ClockId) -> Duration {
     let now = clock_gettime(clock);
     // The kernel gives neither negative seconds nor a second of nanoseconds here.
@@ -28,5 +33,8 @@ mod tests {
         let before = super::monotonic_now();
         assert!(!before.is_zero() && super::monotonic_now() >= before);
         assert!(super::boottime_now() >= before, "suspended time is only added");
+        let before = super::thread_processor_time();
+        while super::thread_processor_time() == before {}
+        assert!(super::thread_processor_time() > before);
     }
 }

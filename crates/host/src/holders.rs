@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use plimsoll_model::Owner;
 
+use crate::places::{Place, Places};
 use crate::{Error, HostFs, monotonic_now};
 
 /// Who holds sockets, as one search after another has met it. A process is described when it is met, for it may be gone before the next.
@@ -19,8 +20,10 @@ pub struct Holders {
     by_process: HashMap<(u32, u64), usize>,
     /// The last program of a description, whatever the number of its process.
     by_description: HashMap<Owner, usize>,
-    looked_at: HashSet<u32>,
-    with_sockets: HashSet<u32>,
+    looked_at: HashMap<u32, LookedAt>,
+    /// Looks at processes so far.
+    looks: u64,
+    places: Places,
     /// What was answered of the first process whose files may not be looked at.
     pub first_refusal: Option<Error>,
     /// Whether a search for every holder ended for want of time.
@@ -34,8 +37,20 @@ pub enum Search {
     Every,
     /// Until each socket has a holder.
     First,
-    /// The same, and only through processes that are new or had sockets: for what is gone in a moment.
+    /// The same, and only where it is likely: where such sockets were met before, then through processes that are new, those whose sockets
+    /// come and go, and others that had any. For what has just come, and is gone in a moment.
     Likely,
+}
+
+/// The last look at the open files of a process.
+#[derive(Debug, Default)]
+struct LookedAt {
+    /// The how manieth look it was.
+    look: u64,
+    /// The sockets among them, by their number there.
+    sockets: HashMap<u32, u64>,
+    /// Whether another look before had others.
+    stirs: bool,
 }
 
 /// A program that was met, and when its process was started.
@@ -58,16 +73,59 @@ impl Holders {
         others.next().filter(|_| others.next().is_none())
     }
 
-    /// Those that are new first, and the newest of them: they may be gone soon. Then those that had sockets.
-    fn in_order(&self, mut pids: Vec<u32>, search: Search) -> Vec<u32> {
-        let rank = |pid: &u32| match (self.looked_at.contains(pid), self.with_sockets.contains(pid)) {
-            (false, _) => 0,
-            (true, true) => 1,
-            (true, false) => 2,
+    /// Those that are new first, and the newest of them: they may be gone soon. Then those whose sockets come and go, then others that had
+    /// any; of these, those that were not looked at for longest.
+    fn in_order(&self, pids: Vec<u32>, search: Search) -> Vec<u32> {
+        let rank = |pid: u32| match self.looked_at.get(&pid) {
+            None => (0, Reverse(pid), 0),
+            Some(before) if before.stirs => (1, Reverse(0), before.look),
+            Some(before) if !before.sockets.is_empty() => (2, Reverse(0), before.look),
+            Some(before) => (3, Reverse(0), before.look),
         };
-        pids.sort_by_key(|pid| (rank(pid), Reverse(*pid)));
-        pids.retain(|pid| search != Search::Likely || rank(pid) < 2);
-        pids
+        let mut ranked: Vec<_> = pids.into_iter().map(|pid| (rank(pid), pid)).collect();
+        ranked.retain(|((rank, ..), _)| search != Search::Likely || *rank < 3);
+        ranked.sort_unstable();
+        ranked.into_iter().map(|(_, pid)| pid).collect()
+    }
+
+    /// Takes the sockets that a process has now.
+    fn looked_at(&mut self, pid: u32, sockets: HashMap<u32, u64>) {
+        self.looks += 1;
+        let look = self.looks;
+        let Some(before) = self.looked_at.get_mut(&pid) else {
+            self.looked_at.insert(pid, LookedAt { look, sockets, stirs: false });
+            return;
+        };
+        for (file, _) in sockets.iter().filter(|(file, inode)| before.sockets.get(file) != Some(inode)) {
+            self.places.stirs(Place { pid, file: *file });
+            before.stirs = true;
+        }
+        *before = LookedAt { look, sockets, stirs: before.stirs };
+    }
+}
+
+/// A search that goes on.
+struct Searched<'a> {
+    inodes: &'a HashSet<u64>,
+    /// Those that have no holder yet; where every holder is searched for, all.
+    left: HashSet<u64>,
+    search: Search,
+    deadline: Duration,
+}
+
+impl Searched<'_> {
+    fn goes_on(&self, holders: &mut Holders) -> bool {
+        if self.left.is_empty() {
+            return false;
+        }
+        let is_in_time = monotonic_now() < self.deadline;
+        holders.is_cut |= !is_in_time && self.search == Search::Every;
+        is_in_time
+    }
+
+    /// Takes that a socket has a holder. The answer is whether it has just come.
+    fn found(&mut self, inode: u64) -> bool {
+        self.search != Search::Every && { self.left.remove(&inode) }
     }
 }
 
@@ -88,57 +146,91 @@ impl HostFs {
         deadline: Duration,
     ) -> Result<(), Error> {
         let mut left = inodes.clone();
+        let mut first = Vec::new();
+        if search == Search::Likely {
+            self.look_at_places(holders, &mut left);
+            first = holders.places.processes();
+        }
+        let mut searched = Searched { inodes, left, search, deadline };
+        for pid in &first {
+            if searched.goes_on(holders) {
+                self.search(*pid, holders, &mut searched);
+            }
+        }
+        if !searched.goes_on(holders) {
+            return Ok(());
+        }
         for pid in holders.in_order(self.process_ids()?, search) {
-            if left.is_empty() {
+            if !searched.goes_on(holders) {
                 break;
             }
-            if monotonic_now() >= deadline {
-                holders.is_cut |= search == Search::Every;
-                break;
-            }
-            match self.look_at(pid, holders, inodes, deadline) {
-                Ok(found) if search != Search::Every => left.retain(|inode| !found.contains(inode)),
-                Ok(_) => {}
-                Err(error) if error.is_absent() => {}
-                Err(error) => {
-                    holders.first_refusal.get_or_insert(error);
-                }
+            if !first.contains(&pid) {
+                self.search(pid, holders, &mut searched);
             }
         }
         Ok(())
     }
 
+    /// Looks where sockets were met that came and went.
+    fn look_at_places(&self, holders: &mut Holders, left: &mut HashSet<u64>) {
+        for place in holders.places.all() {
+            if left.is_empty() {
+                break;
+            }
+            let link = self.path(&format!("/proc/{}/fd/{}", place.pid, place.file)).read_link();
+            let Some(inode) = link.ok().and_then(|link| inode_of_socket(&link)) else { continue };
+            if left.contains(&inode) && self.note(place, inode, holders) {
+                left.remove(&inode);
+                holders.places.has_met(place);
+            }
+        }
+    }
+
+    /// Notes that a socket is at a place. The answer is whether its program could be described.
+    fn note(&self, place: Place, inode: u64, holders: &mut Holders) -> bool {
+        let Some(program) = self.program(place.pid, holders) else { return false };
+        holders.by_inode.entry(inode).or_default().insert(program);
+        true
+    }
+
+    fn search(&self, pid: u32, holders: &mut Holders, searched: &mut Searched<'_>) {
+        match self.look_at(pid, holders, searched) {
+            Err(error) if !error.is_absent() => {
+                holders.first_refusal.get_or_insert(error);
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+
     /// Notes which of these sockets a process holds.
-    fn look_at(
-        &self,
-        pid: u32,
-        holders: &mut Holders,
-        inodes: &HashSet<u64>,
-        deadline: Duration,
-    ) -> Result<Vec<u64>, Error> {
+    fn look_at(&self, pid: u32, holders: &mut Holders, searched: &mut Searched<'_>) -> Result<(), Error> {
         const FILES_A_LOOK: usize = 1024;
         let path = self.path(&format!("/proc/{pid}/fd"));
         let files = path.read_dir().map_err(|source| Error::System { action: "list", path: path.clone(), source })?;
-        holders.looked_at.insert(pid);
-        let mut found = Vec::new();
+        let mut sockets = HashMap::new();
         for (number, file) in files.enumerate() {
             // The search that called it finds the same, and says so.
-            if number % FILES_A_LOOK == FILES_A_LOOK - 1 && monotonic_now() >= deadline {
+            if number % FILES_A_LOOK == FILES_A_LOOK - 1 && monotonic_now() >= searched.deadline {
                 break;
             }
             // A file that is closed meanwhile is passed over.
-            let link = file.ok().and_then(|file| file.path().read_link().ok());
-            let Some(inode) = link.and_then(|link| inode_of_socket(&link)) else { continue };
-            holders.with_sockets.insert(pid);
-            if !inodes.contains(&inode) {
+            let Some((file, link)) = file.ok().and_then(|file| Some((file.file_name(), file.path().read_link().ok()?)))
+            else {
                 continue;
-            }
-            if let Some(program) = self.program(pid, holders) {
-                holders.by_inode.entry(inode).or_default().insert(program);
-                found.push(inode);
+            };
+            let Some(inode) = inode_of_socket(&link) else { continue };
+            let Some(file) = file.to_str().and_then(|file| file.parse().ok()) else { continue };
+            sockets.insert(file, inode);
+            let place = Place { pid, file };
+            if searched.inodes.contains(&inode) && self.note(place, inode, holders) && searched.found(inode) {
+                holders.places.has_met(place);
+                if searched.left.is_empty() {
+                    return Ok(());
+                }
             }
         }
-        Ok(found)
+        holders.looked_at(pid, sockets);
+        Ok(())
     }
 
     /// The program of a process. One that does as another did that has ended (a `curl` for each request) counts with it.
@@ -260,5 +352,42 @@ mod tests {
         assert_eq!(pid(&holders, 74), None);
         find(&tree, &mut holders, &[74], Search::First);
         assert_eq!(pid(&holders, 74), Some(10));
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_looked_for_where_such_was_met() {
+        let tree = Tree::new();
+        let put = |pid: u32, file: u32, inode: u64| {
+            let link = format!("proc/{pid}/fd/{file}");
+            drop(std::fs::remove_file(tree.host().path(&format!("/{link}"))));
+            tree.link(&link, format!("socket:[{inode}]"));
+        };
+        for pid in [10, 11] {
+            process(&tree, pid, "web", &format!("{pid}.service"), &[]);
+            put(pid, 3, u64::from(pid));
+        }
+        let mut holders = Holders::default();
+        find(&tree, &mut holders, &[], Search::Every);
+        find(&tree, &mut holders, &[1], Search::Every);
+        assert!(holders.places.all().is_empty(), "nothing has moved");
+        put(11, 4, 70);
+        find(&tree, &mut holders, &[1], Search::Likely);
+        assert_eq!(holders.places.all(), [Place { pid: 11, file: 4 }], "one has come");
+        assert_eq!(holders.in_order(vec![10, 11], Search::Likely), [11, 10], "and others may where it did");
+
+        // Without time only the places are looked at.
+        let at_once = |holders: &mut Holders, inode: u64| {
+            tree.host().find_holders(holders, &HashSet::from([inode]), Search::Likely, Duration::ZERO).unwrap();
+            pid(holders, inode)
+        };
+        put(11, 4, 71);
+        put(10, 5, 72);
+        assert_eq!([71, 72].map(|inode| at_once(&mut holders, inode)), [Some(11), None]);
+        find(&tree, &mut holders, &[72], Search::Likely);
+        assert_eq!(pid(&holders, 72), Some(10));
+        put(10, 5, 73);
+        assert_eq!(at_once(&mut holders, 73), Some(10));
+        // What was met is remembered of each of them.
+        assert_eq!([71, 72, 73].map(|inode| pid(&holders, inode)), [Some(11), Some(10), Some(10)]);
     }
 }

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use plimsoll_model::{Protocol, SocketState};
+use plimsoll_model::{Protocol, SocketFamily, SocketState};
 
 use crate::text::Line;
 use crate::{Error, HostFs, NetFiles, monotonic_now};
@@ -50,15 +50,50 @@ impl Transport {
         }
     }
 
-    const fn files(self) -> [&'static str; 2] {
-        match self {
-            Self::Tcp => ["tcp", "tcp6"],
-            Self::Udp => ["udp", "udp6"],
+    const fn file(self, family: SocketFamily) -> &'static str {
+        match (self, family) {
+            (Self::Tcp, SocketFamily::V4) => "tcp",
+            (Self::Tcp, SocketFamily::V6) => "tcp6",
+            (Self::Udp, SocketFamily::V4) => "udp",
+            (Self::Udp, SocketFamily::V6) => "udp6",
         }
     }
 }
 
-/// How far a kind's files were read.
+/// How soon sockets are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telling {
+    /// Many at a time, which is quickest.
+    InBulk,
+    /// Each as soon as it is met. While the kernel looks for more to fill what it is asked for, it goes through its table, and what it has
+    /// met may be gone meanwhile. It takes a call of read(2) for each.
+    AtOnce,
+}
+
+impl Telling {
+    /// What is read at once. Of TCP over IPv4 a line is 150 bytes (`TMPSZ` in `net/ipv4/tcp_ipv4.c`).
+    const fn bytes(self) -> usize {
+        match self {
+            Self::InBulk => 1 << 16,
+            Self::AtOnce => 150,
+        }
+    }
+}
+
+/// Which sockets of a namespace are read, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Reads {
+    /// TCP's or UDP's.
+    pub transport: Transport,
+    /// Those for IPv4 or those for IPv6: each has a file.
+    pub family: SocketFamily,
+    /// How soon they are told.
+    pub telling: Telling,
+    /// The most that are read.
+    pub most: usize,
+}
+
+/// How far a file was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// To the end: a socket that was not told is not there.
@@ -73,60 +108,57 @@ pub enum Extent {
 const LINES_A_LOOK: usize = 256;
 
 impl HostFs {
-    /// Reads a namespace's sockets of a kind, `most` of each of its two files, until `deadline` on the monotonic clock. Of TCP those that
+    /// Reads sockets of a namespace, until `deadline` on the monotonic clock. Of TCP those that
     /// listen come first, the rest in the order of the kernel's keyed hash: the beginning of a file is a fair sample of it. The
     /// kernel gives a page at a time, and for UDP it counts from the table's beginning for each (`udp_get_idx`), so there the time grows with
     /// the square of their number. All namespaces share the table of TCP, which is walked whole for each.
     pub fn sockets(
         &self,
         from: NetFiles,
-        transport: Transport,
-        most: usize,
+        Reads { transport, family, telling, most }: Reads,
         deadline: Duration,
         mut each: impl FnMut(Socket),
     ) -> Result<Extent, Error> {
-        let mut extent = Extent::Whole;
-        for name in transport.files() {
-            let path = self.path(&format!("{from}/{name}"));
-            let failed = |source| Error::System { action: "read", path: path.clone(), source };
-            let file = match File::open(&path).map_err(failed) {
-                // Without IPv6 there is no tcp6.
-                Err(error) if error.is_absent() && name.ends_with('6') => continue,
-                file => file?,
-            };
-            let mut lines = BufReader::with_capacity(1 << 16, file);
-            let mut line = Vec::new();
-            // The header is line 0.
-            for number in 0.. {
-                if number % LINES_A_LOOK == 0 && monotonic_now() >= deadline {
-                    return Ok(Extent::ToDeadline);
-                }
-                line.clear();
-                // A line is 150 bytes (`TMPSZ` in `net/ipv4/tcp_ipv4.c`).
-                if lines.read_until(b'\n', &mut line).map_err(failed)? == 0 {
-                    break;
-                }
-                if number > most {
-                    extent = Extent::ToLimit;
-                    break;
-                }
-                if number > 0 {
-                    each(socket(Line::new(&path, number + 1, line.trim_ascii_end()), transport.protocol())?);
-                }
+        let path = self.path(&format!("{from}/{}", transport.file(family)));
+        let failed = |source| Error::System { action: "read", path: path.clone(), source };
+        let file = match File::open(&path).map_err(failed) {
+            // Without IPv6 there is no tcp6.
+            Err(error) if error.is_absent() && family == SocketFamily::V6 => return Ok(Extent::Whole),
+            file => file?,
+        };
+        let mut lines = BufReader::with_capacity(telling.bytes(), file);
+        let mut line = Vec::new();
+        // The header is line 0.
+        for number in 0.. {
+            if number % LINES_A_LOOK == 0 && monotonic_now() >= deadline {
+                return Ok(Extent::ToDeadline);
+            }
+            line.clear();
+            if lines.read_until(b'\n', &mut line).map_err(failed)? == 0 {
+                break;
+            }
+            if number > most {
+                return Ok(Extent::ToLimit);
+            }
+            if number > 0 {
+                each(socket(Line::new(&path, number + 1, line.trim_ascii_end()), transport.protocol())?);
             }
         }
-        Ok(extent)
+        Ok(Extent::Whole)
     }
 
     /// The addresses that have an established connection to a local port. Connections that are only forwarded have no socket, and are
     /// not among them.
     pub fn tcp_peers(&self, from: NetFiles, port: u16) -> Result<BTreeSet<IpAddr>, Error> {
         let mut peers = BTreeSet::new();
-        self.sockets(from, Transport::Tcp, usize::MAX, Duration::MAX, |socket| {
-            if socket.state == SocketState::Established && socket.local.1 == port {
-                peers.insert(socket.remote.0);
-            }
-        })?;
+        for family in SocketFamily::ALL {
+            let reads = Reads { transport: Transport::Tcp, family, telling: Telling::InBulk, most: usize::MAX };
+            self.sockets(from, reads, Duration::MAX, |socket| {
+                if socket.state == SocketState::Established && socket.local.1 == port {
+                    peers.insert(socket.remote.0);
+                }
+            })?;
+        }
         Ok(peers)
     }
 }
@@ -192,9 +224,11 @@ mod tests {
     fn sockets_are_told_with_their_state_and_inode() {
         let tree = tree();
         let mut sockets = Vec::new();
-        let all =
-            tree.host().sockets(NetFiles::OfThread, Transport::Tcp, 100, Duration::MAX, |socket| sockets.push(socket));
-        assert_eq!(all.unwrap(), Extent::Whole);
+        for (family, telling) in [(SocketFamily::V4, Telling::InBulk), (SocketFamily::V6, Telling::AtOnce)] {
+            let reads = Reads { transport: Transport::Tcp, family, telling, most: 100 };
+            let all = tree.host().sockets(NetFiles::OfThread, reads, Duration::MAX, |socket| sockets.push(socket));
+            assert_eq!(all.unwrap(), Extent::Whole);
+        }
         let states: Vec<_> = sockets.iter().map(|socket| (socket.state, socket.inode, socket.local.1)).collect();
         let others = [
             (SocketState::Established, 22_999, 22),
@@ -207,13 +241,15 @@ mod tests {
         assert_eq!(sockets[4].local.0, "2001:db8::1".parse::<IpAddr>().unwrap());
 
         let mut few = 0;
-        let mut extent = |transport, most, deadline| {
-            tree.host().sockets(NetFiles::OfThread, transport, most, deadline, |_| few += 1).unwrap()
+        let mut extent = |transport, family, most, deadline| {
+            let reads = Reads { transport, family, telling: Telling::InBulk, most };
+            tree.host().sockets(NetFiles::OfThread, reads, deadline, |_| few += 1).unwrap()
         };
-        assert_eq!(extent(Transport::Tcp, 1, Duration::MAX), Extent::ToLimit);
-        assert_eq!(extent(Transport::Tcp, 4, Duration::ZERO), Extent::ToDeadline);
-        assert_eq!(extent(Transport::Udp, 1, Duration::MAX), Extent::Whole, "there is none");
-        assert_eq!(few, 2, "of each file of TCP one, and none when there is no time");
+        assert_eq!(extent(Transport::Tcp, SocketFamily::V4, 1, Duration::MAX), Extent::ToLimit);
+        assert_eq!(extent(Transport::Tcp, SocketFamily::V6, 4, Duration::ZERO), Extent::ToDeadline);
+        assert_eq!(extent(Transport::Udp, SocketFamily::V4, 1, Duration::MAX), Extent::Whole, "there is none");
+        assert_eq!(extent(Transport::Udp, SocketFamily::V6, 1, Duration::MAX), Extent::Whole, "there is no file");
+        assert_eq!(few, 1, "of one file one, and none when there is no time");
     }
 
     #[cfg(target_endian = "little")]
@@ -229,7 +265,9 @@ mod tests {
         let tree = tree();
         for line in ["0: 0100:0016 0200000A:C001 01 0", "0:", "0: 0100000A:0016 0200000A:C001 zz 0", "\u{ff}"] {
             tree.write("proc/thread-self/net/tcp", format!("  sl\n   {line}\n"));
-            let read = tree.host().sockets(NetFiles::OfThread, Transport::Tcp, 9, Duration::MAX, |_| {});
+            let reads =
+                Reads { transport: Transport::Tcp, family: SocketFamily::V4, telling: Telling::InBulk, most: 9 };
+            let read = tree.host().sockets(NetFiles::OfThread, reads, Duration::MAX, |_| {});
             assert!(read.is_err(), "{line}");
         }
     }

@@ -71,6 +71,6 @@ pub use table_size::{SizeRule, TableSize};
 pub use timeouts::{Timeout, Timeouts};
 pub use tuple::{Layer4, Prefix, Protocol, Service, Tuple, Zone};
 pub use untrusted::Untrusted;
-pub use whose::{End, Ends, Program, ProgramId, SocketState, Whose};
+pub use whose::{End, Ends, Program, ProgramId, SocketFamily, SocketState, Whose};
 pub use writer::{Becomes, Effect, Order, Overwrite, Overwritten, Presence, When, Writer, WriterKind, Written};
 pub use xdp_stage::{Interface, NoInterface, XdpStage};

@@ -6,6 +6,20 @@ use serde::{Serialize, Serializer};
 
 use crate::{Interval, Owner, Side, Untrusted};
 
+/// What kind of address a socket was made for. One for IPv6 takes IPv4 too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SocketFamily {
+    /// `AF_INET`.
+    V4,
+    /// `AF_INET6`.
+    V6,
+}
+
+impl SocketFamily {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::V4, Self::V6];
+}
+
 /// The state of a socket, as its own machine's kernel has it (`include/net/tcp_states.h`). It is not that of the flow's entry: of
 /// these two only the socket's says which side has not closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,7 +132,7 @@ impl Ends {
 /// One end of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// No socket of this machine is there, and none tells whose it was.
+    /// Neither a socket nor an address tells that it was on this machine.
     NotHere,
     /// There is a socket.
     Open {
@@ -132,12 +146,12 @@ pub enum End {
         /// Who that is.
         by: ProgramId,
     },
-    /// The flow is over, and nothing tells whose it was.
+    /// The flow is over; it was of this machine, and nothing tells whose.
     Unknown {
         /// The state of its socket, where the kernel still keeps that.
         state: Option<SocketState>,
-        /// A program that keeps connections from there to the same service. That is no sign that it opened this one.
-        keeper: ProgramId,
+        /// A program that keeps connections from there to the same service, if there is one. That is no sign that it opened this one.
+        keeper: Option<ProgramId>,
     },
 }
 
@@ -163,7 +177,7 @@ impl End {
     /// Who keeps connections like it, where it is not known whose it was.
     pub const fn keeper(self) -> Option<ProgramId> {
         match self {
-            Self::Unknown { keeper, .. } => Some(keeper),
+            Self::Unknown { keeper, .. } => keeper,
             Self::NotHere | Self::Open { .. } | Self::Closed { .. } => None,
         }
     }

@@ -4,6 +4,7 @@
 mod capabilities;
 mod choice;
 mod find;
+mod openers;
 mod place;
 mod proxies;
 mod pulse;

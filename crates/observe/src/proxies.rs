@@ -17,7 +17,7 @@ use plimsoll_model::{
 };
 use plimsoll_proxies::{
     Advice, Bounded, Churn, CommandLine, Configuration, Files, Gap, Limits, NotTold, advise, configuration_of, envoy,
-    haproxy, nginx,
+    haproxy, nginx, version_in,
 };
 
 use crate::whose::Bounds;
@@ -105,12 +105,11 @@ impl Advising<'_> {
         })?;
         let paths = running.files.iter().map(std::path::PathBuf::as_path);
         let first = running.files.first().ok_or(Unread::AnotherProgram)?;
+        // Defaults depend on it: NGINX's since 1.29.7, HAProxy's since 2.0.
+        let version = started.program().ok().and_then(|file| version_in(running.program, file, self.is_late));
         match running.program {
-            plimsoll_proxies::Program::Nginx => {
-                // Since 1.29.7 other defaults hold.
-                nginx::read(first, &mut files, started.program().ok().and_then(nginx::version_in))
-            }
-            plimsoll_proxies::Program::Haproxy => haproxy::read(paths, &mut files, None),
+            plimsoll_proxies::Program::Nginx => nginx::read(first, &mut files, version),
+            plimsoll_proxies::Program::Haproxy => haproxy::read(paths, &mut files, version),
             plimsoll_proxies::Program::Envoy => envoy::read(first, &mut files),
         }
         .map_err(|error| Unread::Because(error.to_string()))

@@ -4,16 +4,15 @@
 //! of every process, which a healthy host need not bear. Nothing is opened that would load a module, and nothing is entered but to
 //! ask which addresses a namespace has.
 
-use std::collections::HashSet;
-use std::thread;
 use std::time::Duration;
 
-use plimsoll_attribute::{Location, Question};
+use plimsoll_attribute::{Location, Met, Question};
 use plimsoll_ctnetlink::own_addresses;
-use plimsoll_host::{Extent, Found, Holders, HostFs, NetFiles, Search, Transport, monotonic_now};
-use plimsoll_model::{NamespaceSnapshot, Program, Reading, Relation, Snapshot, Surroundings, Unseen};
+use plimsoll_host::{Extent, Found, HostFs, NetFiles, Reads, Telling, Transport, monotonic_now};
+use plimsoll_model::{NamespaceSnapshot, Program, Reading, Relation, Snapshot, SocketFamily, Surroundings, Unseen};
 use plimsoll_proxies::Limits;
 
+use crate::openers;
 use crate::place::Place;
 use crate::resolvers::resolvers;
 use crate::services::services;
@@ -23,8 +22,8 @@ use crate::services::services;
 pub struct Bounds {
     /// All of it ends after so long.
     pub longest: Duration,
-    /// How often sockets are looked at again where connections are opened, while it is not known by whom.
-    pub looks: u32,
+    /// So long, of that, sockets are looked at again where connections are opened by nobody knows whom.
+    pub again: Duration,
     /// Whether the rules are read, to tell services by.
     pub rules: Rules,
     /// What is read of the configuration of each proxy.
@@ -42,14 +41,26 @@ pub enum Rules {
 
 impl Bounds {
     /// For somebody who waits for an answer.
-    pub const ONCE: Self =
-        Self { longest: Duration::from_millis(1500), looks: 40, rules: Rules::Read, configuration: Limits::ONCE };
+    pub const ONCE: Self = Self {
+        longest: Duration::from_millis(1500),
+        again: Duration::from_millis(1200),
+        rules: Rules::Read,
+        configuration: Limits::ONCE,
+    };
     /// For somebody who looks at the answer as it changes.
-    pub const LIVE: Self =
-        Self { longest: Duration::from_millis(300), looks: 3, rules: Rules::Read, configuration: Limits::OFTEN };
+    pub const LIVE: Self = Self {
+        longest: Duration::from_millis(300),
+        again: Duration::from_millis(200),
+        rules: Rules::Read,
+        configuration: Limits::OFTEN,
+    };
     /// For a daemon that asks again and again.
-    pub const OFTEN: Self =
-        Self { longest: Duration::from_millis(200), looks: 3, rules: Rules::Leave, configuration: Limits::OFTEN };
+    pub const OFTEN: Self = Self {
+        longest: Duration::from_millis(200),
+        again: Duration::from_millis(100),
+        rules: Rules::Leave,
+        configuration: Limits::OFTEN,
+    };
 }
 
 /// Whether there was a table to ask of.
@@ -65,11 +76,6 @@ pub enum Asked {
 const MOST_OF_TCP: usize = 200_000;
 /// Of UDP's the time grows with the square of their number: 100,000 take ten seconds.
 const MOST_OF_UDP: usize = 10_000;
-/// Between two looks, so that connections come and go meanwhile.
-const PAUSE: Duration = Duration::from_millis(25);
-/// New connections of one look whose program is looked for while it goes on: many are gone before its end.
-const MOST_AT_ONCE: usize = 8;
-
 /// Asks whose the entries are of those tables for which `is_wanted` holds and whose entries were read; what it tells is in their censuses.
 pub fn ask_whose(snapshot: &mut Snapshot, bounds: Bounds, is_wanted: impl Fn(&NamespaceSnapshot) -> bool) -> Asked {
     let wanted: Vec<_> = (0..snapshot.namespaces.len())
@@ -85,19 +91,28 @@ pub fn ask_whose(snapshot: &mut Snapshot, bounds: Bounds, is_wanted: impl Fn(&Na
     let deadline = monotonic_now() + bounds.longest;
     let found = host.namespaces().found;
     for index in wanted {
-        let asking = Asking { host: &host, found: &found, deadline, looks: bounds.looks, rules: bounds.rules };
+        let asking = Asking { host: &host, found: &found, deadline, again: bounds.again, rules: bounds.rules };
         let unseen = asking.ask(&mut snapshot.namespaces[index]);
         snapshot.unseen.extend(unseen);
     }
     Asked::Some
 }
 
-struct Asking<'a> {
-    host: &'a HostFs,
+pub(crate) struct Asking<'a> {
+    pub(crate) host: &'a HostFs,
     found: &'a [Found],
-    deadline: Duration,
-    looks: u32,
+    pub(crate) deadline: Duration,
+    pub(crate) again: Duration,
     rules: Rules,
+}
+
+/// Which sockets are looked at, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Look {
+    pub(crate) at: Location,
+    pub(crate) transport: Transport,
+    pub(crate) family: SocketFamily,
+    pub(crate) telling: Telling,
 }
 
 impl Asking<'_> {
@@ -127,10 +142,12 @@ impl Asking<'_> {
                 question.has_addresses(Location(at), &addresses);
             }
             for transport in Transport::ALL {
-                unseen.extend(self.look(&mut question, Location(at), transport, |_| {}).err());
+                let look = |family| Look { at: Location(at), transport, family, telling: Telling::InBulk };
+                let looks = SocketFamily::ALL.map(|family| self.look(&mut question, look(family), |_| {}));
+                unseen.extend(looks.into_iter().find_map(Result::err));
             }
         }
-        let held = self.hold(&mut question);
+        let held = openers::held(self, &mut question);
         if held.is_cut {
             let cut = "the time that it may take was over before every process was looked at";
             unseen.extend(self.found.get(table).map(|found| gap(found, cut, "a less busy moment")));
@@ -156,35 +173,33 @@ impl Asking<'_> {
         unseen
     }
 
-    /// Takes in the sockets of a namespace, and tells of each connection that has come since the look before.
-    fn look(
-        &self,
-        question: &mut Question,
-        at: Location,
-        transport: Transport,
-        mut came: impl FnMut(u64),
-    ) -> Result<(), Unseen> {
-        let Some(found) = self.found.get(at.0) else { return Ok(()) };
+    /// Takes in sockets of a namespace, and tells of each connection to where asked flows went. The answer is how many sockets there were.
+    pub(crate) fn look(&self, question: &mut Question, look: Look, mut met: impl FnMut(Met)) -> Result<usize, Unseen> {
+        let Look { at, transport, family, telling } = look;
+        let Some(found) = self.found.get(at.0) else { return Ok(0) };
         let from = match (found.namespace.relation, found.process) {
             (Relation::Own, _) => NetFiles::OfThread,
             (Relation::Other, Some(pid)) => NetFiles::OfProcess(pid),
             // Nobody is in it, so nobody has sockets there.
-            (Relation::Other, None) => return Ok(()),
+            (Relation::Other, None) => return Ok(0),
         };
         let most = match transport {
             Transport::Tcp => MOST_OF_TCP,
             Transport::Udp => MOST_OF_UDP,
         };
-        let mut look = question.look(at, transport.protocol());
-        let read = self.host.sockets(from, transport, most, self.deadline, |socket| {
-            if let Some(inode) = look.sees([socket.local, socket.remote], socket.state, socket.inode) {
-                came(inode);
+        let mut look = question.look(at, transport.protocol(), family);
+        let mut sockets = 0;
+        let reads = Reads { transport, family, telling, most };
+        let read = self.host.sockets(from, reads, self.deadline, |socket| {
+            sockets += 1;
+            if let Some(connection) = look.sees([socket.local, socket.remote], socket.state, socket.inode) {
+                met(connection);
             }
         });
         match read {
             Ok(Extent::Whole) => {
                 look.saw_all();
-                Ok(())
+                Ok(sockets)
             }
             Ok(Extent::ToLimit) => Err(gap(
                 found,
@@ -193,46 +208,11 @@ impl Asking<'_> {
             )),
             Ok(Extent::ToDeadline) => Err(gap(found, OUT_OF_TIME, "a less busy moment")),
             // It has gone meanwhile.
-            Err(error) if error.is_absent() => Ok(()),
+            Err(error) if error.is_absent() => Ok(0),
             Err(error) => {
                 Err(Unseen { namespace: Some(found.namespace.name.clone()), ..error.unseen(Reading::Programs) })
             }
         }
-    }
-
-    /// Finds who holds the sockets. Then those namespaces are looked at again in which connections are opened by nobody knows whom: what comes
-    /// or goes tells of it. What is open for milliseconds is looked for at once.
-    fn hold(&self, question: &mut Question) -> Holders {
-        let mut held = Holders::default();
-        if self.host.find_holders(&mut held, &question.inodes(), Search::Every, self.deadline).is_err() {
-            return held;
-        }
-        for _ in 0..self.looks {
-            let open = question.open(|inode| held.of(inode).is_some());
-            if open.is_empty() || monotonic_now() + PAUSE >= self.deadline {
-                break;
-            }
-            thread::sleep(PAUSE);
-            let mut new = HashSet::new();
-            for (at, protocol) in open {
-                let transport = Transport::ALL.into_iter().find(|kind| kind.protocol() == protocol);
-                let Some(transport) = transport else { continue };
-                // A look that is cut short is no new gap: the first one has been reported.
-                let _ = self.look(question, at, transport, |inode| {
-                    if new.insert(inode) && new.len() <= MOST_AT_ONCE {
-                        self.find(&mut held, &HashSet::from([inode]), Search::Likely);
-                    }
-                });
-            }
-            new.retain(|inode| held.of(*inode).is_none());
-            self.find(&mut held, &new, Search::First);
-        }
-        held
-    }
-
-    fn find(&self, held: &mut Holders, inodes: &HashSet<u64>, search: Search) {
-        // That /proc cannot be listed would have been said by the first search.
-        let _ = self.host.find_holders(held, inodes, search, self.deadline);
     }
 }
 

@@ -146,13 +146,16 @@ fn lines_are_written_where_they_belong() {
 #[test]
 fn a_version_has_its_default() {
     let text = "backend b\nmode http\nserver s 10.0.0.1:80";
-    for (version, expected) in
-        [("1.9.0", "never`, the default before HAProxy 2.0"), ("2.0.0", "safe`, the default since")]
-    {
-        let version = Some(version.parse::<Version>().unwrap());
+    for (version, expected) in [
+        (Some("1.9.0"), "never`, the default before HAProxy 2.0"),
+        (Some("2.0.0"), "safe`, the default since"),
+        (None, "which version of HAProxy this is, is not known: since 2.0 the default is `safe`"),
+    ] {
+        let version = version.map(|version| version.parse::<Version>().unwrap());
         let configuration = haproxy::read([Path::new(FILE)], &mut once(&one(text)), version).unwrap();
         let advice = only(&configuration, churn("10.0.0.1:80", 1.0)).to_string();
         assert!(advice.contains(expected), "{advice}");
+        assert!(advice.contains("http-reuse always"), "the same for all: {advice}");
     }
 }
 

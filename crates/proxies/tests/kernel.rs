@@ -12,7 +12,7 @@ use std::process::Command;
 
 use plimsoll_ctnetlink::{Dump, Unknowns};
 use plimsoll_lab::LabNamespace;
-use plimsoll_proxies::{Keeping, Program, ProxyAdvice, nginx, rewritten};
+use plimsoll_proxies::{Keeping, Program, ProxyAdvice, nginx, rewritten, version_in};
 use programs::{BACKEND, Case, PATIENCE, PROXY, await_listening, envoy_file, envoy_options, nginx_file, version};
 use support::{Disk, churn, once, only, rewrites};
 
@@ -198,13 +198,12 @@ fn the_files_are_those_that_nginx_reads() {
 
 #[test]
 fn the_version_is_in_the_program() {
-    let program = std::env::var("PATH")
-        .unwrap()
-        .split(':')
-        .map(|folder| Path::new(folder).join("nginx"))
-        .find(|file| file.exists());
-    let program = fs::File::open(program.expect("the program, by scripts/test")).unwrap();
-    assert_eq!(nginx::version_in(program), Some(version(Program::Nginx)));
+    for (program, name) in [(Program::Nginx, "nginx"), (Program::Haproxy, "haproxy")] {
+        let path = std::env::var("PATH").unwrap();
+        let file = path.split(':').map(|folder| Path::new(folder).join(name)).find(|file| file.exists());
+        let file = fs::File::open(file.expect("the program, by scripts/test")).unwrap();
+        assert_eq!(version_in(program, file, &|| false), Some(version(program)));
+    }
 }
 
 #[test]

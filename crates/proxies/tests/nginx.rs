@@ -172,7 +172,14 @@ fn a_version_has_its_defaults() {
             configuration.upstreams.iter().map(|upstream| matches!(upstream.keeping, Keeping::Kept(_))).collect();
         // An address without a block is not kept by any version.
         assert_eq!(is_kept, [kept, false], "{version:?}");
+        // What was told by a default is said to depend on the version, where that is not known.
+        let is_said = format!("{:?}", configuration.upstreams[0].keeping).contains("which version of NGINX this is");
+        assert_eq!(is_said, version.is_none(), "{version:?}");
     }
+    let explicit = "upstream b { server 10.0.0.1; keepalive 0; }\n\
+                    server { proxy_http_version 1.1; proxy_set_header Connection close; location / { proxy_pass http://b; } }";
+    let configuration = nginx::read(Path::new(MAIN), &mut once(&one(explicit)), None).unwrap();
+    assert!(!format!("{configuration:?}").contains("which version"), "no default has a part in it: {configuration:#?}");
     let none = one("upstream b { server 10.0.0.1; keepalive 0; }\nserver { location / { proxy_pass http://b; } }");
     written(&none);
 }

@@ -71,7 +71,7 @@ impl Part<'_> {
         evidence.extend(said.evidence);
         let whose = whose::of(self);
         evidence.extend(whose::evidence(&whose));
-        evidence.extend(whose::keepers(self));
+        evidence.extend(whose::unknown(self));
         evidence.extend(pods::evidence(self));
         Finding {
             id: said.id,

@@ -1,6 +1,6 @@
 //! Whose the entries of a part are.
 
-use plimsoll_model::{Ends, Evidence, Sample, Side, Whose};
+use plimsoll_model::{End, Ends, Evidence, Sample, Side, Whose};
 
 use super::part::{Part, tally};
 use crate::evidence::number;
@@ -27,18 +27,20 @@ fn at(side: Side, asked: &[Ends], part: &Part<'_>) -> Vec<Whose> {
     named.filter(|whose| whose.share.value >= LEAST_SHARE).collect()
 }
 
-/// Where it is not known who opened some of them: who keeps connections like these. It is not among the programs that are named, as it may
-/// have nothing to do with them.
-pub(super) fn keepers(part: &Part<'_>) -> Option<Evidence> {
-    let asked = || part.drawn.iter().filter_map(|drawn| drawn.ends);
-    let keepers = tally(asked().filter_map(|ends| ends.client.keeper()));
-    let unknown: usize = keepers.iter().map(|(_, seen)| seen).sum();
-    let share = unknown as f64 / asked().count() as f64;
-    let named = keepers.into_iter().take(NAMED).filter_map(|(id, _)| part.table.census.program(id));
-    let named: Vec<_> = named.map(ToString::to_string).collect();
-    let words = "of them were opened by a program that is not known; connections to the same services, which need not mean anything, are kept by";
-    (share >= LEAST_SHARE)
-        .then(|| number("unknown_client_ratio", share, format!("{} {words}: {}", percent(share), named.join(", "))))
+/// Where it is not known who opened some of them: how many, and who keeps connections like these. It is not among the programs that are named, as
+/// it may have nothing to do with them.
+pub(super) fn unknown(part: &Part<'_>) -> Option<Evidence> {
+    let clients = || part.drawn.iter().filter_map(|drawn| drawn.ends).map(|ends| ends.client);
+    let unknown = clients().filter(|end| matches!(end, End::Unknown { .. })).count();
+    let share = unknown as f64 / clients().count() as f64;
+    let keepers = tally(clients().filter_map(End::keeper)).into_iter().take(NAMED);
+    let named: Vec<_> = keepers.filter_map(|(id, _)| part.table.census.program(id)).map(ToString::to_string).collect();
+    let mut words = format!("{} of them were opened on this machine by a program that was not met", percent(share));
+    if !named.is_empty() {
+        words += "; connections to the same services, which need not mean anything, are kept by: ";
+        words += &named.join(", ");
+    }
+    (share >= LEAST_SHARE).then(|| number("unknown_client_ratio", share, words))
 }
 
 /// The same for people: who opened them, and who serves them.

@@ -208,7 +208,6 @@ impl<'s> Judge<'s> {
 
     /// Which requests may go by a connection that is idle.
     fn reuse(&self, section: &'s Section, own: &Settings<'s>, verdict: &mut Verdict) -> Vec<String> {
-        let is_old = self.version.is_some_and(|version| version < REUSES_BY_DEFAULT);
         let (place, says, rewrite) = match own.reuse.and_then(|line| Some((line, line.words.get(1)?))) {
             Some((_, word)) if word.text == "always" => return Vec::new(),
             Some((line, word)) => {
@@ -226,12 +225,14 @@ impl<'s> Judge<'s> {
                     if own { self.source(line).replace(word.at.clone(), ALWAYS) } else { self.first_line(section) };
                 (self.place(line), says, rewrite)
             }
-            None if is_old => (
-                self.place(&section.head),
-                "`http-reuse never`, the default before HAProxy 2.0: each connection of a client has one of its own",
-                self.first_line(section),
-            ),
-            None => (self.place(&section.head), SAFE, self.first_line(section)),
+            None => {
+                let says = match self.version.map(|version| version < REUSES_BY_DEFAULT) {
+                    Some(true) => NEVER,
+                    Some(false) => SAFE,
+                    None => EITHER,
+                };
+                (self.place(&section.head), says, self.first_line(section))
+            }
         };
         verdict.not_kept(Opens::EachClientConnection, place.says(says), rewrite);
         vec![
@@ -253,6 +254,11 @@ impl<'s> Judge<'s> {
 }
 
 const ALWAYS: &str = "always";
+const NEVER: &str =
+    "`http-reuse never`, the default before HAProxy 2.0: each connection of a client has one of its own";
+const EITHER: &str = "`http-reuse` is not set, and which version of HAProxy this is, is not known: since 2.0 the default is `safe`, by which \
+                      the first request of each connection of a client opens one of its own; before it was `never`, by which each \
+                      connection of a client has one";
 const SAFE: &str = "`http-reuse safe`, the default since HAProxy 2.0: the first request of each connection of a client \
                     opens one of its own";
 

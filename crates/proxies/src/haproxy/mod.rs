@@ -12,7 +12,7 @@ use crate::{Bounded, Configuration, Error, Version};
 
 /// Reads a configuration of several files, in the order in which `HAProxy` is given them.
 ///
-/// The version decides the default of `http-reuse`: `safe` since 2.0, which is taken where no version is given.
+/// The version decides the default of `http-reuse`: `safe` since 2.0, `never` before. Without it both are told; what is written is the same.
 ///
 /// # Errors
 /// If a file cannot be read, if the files are more than the limits or take longer than they may, or if `HAProxy` would not start with them.

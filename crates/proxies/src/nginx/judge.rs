@@ -18,6 +18,9 @@ pub(super) const KEPT: &str = "keepalive 64;";
 /// upstreams that have a block.
 const KEEPS_BY_DEFAULT: Version = Version(1, 29, 7);
 
+const UNKNOWN_VERSION: &str = "which version of NGINX this is, is not known: since 1.29.7 it keeps connections to an `upstream` where the lines \
+                               named here are missing, and they change little; `nginx -v` tells it";
+
 /// What one program's files are judged by.
 pub(super) struct Judge<'t> {
     pub(super) tree: &'t Tree,
@@ -61,6 +64,13 @@ enum To {
 impl<'t> Judge<'t> {
     pub(super) fn keeps_by_default(&self) -> bool {
         self.version.is_some_and(|version| version >= KEEPS_BY_DEFAULT)
+    }
+
+    /// Says of what is told by an older default, where the version is not known, that newer ones have another.
+    pub(super) fn is_by_default(&self, verdict: &mut Verdict) {
+        if self.version.is_none() {
+            verdict.caution(UNKNOWN_VERSION.to_string());
+        }
     }
 
     fn upstreams(&self, upstreams: &mut Vec<Upstream>, gaps: &mut Vec<Gap>) -> Result<(), Short> {
@@ -142,6 +152,7 @@ impl<'t> Judge<'t> {
                     None => source.insert_before(close, "    ", &[KEPT.to_string()]),
                 };
                 verdict.not_kept(self.tree.place(block).says("the upstream has no `keepalive`"), [rewrite]);
+                self.is_by_default(verdict);
                 Some(64)
             }
         };

@@ -4,7 +4,6 @@ mod judge;
 mod literal;
 mod lua;
 mod pass;
-mod program;
 mod request;
 mod scope;
 mod tree;
@@ -13,14 +12,12 @@ mod words;
 
 use std::path::Path;
 
-pub use program::version_in;
-
 use crate::{Bounded, Configuration, Error, Version};
 
 /// Reads a configuration from its first file, and the files that it includes. Those are named relative to the first one's folder.
 ///
 /// The version decides what holds where nothing is said: since 1.29.7 connections to upstreams are kept by default. Without
-/// it the older defaults are taken, and what is written holds for both.
+/// it the older defaults are taken, what is written holds for both, and it says so (`cautions`).
 ///
 /// # Errors
 /// If the first file cannot be read, if the files are more than the limits or take longer than they may, or if NGINX would not start with them.

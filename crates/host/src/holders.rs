@@ -37,8 +37,8 @@ pub enum Search {
     Every,
     /// Until each socket has a holder.
     First,
-    /// The same, and only where it is likely: where such sockets were met before, then through processes that are new, those whose sockets
-    /// come and go, and others that had any. For what has just come, and is gone in a moment.
+    /// The same, and only where it is likely: where such sockets were met before, and where those with sockets have what they open next; then
+    /// through processes that are new, those whose sockets come and go, and others that had any. For what has just come, and is gone in a moment.
     Likely,
 }
 
@@ -49,6 +49,8 @@ struct LookedAt {
     look: u64,
     /// The sockets among them, by their number there.
     sockets: HashMap<u32, u64>,
+    /// The lowest numbers that were free: what is opened next has these. Unknown where the look was cut short.
+    next: Option<[u32; 2]>,
     /// Whether another look before had others.
     stirs: bool,
 }
@@ -88,19 +90,30 @@ impl Holders {
         ranked.into_iter().map(|(_, pid)| pid).collect()
     }
 
-    /// Takes the sockets that a process has now.
-    fn looked_at(&mut self, pid: u32, sockets: HashMap<u32, u64>) {
+    /// Takes the sockets that a process has now, and the lowest numbers that are free.
+    fn looked_at(&mut self, pid: u32, sockets: HashMap<u32, u64>, next: Option<[u32; 2]>) {
         self.looks += 1;
         let look = self.looks;
         let Some(before) = self.looked_at.get_mut(&pid) else {
-            self.looked_at.insert(pid, LookedAt { look, sockets, stirs: false });
+            self.looked_at.insert(pid, LookedAt { look, sockets, next, stirs: false });
             return;
         };
-        for (file, _) in sockets.iter().filter(|(file, inode)| before.sockets.get(file) != Some(inode)) {
+        let have_come = sockets.iter().filter(|(file, inode)| before.sockets.get(file) != Some(inode));
+        let have_gone = before.sockets.iter().filter(|(file, _)| next.is_some() && !sockets.contains_key(file));
+        for (file, _) in have_come.chain(have_gone) {
             self.places.stirs(Place { pid, file: *file });
             before.stirs = true;
         }
-        *before = LookedAt { look, sockets, stirs: before.stirs };
+        *before = LookedAt { look, sockets, next, stirs: before.stirs };
+    }
+
+    /// Where programs with sockets will have what they open next: those whose sockets come and go first, then those that have the most.
+    fn next_places(&self) -> Vec<Place> {
+        const MOST_PROCESSES: usize = 128;
+        let mut with_sockets: Vec<_> = self.looked_at.iter().filter(|(_, now)| !now.sockets.is_empty()).collect();
+        with_sockets.sort_unstable_by_key(|(pid, now)| (!now.stirs, Reverse(now.sockets.len()), **pid));
+        let processes = with_sockets.into_iter().take(MOST_PROCESSES);
+        processes.flat_map(|(pid, now)| now.next.into_iter().flatten().map(|file| Place { pid: *pid, file })).collect()
     }
 }
 
@@ -148,7 +161,10 @@ impl HostFs {
         let mut left = inodes.clone();
         let mut first = Vec::new();
         if search == Search::Likely {
-            self.look_at_places(holders, &mut left);
+            self.look_at_places(&holders.places.all(), holders, &mut left);
+            if !left.is_empty() {
+                self.look_at_places(&holders.next_places(), holders, &mut left);
+            }
             first = holders.places.processes();
         }
         let mut searched = Searched { inodes, left, search, deadline };
@@ -171,17 +187,17 @@ impl HostFs {
         Ok(())
     }
 
-    /// Looks where sockets were met that came and went.
-    fn look_at_places(&self, holders: &mut Holders, left: &mut HashSet<u64>) {
-        for place in holders.places.all() {
+    /// Looks where sockets are likely that have just come.
+    fn look_at_places(&self, places: &[Place], holders: &mut Holders, left: &mut HashSet<u64>) {
+        for place in places {
             if left.is_empty() {
                 break;
             }
             let link = self.path(&format!("/proc/{}/fd/{}", place.pid, place.file)).read_link();
             let Some(inode) = link.ok().and_then(|link| inode_of_socket(&link)) else { continue };
-            if left.contains(&inode) && self.note(place, inode, holders) {
+            if left.contains(&inode) && self.note(*place, inode, holders) {
                 left.remove(&inode);
-                holders.places.has_met(place);
+                holders.places.has_met(*place);
             }
         }
     }
@@ -207,10 +223,11 @@ impl HostFs {
         const FILES_A_LOOK: usize = 1024;
         let path = self.path(&format!("/proc/{pid}/fd"));
         let files = path.read_dir().map_err(|source| Error::System { action: "list", path: path.clone(), source })?;
-        let mut sockets = HashMap::new();
+        let (mut sockets, mut numbers, mut is_cut) = (HashMap::new(), Vec::new(), false);
         for (number, file) in files.enumerate() {
             // The search that called it finds the same, and says so.
             if number % FILES_A_LOOK == FILES_A_LOOK - 1 && monotonic_now() >= searched.deadline {
+                is_cut = true;
                 break;
             }
             // A file that is closed meanwhile is passed over.
@@ -218,8 +235,9 @@ impl HostFs {
             else {
                 continue;
             };
-            let Some(inode) = inode_of_socket(&link) else { continue };
             let Some(file) = file.to_str().and_then(|file| file.parse().ok()) else { continue };
+            numbers.push(file);
+            let Some(inode) = inode_of_socket(&link) else { continue };
             sockets.insert(file, inode);
             let place = Place { pid, file };
             if searched.inodes.contains(&inode) && self.note(place, inode, holders) && searched.found(inode) {
@@ -229,7 +247,7 @@ impl HostFs {
                 }
             }
         }
-        holders.looked_at(pid, sockets);
+        holders.looked_at(pid, sockets, (!is_cut).then(|| lowest_free(numbers)));
         Ok(())
     }
 
@@ -261,6 +279,13 @@ impl HostFs {
         holders.by_description.insert(description, place);
         Some(place)
     }
+}
+
+/// The two lowest numbers that are not among these.
+fn lowest_free(mut numbers: Vec<u32>) -> [u32; 2] {
+    numbers.sort_unstable();
+    let mut free = (0..).filter(|number| numbers.binary_search(number).is_err());
+    [free.next().unwrap_or(u32::MAX), free.next().unwrap_or(u32::MAX)]
 }
 
 /// `socket:[4711]` (`sockfs_dname`).
@@ -383,6 +408,8 @@ mod tests {
         put(11, 4, 71);
         put(10, 5, 72);
         assert_eq!([71, 72].map(|inode| at_once(&mut holders, inode)), [Some(11), None]);
+        put(10, 0, 74);
+        assert_eq!(at_once(&mut holders, 74), Some(10), "it is the lowest number that was free");
         find(&tree, &mut holders, &[72], Search::Likely);
         assert_eq!(pid(&holders, 72), Some(10));
         put(10, 5, 73);

@@ -34,7 +34,7 @@ fn main() {
     }
 }
 
-/// User and system time, in hundredths of a second (proc_pid_stat(5)).
+/// User and system time, in hundredths of a second (`proc_pid_stat(5)`).
 fn processor_ticks() -> u64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     stat.rsplit(')')

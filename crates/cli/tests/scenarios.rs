@@ -5,6 +5,7 @@
 mod support;
 
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -20,7 +21,7 @@ macro_rules! scenarios {
             }
         )*
 
-        const PLAYED: &[&str] = &[$($name,)* "proxy-without-keepalive"];
+        const PLAYED: &[&str] = &[$($name),*];
     };
 }
 
@@ -46,6 +47,7 @@ scenarios! {
     flood_and_churn "flood-and-churn",
     scan_and_idle "scan-and-idle",
     proxy_with_keepalive "proxy-with-keepalive",
+    proxy_without_keepalive "proxy-without-keepalive",
 }
 
 /// Scenarios that this kernel cannot play, because they need global settings: a guest does (tests/guest).
@@ -69,13 +71,27 @@ fn is_diagnosed(scenario: &str) {
     assert_eq!(run.code, 0, "{scenario}: {}\n{}", run.stderr, judged(&run));
 }
 
-/// The proxy and its backends are real: they are named.
+/// The proxy and its backends are real: they are named. Its connections are over in a part of a millisecond, and on a busy machine one check may
+/// meet none of them: so it is checked again while it plays. Nobody else is ever named.
 #[test]
 fn a_proxy_without_keepalive_is_named_with_its_backends() {
-    let run = plimsoll(&["lab", "run", "proxy-without-keepalive", "--check", "--json", "--on-this-host"]);
-    let document = run.json();
-    assert_eq!(run.code, 0, "{}\n{:#}", run.stderr, document["expected"]);
-    let churn = finding(&document["check"], "reverse-proxy-churn");
+    let playing = Playing::begin("proxy-without-keepalive");
+    let until = Instant::now() + PLAYS;
+    loop {
+        let check = plimsoll(&["check", "--json", "--interval", "0", "--netns", &playing.namespace]).json();
+        let mut findings = check["findings"].as_array().unwrap().iter();
+        if findings.find(|finding| finding["id"] == "reverse-proxy-churn").is_some_and(is_named) {
+            break;
+        }
+        assert!(Instant::now() < until, "{check:#}");
+    }
+}
+
+/// What the scenario plays, by its file.
+const PLAYS: Duration = Duration::from_secs(20);
+
+/// Whether the proxy is named, and so told what to do.
+fn is_named(churn: &Value) -> bool {
     let share = |side: &str, is_meant: fn(&Value) -> bool| -> f64 {
         let whose = churn["whose"].as_array().unwrap().iter().filter(|whose| whose["side"] == side);
         whose.filter(|whose| is_meant(whose)).map(|whose| whose["share"]["value"].as_f64().unwrap()).sum()
@@ -85,19 +101,26 @@ fn a_proxy_without_keepalive_is_named_with_its_backends() {
     assert!(share("server", is_nginx) > 0.9, "{churn:#}");
     // Who opened those that are over is told of those services at whose connections it was met; of the others it is said that it was not.
     let (nginx, all) = (share("client", is_nginx), share("client", |_| true));
-    assert!(nginx > 0.1 && nginx > 0.9 * all, "{churn:#}");
+    assert!(nginx >= 0.9 * all, "{churn:#}");
     let evidence = churn["evidence"].as_array().unwrap();
     let unknown = evidence.iter().find(|evidence| evidence["key"] == "unknown_client_ratio");
     let unknown = unknown.map_or(0.0, |unknown| unknown["value"].as_f64().unwrap());
     assert!(all + unknown > 0.95, "{churn:#}");
-    // Both stand in what people read.
-    let text = evidence.iter().filter_map(|evidence| evidence["text"].as_str()).collect::<Vec<_>>().join("\n");
-    for words in ["opened on this machine by: nginx (", "served on this machine by: nginx ("] {
-        assert!(text.contains(words), "{churn:#}");
+    if nginx < 0.5 {
+        return false;
     }
-    // With the lines of its configuration that make it so.
+    // Both stand in what people read, with the lines of its configuration that make it so.
+    let text: Vec<_> = evidence.iter().filter_map(|evidence| evidence["text"].as_str()).collect();
+    for words in ["opened on this machine by: nginx (", "served on this machine by: nginx ("] {
+        assert!(text.iter().any(|text| text.starts_with(words)), "{churn:#}");
+    }
     let first = churn["remedies"][0]["action"].as_str().unwrap();
     assert!(first.contains("nginx.conf:") && first.contains("insert `keepalive"), "{churn:#}");
+    assert!(
+        !churn["remedies"].to_string().contains("which version of NGINX"),
+        "it is in the program's file: {churn:#}"
+    );
+    true
 }
 
 /// Waits until a table holds so many entries.

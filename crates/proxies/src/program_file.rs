@@ -101,7 +101,7 @@ mod tests {
         let file = [&[b' '; 4096], b" version 2.6.12, released 2026".as_slice()].concat();
         assert_eq!(of(Program::Haproxy, &file), Some(Version(2, 6, 12)));
         assert_eq!(version_in(Program::Haproxy, file.as_slice(), &|| true), None, "there is no time");
-        assert_eq!(of(Program::Haproxy, &[b' '; 1 << 16]), None);
+        assert_eq!(of(Program::Haproxy, &vec![b' '; 1 << 16]), None);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub struct Reading {
 /// The most readings that a series has, but for the one at its end: as many as a picture has columns.
 const MOST: usize = 256;
 /// With more readings than these, the interval doubles where the table holds more than so many entries for each packet that came
-/// since the last: it changes little from one to the next…
+/// since the last: the picture of so slow a change needs no more…
 const ENOUGH: usize = 64;
 const ENTRIES_A_PACKET: u64 = 5;
 /// …but for so many, of which a picture shows any change.

@@ -2,54 +2,69 @@
 //! (`nf_nat_bysource` in `nf_nat_core.c`).
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 /// Lists of entries whose sources have the same hash, the newest first.
 #[derive(Debug, Default)]
 pub(crate) struct BySource {
     newest: HashMap<u32, u32>,
-    /// By slot: the one before, or the slot itself where there is none.
-    before: Vec<u32>,
+    neighbours: Vec<Neighbours>,
+}
+
+/// Who is beside a slot in its list; the slot itself where nobody is.
+#[derive(Clone, Copy, Debug)]
+struct Neighbours {
+    older: u32,
+    newer: u32,
+}
+
+impl Neighbours {
+    /// Of a slot that is in no list.
+    const NONE: Self = Self { older: u32::MAX, newer: u32::MAX };
 }
 
 impl BySource {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.newest.is_empty()
-    }
-
     /// The slots under a hash.
     pub(crate) fn with(&self, hash: u32) -> impl Iterator<Item = u32> {
-        std::iter::successors(self.newest.get(&hash).copied(), |slot| self.before(*slot))
+        std::iter::successors(self.newest.get(&hash).copied(), |slot| {
+            let older = self.neighbours[*slot as usize].older;
+            (older != *slot).then_some(older)
+        })
     }
 
     pub(crate) fn put(&mut self, hash: u32, slot: u32) {
-        let before = self.newest.insert(hash, slot).unwrap_or(slot);
         let place = slot as usize;
-        if self.before.len() <= place {
-            self.before.resize(place + 1, 0);
+        if self.neighbours.len() <= place {
+            self.neighbours.resize(place + 1, Neighbours::NONE);
         }
-        self.before[place] = before;
+        let older = self.newest.insert(hash, slot);
+        if let Some(older) = older {
+            self.neighbours[older as usize].newer = slot;
+        }
+        self.neighbours[place] = Neighbours { older: older.unwrap_or(slot), newer: slot };
     }
 
-    /// Takes a slot out that may be there.
+    /// Whether a slot is in a list.
+    pub(crate) fn has(&self, slot: u32) -> bool {
+        self.neighbours.get(slot as usize).is_some_and(|beside| beside.older != u32::MAX)
+    }
+
+    /// Takes a slot out of the list of its hash.
     pub(crate) fn forget(&mut self, hash: u32, slot: u32) {
-        let before = self.before(slot);
-        let Entry::Occupied(mut newest) = self.newest.entry(hash) else { return };
-        if *newest.get() == slot {
-            match before {
-                Some(before) => *newest.get_mut() = before,
-                None => drop(newest.remove()),
-            }
+        if !self.has(slot) {
             return;
         }
-        let after = self.with(hash).find(|after| self.before(*after) == Some(slot));
-        if let Some(after) = after {
-            self.before[after as usize] = before.unwrap_or(after);
+        let Neighbours { older, newer } = std::mem::replace(&mut self.neighbours[slot as usize], Neighbours::NONE);
+        let (is_oldest, is_newest) = (older == slot, newer == slot);
+        if !is_oldest {
+            self.neighbours[older as usize].newer = if is_newest { older } else { newer };
         }
-    }
-
-    fn before(&self, slot: u32) -> Option<u32> {
-        self.before.get(slot as usize).copied().filter(|before| *before != slot)
+        if !is_newest {
+            self.neighbours[newer as usize].older = if is_oldest { newer } else { older };
+        } else if is_oldest {
+            self.newest.remove(&hash);
+        } else {
+            self.newest.insert(hash, older);
+        }
     }
 }
 
@@ -72,6 +87,6 @@ mod tests {
         sources.forget(7, 2);
         assert_eq!(all(&sources, 7), []);
         sources.forget(8, 1);
-        assert!(sources.is_empty());
+        assert!(sources.newest.is_empty() && !sources.has(8));
     }
 }

@@ -31,7 +31,7 @@ pub(crate) struct Entry {
     standing: Standing,
 }
 
-// It lies in one cache line with its tuple and its tracker's memory.
+// With its tuple and its tracker's memory it is half of a slot's line.
 const _: () = assert!(size_of::<Entry>() == 16);
 
 /// What rules and settings add to few entries.

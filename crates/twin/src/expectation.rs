@@ -204,8 +204,11 @@ impl Twin {
             return;
         }
         // Until it is confirmed, its expiry is a span.
-        let expires = if entry.phase().is_in_table() { now.plus(span) } else { Tick::from_span(span) };
-        self.table.arm(slot, expires);
+        if entry.phase().is_in_table() {
+            self.table.rearm(slot, now.plus(span));
+        } else {
+            self.table.arm(slot, Tick::from_span(span));
+        }
     }
 
     /// Makes a new entry the child of the flow that expected it.

@@ -81,7 +81,7 @@ impl Twin {
 
     /// Forgets an entry that was translated.
     pub(crate) fn forget_source(&mut self, slot: u32) {
-        if self.by_source.is_empty() {
+        if !self.by_source.has(slot) {
             return;
         }
         let source = self.source_key(slot, &self.table.tuple(slot, Direction::Original));

@@ -189,7 +189,7 @@ impl Twin {
     /// Sets the number of buckets: every entry is hashed anew. The limit stays.
     pub fn set_buckets(&mut self, buckets: Buckets) {
         self.host.buckets = buckets;
-        self.table.resize(buckets.0);
+        self.table.resize(buckets.0, self.gc.next_bucket);
     }
 
     /// Entries that the kernel counts in a namespace: those in the table, expired ones among them, and those whose first
@@ -231,8 +231,9 @@ impl Twin {
 
     fn pass_ticks(&mut self, now: Duration) -> Tick {
         if now < self.clock.last {
-            self.clock.has_gone_back = true;
-            return self.tick(now);
+            let tick = self.tick(now);
+            self.clock.has_gone_back |= tick != self.clock.tick;
+            return tick;
         }
         if now.saturating_sub(self.clock.last) > self.clock.longest_step {
             self.leap(now);

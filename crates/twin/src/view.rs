@@ -180,7 +180,18 @@ mod tests {
 
     use super::*;
     use crate::packet::{Content, Packet};
-    use crate::{Capabilities, HostSettings, NoRules, Settings, Tracked, Verdict};
+    use crate::{
+        Capabilities, Helper, HelperId, HostSettings, NewFlow, Rules, Ruling, Settings, Tracked, Twin, Verdict,
+    };
+
+    /// Every other flow has a helper that arms it once more.
+    struct Listening(HelperId, Draw);
+
+    impl Rules for Listening {
+        fn rule(&mut self, _: &NewFlow) -> Ruling {
+            Ruling { helper: (self.1.below(2) == 0).then_some(self.0), ..Ruling::default() }
+        }
+    }
 
     /// Held against a look at each entry, whatever comes: timeouts of no time at all, entries that are removed, others in their slots,
     /// packets that come late.
@@ -196,6 +207,8 @@ mod tests {
             let udp = |secs| [(Timeout::Udp, secs), (Timeout::UdpStream, 2 * secs)].into_iter().collect::<Timeouts>();
             let namespaces = [draw.below(3), 5]
                 .map(|secs| twin.add_namespace(Settings { timeouts: udp(secs), ..Settings::default() }));
+            let helper = twin.add_helper(Helper { refresh_secs: Some(draw.below(9)), ..Helper::sip() });
+            let mut rules = Listening(helper, Draw::new(seed));
             let mut on_their_way = Vec::new();
             let mut known = Vec::new();
             let mut now = Duration::ZERO;
@@ -218,7 +231,7 @@ mod tests {
                         Tracked::Done(_) => {}
                     },
                     1 if !on_their_way.is_empty() => {
-                        twin.complete(at, on_their_way.swap_remove(0), &mut NoRules);
+                        twin.complete(at, on_their_way.swap_remove(0), &mut rules);
                     }
                     2 if !on_their_way.is_empty() => twin.abandon(on_their_way.swap_remove(0)),
                     3 if !known.is_empty() => {
@@ -227,7 +240,7 @@ mod tests {
                     4 => twin.set_buckets(Buckets(1 + draw.below(100))),
                     5 => now += Duration::from_secs(draw.below(20).into()),
                     _ => {
-                        if let Verdict::Passed { entry, .. } = twin.pass(at, namespace.into(), &packet, &mut NoRules) {
+                        if let Verdict::Passed { entry, .. } = twin.pass(at, namespace.into(), &packet, &mut rules) {
                             known.push(entry);
                         }
                     }

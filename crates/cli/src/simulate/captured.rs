@@ -114,7 +114,7 @@ impl Datagrams for Packets<'_> {
         if let Some(at) = datagram.at {
             // Not counted from 1970: those without a time before the first that has one come with it.
             let zero = self.zero.get_or_insert(at);
-            let latest = *zero + self.last + LONGEST_SILENCE;
+            let latest = zero.saturating_add(self.last).saturating_add(LONGEST_SILENCE);
             if at > latest {
                 *zero += at.saturating_sub(latest);
                 self.clock_jumps += 1;

@@ -127,6 +127,8 @@ impl Key {
                 let [kind, code] = second.to_be_bytes();
                 Layer4::Icmp { id: first, kind, code }
             }
+            // Where these have no tracker nobody looks for ports.
+            Protocol::UDPLITE | Protocol::DCCP if self.layer4 == 0 => Layer4::None,
             Protocol::TCP | Protocol::UDP | Protocol::UDPLITE | Protocol::SCTP | Protocol::DCCP | Protocol::GRE => {
                 Layer4::Ports { source: first, destination: second }
             }
@@ -213,6 +215,7 @@ mod tests {
             (Protocol::ICMP, Layer4::Icmp { id: 5, kind: 3, code: 1 }),
             (Protocol::ICMPV6, Layer4::Icmp { id: 5, kind: 129, code: 0 }),
             (Protocol(89), Layer4::None),
+            (Protocol::DCCP, Layer4::None),
         ];
         for (source, destination) in [("192.0.2.1", "10.0.0.1"), ("2001:db8::1", "2001:db8:2::2")] {
             for (protocol, layer4) in layers {
@@ -220,6 +223,7 @@ mod tests {
                 let tuple = Tuple { source, destination, protocol, layer4 };
                 let key = |tuple: &Tuple| Key::new(tuple, NamespaceId(1), Zone(2));
                 assert_eq!(key(&tuple).answer(), crate::inverted(&tuple).as_ref().map(key), "{tuple:?}");
+                assert_eq!(key(&tuple).tuple(), tuple);
             }
         }
     }

@@ -345,6 +345,15 @@ impl Table {
         }
     }
 
+    /// Whether both nodes of an entry have this tuple, which one has.
+    #[inline]
+    fn answers_itself(&self, slot: u32, direction: Direction, key: &Key) -> bool {
+        match self.entry(slot).own_reply() {
+            None => key.is_to_itself(),
+            Some(_) => self.has_aside(slot, direction.other(), key),
+        }
+    }
+
     #[inline(never)]
     fn has_aside(&self, slot: u32, direction: Direction, key: &Key) -> bool {
         self.key(slot, direction) == *key
@@ -359,9 +368,9 @@ impl Table {
         }
         // No two nodes have the same tuple, but for an entry that answers itself: who has come to it need not walk.
         if let Some((slot, direction)) = asked.met().map(Link::place)
-            && !asked.key.is_to_itself()
             && self.entry(slot).is_linked(direction)
             && self.has(slot, direction, &asked.key)
+            && !self.answers_itself(slot, direction, &asked.key)
         {
             return Met::Node(slot, direction);
         }
@@ -416,8 +425,8 @@ impl Table {
         *link = behind;
     }
 
-    /// Another number of buckets: each chain's nodes go over in their order (`nf_conntrack_hash_resize`).
-    pub(crate) fn resize(&mut self, buckets: u32) {
+    /// Another number of buckets: each chain's nodes go over in their order (`nf_conntrack_hash_resize`). gc's walk goes on from a bucket.
+    pub(crate) fn resize(&mut self, buckets: u32, walk: u32) {
         let old = std::mem::replace(&mut self.heads, no_chains(buckets));
         for mut link in old {
             while !link.is_end() {
@@ -432,7 +441,7 @@ impl Table {
         for slot in 0..self.slots() {
             self.mark_if_expired(slot);
             if self.entry(slot).phase().is_in_table() && self.lines[slot].turn.is_out() {
-                self.mark_due(self.buckets_of(slot), 0);
+                self.mark_due(self.buckets_of(slot), walk);
             }
         }
     }
@@ -443,6 +452,14 @@ impl Table {
         if self.lines[slot].is_armed_by(expires) {
             self.await_expiry(slot, expires);
         }
+    }
+
+    /// Arms an entry of the table once more for one packet: what the first time was past may have been counted.
+    pub(crate) fn rearm(&mut self, slot: u32, expires: Tick) {
+        if !self.lines[slot].turn.is_out() {
+            self.forget_lapse(slot);
+        }
+        self.arm(slot, expires);
     }
 
     fn await_expiry(&mut self, slot: u32, expires: Tick) {

@@ -62,7 +62,7 @@ pub(crate) enum Memory {
     Nothing,
 }
 
-// It lies in one cache line with the entry.
+// It lies in a slot's line, with the entry.
 const _: () = assert!(size_of::<Memory>() == 24);
 
 /// When answers make a stream of a UDP flow.

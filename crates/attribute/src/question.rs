@@ -89,6 +89,11 @@ impl Over {
     }
 }
 
+/// Another number for each: neighbours are far from each other (Knuth, The Art of Computer Programming 3, section 6.4).
+const fn mixed(inode: u64) -> u64 {
+    inode.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 /// Connections over a link, with what became of each.
 type Linked = Vec<(Life, Sighting)>;
 
@@ -179,8 +184,8 @@ impl Question {
             let client = sightings::Ends::of(entry, Side::Client).map_or(End::NotHere, |ends| {
                 let (linked, openers) = links.entry((ends.link(), entry.zone)).or_insert_with(|| {
                     let mut linked: Linked = self.linked(entry.zone, ends).collect();
-                    // In an order that is always the same.
-                    linked.sort_unstable_by_key(|(_, seen)| seen.inode);
+                    // In an order that is always the same, and tells nothing: inodes go by processor and age.
+                    linked.sort_unstable_by_key(|(_, seen)| mixed(seen.inode));
                     // Those that are kept tell nothing of others.
                     let openers = Openers::of(of(linked.iter().copied(), Life::Short).map(|seen| programs.of(seen)));
                     (linked, openers)
@@ -491,7 +496,7 @@ mod tests {
 
     #[test]
     fn a_flow_that_is_over_is_told_by_who_listens_and_who_comes_and_goes() {
-        let mut census = over(4);
+        let mut census = over(6);
         let mut question = Question::of(&census, HERE);
         question.has_addresses(HERE, &own(&["10.0.0.9"]));
         see(&mut question, HERE, Protocol::TCP, [at("0.0.0.0:80"), at("0.0.0.0:0")], SocketState::Listen, 101);
@@ -504,8 +509,22 @@ mod tests {
         let clients: Vec<_> = told.iter().map(|ends| ends[0].as_str()).collect();
         let (worker, dns) = ("closed worker (process 2, in c)", "closed dns (process 3, in c)");
         let unknown = "closed unknown, beside web (process 1, in c)";
-        assert_eq!(clients, [worker, dns, unknown, worker], "each gets its part");
+        let parts = [worker, dns, unknown].map(|who| clients.iter().filter(|client| **client == who).count());
+        assert_eq!((parts, clients.len()), ([2; 3], 6), "each gets its part: {clients:?}");
         assert!(told.iter().all(|ends| ends[1] == "closed web (process 1)"), "{told:?}");
+    }
+
+    /// Inodes go by processor and age: of few flows they must not tell whose they are.
+    #[test]
+    fn fewer_flows_than_openers_are_of_all_of_them() {
+        let mut census = over(10);
+        let mut question = Question::of(&census, HERE);
+        question.has_addresses(HERE, &own(&["10.0.0.9"]));
+        look(&mut question, CONTAINER, [110]);
+        look(&mut question, CONTAINER, (201..221).chain(301..321));
+        let told = answered(&question, &mut census);
+        let of = |who: &str| told.iter().filter(|ends| ends[0].contains(who)).count();
+        assert!(of("worker") > 1 && of("dns") > 1 && of("worker") + of("dns") == 10, "{told:?}");
     }
 
     #[test]

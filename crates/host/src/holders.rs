@@ -75,6 +75,11 @@ impl Holders {
         others.next().filter(|_| others.next().is_none())
     }
 
+    /// Whether no holder of any socket was met.
+    pub fn is_empty(&self) -> bool {
+        self.programs.is_empty()
+    }
+
     /// Those that are new first, and the newest of them: they may be gone soon. Then those whose sockets come and go, then others that had
     /// any; of these, those that were not looked at for longest.
     fn in_order(&self, pids: Vec<u32>, search: Search) -> Vec<u32> {
@@ -98,13 +103,22 @@ impl Holders {
             self.looked_at.insert(pid, LookedAt { look, sockets, next, stirs: false });
             return;
         };
-        let have_come = sockets.iter().filter(|(file, inode)| before.sockets.get(file) != Some(inode));
+        // Of a number that no look has come to nobody knows what was there.
+        let is_known = |file| before.next.is_some() || before.sockets.contains_key(file);
+        let have_come =
+            sockets.iter().filter(|(file, inode)| is_known(file) && before.sockets.get(file) != Some(inode));
         let have_gone = before.sockets.iter().filter(|(file, _)| next.is_some() && !sockets.contains_key(file));
-        for (file, _) in have_come.chain(have_gone) {
-            self.places.stirs(Place { pid, file: *file });
-            before.stirs = true;
+        let stirring: Vec<_> = have_come.chain(have_gone).map(|(file, _)| *file).collect();
+        before.look = look;
+        before.stirs |= !stirring.is_empty();
+        match next {
+            Some(_) => (before.sockets, before.next) = (sockets, next),
+            // What lies behind where it was cut is as it was.
+            None => before.sockets.extend(sockets),
         }
-        *before = LookedAt { look, sockets, next, stirs: before.stirs };
+        for file in stirring {
+            self.places.stirs(Place { pid, file });
+        }
     }
 
     /// Where programs with sockets will have what they open next: those whose sockets come and go first, then those that have the most.
@@ -213,6 +227,8 @@ impl HostFs {
         match self.look_at(pid, holders, searched) {
             Err(error) if !error.is_absent() => {
                 holders.first_refusal.get_or_insert(error);
+                // It is no new one any more.
+                holders.looked_at(pid, HashMap::new(), None);
             }
             Ok(()) | Err(_) => {}
         }
@@ -334,6 +350,24 @@ mod tests {
         let mut late = Holders::default();
         tree.host().find_holders(&mut late, &HashSet::from([70]), Search::Every, Duration::ZERO).unwrap();
         assert!(late.is_cut && late.of(70).is_none());
+    }
+
+    #[test]
+    fn a_look_that_was_cut_short_tells_nothing_of_what_lies_behind() {
+        let sockets =
+            |files: std::ops::Range<u32>| files.map(|file| (file, u64::from(file))).collect::<HashMap<_, _>>();
+        let mut holders = Holders::default();
+        for (pid, looks) in [(7, [Some([3, 4]), None, Some([3, 4])]), (8, [None, None, Some([3, 4])])] {
+            for next in looks {
+                let seen = if next.is_some() { 10..5000 } else { 10..1000 };
+                holders.looked_at(pid, sockets(seen), next);
+            }
+            let known = &holders.looked_at[&pid];
+            assert!(!known.stirs && known.sockets.len() == 4990 && known.next == Some([3, 4]), "{pid}");
+        }
+        assert_eq!(holders.places.all(), []);
+        holders.looked_at(7, HashMap::from([(10, 77)]), None);
+        assert!(holders.looked_at[&7].stirs, "another has come where one was");
     }
 
     #[test]

@@ -146,7 +146,7 @@ pub enum End {
         /// Who that is.
         by: ProgramId,
     },
-    /// The flow is over; it was of this machine, and nothing tells whose.
+    /// It is of this machine, and nothing tells whose: the flow is over, or it is the kernel's own, which needs no socket (VXLAN).
     Unknown {
         /// The state of its socket, where the kernel still keeps that.
         state: Option<SocketState>,

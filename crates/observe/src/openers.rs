@@ -13,8 +13,8 @@ use plimsoll_model::{Protocol, SocketFamily};
 
 use crate::whose::{Asking, Look};
 
-/// Between two looks, so that connections come and go meanwhile: at least so long, and as long as a look had a processor, so that half of one is
-/// left.
+/// Between two looks, so that connections come and go meanwhile: at least so long. Within one, after each file, as long as that had a processor:
+/// so that half of one is left.
 const PAUSE: Duration = Duration::from_millis(2);
 /// The same, after so many looks in a row in which none has come.
 const LONG_PAUSE: Duration = Duration::from_millis(25);
@@ -36,9 +36,13 @@ pub(crate) fn held(asking: &Asking<'_>, question: &mut Question) -> Holders {
         told: HashSet::new(),
         sockets: HashMap::new(),
         turn: 0,
+        last: None,
+        rested: Duration::ZERO,
     };
     let every = asking.host.find_holders(&mut openers.held, &question.inodes(), Search::Every, asking.deadline);
-    if every.is_ok() {
+    // Without the right to see whose sockets are it would be in vain.
+    let may_see = openers.held.first_refusal.is_none() || !openers.held.is_empty();
+    if every.is_ok() && may_see {
         openers.look_again(question);
     }
     openers.held
@@ -54,6 +58,10 @@ struct Openers<'a> {
     /// How many sockets there were in the last look.
     sockets: HashMap<(Location, Transport, SocketFamily), usize>,
     turn: u32,
+    /// Where the last look ended.
+    last: Option<(Location, Protocol)>,
+    /// How long was slept in this look.
+    rested: Duration,
 }
 
 impl Openers<'_> {
@@ -62,43 +70,53 @@ impl Openers<'_> {
         let over = question.over();
         let mut without_any = 0;
         loop {
-            let began = thread_processor_time();
             let is_known = |inode| self.held.of(inode).is_some();
             let open: BTreeSet<_> =
                 over.iter().filter(|over| question.is_open(over, is_known)).map(Over::sockets).collect();
             if open.is_empty() {
                 return;
             }
-            without_any = if self.look(question, &open) { 0 } else { without_any + 1 };
-            let shortest = if without_any < WITHOUT_ANY { PAUSE } else { LONG_PAUSE };
-            let pause = thread_processor_time().saturating_sub(began).max(shortest);
-            if monotonic_now() + pause >= until {
+            self.rested = Duration::ZERO;
+            without_any = if self.look(question, &open, until) { 0 } else { without_any + 1 };
+            let pause = if without_any < WITHOUT_ANY { PAUSE } else { LONG_PAUSE };
+            if !self.rests(pause.saturating_sub(self.rested), until) {
                 return;
             }
-            thread::sleep(pause);
         }
     }
 
+    /// Sleeps, unless that would take too long.
+    fn rests(&mut self, pause: Duration, until: Duration) -> bool {
+        let is_in_time = monotonic_now() + pause < until;
+        if is_in_time {
+            thread::sleep(pause);
+            self.rested += pause;
+        }
+        is_in_time
+    }
+
     /// One look more. The answer is whether a connection has come.
-    fn look(&mut self, question: &mut Question, open: &BTreeSet<(Location, Protocol)>) -> bool {
+    fn look(&mut self, question: &mut Question, open: &BTreeSet<(Location, Protocol)>, until: Duration) -> bool {
         self.turn += 1;
         let mut left = AT_ONCE;
         let mut lasting = HashSet::new();
         let mut has_come = false;
-        for (at, protocol) in open {
-            let transport = Transport::ALL.into_iter().find(|kind| kind.protocol() == *protocol);
+        // Where the last one ended this one goes on: each has its turn, however many there are.
+        let is_behind = |place: &(Location, Protocol)| self.last.is_none_or(|last| *place > last);
+        let (behind, before): (Vec<_>, Vec<_>) = open.iter().copied().partition(is_behind);
+        'places: for (at, protocol) in behind.into_iter().chain(before) {
+            let transport = Transport::ALL.into_iter().find(|kind| kind.protocol() == protocol);
             let Some(transport) = transport else { continue };
-            for family in SocketFamily::ALL
-                .into_iter()
-                .filter(|family| self.is_worth(*at, transport, *family))
-                .collect::<Vec<_>>()
+            for family in
+                SocketFamily::ALL.into_iter().filter(|family| self.is_worth(at, transport, *family)).collect::<Vec<_>>()
             {
-                let (asking, which) = (self.asking, (*at, transport, family));
+                let began = thread_processor_time();
+                let (asking, which) = (self.asking, (at, transport, family));
                 let has_many = self.sockets.get(&which).is_some_and(|sockets| *sockets >= MANY);
                 // The kernel counts anew for each call that reads UDP's.
                 let is_quick = transport == Transport::Udp || has_many;
                 let telling = if is_quick { Telling::InBulk } else { Telling::AtOnce };
-                let sockets = asking.look(question, Look { at: *at, transport, family, telling }, |met| {
+                let sockets = asking.look(question, Look { at, transport, family, telling }, |met| {
                     self.told.insert(which);
                     match met {
                         Met::Now(inode) => {
@@ -114,7 +132,11 @@ impl Openers<'_> {
                 });
                 // A look that is cut short is no new gap: the first one has been reported.
                 self.sockets.insert(which, sockets.unwrap_or(MANY));
+                if !self.rests(thread_processor_time().saturating_sub(began), until) {
+                    break 'places;
+                }
             }
+            self.last = Some((at, protocol));
         }
         // For what is gone already it would be in vain.
         self.find(&lasting, Search::First, self.asking.deadline);

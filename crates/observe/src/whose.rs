@@ -90,9 +90,13 @@ pub fn ask_whose(snapshot: &mut Snapshot, bounds: Bounds, is_wanted: impl Fn(&Na
     let host = HostFs::new();
     let deadline = monotonic_now() + bounds.longest;
     let found = host.namespaces().found;
-    for index in wanted {
-        let asking = Asking { host: &host, found: &found, deadline, again: bounds.again, rules: bounds.rules };
-        let unseen = asking.ask(&mut snapshot.namespaces[index]);
+    for (asked, index) in wanted.iter().enumerate() {
+        // Each has its part of the time that is left.
+        let others = u32::try_from(wanted.len() - asked).unwrap_or(u32::MAX);
+        let part = deadline.saturating_sub(monotonic_now()) / others;
+        let asking =
+            Asking { host: &host, found: &found, deadline, again: bounds.again.min(part), rules: bounds.rules };
+        let unseen = asking.ask(&mut snapshot.namespaces[*index]);
         snapshot.unseen.extend(unseen);
     }
     Asked::Some

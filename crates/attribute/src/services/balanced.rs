@@ -4,27 +4,36 @@ use plimsoll_model::{KnownService, KubeProxyMode, Protocol, ServedAt, Service, S
 use plimsoll_rules::{Ipvs, Rule, Ruleset, VirtualService};
 
 use super::ipsets::Sets;
-use super::marked::masquerade;
+use super::marked::Marking;
 
 /// What IPVS balances.
-pub(super) fn services(ruleset: &Ruleset, ipvs: &Ipvs, ipsets: &str) -> Vec<KnownService> {
+pub(super) struct Balanced {
+    pub(super) services: Vec<KnownService>,
+    /// Whether there were more rules to follow than are followed: whom they masquerade is not known of all then.
+    pub(super) is_cut: bool,
+}
+
+/// The services of IPVS.
+pub(super) fn services(ruleset: &Ruleset, ipvs: &Ipvs, ipsets: &str) -> Balanced {
     if ipvs.services.is_empty() {
-        return Vec::new();
+        return Balanced { services: Vec::new(), is_cut: false };
     }
     let sets = Sets::of(ipsets);
     let is_kube_proxys = rules(ruleset).any(|rule| rule.text.as_str().contains("--match-set KUBE-"));
     let by = if is_kube_proxys { ServiceMaker::KubeProxy(KubeProxyMode::Ipvs) } else { ServiceMaker::Ipvs };
     // Port 0 stands for all ports, by a mark's service; such packets have no one service here.
     let one_port = ipvs.services.iter().filter(|service| service.at.port != 0);
+    let mut marking = Marking::of(ruleset, &sets);
     let known = |VirtualService { at, servers }: &VirtualService| KnownService {
         at: ServedAt::Address(*at),
         kind: kind(&sets, *at),
         name: None,
         backends: servers.clone(),
-        masquerade: masquerade(ruleset, &sets, *at),
+        masquerade: marking.masquerade(*at),
         by,
     };
-    one_port.map(known).collect()
+    let services = one_port.map(known).collect();
+    Balanced { services, is_cut: marking.is_cut() }
 }
 
 /// kube-proxy's sets of addresses and ports, `KUBE-6-` being those of IPv6 (`pkg/proxy/ipvs/ipset.go`).

@@ -1,19 +1,25 @@
 //! What the sets that rules name have in them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use plimsoll_model::Service;
 
-/// Elements of sets, each as `ipset save` writes it.
-pub(super) struct Sets<'a>(HashSet<(&'a str, &'a str)>);
+/// Sets as `ipset save` writes them.
+pub(super) struct Sets<'a> {
+    /// The type of each.
+    kinds: HashMap<&'a str, &'a str>,
+    elements: HashSet<(&'a str, &'a str)>,
+}
 
 impl<'a> Sets<'a> {
     pub(super) fn of(ipsets: &'a str) -> Self {
-        let element = |line: &'a str| {
-            let mut words = line.strip_prefix("add ")?.split_ascii_whitespace();
-            Some((words.next()?, words.next()?))
+        let pairs = |command: &'static str| {
+            ipsets.lines().filter_map(move |line| {
+                let mut words = line.strip_prefix(command)?.split_ascii_whitespace();
+                Some((words.next()?, words.next()?))
+            })
         };
-        Self(ipsets.lines().filter_map(element).collect())
+        Self { kinds: pairs("create ").collect(), elements: pairs("add ").collect() }
     }
 
     /// Whether a set of addresses and ports has a service (`10.96.0.1,tcp:443`).
@@ -29,16 +35,18 @@ impl<'a> Sets<'a> {
         self.has(set, &at.port.to_string())
     }
 
-    /// Whether a set has what packets to a service are sent to, by the parts that are looked up in it (`dst`, `dst,dst`).
-    pub(super) fn has_destination(&self, set: &str, parts: &str, at: Service) -> bool {
-        match parts {
-            "dst" => self.has_port(set, at) || self.has(set, &at.address.to_string()),
-            "dst,dst" => self.has_service(set, at),
-            _ => false,
+    /// Whether a set has what packets to a service are sent to, by the parts that are looked up in it (`dst`, `dst,dst`); `None` where it
+    /// depends on more, or the set's elements are not single ones.
+    pub(super) fn has_destination(&self, set: &str, parts: &str, at: Service) -> Option<bool> {
+        match (*self.kinds.get(set)?, parts) {
+            ("bitmap:port", "dst") => Some(self.has_port(set, at)),
+            ("hash:ip", "dst") => Some(self.has(set, &at.address.to_string())),
+            ("hash:ip,port", "dst,dst") => Some(self.has_service(set, at)),
+            _ => None,
         }
     }
 
     fn has(&self, set: &str, element: &str) -> bool {
-        self.0.contains(&(set, element))
+        self.elements.contains(&(set, element))
     }
 }

@@ -30,7 +30,11 @@ pub fn services(ruleset: &Ruleset, ipvs: &Ipvs, ipsets: &str) -> Services {
         not_understood.push(Untrusted::from("rules that translate, beyond those that were followed"));
     }
     found.extend(names::without_backends(ruleset));
-    found.extend(balanced::services(ruleset, ipvs, ipsets));
+    let balanced = balanced::services(ruleset, ipvs, ipsets);
+    found.extend(balanced.services);
+    if balanced.is_cut {
+        not_understood.push(Untrusted::from("rules that masquerade, beyond those that were followed"));
+    }
     not_understood.extend(ipvs.unknown.iter().cloned());
     Services::new(found, not_understood)
 }

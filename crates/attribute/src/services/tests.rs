@@ -1,6 +1,6 @@
 use std::process::Command;
 
-use plimsoll_model::ServiceMaker;
+use plimsoll_model::{Masquerade, ServiceMaker};
 use plimsoll_rules::Told;
 
 use super::*;
@@ -243,4 +243,30 @@ fn chains_that_lead_to_each_other_come_to_an_end() {
         "*nat\n:PREROUTING ACCEPT [0:0]\n:A - [0:0]\n-A PREROUTING -p tcp -j A\n-A A -j A\n-A A -j A\nCOMMIT\n";
     let told = of_rules(&legacy(circle));
     assert_eq!(told.not_understood.len(), 1, "what is not followed is said");
+}
+
+/// Ten rules of each chain lead to the next: who followed each way by itself would never come to an end.
+#[test]
+fn a_chain_to_which_many_ways_lead_is_followed_once() {
+    let mut rules = "*nat\n:PREROUTING ACCEPT [0:0]\n:KUBE-MARK-MASQ - [0:0]\n".to_string();
+    let chains: Vec<_> = (0..16).map(|chain| format!(":A{chain} - [0:0]\n")).collect();
+    rules += &chains.concat();
+    rules += "-A PREROUTING -j A0\n-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000\n";
+    for chain in 0..15 {
+        let rule = format!("-A A{chain} -s 198.51.100.1/32 -j A{}\n", chain + 1);
+        rules += &rule.repeat(10);
+    }
+    rules += "-A A15 -m set --match-set MANY dst -j KUBE-MARK-MASQ\nCOMMIT\n";
+    let told = Told { ip_legacy: rules, ..Told::default() };
+    let table = "IP Virtual Server version 1.2.1 (size=4096)\nProt LocalAddress:Port Scheduler Flags\n  \
+                 -> RemoteAddress:Port Forward Weight ActiveConn InActConn\nTCP  0A600001:0050 rr\n";
+    let followed = |sets: &str| {
+        let services = services(&Ruleset::read(&told).unwrap(), &Ipvs::read(table), sets);
+        services.iter().map(|service| service.masquerade).collect::<Vec<_>>()
+    };
+    // Which addresses are in a set of nets is not looked at: it may be any.
+    let nets = followed("create MANY hash:net family inet\nadd MANY 10.96.0.0/12\n");
+    let others = followed("create MANY hash:ip family inet\nadd MANY 10.1.1.1\n");
+    assert_eq!((nets.len(), others), (1, vec![Masquerade::Nobody]));
+    assert_ne!(nets, [Masquerade::Nobody]);
 }

@@ -35,7 +35,11 @@ pub(super) fn unknown(part: &Part<'_>) -> Option<Evidence> {
     let share = unknown as f64 / clients().count() as f64;
     let keepers = tally(clients().filter_map(End::keeper)).into_iter().take(NAMED);
     let named: Vec<_> = keepers.filter_map(|(id, _)| part.table.census.program(id)).map(ToString::to_string).collect();
-    let mut words = format!("{} of them were opened on this machine by a program that was not met", percent(share));
+    // VXLAN and the like send from ports at which there is no socket.
+    let mut words = format!(
+        "{} of them were opened on this machine by a program that was not met, or by the kernel itself",
+        percent(share)
+    );
     if !named.is_empty() {
         words += "; connections to the same services, which need not mean anything, are kept by: ";
         words += &named.join(", ");

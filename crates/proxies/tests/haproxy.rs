@@ -157,6 +157,9 @@ fn a_version_has_its_default() {
         assert!(advice.contains(expected), "{advice}");
         assert!(advice.contains("http-reuse always"), "the same for all: {advice}");
     }
+    let configuration = haproxy::read([Path::new(FILE)], &mut once(&one(text)), Some(Version(1, 5, 18))).unwrap();
+    let advice = only(&configuration, churn("10.0.0.1:80", 1.0)).to_string();
+    assert!(advice.contains("only since 1.6") && !advice.contains("http-reuse always"), "{advice}");
 }
 
 #[test]

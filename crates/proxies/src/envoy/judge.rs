@@ -244,10 +244,12 @@ fn requests_limit(cluster: &Node) -> Option<&Node> {
     const TYPED: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
     const LIMIT: &str = "max_requests_per_connection";
     let options = cluster.at(&["typed_extension_protocol_options", TYPED]).unwrap_or(cluster);
-    let limit = options.at(&["common_http_protocol_options", LIMIT]).or_else(|| cluster.at(&[LIMIT]))?;
+    // Null is as if it were not there.
+    let is_there = |node: &&Node| !matches!(node.value, Value::Null);
+    let typed = options.at(&["common_http_protocol_options", LIMIT]).filter(is_there);
+    let limit = typed.or_else(|| cluster.at(&[LIMIT]).filter(is_there))?;
     // The API has it as a message with one field, and takes it written as such, too.
-    let limit = limit.at(&["value"]).unwrap_or(limit);
-    (!matches!(limit.value, Value::Null)).then_some(limit)
+    Some(limit.at(&["value"]).unwrap_or(limit)).filter(is_there)
 }
 
 /// What tells a server the client's address, if a transport socket does.

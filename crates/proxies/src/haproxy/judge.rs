@@ -14,6 +14,8 @@ use crate::{
 
 /// Since this version connections are used again unless told otherwise.
 const REUSES_BY_DEFAULT: Version = Version(2, 0, 0);
+/// Since when it can at all: before, it does not start with `http-reuse`.
+const REUSES: Version = Version(1, 6, 0);
 
 struct Judge<'s> {
     sources: &'s [Source],
@@ -122,6 +124,10 @@ impl<'s> Judge<'s> {
         if own.mode.is_none_or(|mode| mode.word(1) != "http") {
             let says = "connections are passed on, not requests (`mode tcp`, the default): each has one of its own";
             let because = self.place(own.mode.unwrap_or(&section.head)).says(says);
+            return Ok(Keeping::ByNature { opens: Opens::EachClientConnection, because });
+        }
+        if self.version.is_some_and(|version| version < REUSES) {
+            let because = self.place(&section.head).says(TOO_OLD);
             return Ok(Keeping::ByNature { opens: Opens::EachClientConnection, because });
         }
         let of_line = |line: &'s Line| Some((own.of_server(line, server_address(line)? + 1), number_of_servers(line)));
@@ -254,11 +260,13 @@ impl<'s> Judge<'s> {
 }
 
 const ALWAYS: &str = "always";
+const TOO_OLD: &str = "HAProxy sends requests of other clients by a connection only since 1.6 (`http-reuse`): each connection of a client has one of \
+                       its own";
 const NEVER: &str =
     "`http-reuse never`, the default before HAProxy 2.0: each connection of a client has one of its own";
 const EITHER: &str = "`http-reuse` is not set, and which version of HAProxy this is, is not known: since 2.0 the default is `safe`, by which \
                       the first request of each connection of a client opens one of its own; before it was `never`, by which each \
-                      connection of a client has one";
+                      connection of a client has one, and before 1.6 HAProxy did not know the line";
 const SAFE: &str = "`http-reuse safe`, the default since HAProxy 2.0: the first request of each connection of a client \
                     opens one of its own";
 

@@ -12,7 +12,8 @@ use crate::{Bounded, Configuration, Error, Version};
 
 /// Reads a configuration of several files, in the order in which `HAProxy` is given them.
 ///
-/// The version decides the default of `http-reuse`: `safe` since 2.0, `never` before. Without it both are told; what is written is the same.
+/// The version decides the default of `http-reuse`: `safe` since 2.0, `never` before; before 1.6 there is none. Without it all are told, and
+/// what is written is what those since 1.6 take.
 ///
 /// # Errors
 /// If a file cannot be read, if the files are more than the limits or take longer than they may, or if `HAProxy` would not start with them.

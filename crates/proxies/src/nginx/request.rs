@@ -32,7 +32,6 @@ fn http(judge: &Judge<'_>, pass: &Pass<'_>, verdict: &mut Verdict) {
             if !judge.keeps_by_default() {
                 reasons.push(place().says("requests go on by HTTP/1.0, the default up to NGINX 1.29.6"));
                 lines.push("proxy_http_version 1.1;".to_string());
-                judge.is_by_default(verdict);
             }
             None
         }
@@ -47,7 +46,7 @@ fn http(judge: &Judge<'_>, pass: &Pass<'_>, verdict: &mut Verdict) {
     } else if matches!(header, Header::KeepAlive) {
         (lines, reasons) = (Vec::new(), Vec::new());
     }
-    if matches!(header, Header::Missing(_)) {
+    if !lines.is_empty() || matches!(header, Header::Missing(_)) {
         judge.is_by_default(verdict);
     }
     match header {

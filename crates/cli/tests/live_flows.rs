@@ -48,11 +48,11 @@ impl Stage {
     }
 }
 
-/// Connections that are over, and silent for more than a minute, up to nine tenths of the limit.
+/// Connections that are over, and have been silent for half a minute, up to nine tenths of the limit.
 fn stale() -> impl Iterator<Item = NewEntry> {
     let limit = HostFs::new().sysctl(Sysctl::CAPACITY).unwrap();
     entries(Kind::AssuredTcp(TcpState::TimeWait), 0, limit / 10 * 9 - FLOWS)
-        .map(|entry| NewEntry { timeout_secs: 2, ..entry })
+        .map(|entry| NewEntry { timeout_secs: 30, ..entry })
 }
 
 #[test]
@@ -77,8 +77,7 @@ fn ten_thousand_live_flows_go_on_through_two_applies_a_trim_and_a_relief() {
     stage.router.namespace().fill(stale()).unwrap();
     let relieved = stage.run(&["relieve", "--netns", "this", "--yes", "--json", "--memory-share", "0.001%"]).json();
     let trimmed = &relieved["done"]["trimmed_by_state"];
-    // They have two seconds left: on a busy machine many are gone by themselves before it comes to them.
-    assert!(trimmed["tcp TIME_WAIT"].as_u64().is_some_and(|trimmed| trimmed > 0), "{relieved:#}");
+    assert!(trimmed["tcp TIME_WAIT"].as_u64().is_some_and(|trimmed| trimmed > 100_000), "{relieved:#}");
     assert_eq!(trimmed["tcp ESTABLISHED"], serde_json::Value::Null);
 
     for flow in &flows {

@@ -79,16 +79,19 @@ fn a_proxy_without_keepalive_is_named_with_its_backends() {
     let until = Instant::now() + PLAYS;
     loop {
         let check = plimsoll(&["check", "--json", "--interval", "0", "--netns", &playing.namespace]).json();
-        let mut findings = check["findings"].as_array().unwrap().iter();
-        if findings.find(|finding| finding["id"] == "reverse-proxy-churn").is_some_and(is_named) {
+        // A busy machine may leave it no time to look at all that it should: it says so.
+        let is_cut = check.to_string().contains("the time that it may take was over");
+        let findings = check["findings"].as_array().unwrap_or_else(|| panic!("{check:#}"));
+        let churn = findings.iter().find(|finding| finding["id"] == "reverse-proxy-churn");
+        if !is_cut && churn.is_some_and(is_named) {
             break;
         }
         assert!(Instant::now() < until, "{check:#}");
     }
 }
 
-/// What the scenario plays, by its file.
-const PLAYS: Duration = Duration::from_secs(20);
+/// The scenario plays for 20 seconds: a check that begins so much before its end is over by then.
+const PLAYS: Duration = Duration::from_secs(15);
 
 /// Whether the proxy is named, and so told what to do.
 fn is_named(churn: &Value) -> bool {

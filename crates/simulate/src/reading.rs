@@ -21,12 +21,6 @@ pub struct Reading {
 
 /// The most readings that a series has, but for the one at its end: as many as a picture has columns.
 const MOST: usize = 256;
-/// With more readings than these, the interval doubles where the table holds more than so many entries for each packet that came
-/// since the last: the picture of so slow a change needs no more…
-const ENOUGH: usize = 64;
-const ENTRIES_A_PACKET: u64 = 5;
-/// …but for so many, of which a picture shows any change.
-const ENTRIES_OF_A_SMALL_TABLE: u64 = 1 << 16;
 /// The interval begins with this, and doubles when the series is full.
 const LEAST_INTERVAL: Duration = Duration::from_millis(125);
 
@@ -55,10 +49,8 @@ impl Series {
 
     /// Takes the reading that was due.
     pub(crate) fn push(&mut self, reading: Reading) {
-        let packets = self.readings.last().map_or(0, |last| reading.packets - last.packets);
-        let is_slow = u64::from(reading.occupancy) > packets * ENTRIES_A_PACKET + ENTRIES_OF_A_SMALL_TABLE;
         self.readings.push(reading);
-        if self.readings.len() > if is_slow { ENOUGH } else { MOST } {
+        if self.readings.len() > MOST {
             let mut number = 0_usize;
             self.readings.retain(|_| {
                 number += 1;

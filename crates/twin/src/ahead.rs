@@ -38,17 +38,23 @@ impl Ahead {
         Self { asked: [Asked::NOTHING; TURNS], answers: [0; TURNS], turn: 0 }
     }
 
+    /// The place of the packet whose turn comes in so many turns.
+    #[inline]
+    pub(crate) const fn place(&self, until: usize) -> usize {
+        (self.turn + until) % TURNS
+    }
+
     /// What the packet whose turn it is asks for.
     #[inline]
     pub(crate) const fn asked(&self) -> &Asked {
-        &self.asked[self.turn % TURNS]
+        &self.asked[self.place(0)]
     }
 
     /// Begins the look-up of the packet whose turn comes once all that are known have had theirs.
     #[inline]
     pub(crate) fn begin(&mut self, table: &Table, tuple: &Tuple, place: Place) {
         let asked = &mut self.asked[self.turn % TURNS];
-        table.ask(asked, Key::new(tuple, place.namespace, place.zone));
+        *asked = table.asked(Key::new(tuple, place.namespace, place.zone));
         table.ask_for_bucket(asked.hash);
     }
 
@@ -56,19 +62,17 @@ impl Ahead {
     /// asked for again: that is near, and does no harm.
     #[inline(never)]
     pub(crate) fn go_on(&mut self, table: &Table) {
-        let turn = self.turn;
-        let place = |until: usize| (turn + until) % TURNS;
-        table.ask_for_first(&mut self.asked[place(TO_FIRST)]);
+        table.ask_for_first(&mut self.asked[self.place(TO_FIRST)]);
         for step in 1..=ALONG {
-            table.ask_on(&mut self.asked[place(TO_FIRST - step * APART)]);
+            table.ask_on(&mut self.asked[self.place(TO_FIRST - step * APART)]);
         }
         // Nobody has the tuple: an entry will be put here, and where its answers look for it.
-        let at = place(TO_ANSWERS);
+        let at = self.place(TO_ANSWERS);
         if self.asked[at].is_nobodys() {
             self.answers[at] = table.answers(&self.asked[at]);
             table.ask_for_bucket(self.answers[at]);
         }
-        let at = place(TO_FIRST_ANSWER);
+        let at = self.place(TO_FIRST_ANSWER);
         if self.asked[at].is_nobodys() {
             table.ask_for_chain(self.answers[at]);
         }

@@ -3,11 +3,13 @@
 
 use std::collections::HashMap;
 
+use crate::aside::Aside;
+
 /// Lists of entries whose sources have the same hash, the newest first.
 #[derive(Debug, Default)]
 pub(crate) struct BySource {
     newest: HashMap<u32, u32>,
-    neighbours: Vec<Neighbours>,
+    neighbours: Aside<Neighbours>,
 }
 
 /// Who is beside a slot in its list; the slot itself where nobody is.
@@ -17,35 +19,34 @@ struct Neighbours {
     newer: u32,
 }
 
-impl Neighbours {
+impl Default for Neighbours {
     /// Of a slot that is in no list.
-    const NONE: Self = Self { older: u32::MAX, newer: u32::MAX };
+    fn default() -> Self {
+        Self { older: u32::MAX, newer: u32::MAX }
+    }
 }
 
 impl BySource {
     /// The slots under a hash.
     pub(crate) fn with(&self, hash: u32) -> impl Iterator<Item = u32> {
         std::iter::successors(self.newest.get(&hash).copied(), |slot| {
-            let older = self.neighbours[*slot as usize].older;
+            let Neighbours { older, .. } = self.neighbours.get(*slot);
             (older != *slot).then_some(older)
         })
     }
 
     pub(crate) fn put(&mut self, hash: u32, slot: u32) {
-        let place = slot as usize;
-        if self.neighbours.len() <= place {
-            self.neighbours.resize(place + 1, Neighbours::NONE);
-        }
         let older = self.newest.insert(hash, slot);
         if let Some(older) = older {
-            self.neighbours[older as usize].newer = slot;
+            let beside = self.neighbours.get(older);
+            self.neighbours.put(older, Neighbours { newer: slot, ..beside });
         }
-        self.neighbours[place] = Neighbours { older: older.unwrap_or(slot), newer: slot };
+        self.neighbours.put(slot, Neighbours { older: older.unwrap_or(slot), newer: slot });
     }
 
     /// Whether a slot is in a list.
     pub(crate) fn has(&self, slot: u32) -> bool {
-        self.neighbours.get(slot as usize).is_some_and(|beside| beside.older != u32::MAX)
+        self.neighbours.get(slot).older != u32::MAX
     }
 
     /// Takes a slot out of the list of its hash.
@@ -53,13 +54,16 @@ impl BySource {
         if !self.has(slot) {
             return;
         }
-        let Neighbours { older, newer } = std::mem::replace(&mut self.neighbours[slot as usize], Neighbours::NONE);
+        let Neighbours { older, newer } = self.neighbours.get(slot);
+        self.neighbours.forget(slot);
         let (is_oldest, is_newest) = (older == slot, newer == slot);
         if !is_oldest {
-            self.neighbours[older as usize].newer = if is_newest { older } else { newer };
+            let beside = self.neighbours.get(older);
+            self.neighbours.put(older, Neighbours { newer: if is_newest { older } else { newer }, ..beside });
         }
         if !is_newest {
-            self.neighbours[newer as usize].older = if is_oldest { newer } else { older };
+            let beside = self.neighbours.get(newer);
+            self.neighbours.put(newer, Neighbours { older: if is_oldest { newer } else { older }, ..beside });
         } else if is_oldest {
             self.newest.remove(&hash);
         } else {

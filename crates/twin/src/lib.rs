@@ -45,6 +45,7 @@
 
 mod ahead;
 mod alloc;
+mod aside;
 mod batch;
 mod by_source;
 pub mod capabilities;

@@ -19,7 +19,6 @@ pub struct Outlook<T> {
     /// Each at its turn's place.
     ring: [Option<Known<T>>; Ahead::TURNS],
     ahead: Ahead,
-    turn: usize,
     /// How many will come, the one whose turn it is among them.
     coming: usize,
 }
@@ -47,7 +46,7 @@ impl Outlook<()> {
 impl<T> Outlook<T> {
     /// Of packets none of which is known.
     pub fn new() -> Self {
-        Self { ring: std::array::from_fn(|_| None), ahead: Ahead::new(), turn: 0, coming: 0 }
+        Self { ring: std::array::from_fn(|_| None), ahead: Ahead::new(), coming: 0 }
     }
 
     /// The packet whose turn it is, with the tuple that it has if it belongs to a flow; `None` behind the last. `make` makes those that
@@ -62,7 +61,7 @@ impl<T> Outlook<T> {
         loop {
             let next = make();
             // It takes the place of the one whose turn it was.
-            let place = &mut self.ring[self.turn % Ahead::TURNS];
+            let place = &mut self.ring[self.ahead.place(0)];
             *place = match next {
                 Some(Coming { packet, flow }) => {
                     self.coming += 1;
@@ -75,19 +74,18 @@ impl<T> Outlook<T> {
                 None => None,
             };
             self.ahead.go_on(&twin.table);
-            self.turn += 1;
-            if self.ring[self.turn % Ahead::TURNS].is_some() {
+            if self.ring[self.ahead.place(0)].is_some() {
                 break;
             }
         }
-        let Known { packet, is_of_flow } = self.ring[self.turn % Ahead::TURNS].as_mut()?;
+        let Known { packet, is_of_flow } = self.ring[self.ahead.place(0)].as_mut()?;
         Some((packet, is_of_flow.then_some(self.ahead.asked())))
     }
 
     /// The packet that comes so many turns later, if there is one and it is known yet.
     #[inline]
     pub fn later(&self, turns: usize) -> Option<&T> {
-        let known = self.ring[(self.turn + turns) % Ahead::TURNS].as_ref();
+        let known = self.ring[self.ahead.place(turns)].as_ref();
         known.map(|known| &known.packet)
     }
 }
@@ -100,6 +98,7 @@ impl<T> Default for Outlook<T> {
 
 impl Twin {
     /// Begins to look for the tuple of a packet that comes to this place.
+    #[inline]
     pub fn ask(&self, place: Place, tuple: &Tuple) -> Asked {
         self.table.asked(Key::new(tuple, place.namespace, place.zone))
     }
@@ -114,12 +113,7 @@ impl Twin {
         rules: &mut impl Rules,
     ) -> Verdict {
         let tick = self.pass_time(now);
-        while let Some((slot, direction)) = self.find(asked, tick) {
-            if let Some(verdict) = self.go_on(tick, slot, direction, content) {
-                return verdict;
-            }
-        }
-        match self.open(tick, asked.place(), &asked.tuple(), content, asked) {
+        match self.take(tick, asked, content) {
             Tracked::Done(verdict) => verdict,
             Tracked::New(new) => self.complete(now, new, rules),
         }

@@ -7,7 +7,7 @@ use plimsoll_model::{Counter, Protocol, Status, Tuple};
 use crate::counters::RemovedBy;
 use crate::packet::{Content, IcmpError, Packet};
 use crate::rules::{Fate, Rules};
-use crate::table::{Asked, Flow, Key, Met};
+use crate::table::{Asked, Flow, Met};
 use crate::tick::Tick;
 use crate::tracker::{Context, Handled, Kind};
 use crate::tuple::inverted;
@@ -87,10 +87,7 @@ impl Twin {
             Packet::Unreadable => Tracked::Done(self.invalid(place.namespace)),
             Packet::Unwatched => Tracked::Done(Verdict::Untracked),
             Packet::IcmpError(error) => Tracked::Done(self.take_error(now, place, error)),
-            Packet::Flow { tuple, content } => {
-                let asked = self.table.asked(Key::new(tuple, place.namespace, place.zone));
-                self.take(now, place, tuple, content, &asked)
-            }
+            Packet::Flow { tuple, content } => self.take(now, &self.ask(place, tuple), content),
         }
     }
 
@@ -102,31 +99,18 @@ impl Twin {
 
     /// Takes a packet of a flow to where rules would see it.
     #[inline]
-    pub(crate) fn take(
-        &mut self,
-        now: Tick,
-        place: Place,
-        tuple: &Tuple,
-        content: &Content<'_>,
-        asked: &Asked,
-    ) -> Tracked {
+    pub(crate) fn take(&mut self, now: Tick, asked: &Asked, content: &Content<'_>) -> Tracked {
         while let Some((slot, direction)) = self.find(asked, now) {
             if let Some(verdict) = self.go_on(now, slot, direction, content) {
                 return Tracked::Done(verdict);
             }
         }
-        self.open(now, place, tuple, content, asked)
+        self.open(now, asked, content)
     }
 
     /// Takes a packet of an entry; `None` if it opens its flow again, whose entry is gone then.
     #[inline]
-    pub(crate) fn go_on(
-        &mut self,
-        now: Tick,
-        slot: u32,
-        direction: Direction,
-        content: &Content<'_>,
-    ) -> Option<Verdict> {
+    fn go_on(&mut self, now: Tick, slot: u32, direction: Direction, content: &Content<'_>) -> Option<Verdict> {
         // Its name and standing now: an RST may end it, and then the slot is another's.
         let found = self.table.entry(slot);
         let entry = EntryId { slot, generation: found.generation };
@@ -150,21 +134,15 @@ impl Twin {
 
     /// Begins an entry for a packet that no entry has.
     #[inline(never)]
-    pub(crate) fn open(
-        &mut self,
-        now: Tick,
-        place: Place,
-        tuple: &Tuple,
-        content: &Content<'_>,
-        asked: &Asked,
-    ) -> Tracked {
-        let slot = match self.begin(now, place, tuple, asked) {
+    fn open(&mut self, now: Tick, asked: &Asked, content: &Content<'_>) -> Tracked {
+        let (place, tuple) = (asked.place(), asked.tuple());
+        let slot = match self.begin(now, place, &tuple, asked) {
             Ok(slot) => slot,
             Err(verdict) => return Tracked::Done(verdict),
         };
         let relation = relation(self.table.entry(slot).status(), Direction::Original);
         match self.hand_to_tracker(now, slot, Direction::Original, content) {
-            Handled::Accepted => Tracked::New(NewFlow { slot, relation, hash: asked.hash, tuple: *tuple, place }),
+            Handled::Accepted => Tracked::New(NewFlow { slot, relation, hash: asked.hash, tuple, place }),
             // Nothing ends with its first packet, and nothing is opened again by it.
             Handled::Invalid | Handled::Ends | Handled::OpensAgain => {
                 self.discard(slot);
@@ -217,7 +195,7 @@ impl Twin {
     /// An ICMP error belongs to the flow of the packet that it quotes (`nf_conntrack_inet_error`).
     fn take_error(&mut self, now: Tick, place: Place, error: &IcmpError) -> Verdict {
         let found = error.about.as_ref().and_then(inverted).and_then(|answer| {
-            let asked = self.table.asked(Key::new(&answer, place.namespace, place.zone));
+            let asked = self.ask(place, &answer);
             let (slot, direction) = self.find(&asked, now)?;
             // It must go to who sent the quoted packet.
             let sender = self.table.tuple(slot, direction).destination;

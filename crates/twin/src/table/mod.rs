@@ -1,12 +1,12 @@
 //! The hash: buckets, chains, and the two nodes of each entry.
 //!
 //! All lies in dense arrays and is linked by indices. A slot is a line of its own (`line.rs`), and the links behind its two nodes
-//! (`link.rs`). What few entries have lies aside (`aside.rs`).
+//! (`link.rs`). What few entries have lies aside.
 //!
-//! The table knows at every moment in which buckets something has expired (`wheel.rs`, `marks.rs`): in all others a look-up passes
+//! The table knows at every moment in which buckets something has expired (`expiry.rs`): in all others a look-up passes
 //! nodes without a look at their entries.
 
-mod aside;
+mod expiry;
 mod key;
 mod line;
 mod link;
@@ -18,7 +18,6 @@ mod wide;
 
 use plimsoll_model::Tuple;
 
-use self::aside::Aside;
 use self::key::Addresses;
 pub(crate) use self::key::Key;
 use self::line::{Ends, Line};
@@ -26,13 +25,14 @@ pub(crate) use self::link::{Chain, Node};
 use self::link::{Link, Links};
 use self::marks::Marks;
 use self::room::{Room, filled};
-use self::wheel::{Turn, Wheel};
+use self::wheel::Wheel;
 use self::wide::Wide;
+use crate::aside::Aside;
 use crate::entry::{Additions, Entry, Kept, Phase};
 use crate::tick::Tick;
 use crate::tracker::Memory;
 use crate::tracker::tcp::Windows;
-use crate::{Direction, NamespaceId, Place};
+use crate::{Direction, Place};
 
 /// The hash, and the entries' slots.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub(crate) struct Table {
     /// Buckets that gc's walk has something to do in: each entry that has come due lies in one of them.
     due: Marks,
     /// By namespace, entries in the table that have expired: they wait for none, or for a moment behind their expiry.
-    lapsed: Vec<u32>,
+    lapsed: Aside<u32>,
     seed: u64,
 }
 
@@ -107,14 +107,14 @@ impl Table {
             heads: no_chains(buckets),
             links: Room::for_about(entries),
             lines: Room::for_about(entries),
-            replies: Aside::new(),
-            additions: Aside::new(),
+            replies: Aside::default(),
+            additions: Aside::default(),
             wide: Wide::new(),
             free: Link::END,
             wheel: Wheel::new(Tick::default()),
             expired: Marks::new(buckets.max(1)),
             due: Marks::new(buckets.max(1)),
-            lapsed: Vec::new(),
+            lapsed: Aside::default(),
             seed,
         }
     }
@@ -281,16 +281,9 @@ impl Table {
     }
 
     /// A tuple to look for.
-    pub(crate) fn asked(&self, key: Key) -> Asked {
-        let mut asked = Asked::NOTHING;
-        self.ask(&mut asked, key);
-        asked
-    }
-
-    /// Another tuple to look for, in the place of one.
     #[inline]
-    pub(crate) fn ask(&self, asked: &mut Asked, key: Key) {
-        *asked = Asked { hash: self.hash(&key), key, near: Link::END };
+    pub(crate) fn asked(&self, key: Key) -> Asked {
+        Asked { hash: self.hash(&key), key, near: Link::END }
     }
 
     /// The bucket of a hash (`reciprocal_scale`).
@@ -436,142 +429,7 @@ impl Table {
                 link = behind;
             }
         }
-        self.expired = Marks::new(self.buckets());
-        self.due = Marks::new(self.buckets());
-        for slot in 0..self.slots() {
-            self.mark_if_expired(slot);
-            if self.entry(slot).phase().is_in_table() && self.lines[slot].turn.is_out() {
-                self.mark_due(self.buckets_of(slot), walk);
-            }
-        }
-    }
-
-    /// Sets when an entry expires. Of one that is in the table, the wheel will know in time; before, it is a span.
-    #[inline]
-    pub(crate) fn arm(&mut self, slot: u32, expires: Tick) {
-        if self.lines[slot].is_armed_by(expires) {
-            self.await_expiry(slot, expires);
-        }
-    }
-
-    /// Arms an entry of the table once more for one packet: what the first time was past may have been counted.
-    pub(crate) fn rearm(&mut self, slot: u32, expires: Tick) {
-        if !self.lines[slot].turn.is_out() {
-            self.forget_lapse(slot);
-        }
-        self.arm(slot, expires);
-    }
-
-    fn await_expiry(&mut self, slot: u32, expires: Tick) {
-        self.wheel.put(&mut self.lines, slot, expires);
-        // The wheel has no bin for what is past.
-        if expires.is_over(self.wheel.now()) {
-            self.mark_expired(self.buckets_of(slot));
-            self.count_lapse(slot);
-        }
-    }
-
-    /// Lets the wheel's moment come nearer: marks where entries lie that have expired. gc's walk goes on from a bucket.
-    pub(crate) fn mark_until(&mut self, now: Tick, walk: u32) {
-        while let Some(slot) = self.wheel.pop(&mut self.lines, now) {
-            let entry = self.entry(slot);
-            let expires = entry.expires;
-            if !entry.phase().is_in_table() {
-                continue;
-            }
-            if expires.is_over(now) {
-                let buckets = self.buckets_of(slot);
-                self.mark_expired(buckets);
-                self.mark_due(buckets, walk);
-                // It may have been past when it was put in.
-                if expires.since(self.wheel.now()) >= 0 {
-                    self.count_lapse(slot);
-                }
-            } else {
-                self.arm(slot, expires);
-            }
-        }
-    }
-
-    /// An entry in the table has expired.
-    fn count_lapse(&mut self, slot: u32) {
-        let namespace = usize::from(self.entry(slot).namespace.0);
-        if self.lapsed.len() <= namespace {
-            self.lapsed.resize(namespace + 1, 0);
-        }
-        self.lapsed[namespace] += 1;
-    }
-
-    /// Entries of a namespace that are in the table and have expired, if no packet has come late.
-    pub(crate) fn lapsed(&self, namespace: NamespaceId) -> u32 {
-        self.lapsed.get(usize::from(namespace.0)).copied().unwrap_or(0)
-    }
-
-    /// An entry goes out of the table: it is none of those that have expired there.
-    pub(crate) fn forget_lapse(&mut self, slot: u32) {
-        let line = &self.lines[slot];
-        if !line.turn.is_by(line.entry.expires)
-            && let Some(lapsed) = self.lapsed.get_mut(usize::from(line.entry.namespace.0))
-        {
-            // A packet that came late has saved one that was counted.
-            *lapsed = lapsed.saturating_sub(1);
-        }
-    }
-
-    fn mark_if_expired(&mut self, slot: u32) {
-        let entry = self.entry(slot);
-        if entry.phase().is_in_table() && entry.expires.is_over(self.wheel.now()) {
-            self.mark_expired(self.buckets_of(slot));
-        }
-    }
-
-    /// Marks the buckets in which look-ups meet an entry.
-    fn mark_expired(&mut self, buckets: [u32; 2]) {
-        for bucket in buckets {
-            self.expired.set(bucket);
-        }
-    }
-
-    /// Marks the bucket in which the walk meets an entry first; if it has passed both, then the next walk.
-    fn mark_due(&mut self, [original, reply]: [u32; 2], walk: u32) {
-        let is_ahead = |bucket: u32| bucket >= walk;
-        let bucket = if is_ahead(original) == is_ahead(reply) { original.min(reply) } else { original.max(reply) };
-        self.due.set(bucket);
-    }
-
-    /// The buckets in which an entry is met.
-    #[inline]
-    fn buckets_of(&self, slot: u32) -> [u32; 2] {
-        let reply = self.bucket_of(slot, Direction::Reply);
-        match self.entry(slot).phase() {
-            Phase::InTable => [self.bucket_of(slot, Direction::Original), reply],
-            _ => [reply, reply],
-        }
-    }
-
-    /// The first bucket in which something is due, from this one on.
-    pub(crate) fn first_due(&self, from: u32) -> Option<u32> {
-        self.due.first_from(from)
-    }
-
-    /// Takes a bucket's marks, for nothing in it has expired.
-    pub(crate) fn unmark(&mut self, bucket: u32) {
-        self.expired.clear(bucket);
-        self.due.clear(bucket);
-    }
-
-    /// Has the wheel begin anew at a moment from which on others are told: what is in the table waits for its expiry.
-    pub(crate) fn begin_anew(&mut self, now: Tick) {
-        self.wheel = Wheel::new(now);
-        self.expired = Marks::new(self.buckets());
-        self.due = Marks::new(self.buckets());
-        self.lapsed.clear();
-        for slot in 0..self.slots() {
-            self.lines[slot].turn = Turn::OUT;
-        }
-        for slot in 0..self.slots() {
-            self.arm(slot, self.entry(slot).expires);
-        }
+        self.mark_anew(walk);
     }
 }
 

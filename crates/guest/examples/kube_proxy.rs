@@ -2,6 +2,9 @@
 //! `kube_proxy KUBE_PROXY PLIMSOLL [MODE…]`. What it does there is in `crates/rules/tests/kube-proxy/capture.py`.
 #![allow(clippy::print_stdout, reason = "a tool for those who make fixtures")]
 
+#[path = "../../rules/tests/kube-proxy/needs.rs"]
+mod needs;
+
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,52 +15,10 @@ use plimsoll_guest::Guest;
 /// The program is large, and the processor is emulated.
 const TIMEOUT: Duration = Duration::from_mins(15);
 
-const PROGRAMS: [&str; 11] = [
-    "ip",
-    "ipset",
-    "ipvsadm",
-    "conntrack",
-    "iptables-legacy",
-    "iptables-legacy-restore",
-    "iptables-legacy-save",
-    "ip6tables-legacy",
-    "ip6tables-legacy-restore",
-    "ip6tables-legacy-save",
-    "/usr/bin/python3",
-];
-const MODULES: [&str; 31] = [
-    "ip_vs",
-    "ip_vs_rr",
-    "nf_conntrack_netlink",
-    "veth",
-    "dummy",
-    "iptable_nat",
-    "iptable_filter",
-    "iptable_mangle",
-    "ip6table_nat",
-    "ip6table_filter",
-    "ip6table_mangle",
-    "ip_set_hash_ip",
-    "ip_set_hash_ipport",
-    "ip_set_hash_ipportip",
-    "ip_set_hash_ipportnet",
-    "ip_set_bitmap_port",
-    "xt_set",
-    "xt_mark",
-    "xt_comment",
-    "xt_conntrack",
-    "xt_tcpudp",
-    "xt_nat",
-    "xt_addrtype",
-    "xt_statistic",
-    "xt_recent",
-    "xt_physdev",
-    "xt_MASQUERADE",
-    "ipt_REJECT",
-    "ip6t_REJECT",
-    "nf_reject_ipv4",
-    "nf_reject_ipv6",
-];
+/// What the capture takes beyond what the rules need.
+const MORE_PROGRAMS: [&str; 2] = ["conntrack", "/usr/bin/python3"];
+const MORE_MODULES: [&str; 5] =
+    ["nf_conntrack_netlink", "xt_statistic", "xt_recent", "nf_reject_ipv4", "nf_reject_ipv6"];
 
 /// Folders in which `capture.py` writes in the guest, and to which of the repository's they belong.
 const CAPTURED: [(&str, &str); 3] = [
@@ -116,8 +77,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn guest(top: &Path, kube_proxy: &Path, plimsoll: &Path) -> Result<Guest, Box<dyn Error>> {
     let guest = Guest::new().file("/bin/kube-proxy", fs::read(kube_proxy)?).program(plimsoll);
-    let guest = PROGRAMS.into_iter().fold(guest, Guest::program);
-    let mut guest = MODULES.into_iter().fold(guest, Guest::module);
+    let guest = needs::PROGRAMS.into_iter().chain(MORE_PROGRAMS).fold(guest, Guest::program);
+    let mut guest = needs::MODULES.into_iter().chain(MORE_MODULES).fold(guest, Guest::module);
     let mut files = within(Path::new(PYTHON))?;
     files.extend(within(Path::new(EXTENSIONS))?);
     for path in files {

@@ -1,5 +1,8 @@
 //! IPVS as kube-proxy sets it up, with connections through it: what is said of them against who sent them, and who got them.
 
+#[path = "../../../rules/tests/kube-proxy/needs.rs"]
+mod needs;
+
 use std::fs;
 
 use plimsoll_guest::Guest;
@@ -64,31 +67,6 @@ defined sysread($server, my $rest, 1) or print "$!\n";
 print "over\n";
 "#;
 
-const MODULES: [&str; 21] = [
-    "ip_vs",
-    "ip_vs_rr",
-    "veth",
-    "dummy",
-    "iptable_nat",
-    "iptable_filter",
-    "iptable_mangle",
-    "ip6table_nat",
-    "ip6table_filter",
-    "ip6table_mangle",
-    "xt_set",
-    "xt_MASQUERADE",
-    "xt_addrtype",
-    "xt_physdev",
-    "ipt_REJECT",
-    "ip6t_REJECT",
-    "ip_set_hash_ip",
-    "ip_set_hash_ipport",
-    "ip_set_hash_ipportip",
-    "ip_set_hash_ipportnet",
-    "ip_set_bitmap_port",
-];
-const MATCHES: [&str; 5] = ["xt_mark", "xt_comment", "xt_conntrack", "xt_tcpudp", "xt_nat"];
-
 /// What iptables loads for each match and target.
 const EXTENSIONS: [&str; 13] = [
     "libxt_set",
@@ -106,22 +84,10 @@ const EXTENSIONS: [&str; 13] = [
     "libip6t_REJECT",
 ];
 
-const PROGRAMS: [&str; 9] = [
-    "ip",
-    "ipset",
-    "ipvsadm",
-    "iptables-legacy",
-    "iptables-legacy-restore",
-    "iptables-legacy-save",
-    "ip6tables-legacy",
-    "ip6tables-legacy-restore",
-    "ip6tables-legacy-save",
-];
-
 fn node() -> Guest {
     let rulesets = concat!(env!("CARGO_MANIFEST_DIR"), "/../rules/tests/rulesets");
-    let guest = PROGRAMS.into_iter().fold(guest(), Guest::program);
-    let guest = MODULES.into_iter().chain(MATCHES).fold(guest, Guest::module);
+    let guest = needs::PROGRAMS.into_iter().fold(guest(), Guest::program);
+    let guest = needs::MODULES.into_iter().fold(guest, Guest::module);
     let guest = ["v4", "v6", "ipset", "ipvs", "addresses"].into_iter().fold(guest, |guest, kind| {
         let name = format!("kube-ipvs.{kind}");
         guest.file(format!("/rules/{name}"), fs::read(format!("{rulesets}/{name}")).unwrap())

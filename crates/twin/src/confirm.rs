@@ -8,6 +8,7 @@ use plimsoll_model::{Counter, Status};
 use crate::capabilities::ChainCap;
 use crate::entry::{NAT_CLASH, Phase};
 use crate::passage::NewFlow;
+use crate::table::Node;
 use crate::tick::Tick;
 use crate::tracker::Kind;
 use crate::{Direction, DropReason, EntryId, Relation, Twin, Verdict};
@@ -35,7 +36,7 @@ impl Twin {
     pub(crate) fn confirm_at(&mut self, now: Tick, new: &NewFlow) -> Verdict {
         let &NewFlow { slot, relation, hash, .. } = new;
         let namespace = self.table.entry(slot).namespace;
-        let hashes = [hash, self.table.hash_of(slot, Direction::Reply)];
+        let hashes = self.table.hashes(slot, hash);
         match self.obstacle(slot, hashes) {
             None => {}
             Some(Obstacle::Taken(other)) => return self.resolve_clash(now, slot, hashes, other, relation),
@@ -64,10 +65,7 @@ impl Twin {
         let namespace = entry.namespace;
         self.namespace_mut(namespace).in_table += 1;
         self.table.arm(slot, expires);
-        if phase == Phase::InTable {
-            self.table.link(slot, Direction::Original, hashes[0]);
-        }
-        self.table.link(slot, Direction::Reply, hashes[1]);
+        self.table.link(slot, hashes);
     }
 
     /// What stands in the way of an entry, whose tuples have these hashes. Expired ones do too: nobody removes them here.
@@ -77,13 +75,18 @@ impl Twin {
             ChainCap::Drawn => LEAST_CAP + self.draw.below(CAPS),
         };
         for (direction, hash) in [Direction::Original, Direction::Reply].into_iter().zip(hashes) {
-            for (passed, node) in (0..).zip(self.table.chain(self.table.bucket_of_hash(hash))) {
-                if node.hash == hash && self.table.is_same(node, slot, direction) {
-                    return Some(Obstacle::Taken(node.slot));
-                }
-                if passed > cap {
-                    return Some(Obstacle::ChainTooLong);
-                }
+            let bucket = self.table.bucket_of_hash(hash);
+            let holder = self.table.holder(slot, direction, hash);
+            // Who has the tuple is met before the cap, or behind it.
+            if self.table.nodes(bucket) > cap.saturating_add(1) {
+                let mut met = self.table.chain(bucket).take(cap as usize + 2);
+                return match holder.filter(|holder| met.any(|node| node == *holder)) {
+                    Some(holder) => Some(Obstacle::Taken(holder.slot)),
+                    None => Some(Obstacle::ChainTooLong),
+                };
+            }
+            if let Some(holder) = holder {
+                return Some(Obstacle::Taken(holder.slot));
             }
         }
         None
@@ -96,8 +99,8 @@ impl Twin {
             if let Some(verdict) = self.merge(slot, other, relation) {
                 return verdict;
             }
-            match self.holder_of_answers(slot, hashes[1]) {
-                Some(rival) => {
+            match self.table.holder(slot, Direction::Reply, hashes[1]) {
+                Some(Node { slot: rival, .. }) => {
                     if let Some(verdict) = self.merge(slot, rival, relation) {
                         return verdict;
                     }
@@ -110,12 +113,6 @@ impl Twin {
         counters.count(Counter::InsertFailed);
         self.discard(slot);
         Verdict::Dropped(DropReason::Clash)
-    }
-
-    fn holder_of_answers(&self, slot: u32, hash: u32) -> Option<u32> {
-        let mut chain = self.table.chain(self.table.bucket_of_hash(hash));
-        let holder = chain.find(|node| node.hash == hash && self.table.is_same(*node, slot, Direction::Reply))?;
-        Some(holder.slot)
     }
 
     /// Gives a packet to the entry that has both tuples of its own, in either order.

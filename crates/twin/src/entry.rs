@@ -88,9 +88,9 @@ impl Entry {
         self.standing = Standing(self.standing.0 & !Standing::PHASE | phase as u8);
     }
 
-    /// Whether its original tuple is all there is, and narrow.
-    pub(crate) const fn is_plain(&self) -> bool {
-        self.standing.0 & (Standing::WIDE | Standing::REPLY) == 0
+    /// Whether both of its tuples lie in the hash, and the original one is all there is, and narrow.
+    pub(crate) const fn is_plainly_in_table(&self) -> bool {
+        self.standing.0 & (Standing::PHASE | Standing::WIDE | Standing::REPLY) == Phase::InTable as u8
     }
 
     /// How its original tuple is kept.

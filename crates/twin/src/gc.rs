@@ -153,7 +153,7 @@ impl Twin {
         match scope {
             Scope::All => next,
             Scope::Marked => self.table.first_due(next).unwrap_or(buckets),
-            Scope::End => (next..buckets).find(|bucket| !self.table.is_empty(*bucket)).unwrap_or(buckets),
+            Scope::End => (next..buckets).find(|bucket| self.table.nodes(*bucket) > 0).unwrap_or(buckets),
         }
     }
 

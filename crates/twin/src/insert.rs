@@ -10,7 +10,7 @@ use crate::memory::Extension;
 use crate::table::Key;
 use crate::tracker::tcp::Tcp;
 use crate::tracker::{Memory, Stream};
-use crate::{Direction, EntryId, NamespaceId, Place, Twin};
+use crate::{EntryId, NamespaceId, Place, Twin};
 
 /// Why an entry is not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +44,7 @@ impl Twin {
         for extension in [Extension::SequenceAdjustment, Extension::Synproxy] {
             self.extend(slot, extension);
         }
-        let hashes = [asked.hash, self.table.hash_of(slot, Direction::Reply)];
+        let hashes = self.table.hashes(slot, asked.hash);
         match self.obstacle(slot, hashes) {
             None => {}
             Some(Obstacle::Taken(_)) => {

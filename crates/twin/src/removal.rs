@@ -2,7 +2,7 @@
 
 use crate::counters::RemovedBy;
 use crate::entry::Phase;
-use crate::{Direction, EntryId, Twin};
+use crate::{EntryId, Twin};
 
 impl Twin {
     /// Removes an entry, as `conntrack -D` would; says whether it was there.
@@ -27,14 +27,10 @@ impl Twin {
     pub(crate) fn remove(&mut self, slot: u32, by: RemovedBy) {
         let entry = self.table.entry(slot);
         let (namespace, phase) = (entry.namespace, entry.phase());
-        match phase {
-            Phase::InTable => {
-                self.table.unlink(slot, Direction::Original);
-                self.table.unlink(slot, Direction::Reply);
-            }
-            Phase::InTableByReply => self.table.unlink(slot, Direction::Reply),
-            Phase::Free | Phase::Unconfirmed | Phase::Pinned => return,
+        if !phase.is_in_table() {
+            return;
         }
+        self.table.unlink(slot);
         self.table.forget_lapse(slot);
         let counted = self.namespace_mut(namespace);
         counted.removals.count(by);

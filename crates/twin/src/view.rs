@@ -99,12 +99,9 @@ impl Twin {
     pub fn lookup(&self, now: Duration, place: Place, tuple: &Tuple) -> Option<(EntryId, Direction)> {
         let now = self.tick(now);
         let asked = self.table.asked(Key::new(tuple, place.namespace, place.zone));
-        let mut chain = self.table.chain(self.table.bucket_of_hash(asked.hash));
-        chain.find_map(|node @ Node { slot, direction, .. }| {
-            let entry = self.table.entry(slot);
-            let is_it = self.table.is_at(node, &asked) && !entry.expires.is_over(now);
-            is_it.then_some((EntryId { slot, generation: entry.generation }, direction))
-        })
+        let Node { slot, direction } = self.table.locate(&asked)?;
+        let entry = self.table.entry(slot);
+        (!entry.expires.is_over(now)).then_some((EntryId { slot, generation: entry.generation }, direction))
     }
 
     /// Time until an entry expires, to the jiffy.
@@ -121,28 +118,14 @@ impl Twin {
         is_tcp.then(|| Edges::of(self.table.windows(slot), direction))
     }
 
-    /// How long the chains are. Many are walked at once, a node of each in turn: so that memory is waited for together.
+    /// How long the chains are.
     pub fn chain_lengths(&self) -> ChainLengths {
-        const AT_ONCE: usize = 512;
         let mut lengths = vec![0];
-        let mut chains = Vec::with_capacity(AT_ONCE);
-        for first in (0..self.table.buckets()).step_by(AT_ONCE) {
-            let buckets = (first..self.table.buckets()).take(AT_ONCE);
-            lengths[0] += buckets.len() as u64;
-            let taken = buckets.filter(|bucket| !self.table.is_empty(*bucket));
-            chains.extend(taken.map(|bucket| self.table.chain(bucket)));
-            for passed in 0.. {
-                chains.retain_mut(|chain| chain.next().is_some());
-                if chains.is_empty() {
-                    break;
-                }
-                if lengths.len() == passed + 1 {
-                    lengths.push(0);
-                }
-                // So many are longer.
-                lengths[passed] -= chains.len() as u64;
-                lengths[passed + 1] += chains.len() as u64;
+        for nodes in (0..self.table.buckets()).map(|bucket| self.table.nodes(bucket) as usize) {
+            if lengths.len() <= nodes {
+                lengths.resize(nodes + 1, 0);
             }
+            lengths[nodes] += 1;
         }
         ChainLengths(lengths)
     }

@@ -6,7 +6,7 @@ use plimsoll_model::{Layer4, Protocol, Tuple, Zone};
 
 use super::line::Ends;
 use crate::tuple::answering_type;
-use crate::{Direction, NamespaceId, Place};
+use crate::{NamespaceId, Place};
 
 /// What a look-up asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,23 +63,12 @@ impl Key {
         }
     }
 
-    /// The original tuple of the flow whose tuple of this direction it is, if that is IPv4's, and ports are all that it says.
+    /// The tuple, if it is IPv4's, and ports are all that it says.
     #[inline]
-    pub(super) const fn original(&self, direction: Direction) -> Option<Ends> {
-        let Addresses::Narrow([source, destination]) = self.addresses else { return None };
-        match direction {
-            _ if self.is_icmp() => None,
-            Direction::Original => Some(Ends { addresses: [source, destination], layer4: self.layer4 }),
-            Direction::Reply => Some(Ends { addresses: [destination, source], layer4: self.layer4.rotate_left(16) }),
-        }
-    }
-
-    /// Whether source and destination have the same address.
-    #[inline]
-    pub(super) fn is_to_itself(&self) -> bool {
+    pub(super) const fn plain(&self) -> Option<Ends> {
         match self.addresses {
-            Addresses::Narrow([source, destination]) => source == destination,
-            Addresses::Wide([source, destination]) => source == destination,
+            Addresses::Narrow(addresses) if !self.is_icmp() => Some(Ends { addresses, layer4: self.layer4 }),
+            _ => None,
         }
     }
 
@@ -137,26 +126,58 @@ impl Key {
         Tuple { source, destination, protocol, layer4 }
     }
 
-    /// Spreads as the kernel's siphash does (`hash_conntrack_raw`), so that buckets fill alike, and is quick.
+    /// Spreads as the kernel's siphash does (`hash_conntrack_raw`), so that buckets fill alike, and is quick. An answer's hash is
+    /// [`answering`].
     #[inline]
     pub(super) fn hash(&self, seed: u64) -> u32 {
-        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-        let ([source_high, source, destination_high, destination], version) = match self.addresses {
-            Addresses::Narrow([source, destination]) => ([0, source.into(), 0, destination.into()], 4),
-            Addresses::Wide([source, destination]) => {
-                let [source, destination] = [source, destination].map(bits);
-                ([low(source >> 64), low(source), low(destination >> 64), low(destination)], 6)
-            }
-        };
         let Scope { namespace, zone, protocol } = self.scope;
-        let rest = u64::from(self.layer4) << 32 | u64::from(protocol.0) << 8 | version;
-        let place = u64::from(namespace.0) << 16 | u64::from(zone.0);
-        let first = fold(source_high ^ seed, source ^ ODD);
-        let second = fold(destination_high ^ seed.rotate_left(21), destination ^ ODD.rotate_left(13));
-        let third = fold(rest ^ seed.rotate_left(42), place ^ ODD.rotate_left(29));
-        (fold(first ^ second.rotate_left(17), third ^ ODD) >> 32) as u32
+        let rest = u64::from(namespace.0) << 48 | u64::from(zone.0) << 32 | u64::from(protocol.0) << 24;
+        let ([source_port, destination_port], id) = self.ports_and_id();
+        let [source, destination] = match self.addresses {
+            Addresses::Narrow(addresses) => addresses.map(u64::from),
+            Addresses::Wide(addresses) => addresses.map(|address| {
+                let bits = bits(address);
+                fold(low(bits >> 64) ^ seed.rotate_left(21), low(bits) ^ ODD.rotate_left(13)) >> 16
+            }),
+        };
+        let (source, destination) = (source << 16 | u64::from(source_port), destination << 16 | u64::from(destination_port));
+        // Of a flow's two ends the lower one comes first, whoever sends.
+        let ends = fold(source.min(destination) ^ seed, source.max(destination) ^ ODD);
+        let hash = (fold(ends ^ rest ^ u64::from(id), seed.rotate_left(42) ^ ODD.rotate_left(29)) >> 32) as u32;
+        // Who answers itself has one tuple, and so one hash.
+        if source == destination {
+            return hash & 0xffff | hash << 16;
+        }
+        // Without a branch: from which side the next packet comes is not foreseen.
+        hash.rotate_left(if source > destination { ANSWERS_BY } else { 0 })
+    }
+
+    /// Ports, and what is the same in both directions. Those of ICMP are its type, and the answering one.
+    #[inline]
+    const fn ports_and_id(&self) -> ([u16; 2], u32) {
+        let [source, destination] = [(self.layer4 >> 16) as u16, (self.layer4 & 0xffff) as u16];
+        if !self.is_icmp() {
+            return ([source, destination], 0);
+        }
+        let [kind, code] = destination.to_be_bytes();
+        let answering = match answering_type(self.scope.protocol, kind) {
+            Some(kind) => kind,
+            None => kind,
+        };
+        ([kind as u16, answering as u16], (source as u32) << 8 | code as u32)
     }
 }
+
+/// The hash of what answers to a tuple with this hash: it has the same halves, swapped.
+#[inline]
+pub(super) const fn answering(hash: u32) -> u32 {
+    hash.rotate_left(ANSWERS_BY)
+}
+
+/// So many bits are half of them.
+const ANSWERS_BY: u32 = 16;
+
+const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 fn words(address: IpAddr) -> Words {
     let bits = match address {
@@ -223,6 +244,13 @@ mod tests {
                 let tuple = Tuple { source, destination, protocol, layer4 };
                 let key = |tuple: &Tuple| Key::new(tuple, NamespaceId(1), Zone(2));
                 assert_eq!(key(&tuple).answer(), crate::inverted(&tuple).as_ref().map(key), "{tuple:?}");
+                if let Some(answer) = key(&tuple).answer() {
+                    assert_eq!(answer.hash(3), answering(key(&tuple).hash(3)), "{tuple:?}");
+                }
+                let itself = Tuple { destination: tuple.source, ..tuple };
+                if let Some(answer) = key(&itself).answer() {
+                    assert_eq!(answer.hash(3), answering(key(&itself).hash(3)), "{itself:?}");
+                }
                 assert_eq!(key(&tuple).tuple(), tuple);
             }
         }

@@ -29,6 +29,15 @@ pub(super) struct Ends {
     pub(super) layer4: u32,
 }
 
+impl Ends {
+    /// Those of what answers.
+    #[inline]
+    pub(super) const fn mirrored(self) -> Self {
+        let [source, destination] = self.addresses;
+        Self { addresses: [destination, source], layer4: self.layer4.rotate_left(16) }
+    }
+}
+
 impl Line {
     pub(super) const fn free() -> Self {
         const NOTHING: Ends = Ends { addresses: [0; 2], layer4: 0 };

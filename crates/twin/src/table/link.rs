@@ -3,41 +3,49 @@
 use super::room::Room;
 use crate::Direction;
 
-/// To a node, with the hash of the tuple that lies there: a node of another hash is passed without a look at its entry.
+/// To a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(align(8))]
-pub(crate) struct Link {
-    node: u32,
-    pub(super) hash: u32,
-}
+pub(crate) struct Link(u32);
 
 impl Link {
     /// To nothing.
-    pub(super) const END: Self = Self { node: u32::MAX, hash: 0 };
+    pub(super) const END: Self = Self(u32::MAX);
 
     /// To a slot's node: slot `s` has the nodes `2s` (original) and `2s + 1` (reply).
-    pub(super) const fn to(slot: u32, direction: Direction, hash: u32) -> Self {
-        Self { node: slot * 2 + direction as u32, hash }
+    pub(super) const fn to(slot: u32, direction: Direction) -> Self {
+        Self(slot * 2 + direction as u32)
     }
 
     pub(super) const fn is_end(self) -> bool {
-        self.node == Self::END.node
+        self.0 == Self::END.0
     }
 
     pub(super) const fn leads_to(self, slot: u32, direction: Direction) -> bool {
-        self.node == slot * 2 + direction as u32
+        self.0 == slot * 2 + direction as u32
     }
 
     /// Where it leads, unless that is nowhere.
     #[inline]
     pub(super) const fn place(self) -> (u32, Direction) {
-        (self.node / 2, if self.node.is_multiple_of(2) { Direction::Original } else { Direction::Reply })
+        (self.0 / 2, if self.0.is_multiple_of(2) { Direction::Original } else { Direction::Reply })
     }
+}
+
+/// A bucket: its chain, and how many nodes that has.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(8))]
+pub(super) struct Bucket {
+    pub(super) first: Link,
+    pub(super) nodes: u32,
+}
+
+impl Bucket {
+    pub(super) const EMPTY: Self = Self { first: Link::END, nodes: 0 };
 }
 
 /// The links behind a slot's two nodes, by direction: within one cache line.
 #[derive(Clone, Copy, Debug)]
-#[repr(align(16))]
+#[repr(align(8))]
 pub(super) struct Links([Link; 2]);
 
 impl Links {
@@ -59,8 +67,6 @@ impl Links {
 pub(crate) struct Node {
     pub(crate) slot: u32,
     pub(crate) direction: Direction,
-    /// Of its tuple.
-    pub(crate) hash: u32,
 }
 
 /// Walks a chain.
@@ -81,6 +87,6 @@ impl Iterator for Chain<'_> {
         }
         let (slot, direction) = link.place();
         self.next = &self.links[slot].0[direction as usize];
-        Some(Node { slot, direction, hash: link.hash })
+        Some(Node { slot, direction })
     }
 }

@@ -3,10 +3,11 @@
 //! All lies in dense arrays and is linked by indices. A slot is a line of its own (`line.rs`), and the links behind its two nodes
 //! (`link.rs`). What few entries have lies aside.
 //!
-//! The table knows at every moment in which buckets something has expired (`expiry.rs`): in all others a look-up passes
-//! nodes without a look at their entries.
+//! The table knows at every moment in which buckets something has expired (`expiry.rs`): there a look-up walks the chain as the
+//! kernel does, and in all others it goes by an index (`index.rs`).
 
 mod expiry;
+mod index;
 mod key;
 mod line;
 mod link;
@@ -18,11 +19,12 @@ mod wide;
 
 use plimsoll_model::Tuple;
 
-use self::key::Addresses;
+use self::index::{Index, Tag};
+use self::key::{Addresses, answering};
 pub(crate) use self::key::Key;
 use self::line::{Ends, Line};
 pub(crate) use self::link::{Chain, Node};
-use self::link::{Link, Links};
+use self::link::{Bucket, Link, Links};
 use self::marks::Marks;
 use self::room::{Room, filled};
 use self::wheel::Wheel;
@@ -37,9 +39,11 @@ use crate::{Direction, Place};
 /// The hash, and the entries' slots.
 #[derive(Debug)]
 pub(crate) struct Table {
-    heads: Vec<Link>,
+    heads: Vec<Bucket>,
     links: Room<Links>,
     lines: Room<Line>,
+    /// The slots of all whose tuples lie in a chain.
+    index: Index,
     /// Reply tuples that do not mirror the original ones.
     replies: Aside<Ends>,
     additions: Aside<Additions>,
@@ -61,8 +65,8 @@ pub(crate) struct Table {
 pub struct Asked {
     pub(crate) key: Key,
     pub(crate) hash: u32,
-    /// How far somebody went ahead of the look-up.
-    near: Link,
+    /// The slot that somebody has found who went ahead of the look-up; none that there is, if he has found none.
+    near: u32,
 }
 
 impl Asked {
@@ -77,7 +81,7 @@ impl Asked {
     }
 
     /// What nobody asks for.
-    pub(crate) const NOTHING: Self = Self { key: Key::NOTHING, hash: 0, near: Link::END };
+    pub(crate) const NOTHING: Self = Self { key: Key::NOTHING, hash: 0, near: Self::NOWHERE };
 }
 
 /// What a look-up comes upon.
@@ -107,6 +111,7 @@ impl Table {
             heads: no_chains(buckets),
             links: Room::for_about(entries),
             lines: Room::for_about(entries),
+            index: Index::for_about(entries),
             replies: Aside::default(),
             additions: Aside::default(),
             wide: Wide::new(),
@@ -263,7 +268,7 @@ impl Table {
         line.entry.set_original(Kept::Narrow);
         line.entry.set_phase(Phase::Free);
         line.entry.generation = line.entry.generation.wrapping_add(1);
-        let before = std::mem::replace(&mut self.free, Link::to(slot, Direction::Original, 0));
+        let before = std::mem::replace(&mut self.free, Link::to(slot, Direction::Original));
         *self.links[slot].behind_mut(Direction::Original) = before;
     }
 
@@ -283,7 +288,7 @@ impl Table {
     /// A tuple to look for.
     #[inline]
     pub(crate) fn asked(&self, key: Key) -> Asked {
-        Asked { hash: self.hash(&key), key, near: Link::END }
+        Asked { hash: self.hash(&key), key, near: Asked::NOWHERE }
     }
 
     /// The bucket of a hash (`reciprocal_scale`).
@@ -295,10 +300,19 @@ impl Table {
     pub(crate) fn hash_of(&self, slot: u32, direction: Direction) -> u32 {
         let line = &self.lines[slot];
         match (direction, line.entry.original(), line.entry.own_reply()) {
+            (Direction::Original, Kept::Narrow, _) => self.hash(&self.key(slot, Direction::Original)),
             (Direction::Original, Kept::Wide, _) => line.ends.addresses[1],
+            (Direction::Reply, _, None) => answering(self.hash_of(slot, Direction::Original)),
+            (Direction::Reply, _, Some(Kept::Narrow)) => self.hash(&self.key(slot, Direction::Reply)),
             (Direction::Reply, _, Some(Kept::Wide)) => self.replies.get(slot).addresses[1],
-            _ => self.hash(&self.key(slot, direction)),
         }
+    }
+
+    /// The hashes of an entry's tuples, by direction, where that of the original one is known.
+    #[inline]
+    pub(crate) fn hashes(&self, slot: u32, original: u32) -> [u32; 2] {
+        let is_mirrored = self.entry(slot).own_reply().is_none();
+        [original, if is_mirrored { answering(original) } else { self.hash_of(slot, Direction::Reply) }]
     }
 
     /// The bucket of an entry's tuple.
@@ -306,78 +320,86 @@ impl Table {
         self.bucket_of_hash(self.hash_of(slot, direction))
     }
 
-    /// Whether a bucket has no chain.
-    pub(crate) fn is_empty(&self, bucket: u32) -> bool {
-        self.heads[bucket as usize].is_end()
+    /// How many nodes a bucket's chain has.
+    #[inline]
+    pub(crate) fn nodes(&self, bucket: u32) -> u32 {
+        self.heads[bucket as usize].nodes
     }
 
     /// The nodes of a bucket's chain, from its head on.
     #[inline]
     pub(crate) fn chain(&self, bucket: u32) -> Chain<'_> {
-        Chain { links: &self.links, next: &self.heads[bucket as usize] }
+        Chain { links: &self.links, next: &self.heads[bucket as usize].first }
     }
 
     /// Whether a tuple lies at a node.
-    #[inline]
-    pub(crate) fn is_at(&self, node: Node, asked: &Asked) -> bool {
-        node.hash == asked.hash && self.has(node.slot, node.direction, &asked.key)
-    }
-
-    /// Whether the tuple that lies at a node is an entry's too.
-    pub(crate) fn is_same(&self, node: Node, slot: u32, direction: Direction) -> bool {
-        self.key(node.slot, node.direction) == self.key(slot, direction)
-    }
-
-    /// Whether an entry has this tuple.
-    #[inline]
-    fn has(&self, slot: u32, direction: Direction, key: &Key) -> bool {
-        let line = &self.lines[slot];
-        match key.original(direction) {
-            Some(ends) if line.entry.is_plain() => line.ends == ends && line.scope() == key.scope,
-            _ => self.has_aside(slot, direction, key),
-        }
-    }
-
-    /// Whether both nodes of an entry have this tuple, which one has.
-    #[inline]
-    fn answers_itself(&self, slot: u32, direction: Direction, key: &Key) -> bool {
-        match self.entry(slot).own_reply() {
-            None => key.is_to_itself(),
-            Some(_) => self.has_aside(slot, direction.other(), key),
-        }
-    }
-
     #[inline(never)]
-    fn has_aside(&self, slot: u32, direction: Direction, key: &Key) -> bool {
-        self.key(slot, direction) == *key
+    pub(crate) fn is_at(&self, node: Node, key: &Key) -> bool {
+        self.key(node.slot, node.direction) == *key
     }
 
-    /// Looks for a tuple along the chain of its bucket.
+    /// Looks for a tuple.
     #[inline]
     pub(crate) fn search(&mut self, asked: &Asked, now: Tick) -> Met {
         let bucket = self.bucket_of_hash(asked.hash);
         if self.expired.has(bucket) || now.since(self.wheel.now()) > 0 {
             return self.search_among_expired(asked, bucket, now);
         }
-        // No two nodes have the same tuple, but for an entry that answers itself: who has come to it need not walk.
-        if let Some((slot, direction)) = asked.met().map(Link::place)
-            && self.entry(slot).is_linked(direction)
-            && self.has(slot, direction, &asked.key)
-            && !self.answers_itself(slot, direction, &asked.key)
-        {
-            return Met::Node(slot, direction);
+        match self.locate(asked) {
+            Some(Node { slot, direction }) => Met::Node(slot, direction),
+            None => Met::Nothing,
         }
-        self.walk(asked, bucket)
+    }
+
+    /// The node at which a tuple lies, whether or not its entry has expired.
+    #[inline]
+    pub(crate) fn locate(&self, asked: &Asked) -> Option<Node> {
+        self.node_of(asked.near, asked).or_else(|| self.look_up(asked))
     }
 
     #[inline(never)]
-    fn walk(&self, asked: &Asked, bucket: u32) -> Met {
-        self.chain(bucket)
-            .find(|node| self.is_at(*node, asked))
-            .map_or(Met::Nothing, |node| Met::Node(node.slot, node.direction))
+    fn look_up(&self, asked: &Asked) -> Option<Node> {
+        self.index.with(Tag::of(asked.hash)).find_map(|slot| self.node_of(slot, asked))
     }
 
-    /// Looks at the entries too. Where nothing has expired any more, later look-ups need not.
+    /// The node at which a tuple of an entry lies that is not in the hash itself: another's.
+    #[inline]
+    pub(crate) fn holder(&self, slot: u32, direction: Direction, hash: u32) -> Option<Node> {
+        self.look_up(&Asked { key: self.key(slot, direction), hash, near: Asked::NOWHERE })
+    }
+
+    /// The node of a slot at which a tuple lies, if that is one of its own.
+    #[inline]
+    fn node_of(&self, slot: u32, asked: &Asked) -> Option<Node> {
+        let line = self.lines.get(slot)?;
+        match asked.key.plain() {
+            Some(ends) if line.entry.is_plainly_in_table() => {
+                let (asks, answers) = (line.ends == ends, line.ends == ends.mirrored());
+                // One that answers itself has two nodes of this tuple.
+                if asks && answers {
+                    return self.node_among_both(slot, asked);
+                }
+                let direction = if answers { Direction::Reply } else { Direction::Original };
+                ((asks | answers) && line.scope() == asked.key.scope).then_some(Node { slot, direction })
+            }
+            _ => self.node_among_both(slot, asked),
+        }
+    }
+
+    #[inline(never)]
+    fn node_among_both(&self, slot: u32, asked: &Asked) -> Option<Node> {
+        let entry = self.entry(slot);
+        let has = |direction| entry.is_linked(direction) && self.key(slot, direction) == asked.key;
+        match [Direction::Original, Direction::Reply].map(has) {
+            [true, false] => Some(Node { slot, direction: Direction::Original }),
+            [false, true] => Some(Node { slot, direction: Direction::Reply }),
+            [false, false] => None,
+            // The one that lies nearer to the head.
+            [true, true] => self.chain(self.bucket_of_hash(asked.hash)).find(|node| node.slot == slot),
+        }
+    }
+
+    /// Walks the chain, and looks at the entries too. Where nothing has expired any more, later look-ups need not.
     #[cold]
     fn search_among_expired(&mut self, asked: &Asked, bucket: u32, now: Tick) -> Met {
         let mut met = Met::Nothing;
@@ -385,7 +407,7 @@ impl Table {
             let is_over = self.entry(node.slot).expires.is_over(now);
             match met {
                 Met::Nothing if is_over => return Met::Expired(node.slot),
-                Met::Nothing if self.is_at(node, asked) => met = Met::Node(node.slot, node.direction),
+                Met::Nothing if self.is_at(node, &asked.key) => met = Met::Node(node.slot, node.direction),
                 _ if is_over => return met,
                 _ => {}
             }
@@ -396,18 +418,54 @@ impl Table {
         met
     }
 
-    /// Puts an entry's node at the head of its chain.
-    pub(crate) fn link(&mut self, slot: u32, direction: Direction, hash: u32) {
+    /// Puts an entry's nodes, those that its phase has in the hash, at the heads of their chains. Its tuples have these hashes.
+    pub(crate) fn link(&mut self, slot: u32, hashes: [u32; 2]) {
+        for (direction, hash) in [Direction::Original, Direction::Reply].into_iter().zip(hashes) {
+            if self.entry(slot).is_linked(direction) {
+                self.put_at_head(slot, direction, hash);
+            }
+        }
+        for tag in self.tags(slot, hashes).into_iter().flatten() {
+            self.index.put(tag, slot);
+        }
+    }
+
+    /// Takes an entry's nodes out of their chains.
+    pub(crate) fn unlink(&mut self, slot: u32) {
+        let hashes = self.hashes(slot, self.hash_of(slot, Direction::Original));
+        for (direction, hash) in [Direction::Original, Direction::Reply].into_iter().zip(hashes) {
+            if self.entry(slot).is_linked(direction) {
+                self.take_out(slot, direction, hash);
+            }
+        }
+        for tag in self.tags(slot, hashes).into_iter().flatten() {
+            self.index.remove(tag, slot);
+        }
+    }
+
+    /// The tags under which an entry is found: where its tuples mirror each other, they have one.
+    #[inline]
+    fn tags(&self, slot: u32, [original, reply]: [u32; 2]) -> [Option<Tag>; 2] {
+        let entry = self.entry(slot);
+        let is_by_original = entry.is_linked(Direction::Original);
+        let is_by_reply = entry.own_reply().is_some() || !is_by_original;
+        [is_by_original.then_some(Tag::of(original)), is_by_reply.then_some(Tag::of(reply))]
+    }
+
+    fn put_at_head(&mut self, slot: u32, direction: Direction, hash: u32) {
         let bucket = self.bucket_of_hash(hash) as usize;
-        let behind = std::mem::replace(&mut self.heads[bucket], Link::to(slot, direction, hash));
+        let Bucket { first, nodes } = &mut self.heads[bucket];
+        *nodes += 1;
+        let behind = std::mem::replace(first, Link::to(slot, direction));
         *self.links[slot].behind_mut(direction) = behind;
     }
 
-    /// Takes a node out of its chain.
-    pub(crate) fn unlink(&mut self, slot: u32, direction: Direction) {
+    fn take_out(&mut self, slot: u32, direction: Direction, hash: u32) {
         let behind = self.links[slot].behind(direction);
-        let bucket = self.bucket_of(slot, direction) as usize;
-        let mut link = &mut self.heads[bucket];
+        let bucket = self.bucket_of_hash(hash);
+        let bucket = &mut self.heads[bucket as usize];
+        bucket.nodes -= 1;
+        let mut link = &mut bucket.first;
         while !link.leads_to(slot, direction) {
             if link.is_end() {
                 return;
@@ -421,11 +479,11 @@ impl Table {
     /// Another number of buckets: each chain's nodes go over in their order (`nf_conntrack_hash_resize`). gc's walk goes on from a bucket.
     pub(crate) fn resize(&mut self, buckets: u32, walk: u32) {
         let old = std::mem::replace(&mut self.heads, no_chains(buckets));
-        for mut link in old {
+        for Bucket { first: mut link, .. } in old {
             while !link.is_end() {
                 let (slot, direction) = link.place();
                 let behind = self.links[slot].behind(direction);
-                self.link(slot, direction, link.hash);
+                self.put_at_head(slot, direction, self.hash_of(slot, direction));
                 link = behind;
             }
         }
@@ -433,6 +491,6 @@ impl Table {
     }
 }
 
-fn no_chains(buckets: u32) -> Vec<Link> {
-    filled(buckets.max(1) as usize, Link::END)
+fn no_chains(buckets: u32) -> Vec<Bucket> {
+    filled(buckets.max(1) as usize, Bucket::EMPTY)
 }

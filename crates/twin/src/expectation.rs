@@ -195,8 +195,14 @@ impl Twin {
     }
 
     /// Arms an entry anew as its helper would, if it has one that does.
+    #[inline]
     pub(crate) fn refresh_by_helper(&mut self, slot: u32, now: Tick) {
-        let Some(helper) = self.table.additions(slot).helper else { return };
+        if let Some(helper) = self.table.additions(slot).helper {
+            self.refresh_by(helper, slot, now);
+        }
+    }
+
+    fn refresh_by(&mut self, helper: HelperId, slot: u32, now: Tick) {
         let Some(secs) = self.expectations.helpers[helper.place()].refresh_secs else { return };
         let span = self.host.capabilities.hz.jiffies(secs);
         let entry = self.table.entry(slot);

@@ -105,6 +105,12 @@ impl Segment {
         self.flags & flag != 0
     }
 
+    /// Whether it neither opens nor closes: it acknowledges, with data or without.
+    #[inline]
+    pub(crate) const fn only_acknowledges(&self) -> bool {
+        self.flags & !(flags::PSH | flags::ECE | flags::CWR) == flags::ACK
+    }
+
     /// The sequence number behind it: SYN and FIN take one each.
     pub const fn end(&self) -> u32 {
         self.sequence

@@ -140,7 +140,8 @@ impl Key {
                 fold(low(bits >> 64) ^ seed.rotate_left(21), low(bits) ^ ODD.rotate_left(13)) >> 16
             }),
         };
-        let (source, destination) = (source << 16 | u64::from(source_port), destination << 16 | u64::from(destination_port));
+        let (source, destination) =
+            (source << 16 | u64::from(source_port), destination << 16 | u64::from(destination_port));
         // Of a flow's two ends the lower one comes first, whoever sends.
         let ends = fold(source.min(destination) ^ seed, source.max(destination) ^ ODD);
         let hash = (fold(ends ^ rest ^ u64::from(id), seed.rotate_left(42) ^ ODD.rotate_left(29)) >> 32) as u32;

@@ -30,6 +30,15 @@ pub(super) struct Ends {
 }
 
 impl Ends {
+    /// Whether both are the same. At once: in which direction a packet goes is not foreseen.
+    #[inline]
+    pub(super) const fn is(self, other: Self) -> bool {
+        let [source, destination] = self.addresses;
+        let differing =
+            (source ^ other.addresses[0]) | (destination ^ other.addresses[1]) | (self.layer4 ^ other.layer4);
+        differing == 0
+    }
+
     /// Those of what answers.
     #[inline]
     pub(super) const fn mirrored(self) -> Self {

@@ -20,11 +20,11 @@ mod wide;
 use plimsoll_model::Tuple;
 
 use self::index::{Index, Tag};
-use self::key::{Addresses, answering};
 pub(crate) use self::key::Key;
+use self::key::{Addresses, answering};
 use self::line::{Ends, Line};
-pub(crate) use self::link::{Chain, Node};
 use self::link::{Bucket, Link, Links};
+pub(crate) use self::link::{Chain, Node};
 use self::marks::Marks;
 use self::room::{Room, filled};
 use self::wheel::Wheel;
@@ -374,7 +374,7 @@ impl Table {
         let line = self.lines.get(slot)?;
         match asked.key.plain() {
             Some(ends) if line.entry.is_plainly_in_table() => {
-                let (asks, answers) = (line.ends == ends, line.ends == ends.mirrored());
+                let (asks, answers) = (line.ends.is(ends), line.ends.is(ends.mirrored()));
                 // One that answers itself has two nodes of this tuple.
                 if asks && answers {
                     return self.node_among_both(slot, asked);

@@ -86,6 +86,7 @@ pub(crate) enum Handled {
 }
 
 /// An entry, as its tracker may see and change it, and all that influences it.
+#[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) direction: Direction,
     pub(crate) now: Tick,
@@ -131,30 +132,48 @@ impl Memory {
         packet: &Content<'_>,
         original_icmp_type: u8,
     ) -> Handled {
-        match (kind, packet) {
-            (Kind::Tcp, Content::Tcp(segment)) => {
-                if !matches!(self, Self::Tcp(_)) {
-                    *self = Self::Tcp(Tcp::default());
-                }
-                if let Self::Tcp(tcp) = self { tcp.take(windows, context, segment) } else { Handled::Invalid }
+        if let (Kind::Tcp, Content::Tcp(segment)) = (kind, packet) {
+            if !matches!(self, Self::Tcp(_)) {
+                *self = Self::Tcp(Tcp::default());
             }
+            return if let Self::Tcp(tcp) = self { tcp.take(windows, context, segment) } else { Handled::Invalid };
+        }
+        let handled;
+        (handled, *context) = self.take_what_is_not_tcp(kind, *context, packet, original_icmp_type);
+        handled
+    }
+
+    /// Apart from TCP, which has the processor's registers to itself.
+    #[inline(never)]
+    fn take_what_is_not_tcp<'a>(
+        &mut self,
+        kind: Kind,
+        mut context: Context<'a>,
+        packet: &Content<'_>,
+        original_icmp_type: u8,
+    ) -> (Handled, Context<'a>) {
+        let handled = match (kind, packet) {
             (Kind::Sctp, Content::Sctp(chunks)) => {
                 if !matches!(self, Self::Sctp(_)) {
                     *self = Self::Sctp(Sctp::default());
                 }
-                if let Self::Sctp(sctp) = self { sctp.take(context, chunks) } else { Handled::Invalid }
+                if let Self::Sctp(sctp) = self { sctp.take(&mut context, chunks) } else { Handled::Invalid }
             }
             (_, Content::Malformed) | (Kind::Tcp | Kind::Sctp, _) => Handled::Invalid,
-            (Kind::Udp, _) => self.take_udp(context),
-            (Kind::UdpLite, _) => Self::take_both_ways(context, context.timeouts.udp, context.timeouts.udp_stream),
-            (Kind::Gre, _) => self.take_gre(context),
-            (Kind::Icmp, _) => icmp::take(context, original_icmp_type),
-            (Kind::Icmpv6, _) => icmp::take_v6(context, original_icmp_type),
+            (Kind::Udp, _) => self.take_udp(&mut context),
+            (Kind::UdpLite, _) => {
+                let Spans { udp, udp_stream, .. } = *context.timeouts;
+                Self::take_both_ways(&mut context, udp, udp_stream)
+            }
+            (Kind::Gre, _) => self.take_gre(&mut context),
+            (Kind::Icmp, _) => icmp::take(&mut context, original_icmp_type),
+            (Kind::Icmpv6, _) => icmp::take_v6(&mut context, original_icmp_type),
             (Kind::Generic, _) => {
                 context.refresh(context.timeouts.generic);
                 Handled::Accepted
             }
-        }
+        };
+        (handled, context)
     }
 
     /// UDP (`nf_conntrack_udp_packet`): a stream is what still sends, both ways, two seconds after it began.

@@ -6,11 +6,12 @@ mod window;
 use plimsoll_model::{Side, Status, TcpState};
 
 use self::states::{Kind, Step, step};
-use self::window::{Fit, Liberal, is_before};
+use self::window::{Fit, is_before};
 use super::{Context, Handled};
 use crate::Direction;
 use crate::capabilities::{ClosingReset, FutileClose, IgnoredSynReset, InexactReset};
 use crate::packet::Segment;
+use crate::tick::Tick;
 use crate::timeouts::TcpTimeouts;
 
 /// What the tracker keeps of a flow (`struct ip_ct_tcp`), but for the windows, which lie elsewhere.
@@ -142,28 +143,76 @@ impl Windows {
 
 impl Flow<'_> {
     /// Takes a segment of the flow (`nf_conntrack_tcp_packet`).
+    #[inline]
     fn take(&mut self, context: &mut Context<'_>, segment: &Segment) -> Handled {
-        let Some(kind) = Kind::of(segment) else { return Handled::Invalid };
-        if !context.is_confirmed() && !self.begin(kind, segment, context) {
-            return Handled::Invalid;
+        // Most segments: they lead nowhere else, whoever sends.
+        if segment.only_acknowledges() && self.tcp.state == TcpState::Established && context.is_confirmed() {
+            return self.follow(
+                context,
+                Kind::Ack,
+                Way::checked(TcpState::Established, TcpState::Established),
+                segment,
+            );
         }
+        let handled;
+        (handled, *context) = self.take_any(*context, segment);
+        handled
+    }
+
+    /// Apart from the above: each has the processor's registers to itself.
+    #[inline(never)]
+    fn take_any<'a>(&mut self, mut context: Context<'a>, segment: &Segment) -> (Handled, Context<'a>) {
+        let handled = match self.kind_and_way(&context, segment) {
+            Ok((kind, way)) => self.follow(&mut context, kind, way, segment),
+            Err(handled) => handled,
+        };
+        (handled, context)
+    }
+
+    /// Goes a way.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "where segment and state are known, most of it falls away")]
+    fn follow(&mut self, context: &mut Context<'_>, kind: Kind, way: Way, segment: &Segment) -> Handled {
+        if way.check == Check::Window {
+            match self.fit(kind, segment, context) {
+                Fit::Within => {}
+                Fit::Passed => return Handled::Accepted,
+                Fit::Outside => {
+                    context.expires = self.note_futile_close(*context, kind);
+                    return Handled::Invalid;
+                }
+            }
+        }
+        self.enter(context, kind, way)
+    }
+
+    /// What a segment is, and where it leads; or what becomes of one that leads nowhere.
+    fn kind_and_way(&mut self, context: &Context<'_>, segment: &Segment) -> Result<(Kind, Way), Handled> {
+        let kind = Kind::of(segment).ok_or(Handled::Invalid)?;
+        if !context.is_confirmed() && !self.begin(kind, segment, context) {
+            return Err(Handled::Invalid);
+        }
+        Ok((kind, self.way(context, kind, segment)?))
+    }
+
+    fn way(&mut self, context: &Context<'_>, kind: Kind, segment: &Segment) -> Result<Way, Handled> {
         let direction = context.direction;
         let old = self.tcp.state;
-        let way = match step(direction, kind, old) {
-            Step::Invalid => return Handled::Invalid,
+        Ok(match step(direction, kind, old) {
+            Step::Invalid => return Err(Handled::Invalid),
             Step::Ignore => match self.resynchronise(direction, kind, segment) {
                 Some(way) => way,
-                None => return self.ignore(direction, kind, segment),
+                None => return Err(self.ignore(direction, kind, segment)),
             },
             Step::To(TcpState::SynSent) if matches!(old, TcpState::TimeWait | TcpState::Close) => {
                 if self.may_open_again(direction) {
-                    return Handled::OpensAgain;
+                    return Err(Handled::OpensAgain);
                 }
-                return self.ignore(direction, kind, segment);
+                return Err(self.ignore(direction, kind, segment));
             }
             Step::To(TcpState::TimeWait) if self.is_challenge(direction, kind) => {
                 self.tcp.last.flags &= !Last::CHALLENGE_EXPECTED;
-                return Handled::Accepted;
+                return Err(Handled::Accepted);
             }
             Step::To(TcpState::SynSent2) => {
                 self.tcp.last.flags |= Last::SIMULTANEOUS_OPEN;
@@ -176,24 +225,9 @@ impl Flow<'_> {
             {
                 Way::checked(old, TcpState::Established)
             }
-            Step::To(TcpState::Close) if kind == Kind::Rst => match self.reset(context, segment) {
-                Some(way) => way,
-                None => return Handled::Invalid,
-            },
+            Step::To(TcpState::Close) if kind == Kind::Rst => self.reset(context, segment).ok_or(Handled::Invalid)?,
             Step::To(new) => Way::checked(old, new),
-        };
-        if way.check == Check::Window {
-            let liberal = if context.settings.tcp_be_liberal { Liberal::Yes } else { Liberal::No };
-            match self.fit(direction, kind, segment, liberal, context.capabilities) {
-                Fit::Within => {}
-                Fit::Passed => return Handled::Accepted,
-                Fit::Outside => {
-                    self.note_futile_close(context, kind);
-                    return Handled::Invalid;
-                }
-            }
-        }
-        self.enter(context, kind, way)
+        })
     }
 
     /// Begins a flow with a segment, and says whether it can begin one (`tcp_new`).
@@ -324,29 +358,32 @@ impl Flow<'_> {
         Some(Way { old, new, check })
     }
 
-    /// FINs and RSTs outside the window from both sides: the flow is dead, though the tracker does not see it.
+    /// FINs and RSTs outside the window from both sides: the flow is dead, though the tracker does not see it. Says when the entry
+    /// expires then.
     #[cold]
-    fn note_futile_close(&mut self, context: &mut Context<'_>, kind: Kind) {
+    fn note_futile_close(&mut self, mut context: Context<'_>, kind: Kind) -> Tick {
         let matters = context.capabilities.futile_close == FutileClose::Shortens
             && context.status.has(Status::ASSURED)
             && !context.status.has(Status::FIXED_TIMEOUT)
             && matches!(kind, Kind::Fin | Kind::Rst);
         if !matters {
-            return;
+            return context.expires;
         }
         if self.tcp.last.direction == context.direction || !matches!(self.tcp.last.kind, Kind::Fin | Kind::Rst) {
             self.tcp.last.kind = kind;
             self.tcp.last.direction = context.direction;
-            return;
+            return context.expires;
         }
         let left = context.left();
         let timeout = context.timeouts.tcp.unacknowledged();
         if left >= context.capabilities.hz.jiffies(FUTILE_FROM_SECS) && left > timeout {
             context.refresh(timeout);
         }
+        context.expires
     }
 
     /// Enters the state that a valid segment leads to, and arms the entry.
+    #[inline]
     fn enter(&mut self, context: &mut Context<'_>, kind: Kind, way: Way) -> Handled {
         let Way { old, new, .. } = way;
         self.tcp.last.kind = kind;
@@ -380,6 +417,7 @@ impl Flow<'_> {
     }
 
     /// With which timeout a state is armed.
+    #[inline]
     fn timeout(&self, context: &Context<'_>, kind: Kind, timeouts: &TcpTimeouts) -> u32 {
         let own = timeouts.of(self.tcp.state);
         let is_unacknowledged = self.tcp.traits.iter().any(|traits| traits.has(Traits::DATA_UNACKNOWLEDGED));

@@ -12,7 +12,7 @@
 use plimsoll_model::TcpState;
 
 use super::states::Kind;
-use super::{Flow, Last, Peer, Traits, Window};
+use super::{Context, Flow, Last, Peer, Traits, Window};
 use crate::Direction;
 use crate::capabilities::{Capabilities, WindowExcess, WindowRestart};
 use crate::packet::{Segment, TcpOptions, flags};
@@ -83,110 +83,158 @@ impl Peer {
     pub(super) const fn has(&self, flag: u8) -> bool {
         self.traits.has(flag)
     }
+}
 
-    /// What becomes of a segment of this side that lies outside.
-    #[cold]
-    fn refused(&self, fit: Fit, liberal: Liberal, excess: WindowExcess) -> Fit {
-        match liberal {
-            _ if self.has(Traits::BE_LIBERAL) => Fit::Within,
-            Liberal::Yes => Fit::Within,
-            Liberal::No if excess == WindowExcess::Invalid => Fit::Outside,
-            Liberal::No => fit,
+/// What is looked at of a segment.
+#[derive(Clone, Copy)]
+struct Numbers {
+    sequence: u32,
+    end: u32,
+    ack: u32,
+    sack: u32,
+    /// Scaled.
+    window: u32,
+}
+
+/// Which of the four criteria hold.
+#[derive(Clone, Copy)]
+struct Criteria {
+    begins_in_window: bool,
+    ends_in_window: bool,
+    acks_what_was_sent: bool,
+    ack_is_recent: bool,
+}
+
+impl Criteria {
+    #[inline]
+    const fn of(numbers: Numbers, sender: &Window, receiver: &Window) -> Self {
+        let Numbers { sequence, end, sack, .. } = numbers;
+        Self {
+            begins_in_window: is_before(sequence, sender.max_end.wrapping_add(1)),
+            ends_in_window: (receiver.max == 0) | is_after(end, sender.end.wrapping_sub(receiver.max).wrapping_sub(1)),
+            acks_what_was_sent: is_before(sack, receiver.end.wrapping_add(1)),
+            ack_is_recent: is_after(sack, receiver.end.wrapping_sub(sender.ack_window()).wrapping_sub(1)),
         }
+    }
+
+    /// At once: that all hold is foreseen, and which one does not is not.
+    #[inline]
+    const fn all_hold(self) -> bool {
+        self.begins_in_window & self.ends_in_window & self.acks_what_was_sent & self.ack_is_recent
     }
 }
 
 impl Flow<'_> {
     /// Whether a segment fits; where it does, moves the windows along.
-    pub(super) fn fit(
-        &mut self,
-        direction: Direction,
-        kind: Kind,
-        segment: &Segment,
-        liberal: Liberal,
-        capabilities: &Capabilities,
-    ) -> Fit {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "where the segment is known, most of it falls away")]
+    pub(super) fn fit(&mut self, kind: Kind, segment: &Segment, context: &Context<'_>) -> Fit {
+        let direction = context.direction;
         let has_begun = self.windows.0[direction as usize].max != 0;
         if (!has_begun || segment.has(flags::SYN))
-            && self.begin_sender(direction, segment, capabilities) == Begun::AndNothingElse
+            && self.begin_sender(direction, segment, context.capabilities) == Begun::AndNothingElse
         {
             return Fit::Within;
         }
-        let excess = capabilities.window_excess;
-        let state = self.tcp.state;
-        let (mut sender, mut receiver) = (self.peer(direction), self.peer(direction.other()));
-        let (mut sequence, mut end) = (segment.sequence, segment.end());
-        let acknowledged = segment.acknowledgement;
-        let (mut ack, mut sack) = if receiver.has(Traits::SACK_PERMITTED) {
-            (acknowledged, segment.highest_sack)
-        } else {
-            (acknowledged, acknowledged)
-        };
-        // Some stacks send an RST with the flag and no number.
-        if !segment.has(flags::ACK) || (segment.has(flags::RST) && acknowledged == 0) {
-            (ack, sack) = (receiver.window.end, receiver.window.end);
+        let numbers = self.numbers(direction, segment);
+        let (sender, receiver) = sides(&mut self.windows.0, direction);
+        let criteria = Criteria::of(numbers, sender, receiver);
+        if !criteria.all_hold() {
+            return self.outside(numbers, criteria, *context);
         }
-        // An RST that answers a SYN (RFC 9293, section 3.10.7.1).
-        if segment.has(flags::RST) && sequence == 0 && state == TcpState::SynSent {
-            (sequence, end) = (sender.window.end, sender.window.end);
+        let (sends, receives) = sides(&mut self.tcp.traits, direction);
+        let Numbers { sequence, end, ack, sack, window } = numbers;
+        sender.max = sender.max.max(window.wrapping_add(sack.wrapping_sub(ack)));
+        if is_after(end, sender.end) {
+            sender.end = end;
+            sends.flags |= Traits::DATA_UNACKNOWLEDGED;
         }
-
-        let ack_is_recent =
-            is_after(sack, receiver.window.end.wrapping_sub(sender.window.ack_window()).wrapping_sub(1));
-        let ends_in_window = is_after(end, sender.window.end.wrapping_sub(receiver.window.max).wrapping_sub(1));
-        let acks_what_was_sent = is_before(sack, receiver.window.end.wrapping_add(1));
-        if !is_before(sequence, sender.window.max_end.wrapping_add(1)) {
-            let overshot = end.wrapping_sub(sender.window.max_end).wrapping_add(1);
-            let is_slight = receiver.window.max != 0
-                && ends_in_window
-                && ack_is_recent
-                && overshot <= receiver.window.max
-                && acks_what_was_sent;
-            if is_slight && excess == WindowExcess::Passed {
-                // Its acknowledgement would be refused otherwise.
-                sender.window.end = end;
-                sender.traits.flags |= Traits::DATA_UNACKNOWLEDGED;
-                self.set_peer(direction, sender);
-                return sender.refused(Fit::Passed, liberal, excess);
-            }
-            return sender.refused(Fit::Outside, liberal, excess);
+        if segment.has(flags::ACK) && (!sends.has(Traits::MAX_ACK_SET) || is_after(ack, sender.max_ack)) {
+            sender.max_ack = ack;
+            sends.flags |= Traits::MAX_ACK_SET;
         }
-        if !acks_what_was_sent {
-            return sender.refused(Fit::Outside, liberal, excess);
+        if receiver.max != 0 && is_after(end, sender.max_end) {
+            receiver.max = receiver.max.wrapping_add(end.wrapping_sub(sender.max_end));
         }
-        if (receiver.window.max != 0 && !ends_in_window) || !ack_is_recent {
-            return sender.refused(Fit::Passed, liberal, excess);
+        if is_after(sack.wrapping_add(window), receiver.max_end.wrapping_sub(1)) {
+            receiver.max_end = sack.wrapping_add(window).wrapping_add(u32::from(window == 0));
         }
-
-        let window = if segment.has(flags::SYN) {
-            segment.window.into()
-        } else {
-            u32::from(segment.window) << sender.traits.scale
-        };
-        sender.window.max = sender.window.max.max(window.wrapping_add(sack.wrapping_sub(ack)));
-        if is_after(end, sender.window.end) {
-            sender.window.end = end;
-            sender.traits.flags |= Traits::DATA_UNACKNOWLEDGED;
-        }
-        if segment.has(flags::ACK) && (!sender.has(Traits::MAX_ACK_SET) || is_after(ack, sender.window.max_ack)) {
-            sender.window.max_ack = ack;
-            sender.traits.flags |= Traits::MAX_ACK_SET;
-        }
-        if receiver.window.max != 0 && is_after(end, sender.window.max_end) {
-            receiver.window.max = receiver.window.max.wrapping_add(end.wrapping_sub(sender.window.max_end));
-        }
-        if is_after(sack.wrapping_add(window), receiver.window.max_end.wrapping_sub(1)) {
-            receiver.window.max_end = sack.wrapping_add(window).wrapping_add(u32::from(window == 0));
-        }
-        if ack == receiver.window.end {
-            receiver.traits.flags &= !Traits::DATA_UNACKNOWLEDGED;
-        }
-        self.set_peer(direction, sender);
-        self.set_peer(direction.other(), receiver);
+        // Without a branch: whether all is acknowledged is as often foreseen wrongly.
+        let acknowledges_all = ack == receiver.end;
+        receives.flags &= !(Traits::DATA_UNACKNOWLEDGED * u8::from(acknowledges_all));
         if kind == Kind::Ack {
-            self.count_retransmission(direction, segment, sequence, ack, end);
+            self.count_retransmission(direction, segment.window, sequence, ack, end);
         }
         Fit::Within
+    }
+
+    /// What is looked at of a segment.
+    #[inline]
+    fn numbers(&self, direction: Direction, segment: &Segment) -> Numbers {
+        const UNUSUAL: u8 = flags::SYN | flags::RST;
+        let receiver = self.tcp.traits[direction.other() as usize];
+        let ack = segment.acknowledgement;
+        let numbers = Numbers {
+            sequence: segment.sequence,
+            end: segment.end(),
+            ack,
+            sack: if receiver.has(Traits::SACK_PERMITTED) { segment.highest_sack } else { ack },
+            window: u32::from(segment.window) << self.tcp.traits[direction as usize].scale,
+        };
+        if segment.flags & (UNUSUAL | flags::ACK) == flags::ACK {
+            return numbers;
+        }
+        self.unusual(direction, segment, numbers)
+    }
+
+    /// What is looked at of a SYN, an RST, and a segment that acknowledges nothing.
+    #[cold]
+    fn unusual(&self, direction: Direction, segment: &Segment, usual: Numbers) -> Numbers {
+        let [sender, receiver] = [direction, direction.other()].map(|side| self.windows.0[side as usize]);
+        let mut numbers = usual;
+        // Some stacks send an RST with the flag and no number.
+        if !segment.has(flags::ACK) || (segment.has(flags::RST) && segment.acknowledgement == 0) {
+            (numbers.ack, numbers.sack) = (receiver.end, receiver.end);
+        }
+        // An RST that answers a SYN (RFC 9293, section 3.10.7.1).
+        if segment.has(flags::RST) && segment.sequence == 0 && self.tcp.state == TcpState::SynSent {
+            (numbers.sequence, numbers.end) = (sender.end, sender.end);
+        }
+        if segment.has(flags::SYN) {
+            numbers.window = segment.window.into();
+        }
+        numbers
+    }
+
+    /// What becomes of a segment for which not all criteria hold.
+    #[cold]
+    fn outside(&mut self, numbers: Numbers, criteria: Criteria, context: Context<'_>) -> Fit {
+        let Criteria { begins_in_window, ends_in_window, acks_what_was_sent, ack_is_recent } = criteria;
+        let excess = context.capabilities.window_excess;
+        let (sender, receiver) = sides(&mut self.windows.0, context.direction);
+        let (sends, _) = sides(&mut self.tcp.traits, context.direction);
+        let fit = if begins_in_window {
+            if acks_what_was_sent { Fit::Passed } else { Fit::Outside }
+        } else {
+            let overshot = numbers.end.wrapping_sub(sender.max_end).wrapping_add(1);
+            let is_slight =
+                receiver.max != 0 && ends_in_window && ack_is_recent && overshot <= receiver.max && acks_what_was_sent;
+            if is_slight && excess == WindowExcess::Passed {
+                // Its acknowledgement would be refused otherwise.
+                sender.end = numbers.end;
+                sends.flags |= Traits::DATA_UNACKNOWLEDGED;
+                Fit::Passed
+            } else {
+                Fit::Outside
+            }
+        };
+        if sends.has(Traits::BE_LIBERAL) || context.settings.tcp_be_liberal {
+            Fit::Within
+        } else if excess == WindowExcess::Invalid {
+            Fit::Outside
+        } else {
+            fit
+        }
     }
 
     /// Takes note of the first segment of a direction, and of a SYN that begins it anew.
@@ -232,19 +280,17 @@ impl Flow<'_> {
         Begun::OrNot
     }
 
-    fn count_retransmission(&mut self, direction: Direction, segment: &Segment, sequence: u32, ack: u32, end: u32) {
-        let last = Last {
-            direction,
-            kind: self.tcp.last.kind,
-            sequence,
-            ack,
-            end,
-            window: segment.window,
-            scale: self.tcp.last.scale,
-            flags: self.tcp.last.flags,
-        };
-        self.tcp.retransmissions = if last == self.tcp.last { self.tcp.retransmissions.wrapping_add(1) } else { 0 };
-        self.tcp.last = last;
+    /// Counts how often the same segment has come.
+    #[inline]
+    fn count_retransmission(&mut self, direction: Direction, window: u16, sequence: u32, ack: u32, end: u32) {
+        let last = self.tcp.last;
+        let is_again = (last.direction == direction)
+            & (last.sequence == sequence)
+            & (last.ack == ack)
+            & (last.end == end)
+            & (last.window == window);
+        self.tcp.retransmissions = if is_again { self.tcp.retransmissions.wrapping_add(1) } else { 0 };
+        self.tcp.last = Last { direction, sequence, ack, end, window, ..last };
     }
 
     /// The side that sends in a direction.
@@ -269,11 +315,14 @@ enum Begun {
     OrNot,
 }
 
-/// Whether what lies outside a window passes (`nf_conntrack_tcp_be_liberal`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Liberal {
-    Yes,
-    No,
+/// The sender's of both, and the receiver's.
+#[inline]
+const fn sides<T>(both: &mut [T; 2], direction: Direction) -> (&mut T, &mut T) {
+    let [client, server] = both;
+    match direction {
+        Direction::Original => (client, server),
+        Direction::Reply => (server, client),
+    }
 }
 
 impl Window {

@@ -11,9 +11,10 @@ use crate::table::{Asked, Key, Table};
 
 /// Where the look-ups stand that are furthest ahead, in packets before the one that is taken…
 const TURNS: usize = 16;
-/// …and those that are behind their first step: what was asked for comes meanwhile.
-const TO_ENTRY: usize = 8;
-const _: () = assert!(TURNS.is_power_of_two() && TO_ENTRY < TURNS);
+/// …and where they take their two further steps: what was asked for comes meanwhile.
+const TO_ENTRY: usize = 10;
+const TO_ELSEWHERE: usize = 5;
+const _: () = assert!(TURNS.is_power_of_two() && TO_ELSEWHERE < TO_ENTRY && TO_ENTRY < TURNS);
 
 /// What is known of the packets ahead, each at its turn's place.
 #[derive(Debug)]
@@ -47,15 +48,25 @@ impl Ahead {
     #[inline]
     pub(crate) fn begin(&mut self, table: &Table, tuple: &Tuple, place: Place) {
         let asked = &mut self.asked[self.turn % TURNS];
-        *asked = table.asked(Key::new(tuple, place.namespace, place.zone));
+        // Of IPv6 far more is written.
+        match Key::narrow(tuple, place) {
+            Some(key) => *asked = table.asked(key),
+            None => write_wide(asked, table, tuple, place),
+        }
         table.ask_for_slot(asked);
     }
 
-    /// On to the next turn: a step for the look-up that is due for one. Of a place whose turn has no look-up, what is left there is
+    /// On to the next turn: a step for each look-up that is due for one. Of a place whose turn has no look-up, what is left there is
     /// asked for again: that is near, and does no harm.
     #[inline]
     pub(crate) fn go_on(&mut self, table: &Table) {
         table.ask_for_entry(&mut self.asked[self.place(TO_ENTRY)]);
+        table.ask_elsewhere(&mut self.asked[self.place(TO_ELSEWHERE)]);
         self.turn += 1;
     }
+}
+
+#[inline(never)]
+fn write_wide(asked: &mut Asked, table: &Table, tuple: &Tuple, place: Place) {
+    *asked = table.asked(Key::new(tuple, place));
 }

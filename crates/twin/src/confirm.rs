@@ -74,6 +74,15 @@ impl Twin {
             ChainCap::None => u32::MAX,
             ChainCap::Drawn => LEAST_CAP + self.draw.below(CAPS),
         };
+        let fit = |hash: u32| self.table.nodes(self.table.bucket_of_hash(hash)) <= cap.saturating_add(1);
+        if self.table.are_free(slot, hashes) && hashes.into_iter().all(fit) {
+            return None;
+        }
+        self.obstacle_in_chains(slot, hashes, cap)
+    }
+
+    #[inline(never)]
+    fn obstacle_in_chains(&self, slot: u32, hashes: [u32; 2], cap: u32) -> Option<Obstacle> {
         for (direction, hash) in [Direction::Original, Direction::Reply].into_iter().zip(hashes) {
             let bucket = self.table.bucket_of_hash(hash);
             let holder = self.table.holder(slot, direction, hash);

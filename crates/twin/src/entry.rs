@@ -5,7 +5,7 @@ use plimsoll_model::{Protocol, Status, Zone};
 use crate::expectation::HelperId;
 use crate::memory::Extensions;
 use crate::tick::Tick;
-use crate::{Direction, NamespaceId, PolicyId};
+use crate::{Direction, NamespaceId, Place, PolicyId};
 
 /// The reply tuple alone is in the table, for a second: another entry has the original one (`IPS_NAT_CLASH`).
 pub(crate) const NAT_CLASH: Status = Status(1 << 12);
@@ -58,6 +58,11 @@ impl Entry {
         Self { namespace, zone, protocol, standing: Standing(Phase::Unconfirmed as u8), ..Self::FREE }
     }
 
+    /// Where it is.
+    pub(crate) const fn place(&self) -> Place {
+        Place { namespace: self.namespace, zone: self.zone }
+    }
+
     pub(crate) const fn status(&self) -> Status {
         Status(self.status as u32)
     }
@@ -91,6 +96,15 @@ impl Entry {
     /// Whether both of its tuples lie in the hash, and the original one is all there is, and narrow.
     pub(crate) const fn is_plainly_in_table(&self) -> bool {
         self.standing.0 & (Standing::PHASE | Standing::WIDE | Standing::REPLY) == Phase::InTable as u8
+    }
+
+    /// Whether rules may have given it a policy or a helper.
+    pub(crate) const fn is_ruled(&self) -> bool {
+        self.standing.0 & Standing::RULED != 0
+    }
+
+    pub(crate) const fn set_ruled(&mut self) {
+        self.standing.0 |= Standing::RULED;
     }
 
     /// How its original tuple is kept.
@@ -156,7 +170,7 @@ pub(crate) enum Kept {
     Wide,
 }
 
-/// A phase in three bits, and how the tuples are kept in three more: there is no byte for each.
+/// A phase in three bits, how the tuples are kept in three more, and whether rules had a hand in it: there is no byte for each.
 #[derive(Clone, Copy, Debug)]
 struct Standing(u8);
 
@@ -165,6 +179,7 @@ impl Standing {
     const WIDE: u8 = 1 << 3;
     const REPLY: u8 = 3 << 4;
     const NARROW_REPLY: u8 = 1 << 4;
+    const RULED: u8 = 1 << 6;
 
     const fn phase(self) -> Phase {
         match self.0 & Self::PHASE {

@@ -197,7 +197,9 @@ impl Twin {
     /// Arms an entry anew as its helper would, if it has one that does.
     #[inline]
     pub(crate) fn refresh_by_helper(&mut self, slot: u32, now: Tick) {
-        if let Some(helper) = self.table.additions(slot).helper {
+        if self.table.entry(slot).is_ruled()
+            && let Some(helper) = self.table.additions(slot).helper
+        {
             self.refresh_by(helper, slot, now);
         }
     }

@@ -33,7 +33,7 @@ impl Twin {
         let tick = self.pass_time(now);
         // An entry has one protocol.
         let reply = Tuple { protocol: new.original.protocol, ..new.reply };
-        let [original, reply] = [&new.original, &reply].map(|tuple| Key::new(tuple, namespace, new.zone));
+        let [original, reply] = [&new.original, &reply].map(|tuple| Key::new(tuple, place));
         let asked = self.table.asked(original);
         if self.find(&asked, tick).is_some() {
             return Err(NotInserted::Exists);

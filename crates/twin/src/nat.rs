@@ -104,8 +104,8 @@ impl Twin {
             Manipulation::Source => Status::SRC_NAT,
         };
         entry.add_status(bit);
-        let (namespace, zone) = (entry.namespace, entry.zone);
-        self.table.set_reply(slot, &Key::new(&reply, namespace, zone));
+        let place = entry.place();
+        self.table.set_reply(slot, &Key::new(&reply, place));
     }
 
     /// A tuple within the range that nobody has, if one can be found (`get_unique_tuple`).
@@ -252,7 +252,7 @@ impl Twin {
 
     fn reply_key(&self, slot: u32, tuple: &Tuple) -> Option<Key> {
         let entry = self.table.entry(slot);
-        inverted(tuple).map(|reply| Key::new(&reply, entry.namespace, entry.zone))
+        inverted(tuple).map(|reply| Key::new(&reply, entry.place()))
     }
 
     fn source_key(&self, slot: u32, tuple: &Tuple) -> Key {
@@ -262,7 +262,7 @@ impl Twin {
             Layer4::Icmp { id, .. } => Layer4::Icmp { id, kind: 0, code: 0 },
             Layer4::None => Layer4::None,
         };
-        Key::new(&Tuple { destination: tuple.source, layer4, ..*tuple }, entry.namespace, entry.zone)
+        Key::new(&Tuple { destination: tuple.source, layer4, ..*tuple }, entry.place())
     }
 }
 

@@ -100,7 +100,7 @@ impl Twin {
     /// Begins to look for the tuple of a packet that comes to this place.
     #[inline]
     pub fn ask(&self, place: Place, tuple: &Tuple) -> Asked {
-        self.table.asked(Key::new(tuple, place.namespace, place.zone))
+        self.table.asked(Key::new(tuple, place))
     }
 
     /// Takes a flow's packet, whose tuple was asked for, its whole way. What becomes of it, and all else, is as by [`Twin::pass`].

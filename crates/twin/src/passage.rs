@@ -7,9 +7,9 @@ use plimsoll_model::{Counter, Protocol, Status, Tuple};
 use crate::counters::RemovedBy;
 use crate::packet::{Content, IcmpError, Packet};
 use crate::rules::{Fate, Rules};
-use crate::table::{Asked, Flow, Met};
+use crate::table::{Asked, Flow, Met, Node};
 use crate::tick::Tick;
-use crate::tracker::{Context, Handled, Kind};
+use crate::tracker::{After, Context, Handled, Kind};
 use crate::tuple::inverted;
 use crate::{Direction, DropReason, EntryId, NamespaceId, Place, Relation, Twin, Verdict};
 
@@ -100,6 +100,17 @@ impl Twin {
     /// Takes a packet of a flow to where rules would see it.
     #[inline]
     pub(crate) fn take(&mut self, now: Tick, asked: &Asked, content: &Content<'_>) -> Tracked {
+        if let Some(Node { slot, direction }) = self.table.near(asked, now)
+            && let Some(verdict) = self.go_on(now, slot, direction, content)
+        {
+            return Tracked::Done(verdict);
+        }
+        self.find_and_take(now, asked, content)
+    }
+
+    /// Takes a packet for whose entry nobody has gone ahead, or that has none.
+    #[inline(never)]
+    fn find_and_take(&mut self, now: Tick, asked: &Asked, content: &Content<'_>) -> Tracked {
         while let Some((slot, direction)) = self.find(asked, now) {
             if let Some(verdict) = self.go_on(now, slot, direction, content) {
                 return Tracked::Done(verdict);
@@ -141,7 +152,7 @@ impl Twin {
             Err(verdict) => return Tracked::Done(verdict),
         };
         let relation = relation(self.table.entry(slot).status(), Direction::Original);
-        match self.hand_to_tracker(now, slot, Direction::Original, content) {
+        match self.hand_first_to_tracker(now, slot, content) {
             Handled::Accepted => Tracked::New(NewFlow { slot, relation, hash: asked.hash, tuple, place }),
             // Nothing ends with its first packet, and nothing is opened again by it.
             Handled::Invalid | Handled::Ends | Handled::OpensAgain => {
@@ -164,13 +175,18 @@ impl Twin {
     }
 
     #[inline(never)]
+    fn hand_first_to_tracker(&mut self, now: Tick, slot: u32, content: &Content<'_>) -> Handled {
+        self.hand_to_tracker(now, slot, Direction::Original, content)
+    }
+
+    #[inline(always)]
     fn hand_to_tracker(&mut self, now: Tick, slot: u32, direction: Direction, content: &Content<'_>) -> Handled {
         let Self { table, namespaces, policies, host, .. } = self;
-        let policy = table.additions(slot).policy;
+        let policy = if table.entry(slot).is_ruled() { table.additions(slot).policy } else { None };
         let handled = table.change(slot, |Flow { entry, memory, windows, original_icmp_type }| {
             let namespace = &namespaces[entry.namespace.0 as usize];
             let kind = Kind::of(entry.protocol, &host.capabilities);
-            let mut circumstances = Context {
+            let context = Context {
                 direction,
                 now,
                 status: entry.status(),
@@ -179,12 +195,12 @@ impl Twin {
                 timeouts: policy.map_or(&namespace.spans, |policy| &policies[policy.place()]),
                 capabilities: &host.capabilities,
             };
-            let handled = memory.take(windows, kind, &mut circumstances, content, original_icmp_type);
+            let After { handled, status, expires } = memory.take(windows, kind, context, content, original_icmp_type);
             // Without a branch: from which side the next packet comes is not foreseen.
             let is_answer = handled == Handled::Accepted && direction == Direction::Reply;
             let seen = if is_answer { Status::SEEN_REPLY } else { Status(0) };
-            entry.set_status(circumstances.status.and(seen));
-            (handled, circumstances.expires)
+            entry.set_status(status.and(seen));
+            (handled, expires)
         });
         if handled == Handled::Ends {
             self.remove(slot, RemovedBy::Reset);

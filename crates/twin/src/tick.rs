@@ -63,12 +63,12 @@ impl Hz {
         Tick((whole as u32).wrapping_add((at.subsec_nanos() as u64 * self.0 as u64 / NANOS_PER_SEC) as u32))
     }
 
-    /// When the tick of a moment ends.
-    pub(crate) fn end_of_tick(self, at: Duration) -> Duration {
-        let ticks = u64::from(at.subsec_nanos()) * u64::from(self.0) / NANOS_PER_SEC;
-        // The first nanosecond that is of the next one.
-        let ends = ((ticks + 1) * NANOS_PER_SEC).div_ceil(self.0.into());
-        Duration::from_secs(at.as_secs()).saturating_add(Duration::from_nanos(ends))
+    /// When the tick of a moment ends, in nanoseconds of its second: each second has whole ticks.
+    #[expect(clippy::cast_possible_truncation, reason = "no more than a second's")]
+    pub(crate) const fn end_of_tick(self, at: Duration) -> u32 {
+        let ticks = at.subsec_nanos() as u64 * self.0 as u64 / NANOS_PER_SEC;
+        // The first that is of the next one.
+        ((ticks + 1) * NANOS_PER_SEC).div_ceil(self.0 as u64) as u32
     }
 
     /// Seconds in jiffies; the kernel takes no more than fit a signed number (`proc_dointvec_jiffies`).
@@ -103,7 +103,7 @@ mod tests {
         for hz in [100, 250, 300, 1000].map(|hz| Hz::new(hz).unwrap()) {
             for at in [0, 1, 3_333_333, 3_333_334, 999_999_999, 1_000_000_000, 7_123_456_789].map(Duration::from_nanos)
             {
-                let ends = hz.end_of_tick(at);
+                let ends = Duration::from_secs(at.as_secs()) + Duration::from_nanos(hz.end_of_tick(at).into());
                 let before = ends.checked_sub(Duration::from_nanos(1)).unwrap();
                 assert!(before >= at, "{hz:?} {at:?}");
                 assert_eq!((hz.tick(before), hz.tick(ends)), (hz.tick(at), hz.tick(at).plus(1)), "{hz:?} {at:?}");

@@ -36,9 +36,9 @@ pub struct Twin {
 struct Clock {
     /// The latest moment that was told.
     last: Duration,
-    /// The tick of that moment, and when it ends.
+    /// The tick of that moment, and when it ends, in nanoseconds of the moment's second.
     tick: Tick,
-    tick_ends: Duration,
+    tick_ends: u32,
     /// Whether an earlier tick was told later: packets that come late may have saved what had expired.
     has_gone_back: bool,
     /// No longer does time pass in one step: ticks wrap.
@@ -49,7 +49,7 @@ impl Clock {
     /// Whether a moment comes behind the latest one, and before the next tick.
     #[inline]
     fn is_in_tick(&self, now: Duration) -> bool {
-        self.last <= now && now < self.tick_ends
+        now.as_secs() == self.last.as_secs() && (self.last.subsec_nanos()..self.tick_ends).contains(&now.subsec_nanos())
     }
 }
 
@@ -116,7 +116,7 @@ impl Twin {
             clock: Clock {
                 last: Duration::ZERO,
                 tick: Tick::default(),
-                tick_ends: Duration::ZERO,
+                tick_ends: 0,
                 has_gone_back: false,
                 longest_step: host.capabilities.hz.duration(LONGEST_STEP_JIFFIES),
             },

@@ -98,7 +98,7 @@ impl Twin {
     /// The entry that a packet with this tuple would find, and the way it would go. Nothing is removed.
     pub fn lookup(&self, now: Duration, place: Place, tuple: &Tuple) -> Option<(EntryId, Direction)> {
         let now = self.tick(now);
-        let asked = self.table.asked(Key::new(tuple, place.namespace, place.zone));
+        let asked = self.table.asked(Key::new(tuple, place));
         let Node { slot, direction } = self.table.locate(&asked)?;
         let entry = self.table.entry(slot);
         (!entry.expires.is_over(now)).then_some((EntryId { slot, generation: entry.generation }, direction))

@@ -8,24 +8,32 @@ use plimsoll_hints::fetch_at;
 use super::key::answering;
 use super::room::filled;
 
-/// Slots by tag, in one array: each lies at its tag's place, or behind it, up to the next place that is free (linear probing;
-/// Knuth, TAOCP volume 3, 6.4).
+/// Slots by tag.
 #[derive(Debug)]
 pub(super) struct Index {
-    places: Vec<Place>,
+    groups: Vec<Group>,
     taken: usize,
 }
 
-/// What tuples have in common that may be one flow's: the same for a tuple and its answer.
+/// What tuples have in common that may be one flow's: the same for a tuple and its answer. Never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tag(u32);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(align(8))]
-struct Place {
-    tag: Tag,
-    slot: u32,
+/// A cache line: places for some slots. A slot lies in the group that is its tag's home, or, where that was full, in the first
+/// behind it that was not.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Group {
+    /// 0 where a place is free. The last has no place: so many can be compared at once.
+    tags: [u32; LANES],
+    slots: [u32; PLACES],
+    /// How many slots are in groups behind this one that would be here, or farther ahead, had there been room.
+    passed_by: u32,
 }
+
+const LANES: usize = 8;
+const PLACES: usize = LANES - 1;
+const _: () = assert!(size_of::<Group>() == 64);
 
 impl Tag {
     /// Of a tuple with this hash, and of its answer.
@@ -34,133 +42,153 @@ impl Tag {
         const ODD: u32 = 0x9e37_79b1;
         let answering = answering(hash);
         // The lower of two is low more often than not: it is spread again.
-        Self((if hash < answering { hash } else { answering }).wrapping_mul(ODD))
+        Self((if hash < answering { hash } else { answering }).wrapping_mul(ODD) | 1)
     }
 }
 
-impl Place {
-    const FREE: Self = Self { tag: Tag(0), slot: u32::MAX };
+/// Places of a group, a bit for each.
+#[derive(Clone, Copy)]
+struct Set(u32);
 
-    const fn is_free(self) -> bool {
-        self.slot == Self::FREE.slot
+impl Iterator for Set {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let first = self.0.trailing_zeros() as usize;
+        self.0 &= self.0.wrapping_sub(1);
+        (first < PLACES).then_some(first)
+    }
+}
+
+impl Group {
+    const EMPTY: Self = Self { tags: [0; LANES], slots: [u32::MAX; PLACES], passed_by: 0 };
+
+    /// Where a tag is.
+    #[inline]
+    fn places_of(&self, tag: u32) -> Set {
+        const ALL: u32 = (1 << PLACES) - 1;
+        let mut places = 0;
+        for (lane, other) in self.tags.iter().enumerate() {
+            places |= u32::from(*other == tag) << lane;
+        }
+        Set(places & ALL)
     }
 }
 
 impl Index {
-    const LEAST: usize = 16;
-
     /// With room for so many, if they are not very many; more is made as it is needed.
     pub(super) fn for_about(slots: u32) -> Self {
+        /// In a group: where it is more, too many are full.
+        const SLOTS: usize = 5;
         const MOST: usize = 1 << 20;
-        Self { places: free(grown((slots as usize).min(MOST))), taken: 0 }
+        Self { groups: empty((slots as usize).min(MOST) / SLOTS + 1), taken: 0 }
     }
 
-    /// Asks for the memory that a look for a tag will take.
+    /// Asks for the memory that a look for a tag takes.
     #[inline]
     pub(super) fn ask_for(&self, tag: Tag) {
-        /// Half of a cache line on: few looks go further.
-        const MOSTLY: usize = 4;
+        fetch_at(&self.groups, self.home(tag));
+    }
+
+    /// A slot that was put under a tag, if one is in the tag's own group: mostly. Else asks for the group behind, if need be.
+    #[inline]
+    pub(super) fn at_home(&self, tag: Tag) -> Option<u32> {
         let home = self.home(tag);
-        fetch_at(&self.places, home);
-        fetch_at(&self.places, home + MOSTLY);
+        let group = &self.groups[home];
+        let slot = group.places_of(tag.0).next().map(|place| group.slots[place]);
+        if slot.is_none() && group.passed_by > 0 {
+            fetch_at(&self.groups, self.behind(home));
+        }
+        slot
+    }
+
+    /// Whether no slot was put under a tag, as far as its own group tells.
+    #[inline]
+    pub(super) fn lacks(&self, tag: Tag) -> bool {
+        let group = &self.groups[self.home(tag)];
+        group.passed_by == 0 && group.places_of(tag.0).next().is_none()
     }
 
     /// The slots that were put under a tag.
     #[inline]
     pub(super) fn with(&self, tag: Tag) -> impl Iterator<Item = u32> {
-        let mut at = self.home(tag);
-        std::iter::from_fn(move || {
-            loop {
-                let place = self.places[at];
-                if place.is_free() {
-                    return None;
-                }
-                at = self.behind(at);
-                if place.tag == tag {
-                    return Some(place.slot);
-                }
-            }
+        self.way(tag).flat_map(move |at| {
+            let group = &self.groups[at];
+            group.places_of(tag.0).map(|place| group.slots[place])
         })
     }
 
     pub(super) fn put(&mut self, tag: Tag, slot: u32) {
-        // A quarter is kept free: runs become long where it is less.
-        if self.taken * 4 >= self.places.len() * 3 {
+        /// In a group, on the average.
+        const MOST: usize = 6;
+        if self.taken >= self.groups.len() * MOST {
             self.grow();
         }
         self.taken += 1;
-        self.settle(Place { tag, slot });
+        self.settle(tag, slot);
     }
 
-    fn settle(&mut self, place: Place) {
-        let mut at = self.home(place.tag);
-        while !self.places[at].is_free() {
+    fn settle(&mut self, Tag(tag): Tag, slot: u32) {
+        let mut at = self.home(Tag(tag));
+        loop {
+            let group = &mut self.groups[at];
+            if let Some(place) = group.places_of(0).next() {
+                group.tags[place] = tag;
+                group.slots[place] = slot;
+                return;
+            }
+            group.passed_by += 1;
             at = self.behind(at);
         }
-        self.places[at] = place;
     }
 
     /// Takes a slot out that was put under a tag, once if it was put there twice.
     pub(super) fn remove(&mut self, tag: Tag, slot: u32) {
-        let mut hole = self.home(tag);
-        while self.places[hole] != (Place { tag, slot }) {
-            if self.places[hole].is_free() {
-                return;
-            }
-            hole = self.behind(hole);
-        }
+        let place_in = |group: &Group| group.places_of(tag.0).find(|place| group.slots[*place] == slot);
+        let Some((at, place)) = self.way(tag).find_map(|at| Some((at, place_in(&self.groups[at])?))) else { return };
+        self.groups[at].tags[place] = 0;
+        self.groups[at].slots[place] = u32::MAX;
         self.taken -= 1;
-        // What lies behind comes nearer to its own place: else looks for it would end at the hole.
-        let mut at = hole;
-        loop {
-            at = self.behind(at);
-            let place = self.places[at];
-            if place.is_free() {
-                break;
-            }
-            let home = self.home(place.tag);
-            if self.steps(home, at) >= self.steps(hole, at) {
-                self.places[hole] = place;
-                hole = at;
-            }
+        let mut passed = self.home(tag);
+        while passed != at {
+            self.groups[passed].passed_by -= 1;
+            passed = self.behind(passed);
         }
-        self.places[hole] = Place::FREE;
     }
 
-    /// In the order in which they lie: so they are written in the order in which they will lie, but for what runs over the end.
+    /// Once there is no room.
     fn grow(&mut self) {
-        let old = std::mem::replace(&mut self.places, Vec::new());
-        self.places = free(grown(old.len()));
-        for place in old.into_iter().filter(|place| !place.is_free()) {
-            self.settle(place);
+        let more = self.groups.len() + self.groups.len() / 2 + 1;
+        let old = std::mem::replace(&mut self.groups, empty(more));
+        for group in old {
+            for (tag, slot) in group.tags.into_iter().zip(group.slots).filter(|(tag, _)| *tag != 0) {
+                self.settle(Tag(tag), slot);
+            }
         }
     }
 
-    /// A tag's own place.
+    /// A tag's own group.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "below their number")]
     fn home(&self, Tag(tag): Tag) -> usize {
-        ((u64::from(tag) * self.places.len() as u64) >> 32) as usize
+        ((u64::from(tag) * self.groups.len() as u64) >> 32) as usize
     }
 
-    /// The place behind one. A look that goes on ends: some are free.
     #[inline]
     const fn behind(&self, at: usize) -> usize {
-        if at + 1 == self.places.len() { 0 } else { at + 1 }
+        if at + 1 == self.groups.len() { 0 } else { at + 1 }
     }
 
-    /// How far a place lies behind another.
-    fn steps(&self, from: usize, to: usize) -> usize {
-        if to >= from { to - from } else { to + self.places.len() - from }
+    /// The groups in which a tag may be.
+    #[inline]
+    fn way(&self, tag: Tag) -> impl Iterator<Item = usize> {
+        let goes_on = |at: &usize| (self.groups[*at].passed_by > 0).then(|| self.behind(*at));
+        std::iter::successors(Some(self.home(tag)), goes_on)
     }
 }
 
-fn grown(places: usize) -> usize {
-    (places + places / 2).max(Index::LEAST)
-}
-
-fn free(places: usize) -> Vec<Place> {
-    filled(places, Place::FREE)
+fn empty(groups: usize) -> Vec<Group> {
+    filled(groups, Group::EMPTY)
 }
 
 #[cfg(test)]
@@ -182,7 +210,7 @@ mod tests {
         let mut index = Index::for_about(0);
         let mut list: Vec<(Tag, u32)> = Vec::new();
         for turn in 0..20_000 {
-            let tag = Tag(u32::MAX - (draw.below(40) << 24) * draw.below(2) - draw.below(3));
+            let tag = Tag(u32::MAX - (draw.below(40) << 24) * draw.below(2) - draw.below(3) * 2);
             if draw.below(2) == 0 && !list.is_empty() {
                 let at = draw.below(u32::try_from(list.len()).unwrap()) as usize;
                 let (tag, slot) = list.swap_remove(at);

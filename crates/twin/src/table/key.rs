@@ -44,13 +44,25 @@ impl Key {
     };
 
     #[inline]
-    pub(crate) fn new(tuple: &Tuple, namespace: NamespaceId, zone: Zone) -> Self {
-        let addresses = match (tuple.source, tuple.destination) {
+    pub(crate) fn new(tuple: &Tuple, place: Place) -> Self {
+        Self::narrow(tuple, place)
+            .unwrap_or_else(|| Self::by(tuple, place, Addresses::Wide([tuple.source, tuple.destination].map(words))))
+    }
+
+    /// Of IPv4.
+    #[inline]
+    pub(crate) const fn narrow(tuple: &Tuple, place: Place) -> Option<Self> {
+        match (tuple.source, tuple.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                Addresses::Narrow([source.to_bits(), destination.to_bits()])
+                Some(Self::by(tuple, place, Addresses::Narrow([source.to_bits(), destination.to_bits()])))
             }
-            (source, destination) => Addresses::Wide([source, destination].map(words)),
-        };
+            _ => None,
+        }
+    }
+
+    #[inline]
+    const fn by(tuple: &Tuple, place: Place, addresses: Addresses) -> Self {
+        let Place { namespace, zone } = place;
         let [first, second] = match tuple.layer4 {
             Layer4::Ports { source, destination } => [source, destination],
             Layer4::Icmp { id, kind, code } => [id, u16::from_be_bytes([kind, code])],
@@ -58,7 +70,7 @@ impl Key {
         };
         Self {
             scope: Scope { namespace, zone, protocol: tuple.protocol },
-            layer4: u32::from(first) << 16 | u32::from(second),
+            layer4: (first as u32) << 16 | second as u32,
             addresses,
         }
     }
@@ -207,6 +219,10 @@ const fn low(bits: u128) -> u64 {
 mod tests {
     use super::*;
 
+    fn place(namespace: u16, zone: u16) -> Place {
+        Place { namespace: NamespaceId(namespace), zone: Zone(zone) }
+    }
+
     #[test]
     fn a_key_holds_its_tuple() {
         let v6 = Tuple {
@@ -222,9 +238,9 @@ mod tests {
             layer4: Layer4::Ports { source: 65_535, destination: 443 },
         };
         for tuple in [v4, v6] {
-            assert_eq!(Key::new(&tuple, NamespaceId(3), Zone(7)).tuple(), tuple);
-            assert_ne!(Key::new(&tuple, NamespaceId(3), Zone(7)), Key::new(&tuple, NamespaceId(3), Zone(8)));
-            assert_ne!(Key::new(&tuple, NamespaceId(3), Zone(7)), Key::new(&tuple, NamespaceId(2), Zone(7)));
+            assert_eq!(Key::new(&tuple, place(3, 7)).tuple(), tuple);
+            assert_ne!(Key::new(&tuple, place(3, 7)), Key::new(&tuple, place(3, 8)));
+            assert_ne!(Key::new(&tuple, place(3, 7)), Key::new(&tuple, place(2, 7)));
         }
     }
 
@@ -243,7 +259,7 @@ mod tests {
             for (protocol, layer4) in layers {
                 let [source, destination] = [source, destination].map(|address| address.parse().unwrap());
                 let tuple = Tuple { source, destination, protocol, layer4 };
-                let key = |tuple: &Tuple| Key::new(tuple, NamespaceId(1), Zone(2));
+                let key = |tuple: &Tuple| Key::new(tuple, place(1, 2));
                 assert_eq!(key(&tuple).answer(), crate::inverted(&tuple).as_ref().map(key), "{tuple:?}");
                 if let Some(answer) = key(&tuple).answer() {
                     assert_eq!(answer.hash(3), answering(key(&tuple).hash(3)), "{tuple:?}");
@@ -268,7 +284,7 @@ mod tests {
                 protocol: Protocol::TCP,
                 layer4: Layer4::Ports { source: port, destination: 443 },
             };
-            counts[(Key::new(&tuple, NamespaceId(0), Zone(0)).hash(1) >> 20) as usize] += 1;
+            counts[(Key::new(&tuple, place(0, 0)).hash(1) >> 20) as usize] += 1;
         }
         let empty = counts.iter().filter(|count| **count == 0).count();
         // 1507 are expected, with a standard deviation of about 20.

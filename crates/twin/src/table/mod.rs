@@ -183,6 +183,9 @@ impl Table {
     }
 
     pub(crate) fn set_additions(&mut self, slot: u32, additions: Additions) {
+        if additions.policy.is_some() || additions.helper.is_some() {
+            self.entry_mut(slot).set_ruled();
+        }
         self.additions.put(slot, additions);
     }
 
@@ -338,11 +341,23 @@ impl Table {
         self.key(node.slot, node.direction) == *key
     }
 
+    /// The node at which a tuple lies, if whoever went ahead has found it, and a look-up would meet nothing that has expired.
+    #[inline]
+    pub(crate) fn near(&self, asked: &Asked, now: Tick) -> Option<Node> {
+        if self.may_have_expired(self.bucket_of_hash(asked.hash), now) { None } else { self.node_of(asked.near, asked) }
+    }
+
+    /// Whether something in a bucket may have expired.
+    #[inline]
+    fn may_have_expired(&self, bucket: u32, now: Tick) -> bool {
+        self.expired.has(bucket) || now.since(self.wheel.now()) > 0
+    }
+
     /// Looks for a tuple.
     #[inline]
     pub(crate) fn search(&mut self, asked: &Asked, now: Tick) -> Met {
         let bucket = self.bucket_of_hash(asked.hash);
-        if self.expired.has(bucket) || now.since(self.wheel.now()) > 0 {
+        if self.may_have_expired(bucket, now) {
             return self.search_among_expired(asked, bucket, now);
         }
         match self.locate(asked) {
@@ -357,13 +372,24 @@ impl Table {
         self.node_of(asked.near, asked).or_else(|| self.look_up(asked))
     }
 
-    #[inline(never)]
+    #[inline]
     fn look_up(&self, asked: &Asked) -> Option<Node> {
+        if self.index.lacks(Tag::of(asked.hash)) { None } else { self.look_among_some(asked) }
+    }
+
+    #[inline(never)]
+    fn look_among_some(&self, asked: &Asked) -> Option<Node> {
         self.index.with(Tag::of(asked.hash)).find_map(|slot| self.node_of(slot, asked))
     }
 
-    /// The node at which a tuple of an entry lies that is not in the hash itself: another's.
+    /// Whether nobody has one of an entry's tuples, as far as that is seen at once; they have these hashes.
     #[inline]
+    pub(crate) fn are_free(&self, slot: u32, [original, reply]: [u32; 2]) -> bool {
+        self.index.lacks(Tag::of(original))
+            && (self.entry(slot).own_reply().is_none() || self.index.lacks(Tag::of(reply)))
+    }
+
+    /// The node at which a tuple of an entry lies that is not in the hash itself: another's.
     pub(crate) fn holder(&self, slot: u32, direction: Direction, hash: u32) -> Option<Node> {
         self.look_up(&Asked { key: self.key(slot, direction), hash, near: Asked::NOWHERE })
     }

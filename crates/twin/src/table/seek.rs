@@ -13,19 +13,35 @@ impl Table {
         self.index.ask_for(Tag::of(asked.hash));
     }
 
-    /// Takes what was asked for, and asks for the entry; where there is none, for what an entry of the tuple will take.
+    /// Takes what was asked for, and asks for the entry, if it is where most are.
     #[inline]
     pub(crate) fn ask_for_entry(&self, asked: &mut Asked) {
-        match self.index.with(Tag::of(asked.hash)).next() {
-            Some(slot) => {
-                asked.near = slot;
-                self.lines.ask_for(slot);
-            }
-            None => {
-                for hash in [asked.hash, answering(asked.hash)] {
-                    fetch_at(&self.heads, self.bucket_of_hash(hash) as usize);
-                }
-            }
+        if let Some(slot) = self.index.at_home(Tag::of(asked.hash)) {
+            asked.near = slot;
+            self.lines.ask_for(slot);
+        }
+    }
+
+    /// Asks for an entry that is elsewhere; where there is none, for what an entry of the tuple will take.
+    #[inline]
+    pub(crate) fn ask_elsewhere(&self, asked: &mut Asked) {
+        if asked.near == Asked::NOWHERE {
+            self.seek_elsewhere(asked);
+        }
+    }
+
+    #[inline(never)]
+    fn seek_elsewhere(&self, asked: &mut Asked) {
+        let tag = Tag::of(asked.hash);
+        if !self.index.lacks(tag)
+            && let Some(slot) = self.index.with(tag).next()
+        {
+            asked.near = slot;
+            self.lines.ask_for(slot);
+            return;
+        }
+        for hash in [asked.hash, answering(asked.hash)] {
+            fetch_at(&self.heads, self.bucket_of_hash(hash) as usize);
         }
     }
 

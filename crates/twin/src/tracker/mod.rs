@@ -29,7 +29,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    #[inline]
     pub(crate) const fn of(protocol: Protocol, capabilities: &Capabilities) -> Self {
+        if matches!(protocol, Protocol::TCP) { Self::Tcp } else { Self::of_another(protocol, capabilities) }
+    }
+
+    const fn of_another(protocol: Protocol, capabilities: &Capabilities) -> Self {
         match protocol {
             Protocol::TCP => Self::Tcp,
             Protocol::UDP => Self::Udp,
@@ -97,7 +102,19 @@ pub(crate) struct Context<'a> {
     pub(crate) capabilities: &'a Capabilities,
 }
 
+/// What a tracker has made of a packet, and of its entry.
+#[derive(Clone, Copy)]
+pub(crate) struct After {
+    pub(crate) handled: Handled,
+    pub(crate) status: Status,
+    pub(crate) expires: Tick,
+}
+
 impl Context<'_> {
+    pub(crate) const fn after(self, handled: Handled) -> After {
+        After { handled, status: self.status, expires: self.expires }
+    }
+
     pub(crate) const fn is_confirmed(&self) -> bool {
         self.status.has(Status::CONFIRMED)
     }
@@ -128,30 +145,30 @@ impl Memory {
         &mut self,
         windows: &mut Windows,
         kind: Kind,
-        context: &mut Context<'_>,
+        context: Context<'_>,
         packet: &Content<'_>,
         original_icmp_type: u8,
-    ) -> Handled {
+    ) -> After {
         if let (Kind::Tcp, Content::Tcp(segment)) = (kind, packet) {
             if !matches!(self, Self::Tcp(_)) {
                 *self = Self::Tcp(Tcp::default());
             }
-            return if let Self::Tcp(tcp) = self { tcp.take(windows, context, segment) } else { Handled::Invalid };
+            if let Self::Tcp(tcp) = self {
+                return tcp.take(windows, context, segment);
+            }
         }
-        let handled;
-        (handled, *context) = self.take_what_is_not_tcp(kind, *context, packet, original_icmp_type);
-        handled
+        self.take_what_is_not_tcp(kind, context, packet, original_icmp_type)
     }
 
     /// Apart from TCP, which has the processor's registers to itself.
     #[inline(never)]
-    fn take_what_is_not_tcp<'a>(
+    fn take_what_is_not_tcp(
         &mut self,
         kind: Kind,
-        mut context: Context<'a>,
+        mut context: Context<'_>,
         packet: &Content<'_>,
         original_icmp_type: u8,
-    ) -> (Handled, Context<'a>) {
+    ) -> After {
         let handled = match (kind, packet) {
             (Kind::Sctp, Content::Sctp(chunks)) => {
                 if !matches!(self, Self::Sctp(_)) {
@@ -173,7 +190,7 @@ impl Memory {
                 Handled::Accepted
             }
         };
-        (handled, context)
+        context.after(handled)
     }
 
     /// UDP (`nf_conntrack_udp_packet`): a stream is what still sends, both ways, two seconds after it began.

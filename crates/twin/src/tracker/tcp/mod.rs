@@ -7,7 +7,7 @@ use plimsoll_model::{Side, Status, TcpState};
 
 use self::states::{Kind, Step, step};
 use self::window::{Fit, is_before};
-use super::{Context, Handled};
+use super::{After, Context, Handled};
 use crate::Direction;
 use crate::capabilities::{ClosingReset, FutileClose, IgnoredSynReset, InexactReset};
 use crate::packet::Segment;
@@ -127,7 +127,7 @@ impl Tcp {
 
     /// Takes a segment of the flow (`nf_conntrack_tcp_packet`).
     #[inline]
-    pub(crate) fn take(&mut self, windows: &mut Windows, context: &mut Context<'_>, segment: &Segment) -> Handled {
+    pub(crate) fn take(&mut self, windows: &mut Windows, context: Context<'_>, segment: &Segment) -> After {
         Flow { tcp: self, windows }.take(context, segment)
     }
 }
@@ -144,7 +144,7 @@ impl Windows {
 impl Flow<'_> {
     /// Takes a segment of the flow (`nf_conntrack_tcp_packet`).
     #[inline]
-    fn take(&mut self, context: &mut Context<'_>, segment: &Segment) -> Handled {
+    fn take(&mut self, context: Context<'_>, segment: &Segment) -> After {
         // Most segments: they lead nowhere else, whoever sends.
         if segment.only_acknowledges() && self.tcp.state == TcpState::Established && context.is_confirmed() {
             return self.follow(
@@ -154,36 +154,34 @@ impl Flow<'_> {
                 segment,
             );
         }
-        let handled;
-        (handled, *context) = self.take_any(*context, segment);
-        handled
+        self.take_any(context, segment)
     }
 
     /// Apart from the above: each has the processor's registers to itself.
     #[inline(never)]
-    fn take_any<'a>(&mut self, mut context: Context<'a>, segment: &Segment) -> (Handled, Context<'a>) {
-        let handled = match self.kind_and_way(&context, segment) {
-            Ok((kind, way)) => self.follow(&mut context, kind, way, segment),
-            Err(handled) => handled,
-        };
-        (handled, context)
+    fn take_any(&mut self, context: Context<'_>, segment: &Segment) -> After {
+        match self.kind_and_way(&context, segment) {
+            Ok((kind, way)) => self.follow(context, kind, way, segment),
+            Err(handled) => context.after(handled),
+        }
     }
 
     /// Goes a way.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "where segment and state are known, most of it falls away")]
-    fn follow(&mut self, context: &mut Context<'_>, kind: Kind, way: Way, segment: &Segment) -> Handled {
+    fn follow(&mut self, mut context: Context<'_>, kind: Kind, way: Way, segment: &Segment) -> After {
         if way.check == Check::Window {
             match self.fit(kind, segment, context) {
                 Fit::Within => {}
-                Fit::Passed => return Handled::Accepted,
+                Fit::Passed => return context.after(Handled::Accepted),
                 Fit::Outside => {
-                    context.expires = self.note_futile_close(*context, kind);
-                    return Handled::Invalid;
+                    context.expires = self.note_futile_close(context, kind);
+                    return context.after(Handled::Invalid);
                 }
             }
         }
-        self.enter(context, kind, way)
+        let handled = self.enter(&mut context, kind, way);
+        context.after(handled)
     }
 
     /// What a segment is, and where it leads; or what becomes of one that leads nowhere.
@@ -383,7 +381,8 @@ impl Flow<'_> {
     }
 
     /// Enters the state that a valid segment leads to, and arms the entry.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as of what leads here")]
     fn enter(&mut self, context: &mut Context<'_>, kind: Kind, way: Way) -> Handled {
         let Way { old, new, .. } = way;
         self.tcp.last.kind = kind;
@@ -417,7 +416,8 @@ impl Flow<'_> {
     }
 
     /// With which timeout a state is armed.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as of what leads here")]
     fn timeout(&self, context: &Context<'_>, kind: Kind, timeouts: &TcpTimeouts) -> u32 {
         let own = timeouts.of(self.tcp.state);
         let is_unacknowledged = self.tcp.traits.iter().any(|traits| traits.has(Traits::DATA_UNACKNOWLEDGED));

@@ -128,7 +128,7 @@ impl Flow<'_> {
     /// Whether a segment fits; where it does, moves the windows along.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "where the segment is known, most of it falls away")]
-    pub(super) fn fit(&mut self, kind: Kind, segment: &Segment, context: &Context<'_>) -> Fit {
+    pub(super) fn fit(&mut self, kind: Kind, segment: &Segment, context: Context<'_>) -> Fit {
         let direction = context.direction;
         let has_begun = self.windows.0[direction as usize].max != 0;
         if (!has_begun || segment.has(flags::SYN))
@@ -140,7 +140,7 @@ impl Flow<'_> {
         let (sender, receiver) = sides(&mut self.windows.0, direction);
         let criteria = Criteria::of(numbers, sender, receiver);
         if !criteria.all_hold() {
-            return self.outside(numbers, criteria, *context);
+            return self.outside(numbers, criteria, context);
         }
         let (sends, receives) = sides(&mut self.tcp.traits, direction);
         let Numbers { sequence, end, ack, sack, window } = numbers;

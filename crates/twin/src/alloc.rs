@@ -1,6 +1,6 @@
 //! A new entry (`init_conntrack`, `__nf_conntrack_alloc`).
 
-use plimsoll_model::{Counter, Tuple};
+use plimsoll_model::Counter;
 
 use crate::entry::Entry;
 use crate::table::{Asked, Key};
@@ -9,7 +9,8 @@ use crate::{DropReason, Place, Twin, Verdict};
 
 impl Twin {
     /// Begins an entry for a packet that belongs to none; or says what becomes of the packet without one.
-    pub(crate) fn begin(&mut self, now: Tick, place: Place, tuple: &Tuple, asked: &Asked) -> Result<u32, Verdict> {
+    pub(crate) fn begin(&mut self, now: Tick, asked: &Asked) -> Result<u32, Verdict> {
+        let place = asked.place();
         if asked.key.answer().is_none() {
             self.namespace_mut(place.namespace).counters.count(Counter::Invalid);
             return Err(Verdict::Invalid);
@@ -19,7 +20,9 @@ impl Twin {
             self.namespace_mut(place.namespace).counters.count(Counter::Drop);
             return Err(Verdict::Dropped(DropReason::TableFull));
         };
-        self.fulfil_expectation(now, place, tuple, slot);
+        if self.namespace(place.namespace).expected > 0 {
+            self.fulfil_expectation(now, place, &asked.tuple(), slot);
+        }
         Ok(slot)
     }
 

@@ -34,9 +34,9 @@ impl Twin {
     }
 
     pub(crate) fn confirm_at(&mut self, now: Tick, new: &NewFlow) -> Verdict {
-        let &NewFlow { slot, relation, hash, .. } = new;
+        let &NewFlow { slot, relation, ref asked } = new;
         let namespace = self.table.entry(slot).namespace;
-        let hashes = self.table.hashes(slot, hash);
+        let hashes = self.table.hashes(slot, asked.hash);
         match self.obstacle(slot, hashes) {
             None => {}
             Some(Obstacle::Taken(other)) => return self.resolve_clash(now, slot, hashes, other, relation),

@@ -221,9 +221,6 @@ impl Twin {
 
     /// Makes a new entry the child of the flow that expected it.
     pub(crate) fn fulfil_expectation(&mut self, now: Tick, place: Place, tuple: &Tuple, slot: u32) {
-        if self.namespace(place.namespace).expected == 0 {
-            return;
-        }
         let Layer4::Ports { destination: port, .. } = tuple.layer4 else { return };
         let target = (place.namespace, place.zone, tuple.protocol, tuple.destination, port);
         let there: Vec<_> = self.expectations.by_target.get(&target).into_iter().flatten().copied().collect();

@@ -115,7 +115,7 @@ impl Twin {
         let tick = self.pass_time(now);
         match self.take(tick, asked, content) {
             Tracked::Done(verdict) => verdict,
-            Tracked::New(new) => self.complete(now, new, rules),
+            Tracked::New(new) => self.complete_at(tick, new, rules),
         }
     }
 }

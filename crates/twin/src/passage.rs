@@ -20,21 +20,18 @@ use crate::{Direction, DropReason, EntryId, NamespaceId, Place, Relation, Twin, 
 pub struct NewFlow {
     pub(crate) slot: u32,
     pub(crate) relation: Relation,
-    /// Of its tuple.
-    pub(crate) hash: u32,
-    tuple: Tuple,
-    place: Place,
+    pub(crate) asked: Asked,
 }
 
 impl NewFlow {
     /// As the packet came.
-    pub const fn tuple(&self) -> &Tuple {
-        &self.tuple
+    pub fn tuple(&self) -> Tuple {
+        self.asked.tuple()
     }
 
     /// Where it came.
     pub const fn place(&self) -> Place {
-        self.place
+        self.asked.place()
     }
 }
 
@@ -59,6 +56,11 @@ impl Twin {
 
     /// Takes a new flow's first packet the rest of its way: what rules do to it, and the insertion of its entry.
     pub fn complete(&mut self, now: Duration, new: NewFlow, rules: &mut impl Rules) -> Verdict {
+        let now = self.tick(now);
+        self.complete_at(now, new, rules)
+    }
+
+    pub(crate) fn complete_at(&mut self, now: Tick, new: NewFlow, rules: &mut impl Rules) -> Verdict {
         let ruling = rules.rule(&new);
         if ruling.fate == Fate::Dropped {
             self.abandon(new);
@@ -70,9 +72,8 @@ impl Twin {
         if let Some(helper) = ruling.helper {
             self.set_helper(&new, helper);
         }
-        let now = self.tick(now);
         // No connection's first segment carries what a helper reads.
-        if new.tuple.protocol != Protocol::TCP {
+        if new.asked.key.protocol() != Protocol::TCP {
             self.refresh_by_helper(new.slot, now);
         }
         self.translate(new.slot, now, &ruling);
@@ -146,18 +147,17 @@ impl Twin {
     /// Begins an entry for a packet that no entry has.
     #[inline(never)]
     fn open(&mut self, now: Tick, asked: &Asked, content: &Content<'_>) -> Tracked {
-        let (place, tuple) = (asked.place(), asked.tuple());
-        let slot = match self.begin(now, place, &tuple, asked) {
+        let slot = match self.begin(now, asked) {
             Ok(slot) => slot,
             Err(verdict) => return Tracked::Done(verdict),
         };
         let relation = relation(self.table.entry(slot).status(), Direction::Original);
         match self.hand_first_to_tracker(now, slot, content) {
-            Handled::Accepted => Tracked::New(NewFlow { slot, relation, hash: asked.hash, tuple, place }),
+            Handled::Accepted => Tracked::New(NewFlow { slot, relation, asked: *asked }),
             // Nothing ends with its first packet, and nothing is opened again by it.
             Handled::Invalid | Handled::Ends | Handled::OpensAgain => {
                 self.discard(slot);
-                Tracked::Done(self.invalid(place.namespace))
+                Tracked::Done(self.invalid(asked.place().namespace))
             }
         }
     }

@@ -23,7 +23,7 @@ pub(super) enum Port {
 
 impl Rules for AsRecorded<'_> {
     fn rule(&mut self, new: &NewFlow) -> Ruling {
-        if new.tuple() != &self.flow.original {
+        if new.tuple() != self.flow.original {
             return Ruling::default();
         }
         let reply = &self.flow.reply;

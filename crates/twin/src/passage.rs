@@ -174,19 +174,21 @@ impl Twin {
         }
     }
 
+    /// Of a packet that opens a flow.
     #[inline(never)]
     fn hand_first_to_tracker(&mut self, now: Tick, slot: u32, content: &Content<'_>) -> Handled {
         self.hand_to_tracker(now, slot, Direction::Original, content)
     }
 
     #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a call for each packet costs as much as what falls away")]
     fn hand_to_tracker(&mut self, now: Tick, slot: u32, direction: Direction, content: &Content<'_>) -> Handled {
         let Self { table, namespaces, policies, host, .. } = self;
         let policy = if table.entry(slot).is_ruled() { table.additions(slot).policy } else { None };
         let handled = table.change(slot, |Flow { entry, memory, windows, original_icmp_type }| {
             let namespace = &namespaces[entry.namespace.0 as usize];
             let kind = Kind::of(entry.protocol, &host.capabilities);
-            let context = Context {
+            let circumstances = Context {
                 direction,
                 now,
                 status: entry.status(),
@@ -195,7 +197,8 @@ impl Twin {
                 timeouts: policy.map_or(&namespace.spans, |policy| &policies[policy.place()]),
                 capabilities: &host.capabilities,
             };
-            let After { handled, status, expires } = memory.take(windows, kind, context, content, original_icmp_type);
+            let After { handled, status, expires } =
+                memory.take(windows, kind, circumstances, content, original_icmp_type);
             // Without a branch: from which side the next packet comes is not foreseen.
             let is_answer = handled == Handled::Accepted && direction == Direction::Reply;
             let seen = if is_answer { Status::SEEN_REPLY } else { Status(0) };

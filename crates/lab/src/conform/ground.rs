@@ -294,7 +294,7 @@ impl Rules for TwinRules {
                 ..Ruling::default()
             },
         };
-        Ruling { policy: self.policy(tuple), ..translated }
+        Ruling { policy: self.policy(&tuple), ..translated }
     }
 }
 

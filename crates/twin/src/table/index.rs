@@ -47,7 +47,6 @@ impl Tag {
 }
 
 /// Places of a group, a bit for each.
-#[derive(Clone, Copy)]
 struct Set(u32);
 
 impl Iterator for Set {

@@ -52,7 +52,7 @@ impl Links {
     pub(super) const NONE: Self = Self([Link::END; 2]);
 
     #[inline]
-    pub(super) const fn behind(&self, direction: Direction) -> Link {
+    pub(super) const fn behind(self, direction: Direction) -> Link {
         self.0[direction as usize]
     }
 

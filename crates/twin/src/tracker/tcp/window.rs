@@ -96,31 +96,37 @@ struct Numbers {
     window: u32,
 }
 
-/// Which of the four criteria hold.
+/// By how much a segment keeps the four criteria: each holds if its number is not below 0.
 #[derive(Clone, Copy)]
-struct Criteria {
-    begins_in_window: bool,
-    ends_in_window: bool,
-    acks_what_was_sent: bool,
-    ack_is_recent: bool,
+struct Margins {
+    /// Its begin lies so far before the end of the window.
+    begin: i32,
+    /// Its end lies so far behind the lower edge.
+    end: i32,
+    /// What it acknowledges lies so far before the end of what was sent…
+    ack: i32,
+    /// …and so far behind the lower edge.
+    recent: i32,
 }
 
-impl Criteria {
+impl Margins {
     #[inline]
     const fn of(numbers: Numbers, sender: &Window, receiver: &Window) -> Self {
         let Numbers { sequence, end, sack, .. } = numbers;
+        let lower_edge = sender.end.wrapping_sub(receiver.max);
         Self {
-            begins_in_window: is_before(sequence, sender.max_end.wrapping_add(1)),
-            ends_in_window: (receiver.max == 0) | is_after(end, sender.end.wrapping_sub(receiver.max).wrapping_sub(1)),
-            acks_what_was_sent: is_before(sack, receiver.end.wrapping_add(1)),
-            ack_is_recent: is_after(sack, receiver.end.wrapping_sub(sender.ack_window()).wrapping_sub(1)),
+            begin: ahead(sender.max_end, sequence),
+            // Of a window that is not known yet.
+            end: if receiver.max == 0 { 0 } else { ahead(end, lower_edge) },
+            ack: ahead(receiver.end, sack),
+            recent: ahead(sack, receiver.end.wrapping_sub(sender.ack_window())),
         }
     }
 
     /// At once: that all hold is foreseen, and which one does not is not.
     #[inline]
-    const fn all_hold(self) -> bool {
-        self.begins_in_window & self.ends_in_window & self.acks_what_was_sent & self.ack_is_recent
+    const fn hold(self) -> bool {
+        (self.begin | self.end | self.ack | self.recent) >= 0
     }
 }
 
@@ -138,20 +144,20 @@ impl Flow<'_> {
         }
         let numbers = self.numbers(direction, segment);
         let (sender, receiver) = sides(&mut self.windows.0, direction);
-        let criteria = Criteria::of(numbers, sender, receiver);
-        if !criteria.all_hold() {
-            return self.outside(numbers, criteria, context);
+        let margins = Margins::of(numbers, sender, receiver);
+        if !margins.hold() {
+            return self.outside(numbers, margins, context);
         }
-        let (sends, receives) = sides(&mut self.tcp.traits, direction);
+        let (own, others) = sides(&mut self.tcp.traits, direction);
         let Numbers { sequence, end, ack, sack, window } = numbers;
         sender.max = sender.max.max(window.wrapping_add(sack.wrapping_sub(ack)));
         if is_after(end, sender.end) {
             sender.end = end;
-            sends.flags |= Traits::DATA_UNACKNOWLEDGED;
+            own.flags |= Traits::DATA_UNACKNOWLEDGED;
         }
-        if segment.has(flags::ACK) && (!sends.has(Traits::MAX_ACK_SET) || is_after(ack, sender.max_ack)) {
+        if segment.has(flags::ACK) && (!own.has(Traits::MAX_ACK_SET) || is_after(ack, sender.max_ack)) {
             sender.max_ack = ack;
-            sends.flags |= Traits::MAX_ACK_SET;
+            own.flags |= Traits::MAX_ACK_SET;
         }
         if receiver.max != 0 && is_after(end, sender.max_end) {
             receiver.max = receiver.max.wrapping_add(end.wrapping_sub(sender.max_end));
@@ -161,7 +167,7 @@ impl Flow<'_> {
         }
         // Without a branch: whether all is acknowledged is as often foreseen wrongly.
         let acknowledges_all = ack == receiver.end;
-        receives.flags &= !(Traits::DATA_UNACKNOWLEDGED * u8::from(acknowledges_all));
+        others.flags &= !(Traits::DATA_UNACKNOWLEDGED * u8::from(acknowledges_all));
         if kind == Kind::Ack {
             self.count_retransmission(direction, segment.window, sequence, ack, end);
         }
@@ -208,27 +214,30 @@ impl Flow<'_> {
 
     /// What becomes of a segment for which not all criteria hold.
     #[cold]
-    fn outside(&mut self, numbers: Numbers, criteria: Criteria, context: Context<'_>) -> Fit {
-        let Criteria { begins_in_window, ends_in_window, acks_what_was_sent, ack_is_recent } = criteria;
+    fn outside(&mut self, numbers: Numbers, margins: Margins, context: Context<'_>) -> Fit {
         let excess = context.capabilities.window_excess;
         let (sender, receiver) = sides(&mut self.windows.0, context.direction);
-        let (sends, _) = sides(&mut self.tcp.traits, context.direction);
-        let fit = if begins_in_window {
+        let (own, _) = sides(&mut self.tcp.traits, context.direction);
+        let acks_what_was_sent = margins.ack >= 0;
+        let fit = if margins.begin >= 0 {
             if acks_what_was_sent { Fit::Passed } else { Fit::Outside }
         } else {
             let overshot = numbers.end.wrapping_sub(sender.max_end).wrapping_add(1);
-            let is_slight =
-                receiver.max != 0 && ends_in_window && ack_is_recent && overshot <= receiver.max && acks_what_was_sent;
+            let is_slight = receiver.max != 0
+                && margins.end >= 0
+                && margins.recent >= 0
+                && overshot <= receiver.max
+                && acks_what_was_sent;
             if is_slight && excess == WindowExcess::Passed {
                 // Its acknowledgement would be refused otherwise.
                 sender.end = numbers.end;
-                sends.flags |= Traits::DATA_UNACKNOWLEDGED;
+                own.flags |= Traits::DATA_UNACKNOWLEDGED;
                 Fit::Passed
             } else {
                 Fit::Outside
             }
         };
-        if sends.has(Traits::BE_LIBERAL) || context.settings.tcp_be_liberal {
+        if own.has(Traits::BE_LIBERAL) || context.settings.tcp_be_liberal {
             Fit::Within
         } else if excess == WindowExcess::Invalid {
             Fit::Outside
@@ -284,11 +293,8 @@ impl Flow<'_> {
     #[inline]
     fn count_retransmission(&mut self, direction: Direction, window: u16, sequence: u32, ack: u32, end: u32) {
         let last = self.tcp.last;
-        let is_again = (last.direction == direction)
-            & (last.sequence == sequence)
-            & (last.ack == ack)
-            & (last.end == end)
-            & (last.window == window);
+        let others = (last.sequence ^ sequence) | (last.ack ^ ack) | (last.end ^ end);
+        let is_again = others == 0 && last.window == window && last.direction == direction;
         self.tcp.retransmissions = if is_again { self.tcp.retransmissions.wrapping_add(1) } else { 0 };
         self.tcp.last = Last { direction, sequence, ack, end, window, ..last };
     }
@@ -333,9 +339,13 @@ impl Window {
     }
 }
 
-/// Sequence numbers wrap (RFC 9293, section 3.4).
+/// How far a number lies ahead of another. Sequence numbers wrap (RFC 9293, section 3.4).
+const fn ahead(a: u32, b: u32) -> i32 {
+    a.wrapping_sub(b).cast_signed()
+}
+
 pub(super) const fn is_before(a: u32, b: u32) -> bool {
-    a.wrapping_sub(b).cast_signed() < 0
+    ahead(a, b) < 0
 }
 
 pub(super) const fn is_after(a: u32, b: u32) -> bool {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::format::{Format, Frame};
-use crate::ip::Ip;
+use crate::fragment::Fragment;
+use crate::ip::{Ip, Shape};
 use crate::link::Packet;
 use crate::queue::Progress;
 use crate::reassembly::Reassembly;
@@ -43,10 +44,16 @@ pub struct Datagram<'a> {
     pub bytes: &'a [u8],
 }
 
+/// A datagram that was found.
+struct Found {
+    at: Option<Duration>,
+    bytes: Place,
+}
+
 /// Where a datagram is.
-enum Found {
-    InStream { at: Option<Duration>, span: Span },
-    Reassembled { at: Option<Duration> },
+enum Place {
+    Stream(Span),
+    Reassembly,
 }
 
 impl<R: Read> Capture<R> {
@@ -73,8 +80,13 @@ impl<R: Read> Capture<R> {
             return Ok(None);
         }
         match self.find() {
-            Ok(Some(Found::InStream { at, span })) => Ok(Some(Datagram { at, bytes: self.stream.bytes(span) })),
-            Ok(Some(Found::Reassembled { at })) => Ok(Some(Datagram { at, bytes: self.reassembly.whole() })),
+            Ok(Some(Found { at, bytes })) => {
+                let bytes = match bytes {
+                    Place::Stream(span) => self.stream.bytes(span),
+                    Place::Reassembly => self.reassembly.whole(),
+                };
+                Ok(Some(Datagram { at, bytes }))
+            }
             ended => {
                 self.end();
                 ended.map(|_| None)
@@ -93,23 +105,31 @@ impl<R: Read> Capture<R> {
         while let Some(frame) = self.format.next_frame(&mut self.stream)? {
             let at = frame.at;
             match look(&self.stream, frame) {
-                Ok((start, Ip::Whole(datagram))) => {
-                    return Ok(Some(Found::InStream { at, span: Span { start, end: start + datagram.len() } }));
+                Ok((span, Shape::Whole)) => return Ok(Some(Found { at, bytes: Place::Stream(span) })),
+                Ok((span, Shape::WithoutLength)) => {
+                    self.stream.overwrite(span.start + IPV4_TOTAL_LENGTH_AT, length_of(span));
+                    return Ok(Some(Found { at, bytes: Place::Stream(span) }));
                 }
-                Ok((start, Ip::WithoutLength(datagram))) => {
-                    let span = Span { start, end: start + datagram.len() };
-                    self.stream.overwrite(start + IPV4_TOTAL_LENGTH_AT, length_of(span));
-                    return Ok(Some(Found::InStream { at, span }));
-                }
-                Ok((_, Ip::Fragment(fragment))) => {
-                    if self.reassembly.add(&fragment, at, &mut self.skipped) == Progress::Complete {
-                        return Ok(Some(Found::Reassembled { at }));
+                Ok((span, Shape::Fragment)) => {
+                    if self.add_fragment(span, at) == Progress::Complete {
+                        return Ok(Some(Found { at, bytes: Place::Reassembly }));
                     }
                 }
                 Err(reason) => self.skipped.add(reason),
             }
         }
         Ok(None)
+    }
+
+    #[cold]
+    fn add_fragment(&mut self, span: Span, at: Option<Duration>) -> Progress {
+        match Fragment::of(self.stream.bytes(span)) {
+            Ok(fragment) => self.reassembly.add(&fragment, at, &mut self.skipped),
+            Err(reason) => {
+                self.skipped.add(reason);
+                Progress::Waits
+            }
+        }
     }
 
     #[cold]
@@ -124,9 +144,11 @@ fn length_of(span: Span) -> [u8; 2] {
     u16::try_from(span.end - span.start).unwrap_or(u16::MAX).to_be_bytes()
 }
 
-/// The packet of a frame, and where in the stream's buffer it begins.
+/// Where a frame's packet is in the stream's buffer, and what it is.
 #[inline]
-fn look<R: Read>(stream: &Stream<R>, frame: Frame) -> Result<(usize, Ip<'_>), Reason> {
+fn look<R: Read>(stream: &Stream<R>, frame: Frame) -> Result<(Span, Shape), Reason> {
     let packet = Packet::of(frame.link, stream.bytes(frame.span))?;
-    Ok((frame.span.end - packet.len(), Ip::of(packet)?))
+    let Ip { bytes, shape } = Ip::of(packet)?;
+    let start = frame.span.end - packet.bytes.len();
+    Ok((Span { start, end: start + bytes.len() }, shape))
 }

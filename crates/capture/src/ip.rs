@@ -1,7 +1,7 @@
 //! IP headers: how long a packet is, and whether it is a fragment.
 
 use crate::fragment::{Ecn, Follows, Fragment, Headers, Key};
-use crate::link::Packet;
+use crate::link::{Packet, Version};
 use crate::skipped::Reason;
 
 /// The fixed part of an IPv4 header (RFC 791 §3.1), the least that `ip_rcv` takes (`net/ipv4/ip_input.c`).
@@ -21,24 +21,42 @@ const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
 const DESTINATION: u8 = 60;
 
-/// What an IP packet is.
+/// A datagram, or a part of one, without what the link layer put behind it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Ip<'a> {
-    /// A whole datagram, without what the link layer put behind it.
-    Whole(&'a [u8]),
+pub(crate) struct Ip<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) shape: Shape,
+}
+
+/// What an IP packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A whole datagram.
+    Whole,
     /// A whole datagram of IPv4 whose header has no length: this is all that was captured of it.
-    WithoutLength(&'a [u8]),
-    /// Part of one.
-    Fragment(Fragment<'a>),
+    WithoutLength,
+    /// Part of one: see [`Fragment::of`].
+    Fragment,
 }
 
 impl<'a> Ip<'a> {
     /// Looks at the packet of a frame.
     #[inline]
     pub(crate) fn of(packet: Packet<'a>) -> Result<Self, Reason> {
-        match packet {
-            Packet::V4(bytes) => v4(bytes),
-            Packet::V6(bytes) => v6(bytes),
+        match packet.version {
+            Version::V4 => v4(packet.bytes),
+            Version::V6 => v6(packet.bytes),
+        }
+    }
+}
+
+impl<'a> Fragment<'a> {
+    /// Reads what [`Ip::of`] has found to be one.
+    #[cold]
+    pub(crate) fn of(packet: &'a [u8]) -> Result<Self, Reason> {
+        match packet.first().ok_or(Reason::HeadersCut)? >> 4 {
+            4 => v4_fragment(packet),
+            _ => v6_fragment(packet),
         }
     }
 }
@@ -49,26 +67,22 @@ fn v4(packet: &[u8]) -> Result<Ip<'_>, Reason> {
     if header[0] >> 4 != 4 {
         return Err(Reason::Version);
     }
-    let header_bytes = usize::from(header[0] & 0x0f) * 4;
+    let Lengths { header_bytes, total_bytes } = Lengths::of(header);
     if header_bytes < IPV4_HEADER_BYTES {
         return Err(Reason::HeaderLength);
     }
-    let total_bytes = usize::from(u16::from_be_bytes([header[2], header[3]]));
     let place = u16::from_be_bytes([header[6], header[7]]);
     let is_whole = place & (MORE_FRAGMENTS | OFFSET_MASK) == 0;
     if total_bytes == 0 && header[9] == TCP && is_whole {
         // As segmentation offload leaves it (`iph_totlen`, linux/ip.h).
         let total_bytes = packet.len().max(header_bytes + TRANSPORT_BYTES);
-        return cut(packet, total_bytes, header_bytes).map(Ip::WithoutLength);
+        return Ok(Ip { bytes: cut(packet, total_bytes, header_bytes)?, shape: Shape::WithoutLength });
     }
     if total_bytes < header_bytes {
         return Err(Reason::TotalLength);
     }
-    let captured = cut(packet, total_bytes, header_bytes)?;
-    if is_whole {
-        return Ok(Ip::Whole(captured));
-    }
-    v4_fragment(header, captured, Lengths { header_bytes, total_bytes }).map(Ip::Fragment)
+    let shape = if is_whole { Shape::Whole } else { Shape::Fragment };
+    Ok(Ip { bytes: cut(packet, total_bytes, header_bytes)?, shape })
 }
 
 /// What an IPv4 header says of lengths.
@@ -78,12 +92,19 @@ struct Lengths {
     total_bytes: usize,
 }
 
-#[cold]
-fn v4_fragment<'a>(
-    header: &[u8; IPV4_HEADER_BYTES],
-    captured: &'a [u8],
-    lengths: Lengths,
-) -> Result<Fragment<'a>, Reason> {
+impl Lengths {
+    #[inline]
+    const fn of(header: &[u8; IPV4_HEADER_BYTES]) -> Self {
+        Self {
+            header_bytes: (header[0] & 0x0f) as usize * 4,
+            total_bytes: u16::from_be_bytes([header[2], header[3]]) as usize,
+        }
+    }
+}
+
+fn v4_fragment(captured: &[u8]) -> Result<Fragment<'_>, Reason> {
+    let header: &[u8; IPV4_HEADER_BYTES] = captured.first_chunk().ok_or(Reason::HeadersCut)?;
+    let lengths = Lengths::of(header);
     let [_, traffic_class, _, _, id0, id1, place0, place1, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = *header;
     if captured.len() < lengths.total_bytes {
         return Err(Reason::FragmentCut);
@@ -106,22 +127,22 @@ fn v6(packet: &[u8]) -> Result<Ip<'_>, Reason> {
     if header[0] >> 4 != 6 {
         return Err(Reason::Version);
     }
-    let payload_bytes = usize::from(u16::from_be_bytes([header[4], header[5]]));
     let next_header = header[6];
-    if payload_bytes == 0 && next_header == HOP_BY_HOP {
+    let total_bytes = v6_total_bytes(header);
+    if total_bytes == IPV6_HEADER_BYTES && next_header == HOP_BY_HOP {
         // A jumbogram, whose length is in an option (RFC 2675). It cannot be a fragment. The whole frame is taken for it:
         // `ip6_rcv_core` (net/ipv6/ip6_input.c) does so too until it reads the option.
-        return cut(packet, packet.len(), IPV6_HEADER_BYTES).map(Ip::Whole);
+        return Ok(Ip { bytes: cut(packet, packet.len(), IPV6_HEADER_BYTES)?, shape: Shape::Whole });
     }
-    let total_bytes = IPV6_HEADER_BYTES + payload_bytes;
-    let captured = cut(packet, total_bytes, IPV6_HEADER_BYTES)?;
-    if !may_precede_fragment_header(next_header) && next_header != FRAGMENT {
-        return Ok(Ip::Whole(captured));
-    }
-    match find_fragment_header(captured, next_header) {
-        Some(found) => v6_fragment(header, captured, total_bytes, found).map(Ip::Fragment),
-        None => Ok(Ip::Whole(captured)),
-    }
+    let bytes = cut(packet, total_bytes, IPV6_HEADER_BYTES)?;
+    let may_be_fragment = may_precede_fragment_header(next_header) || next_header == FRAGMENT;
+    let is_fragment = may_be_fragment && find_fragment_header(bytes, next_header).is_some();
+    Ok(Ip { bytes, shape: if is_fragment { Shape::Fragment } else { Shape::Whole } })
+}
+
+#[inline]
+fn v6_total_bytes(header: &[u8; IPV6_HEADER_BYTES]) -> usize {
+    IPV6_HEADER_BYTES + usize::from(u16::from_be_bytes([header[4], header[5]]))
 }
 
 /// Where a fragment header is, and the byte that says so.
@@ -158,16 +179,12 @@ fn find_fragment_header(captured: &[u8], next_header: u8) -> Option<FoundFragmen
     (at <= captured.len()).then_some(FoundFragmentHeader { at, named_at })
 }
 
-#[cold]
-fn v6_fragment<'a>(
-    header: &[u8; IPV6_HEADER_BYTES],
-    captured: &'a [u8],
-    total_bytes: usize,
-    found: FoundFragmentHeader,
-) -> Result<Fragment<'a>, Reason> {
-    if captured.len() < total_bytes {
+fn v6_fragment(captured: &[u8]) -> Result<Fragment<'_>, Reason> {
+    let header: &[u8; IPV6_HEADER_BYTES] = captured.first_chunk().ok_or(Reason::HeadersCut)?;
+    if captured.len() < v6_total_bytes(header) {
         return Err(Reason::FragmentCut);
     }
+    let found = find_fragment_header(captured, header[6]).ok_or(Reason::FragmentCut)?;
     let (headers, rest) = captured.split_at_checked(found.at).ok_or(Reason::FragmentCut)?;
     let (&[next_header, _, place0, place1, i0, i1, i2, i3], payload) =
         rest.split_first_chunk().ok_or(Reason::FragmentCut)?;

@@ -48,9 +48,16 @@ impl Link {
 
 /// The rest of a frame from the IP header on. That it is IP is only what the link header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Packet<'a> {
-    V4(&'a [u8]),
-    V6(&'a [u8]),
+pub(crate) struct Packet<'a> {
+    pub(crate) version: Version,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// Which IP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    V4,
+    V6,
 }
 
 impl<'a> Packet<'a> {
@@ -71,12 +78,12 @@ impl<'a> Packet<'a> {
                 by_ethertype([header[0], header[1]], rest)
             }
             Link::Raw => match frame.first().ok_or(Reason::HeadersCut)? >> 4 {
-                4 => Ok(Self::V4(frame)),
-                6 => Ok(Self::V6(frame)),
+                4 => Ok(Self::v4(frame)),
+                6 => Ok(Self::v6(frame)),
                 _ => Err(Reason::Version),
             },
-            Link::Ipv4 => Ok(Self::V4(frame)),
-            Link::Ipv6 => Ok(Self::V6(frame)),
+            Link::Ipv4 => Ok(Self::v4(frame)),
+            Link::Ipv6 => Ok(Self::v6(frame)),
             Link::Null => {
                 let (family, rest) = split::<4>(frame)?;
                 // No family is above 65,535, so that the order shows; the file may have been rewritten in another.
@@ -90,12 +97,12 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// How many bytes there are from the IP header on.
-    #[inline]
-    pub(crate) fn len(self) -> usize {
-        match self {
-            Self::V4(bytes) | Self::V6(bytes) => bytes.len(),
-        }
+    const fn v4(bytes: &'a [u8]) -> Self {
+        Self { version: Version::V4, bytes }
+    }
+
+    const fn v6(bytes: &'a [u8]) -> Self {
+        Self { version: Version::V6, bytes }
     }
 }
 
@@ -109,8 +116,8 @@ fn by_ethertype(ethertype: [u8; 2], rest: &[u8]) -> Result<Packet<'_>, Reason> {
     let (mut ethertype, mut rest) = (u16::from_be_bytes(ethertype), rest);
     loop {
         match ethertype {
-            ETHERTYPE_IPV4 => return Ok(Packet::V4(rest)),
-            ETHERTYPE_IPV6 => return Ok(Packet::V6(rest)),
+            ETHERTYPE_IPV4 => return Ok(Packet::v4(rest)),
+            ETHERTYPE_IPV6 => return Ok(Packet::v6(rest)),
             _ if ETHERTYPES_VLAN.contains(&ethertype) => {
                 let (tag, behind) = split::<4>(rest)?;
                 ethertype = u16::from_be_bytes([tag[2], tag[3]]);
@@ -125,8 +132,8 @@ fn by_ethertype(ethertype: [u8; 2], rest: &[u8]) -> Result<Packet<'_>, Reason> {
 /// and 30 on macOS.
 fn by_family(family: u32, rest: &[u8]) -> Result<Packet<'_>, Reason> {
     match family {
-        2 => Ok(Packet::V4(rest)),
-        10 | 24 | 28 | 30 => Ok(Packet::V6(rest)),
+        2 => Ok(Packet::v4(rest)),
+        10 | 24 | 28 | 30 => Ok(Packet::v6(rest)),
         _ => Err(Reason::NotIp),
     }
 }

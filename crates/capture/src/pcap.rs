@@ -43,8 +43,8 @@ impl Pcap {
         let offset = stream.offset();
         let part = Part::FileHeader;
         let Some(header) = stream.header::<FILE_HEADER_BYTES>(part)? else { return Ok(None) };
+        let [_, _, _, _, ma0, ma1, mi0, mi1, .., l0, l1, l2, l3] = *header;
         stream.take(part, FILE_HEADER_BYTES)?;
-        let [_, _, _, _, ma0, ma1, mi0, mi1, .., l0, l1, l2, l3] = header;
         let (major, minor) = (order.u16([ma0, ma1]), order.u16([mi0, mi1]));
         if (major, minor) != VERSION {
             return Err(Error::Broken { part, offset: offset + 4, problem: Problem::Version { major, minor } });
@@ -57,25 +57,27 @@ impl Pcap {
     }
 
     /// The next frame; `None` at the end.
-    #[inline]
+    // By itself: within its caller compilers put frames together byte by byte, for the errors that could lie in their place.
+    #[inline(never)]
     pub(crate) fn next_frame<R: Read>(self, stream: &mut Stream<R>) -> Result<Option<Frame>, Error> {
         let part = Part::Record;
         let offset = stream.offset();
         let Some(header) = stream.header::<RECORD_HEADER_BYTES>(part)? else { return Ok(None) };
         // The last word is the length that the packet had. Its own header says that better.
-        let [s0, s1, s2, s3, f0, f1, f2, f3, c0, c1, c2, c3, ..] = header;
-        let captured = self.order.u32([c0, c1, c2, c3]);
+        let [s0, s1, s2, s3, f0, f1, f2, f3, c0, c1, c2, c3, ..] = *header;
+        let [secs, fraction, captured] =
+            [[s0, s1, s2, s3], [f0, f1, f2, f3], [c0, c1, c2, c3]].map(|word| self.order.u32(word));
         if captured > LONGEST_BYTES {
             return Err(too_long(part, offset + CAPTURED_AT, captured));
         }
         let record = stream.take(part, RECORD_HEADER_BYTES + captured as usize)?;
-        let fraction = self.order.u32([f0, f1, f2, f3]);
-        let fraction = match self.fraction {
-            Fraction::Micros => Duration::from_micros(fraction.into()),
-            Fraction::Nanos => Duration::from_nanos(fraction.into()),
+        // A fraction may be more than a second where a file is broken.
+        let at = match self.fraction {
+            Fraction::Micros => Duration::from_secs(secs.into()) + Duration::from_micros(fraction.into()),
+            Fraction::Nanos => Duration::new(secs.into(), fraction),
         };
         Ok(Some(Frame {
-            at: Some(Duration::from_secs(self.order.u32([s0, s1, s2, s3]).into()) + fraction),
+            at: Some(at),
             link: self.link,
             span: Span { start: record.start + RECORD_HEADER_BYTES, ..record },
         }))

@@ -80,12 +80,13 @@ impl Pcapng {
     }
 
     /// The next frame; `None` at the end.
-    #[inline]
+    // By itself: within its caller compilers put frames together byte by byte, for the errors that could lie in their place.
+    #[inline(never)]
     pub(crate) fn next_frame<R: Read>(&mut self, stream: &mut Stream<R>) -> Result<Option<Frame>, Error> {
         loop {
             let offset = stream.offset();
             let Some(header) = stream.header::<LEAST_BLOCK_BYTES>(Part::Block)? else { return Ok(None) };
-            let [t0, t1, t2, t3, l0, l1, l2, l3, mark @ ..] = header;
+            let [t0, t1, t2, t3, l0, l1, l2, l3, mark @ ..] = *header;
             let kind = [t0, t1, t2, t3];
             if kind == SECTION_HEADER {
                 self.order = order_by(mark).map_err(|problem| Error::Broken {

@@ -49,11 +49,11 @@ impl<R: Read> Stream<R> {
 
     /// Looks at the header of a part; `None` at the end of the stream.
     #[inline]
-    pub(crate) fn header<const BYTES: usize>(&mut self, part: Part) -> Result<Option<[u8; BYTES]>, Error> {
+    pub(crate) fn header<const BYTES: usize>(&mut self, part: Part) -> Result<Option<&[u8; BYTES]>, Error> {
         let offset = self.offset;
         let next = self.peek(BYTES)?;
         match next.first_chunk() {
-            Some(header) => Ok(Some(*header)),
+            Some(header) => Ok(Some(header)),
             None if next.is_empty() => Ok(None),
             None => Err(truncated(part, offset, BYTES as u64, next.len() as u64)),
         }

@@ -14,7 +14,7 @@ use plimsoll_model::{Layer4, Protocol, Tuple};
 
 use self::network::Datagram;
 use crate::capabilities::{Capabilities, Tracker};
-use crate::packet::{Chunks, Content, Packet};
+use crate::packet::{Chunks, Content, Packet, Segment};
 
 /// Whether checksums are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +28,26 @@ pub enum Checksums {
 /// Reads a datagram, from its IP header on. Bytes behind the length that the header names are passed over; where bytes are
 /// missing, as in a capture that kept only the first of each packet, what is there has to do.
 pub fn packet<'a>(bytes: &'a [u8], checksums: Checksums, capabilities: &Capabilities) -> Packet<'a> {
+    if let Some((tuple, segment)) = segment(bytes, checksums) {
+        return Packet::Flow { tuple, content: Content::Tcp(segment) };
+    }
     let Some(datagram) = Datagram::of(bytes) else { return Packet::Unreadable };
     match (datagram.protocol, datagram.source) {
         (Protocol::ICMP, IpAddr::V4(_)) => icmp::read(&datagram, checksums),
         (Protocol::ICMPV6, IpAddr::V6(_)) => icmp::read_v6(&datagram, checksums),
         _ => flow(&datagram, checksums, capabilities),
     }
+}
+
+/// Reads what most datagrams are, and as [`packet`] does: a TCP segment over IPv4, with its tuple; `None` of all others, and where
+/// something is wrong with it.
+#[inline]
+pub fn segment(bytes: &[u8], checksums: Checksums) -> Option<(Tuple, Segment)> {
+    let datagram = Datagram::of_v4(bytes).filter(|datagram| datagram.protocol == Protocol::TCP)?;
+    let layer4 = ports(datagram.payload)?;
+    let segment = tcp::read(&datagram)?;
+    let is_sound = checksums == Checksums::Ignored || checksum::is_right(&datagram, datagram.payload);
+    is_sound.then(|| (datagram.tuple(layer4), segment))
 }
 
 fn flow<'a>(datagram: &Datagram<'a>, checksums: Checksums, capabilities: &Capabilities) -> Packet<'a> {
@@ -58,10 +72,9 @@ fn flow<'a>(datagram: &Datagram<'a>, checksums: Checksums, capabilities: &Capabi
 /// The part of the tuple behind the addresses (`nf_ct_get_tuple`); `None` where too little is there to tell.
 fn layer4(datagram: &Datagram<'_>, capabilities: &Capabilities) -> Option<Layer4> {
     let word = |at: usize| Some(u16::from_be_bytes(*datagram.payload.get(at..)?.first_chunk()?));
-    let ports = || Some(Layer4::Ports { source: word(0)?, destination: word(2)? });
     match datagram.protocol {
-        Protocol::TCP | Protocol::UDP | Protocol::SCTP => ports(),
-        Protocol::UDPLITE if capabilities.udplite == Tracker::Present => ports(),
+        Protocol::TCP | Protocol::UDP | Protocol::SCTP => ports(datagram.payload),
+        Protocol::UDPLITE if capabilities.udplite == Tracker::Present => ports(datagram.payload),
         Protocol::GRE => {
             const VERSION: u16 = 0x0007;
             const POINT_TO_POINT: u16 = 0x880b;
@@ -82,6 +95,16 @@ fn layer4(datagram: &Datagram<'_>, capabilities: &Capabilities) -> Option<Layer4
         }
         _ => Some(Layer4::None),
     }
+}
+
+/// The two words with which most transport headers begin.
+#[inline]
+fn ports(payload: &[u8]) -> Option<Layer4> {
+    let [source_high, source, destination_high, destination] = *payload.first_chunk()?;
+    Some(Layer4::Ports {
+        source: u16::from_be_bytes([source_high, source]),
+        destination: u16::from_be_bytes([destination_high, destination]),
+    })
 }
 
 /// A UDP header's checksum, if the header is sound (`udp_error`).
@@ -123,6 +146,8 @@ fn quoted(bytes: &[u8]) -> Option<(Tuple, bool)> {
 
 #[cfg(test)]
 mod tests {
+    use plimsoll_draw::Draw;
+
     use super::*;
     use crate::packet::{IcmpError, flags};
 
@@ -153,6 +178,40 @@ mod tests {
         assert!(matches!(read(&wrong), Packet::Flow { content: Content::Malformed, .. }));
         let ignored = packet(&wrong, Checksums::Ignored, &Capabilities::LINUX_6_18);
         assert!(matches!(ignored, Packet::Flow { content: Content::Tcp(_), .. }));
+    }
+
+    /// Whatever is wrong, and whatever options there are: a segment that is read at once is what the long way makes of it.
+    #[test]
+    fn a_segment_is_read_as_every_packet_is() {
+        let with_options = |options: &[u8]| {
+            let mut bytes = SYN[..40].to_vec();
+            bytes[32] = u8::try_from(5 + options.len() / 4).unwrap() << 4;
+            bytes[3] = u8::try_from(40 + options.len()).unwrap();
+            bytes.extend_from_slice(options);
+            bytes
+        };
+        let segments = [
+            SYN.to_vec(),
+            with_options(&[]),
+            with_options(&[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]),
+            with_options(&[1, 1, 5, 10, 0, 0, 0, 7, 0, 0, 0, 9]),
+        ];
+        let (mut draw, mut read_at_once) = (Draw::new(3), 0);
+        for _ in 0..100_000 {
+            let mut bytes = segments[draw.below(4) as usize].clone();
+            for _ in 0..draw.below(3) {
+                let at = draw.below(u32::try_from(bytes.len()).unwrap()) as usize;
+                bytes[at] ^= 1 << draw.below(8);
+            }
+            bytes.truncate(bytes.len() - draw.below(4).saturating_sub(2) as usize);
+            for checksums in [Checksums::Verified, Checksums::Ignored] {
+                let Some((tuple, segment)) = segment(&bytes, checksums) else { continue };
+                read_at_once += 1;
+                let long_way = flow(&Datagram::of(&bytes).unwrap(), checksums, &Capabilities::LINUX_6_18);
+                assert_eq!(long_way, Packet::Flow { tuple, content: Content::Tcp(segment) }, "{bytes:?}");
+            }
+        }
+        assert!(read_at_once > 50_000, "{read_at_once}");
     }
 
     #[test]

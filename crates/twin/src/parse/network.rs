@@ -22,7 +22,7 @@ impl<'a> Datagram<'a> {
     /// Reads a datagram; `None` where tracking cannot tell its protocol (`get_l4proto`).
     pub(super) fn of(bytes: &'a [u8]) -> Option<Self> {
         match bytes.first()? >> 4 {
-            4 => Self::of_v4(bytes, usize::from(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?]))),
+            4 => Self::of_v4(bytes),
             6 => Self::of_v6(bytes, usize::from(u16::from_be_bytes([*bytes.get(4)?, *bytes.get(5)?]))),
             _ => None,
         }
@@ -31,17 +31,29 @@ impl<'a> Datagram<'a> {
     /// Reads what an ICMP error quotes: the beginning of a datagram, whose length nobody looks at.
     pub(super) fn of_quoted(bytes: &'a [u8]) -> Option<Self> {
         match bytes.first()? >> 4 {
-            4 => Self::of_v4(bytes, bytes.len()),
+            4 => Self::behind_v4(bytes, bytes.len()),
             6 => Self::of_v6(bytes, bytes.len().checked_sub(40)?),
             _ => None,
         }
     }
 
+    #[inline]
     pub(super) const fn tuple(&self, layer4: Layer4) -> Tuple {
         Tuple { source: self.source, destination: self.destination, protocol: self.protocol, layer4 }
     }
 
-    fn of_v4(bytes: &'a [u8], total: usize) -> Option<Self> {
+    /// The same, of an IPv4 datagram.
+    #[inline]
+    pub(super) fn of_v4(bytes: &'a [u8]) -> Option<Self> {
+        let [version, _, high, low] = *bytes.first_chunk()?;
+        if version >> 4 != 4 {
+            return None;
+        }
+        Self::behind_v4(bytes, u16::from_be_bytes([high, low]).into())
+    }
+
+    #[inline]
+    fn behind_v4(bytes: &'a [u8], total: usize) -> Option<Self> {
         const FRAGMENT_OFFSET: u16 = 0x1fff;
         let header: &[u8; 20] = bytes.first_chunk()?;
         let header_length = usize::from(header[0] & 0xf) * 4;

@@ -1,39 +1,31 @@
 //! Recorded packets, played to a twin.
 
+mod flow;
 mod flows;
 mod key;
 mod listening;
+mod table;
 
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use plimsoll_model::{Protocol, Tuple, Zone};
-use plimsoll_scenario::Side;
-use plimsoll_twin::packet::{Content, Packet};
+use plimsoll_model::Zone;
 use plimsoll_twin::parse::{self, Checksums};
-use plimsoll_twin::{Asked, Coming, NoRules, Outlook, Place, Verdict, inverted};
+use plimsoll_twin::{Asked, NoRules, Outlook};
 
 use crate::outcome::{Completeness, Outcome};
 use crate::simulation::Simulation;
-use crate::watch::{Role, Tuples, Watch};
 use crate::workload::Datagrams;
 use crate::{Progress, Setup};
 
-use self::flows::{Flows, Sought};
-use self::key::{Key, Which};
-use self::listening::Listening;
-
-/// What has neither handshake nor end is another flow after such a silence: the time for which RFC 4787 (REQ-5) has a
-/// translation keep a UDP flow.
-const SILENCE: Duration = Duration::from_mins(5);
-
-/// How long a TCP stack lingers behind a connection that is over (`TCP_TIMEWAIT_LEN`): nothing is sent again after that.
-const LINGER: Duration = Duration::from_mins(1);
+use self::flow::Flow;
+use self::flows::Flows;
+use self::listening::{Heard, Kind, Listening, Turn};
 
 /// So many flows are remembered before it is asked which of them can be forgotten.
 const FLOWS_AT_FIRST: usize = 1 << 16;
 
-/// So many turns before its packet a flow is asked for, whose chain was asked for when the packet was read.
+/// So many turns before its packet a flow is asked for, whose sign was asked for when the packet was read.
 const TURNS_TO_FLOW: usize = Outlook::TURNS / 2;
 
 pub(crate) fn play(
@@ -43,7 +35,8 @@ pub(crate) fn play(
 ) -> Outcome {
     let simulation = Simulation::new(setup, setup.settings.clone(), None, observer);
     let mut player = Player { simulation, flows: Flows::new(), look_at: FLOWS_AT_FIRST };
-    let mut listening = Listening::new(datagrams, setup.host.capabilities);
+    let here = player.simulation.place(Zone::default());
+    let mut listening = Listening::new(datagrams, setup.host.capabilities, here);
     match player.play(&mut listening) {
         ControlFlow::Continue(()) => player.simulation.finish(listening.now(), Completeness::Whole),
         ControlFlow::Break(at) => player.simulation.finish(at, Completeness::StoppedAt(at)),
@@ -52,212 +45,71 @@ pub(crate) fn play(
 
 struct Player<'o> {
     simulation: Simulation<'o>,
-    flows: Flows<Recorded>,
+    flows: Flows<Flow>,
     look_at: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Recorded {
-    progress: Talk,
-    watch: Watch,
-    last: Duration,
-    /// Which of the flow's tuples is the client's.
-    client: Which,
-}
-
-/// A packet, and when it comes.
-#[derive(Clone, Copy, Debug)]
-struct Heard<'a> {
-    at: Duration,
-    packet: Packet<'a>,
-    of: Option<Of>,
-}
-
-/// Of which flow a packet is, and which of its tuples it has.
-#[derive(Clone, Copy, Debug)]
-struct Of {
-    flow: Sought,
-    which: Which,
-}
-
-/// Who has said something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Talk {
-    /// Its first packet was dropped: it is not heard of until the client tries again.
-    Refused,
-    /// The client alone.
-    Asked,
-    /// The server has answered.
-    Answered,
-    /// The client has said something to that.
-    Established,
 }
 
 impl Player<'_> {
     fn play(&mut self, listening: &mut Listening<'_>) -> ControlFlow<Duration> {
-        let mut outlook: Outlook<Heard<'static>> = Outlook::new();
+        let mut outlook: Outlook<Turn> = Outlook::new();
         loop {
-            if let Some(Heard { of: Some(of), .. }) = outlook.later(TURNS_TO_FLOW) {
-                self.flows.ask_on(&of.flow);
+            if let Some(turn) = outlook.later(TURNS_TO_FLOW)
+                && let Kind::Flows { flow, .. } = &listening.heard(*turn).packet
+            {
+                self.flows.ask_on(flow);
             }
-            let next = outlook.next(&self.simulation.twin, || {
-                let (at, packet) = listening.next()?;
-                Some(Coming { packet: self.hear(at, packet), flow: self.flow_of(&packet) })
-            });
-            if let Some((heard, asked)) = next {
+            if let Some((turn, asked)) = outlook.next(&self.simulation.twin, || listening.next(&self.flows)) {
+                let heard = listening.heard(*turn);
                 self.simulation.until(heard.at)?;
                 self.take(heard, asked);
             } else if let Some(bytes) = listening.take_whole() {
-                let capabilities = self.simulation.twin.capabilities();
-                let heard = self.hear(listening.now(), parse::packet(&bytes, Checksums::Ignored, capabilities));
-                let flow = self.flow_of(&heard.packet);
-                let asked = flow.map(|(place, tuple)| self.simulation.twin.ask(place, &tuple));
-                self.simulation.until(heard.at)?;
-                self.take(&heard, asked.as_ref());
+                self.take_whole(listening.now(), &bytes)?;
             } else {
                 return ControlFlow::Continue(());
             }
         }
     }
 
-    /// A packet that will come. Whom a broken header is from cannot be relied on.
-    #[inline]
-    fn hear<'a>(&self, at: Duration, packet: Packet<'a>) -> Heard<'a> {
-        let of = match &packet {
-            Packet::Flow { tuple, content } if *content != Content::Malformed => {
-                Key::of(tuple).map(|(key, which)| Of { flow: self.flows.ask(key), which })
-            }
-            Packet::Flow { .. } | Packet::IcmpError(_) | Packet::Unwatched | Packet::Unreadable => None,
-        };
-        Heard { at, packet, of }
-    }
-
-    #[inline]
-    fn flow_of(&self, packet: &Packet<'_>) -> Option<(Place, Tuple)> {
-        match packet {
-            Packet::Flow { tuple, .. } => Some((self.simulation.place(Zone::default()), *tuple)),
-            Packet::IcmpError(_) | Packet::Unwatched | Packet::Unreadable => None,
-        }
+    /// A datagram comes that could not be foreseen.
+    fn take_whole(&mut self, at: Duration, bytes: &[u8]) -> ControlFlow<Duration> {
+        let packet = parse::packet(bytes, Checksums::Ignored, self.simulation.twin.capabilities());
+        let (heard, tuple) = Heard::of(at, packet, &self.flows);
+        let asked = tuple.map(|tuple| self.simulation.ask(Zone::default(), &tuple));
+        self.simulation.until(at)?;
+        self.take(&heard, asked.as_ref());
+        ControlFlow::Continue(())
     }
 
     #[inline]
     fn take(&mut self, heard: &Heard<'_>, asked: Option<&Asked>) {
-        let Heard { at, ref packet, of } = *heard;
-        let (Packet::Flow { tuple, content }, Some(asked)) = (packet, asked) else {
-            self.simulation.pass_stray(at, packet);
-            return;
-        };
+        let Heard { at, ref packet } = *heard;
         let simulation = &mut self.simulation;
-        let Some(of) = of else {
-            simulation.pass(at, asked, content, &mut NoRules);
-            return;
-        };
-        match self.flows.get_mut(&of.flow) {
-            Some(flow) if flow.is_another(at, content) => {
-                *flow = Recorded::open(simulation, at, asked, content, of.which);
-            }
-            Some(flow) => {
-                let from = if flow.client == of.which { Side::Client } else { Side::Server };
-                flow.go_on(simulation, at, asked, content, tuple, from);
-            }
-            None => {
-                let opened = Recorded::open(simulation, at, asked, content, of.which);
-                self.flows.insert(&of.flow, opened);
-            }
-        }
-        if self.flows.len() > self.look_at {
-            self.forget(at);
-        }
-    }
-
-    /// Forgets flows of which nothing is to come: their next packet would be another flow's.
-    fn forget(&mut self, now: Duration) {
-        let twin = &self.simulation.twin;
-        self.flows.retain(|key, flow| {
-            let is_open_connection =
-                key.protocol() == Protocol::TCP && flow.progress == Talk::Established && !flow.watch.is_over();
-            let patience = if flow.watch.is_over() { LINGER } else { SILENCE };
-            let is_silent = now.saturating_sub(flow.last) > patience;
-            is_open_connection || !is_silent || flow.watch.entry.is_some_and(|entry| twin.is_alive(now, entry))
-        });
-        self.look_at = FLOWS_AT_FIRST.max(2 * self.flows.len());
-    }
-}
-
-impl Recorded {
-    /// The first packet of a flow comes, with this one of its tuples.
-    fn open(
-        simulation: &mut Simulation<'_>,
-        at: Duration,
-        asked: &Asked,
-        content: &Content<'_>,
-        client: Which,
-    ) -> Self {
-        simulation.flows += 1;
-        let verdict = simulation.pass(at, asked, content, &mut NoRules);
-        let mut watch = Watch::new(None);
-        let progress = if matches!(verdict, Verdict::Dropped(_)) {
-            simulation.refused_flows += 1;
-            Talk::Refused
-        } else {
-            watch.note(content, Side::Client, &verdict);
-            Talk::Asked
-        };
-        Self { progress, watch, last: at, client }
-    }
-
-    /// Its next packet comes.
-    #[inline]
-    fn go_on(
-        &mut self,
-        simulation: &mut Simulation<'_>,
-        at: Duration,
-        asked: &Asked,
-        content: &Content<'_>,
-        tuple: &Tuple,
-        from: Side,
-    ) {
-        self.last = at;
-        if self.progress == Talk::Refused {
-            let tries_again = match content {
-                Content::Tcp(_) => self.watch.role(content) == Role::Opens,
-                _ => from == Side::Client,
-            };
-            if tries_again {
-                let verdict = simulation.pass(at, asked, content, &mut NoRules);
-                if !matches!(verdict, Verdict::Dropped(_)) {
-                    self.watch.note(content, from, &verdict);
-                    self.progress = Talk::Asked;
+        match (packet, asked) {
+            (Kind::Flows { content, flow, which }, Some(asked)) => {
+                let packet = flow::Coming { at, content, asked, which: *which };
+                if let Some(flow) = self.flows.get_mut(flow) {
+                    flow.go_on(simulation, packet);
+                } else {
+                    self.flows.insert(flow, Flow::open(simulation, packet));
+                    if self.flows.len() > self.look_at {
+                        self.forget(at);
+                    }
                 }
             }
-            return;
-        }
-        let tuples = || tuples(tuple, from);
-        simulation.pass_watched(at, asked, content, from, &mut self.watch, tuples, &mut NoRules);
-        self.progress = match (self.progress, from) {
-            (Talk::Asked, Side::Server) => Talk::Answered,
-            (Talk::Answered, Side::Client) => Talk::Established,
-            (progress, _) => progress,
-        };
-    }
-
-    /// Whether a packet with its tuples is another flow's: one that opens after this one is over, or after a silence where
-    /// nothing else would tell.
-    fn is_another(&self, at: Duration, content: &Content<'_>) -> bool {
-        match content {
-            Content::Tcp(_) => self.watch.is_over() && self.watch.role(content) == Role::Opens,
-            _ => at.saturating_sub(self.last) > SILENCE,
+            (Kind::Somebodys { content }, Some(asked)) => {
+                simulation.pass(at, asked, content, &mut NoRules);
+            }
+            (Kind::Stray(packet), _) => simulation.pass_stray(at, packet),
+            // Whatever has a tuple was asked for.
+            (Kind::Flows { .. } | Kind::Somebodys { .. }, None) => {}
         }
     }
-}
 
-/// Both tuples of a flow, by that of one of its packets.
-fn tuples(tuple: &Tuple, from: Side) -> Tuples {
-    let tuple = *tuple;
-    let answer = inverted(&tuple).unwrap_or(tuple.mirrored());
-    match from {
-        Side::Client => Tuples { original: tuple, reply: answer },
-        Side::Server => Tuples { original: answer, reply: tuple },
+    /// Forgets flows of which nothing is to come.
+    fn forget(&mut self, now: Duration) {
+        let twin = &self.simulation.twin;
+        self.flows.retain(|protocol, flow| flow.may_go_on(now, protocol, twin));
+        self.look_at = FLOWS_AT_FIRST.max(2 * self.flows.len());
     }
 }
 
@@ -265,9 +117,10 @@ fn tuples(tuple: &Tuple, from: Side) -> Tuples {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use plimsoll_model::Layer4;
+    use plimsoll_model::{Layer4, Protocol, Tuple};
+    use plimsoll_scenario::Side;
     use plimsoll_twin::Capabilities;
-    use plimsoll_twin::packet::{Segment, flags};
+    use plimsoll_twin::packet::{Content, Packet, Segment, flags};
 
     use super::*;
 
@@ -292,8 +145,8 @@ mod tests {
         let mut player = Player { simulation, flows: Flows::new(), look_at: FLOWS_AT_FIRST };
         let mut last = Duration::ZERO;
         for (at, packet) in packets {
-            let heard = player.hear(at, packet);
-            let asked = player.flow_of(&packet).map(|(place, tuple)| player.simulation.twin.ask(place, &tuple));
+            let (heard, tuple) = Heard::of(at, packet, &player.flows);
+            let asked = tuple.map(|tuple| player.simulation.ask(Zone::default(), &tuple));
             player.take(&heard, asked.as_ref());
             last = at;
         }

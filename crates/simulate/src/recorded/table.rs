@@ -1,0 +1,229 @@
+//! What is remembered of the flows of one IP version, by their keys.
+//!
+//! A hash as others are, but for that memory can be sought for ahead of a look-up.
+
+use std::hash::BuildHasher;
+
+use hashbrown::DefaultHashBuilder;
+use plimsoll_hints::{fetch, fetch_at, prefer_huge_pages};
+
+use super::key::{Address, Key, Seeds};
+
+/// Places at first.
+const AT_FIRST: usize = 1 << 12;
+
+/// Flows by their keys, each with what is remembered of it.
+#[derive(Debug)]
+pub(super) struct Table<A, T> {
+    /// As many signs as a power of two, at most every second with a place: a flow's is where its hash says, or behind, with none between
+    /// that has no place.
+    signs: Vec<Sign>,
+    /// One after the other, as they came.
+    places: Vec<Place<A, T>>,
+    /// Drawn anew in each process: no file can be made to unbalance it.
+    seeds: Seeds,
+}
+
+/// Where a flow's place is.
+#[derive(Clone, Copy, Debug)]
+struct Sign {
+    /// A part of the flow's hash: whose hashes differ is not looked at.
+    tag: u32,
+    place: u32,
+}
+
+impl Sign {
+    /// Of nobody.
+    const NONE: Self = Self { tag: 0, place: u32::MAX };
+}
+
+/// In a cache line of its own, for IPv4.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Place<A, T> {
+    key: Key<A>,
+    known: T,
+}
+
+/// A key to look for, with its hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sought<A> {
+    key: Key<A>,
+    hash: u64,
+}
+
+impl<A> Sought<A> {
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+    const fn tag(&self) -> u32 {
+        self.hash as u32
+    }
+}
+
+impl<A: Address + Eq, T> Table<A, T> {
+    pub(super) fn new() -> Self {
+        let drawn = DefaultHashBuilder::default();
+        Self {
+            signs: no_signs(2 * AT_FIRST),
+            places: Vec::new(),
+            seeds: [0, 1, 2, 3].map(|seed: u64| drawn.hash_one(seed) | 1),
+        }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Begins a look-up.
+    #[expect(clippy::inline_always, reason = "as its caller")]
+    #[inline(always)]
+    pub(super) fn ask(&self, key: Key<A>) -> Sought<A> {
+        let sought = Sought { hash: key.hash(&self.seeds), key };
+        fetch(&self.signs[self.first_sign(&sought)]);
+        sought
+    }
+
+    /// Takes what was sought for, and asks for what is probably the flow.
+    #[inline]
+    pub(super) fn ask_on(&self, sought: &Sought<A>) {
+        let sign = self.signs[self.first_sign(sought)];
+        fetch_at(&self.places, sign.place as usize);
+    }
+
+    /// A flow, if it is there.
+    #[inline]
+    pub(super) fn get_mut(&mut self, sought: &Sought<A>) -> Option<&mut T> {
+        let mut at = self.first_sign(sought);
+        loop {
+            let Sign { tag, place } = self.signs[at];
+            if place == Sign::NONE.place {
+                return None;
+            }
+            if tag == sought.tag() && self.places[place as usize].key == sought.key {
+                return self.places.get_mut(place as usize).map(|place| &mut place.known);
+            }
+            at = self.behind(at);
+        }
+    }
+
+    /// Puts a flow in that is not there.
+    pub(super) fn insert(&mut self, sought: &Sought<A>, known: T) {
+        if 2 * self.places.len() >= self.signs.len() {
+            self.post_signs(2 * self.signs.len());
+        }
+        if self.places.len() == self.places.capacity() {
+            self.places.reserve_exact(self.places.len().max(AT_FIRST));
+            prefer_huge_pages(self.places.spare_capacity_mut());
+        }
+        self.post(sought, self.places.len());
+        self.places.push(Place { key: sought.key, known });
+    }
+
+    /// Forgets those that are not to be kept.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Key<A>, &T) -> bool) {
+        self.places.retain(|place| keep(&place.key, &place.known));
+        self.post_signs(self.signs.len());
+    }
+
+    /// Posts so many signs anew.
+    fn post_signs(&mut self, count: usize) {
+        self.signs = no_signs(count);
+        for place in 0..self.places.len() {
+            let key = self.places[place].key;
+            self.post(&Sought { hash: key.hash(&self.seeds), key }, place);
+        }
+    }
+
+    fn post(&mut self, sought: &Sought<A>, place: usize) {
+        let mut at = self.first_sign(sought);
+        while self.signs[at].place != Sign::NONE.place {
+            at = self.behind(at);
+        }
+        self.signs[at] = Sign { tag: sought.tag(), place: u32::try_from(place).unwrap_or(Sign::NONE.place) };
+    }
+
+    #[inline]
+    const fn first_sign(&self, sought: &Sought<A>) -> usize {
+        (sought.hash >> 32) as usize & (self.signs.len() - 1)
+    }
+
+    #[inline]
+    const fn behind(&self, at: usize) -> usize {
+        (at + 1) & (self.signs.len() - 1)
+    }
+}
+
+fn no_signs(count: usize) -> Vec<Sign> {
+    let mut signs = Vec::with_capacity(count);
+    prefer_huge_pages(signs.spare_capacity_mut());
+    signs.resize(count, Sign::NONE);
+    signs
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use plimsoll_draw::Draw;
+    use plimsoll_model::{Layer4, Protocol, Tuple};
+
+    use super::super::key::Narrow;
+    use super::*;
+
+    fn key(number: u32) -> Key<Narrow> {
+        let tuple = Tuple {
+            source: number.to_be_bytes().into(),
+            destination: [10, 0, 0, 1].into(),
+            protocol: Protocol::UDP,
+            layer4: Layer4::Ports { source: 1, destination: 2 },
+        };
+        Key::of(&tuple, [number, 0x0a00_0001]).unwrap().0
+    }
+
+    /// Held against another map: put in, looked for, changed, and forgotten.
+    #[test]
+    fn flows_are_found_until_they_are_forgotten() {
+        let mut draw = Draw::new(11);
+        let mut flows = Table::new();
+        let mut others = HashMap::new();
+        for turn in 0..200_000_u32 {
+            let number = draw.below(30_000);
+            let sought = flows.ask(key(number));
+            flows.ask_on(&sought);
+            assert_eq!(flows.get_mut(&sought).copied(), others.get(&number).copied());
+            match flows.get_mut(&sought) {
+                Some(known) => *known = turn,
+                None => flows.insert(&sought, turn),
+            }
+            others.insert(number, turn);
+            if turn % 50_000 == 49_999 {
+                flows.retain(|_, known| known % 3 != 0);
+                others.retain(|_, known| *known % 3 != 0);
+            }
+            assert_eq!(flows.len(), others.len());
+        }
+        assert!(flows.len() > 2 * AT_FIRST);
+    }
+
+    /// At half of the signs taken, 1.5 are looked at on the average to find a flow by a good hash (Knuth, The Art of Computer
+    /// Programming, volume 3, section 6.4).
+    #[test]
+    fn flows_that_differ_little_are_spread_as_chance_spreads_them() {
+        let mut flows = Table::new();
+        for number in 0..u32::try_from(AT_FIRST).unwrap() {
+            let sought = flows.ask(key(0x0a01_0000 + number));
+            flows.insert(&sought, ());
+        }
+        let passed = |place: &Place<Narrow, ()>| {
+            let sought = flows.ask(place.key);
+            let mut at = flows.first_sign(&sought);
+            let mut passed = 1;
+            while flows.signs[at].tag != sought.tag() {
+                at = flows.behind(at);
+                passed += 1;
+            }
+            passed
+        };
+        let mean = f64::from(flows.places.iter().map(passed).sum::<u32>()) / AT_FIRST as f64;
+        assert!((1.3..1.75).contains(&mean), "{mean}");
+    }
+}

@@ -60,14 +60,15 @@ impl<T> Outlook<T> {
         self.coming = self.coming.saturating_sub(1);
         loop {
             let next = make();
+            // Looked at where it lies: to move what was just written takes longer than to read it.
+            if let Some(Coming { flow: Some((place, tuple)), .. }) = &next {
+                self.ahead.begin(&twin.table, tuple, *place);
+            }
             // It takes the place of the one whose turn it was.
             let place = &mut self.ring[self.ahead.place(0)];
             *place = match next {
                 Some(Coming { packet, flow }) => {
                     self.coming += 1;
-                    if let Some((place, tuple)) = &flow {
-                        self.ahead.begin(&twin.table, tuple, *place);
-                    }
                     Some(Known { packet, is_of_flow: flow.is_some() })
                 }
                 None if self.coming == 0 => return None,

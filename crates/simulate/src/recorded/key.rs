@@ -91,8 +91,8 @@ impl<A: Address> Key<A> {
 
     /// Spreads keys. Who does not know the seeds cannot make keys that lie together.
     #[inline]
-    pub(super) fn hash(&self, seeds: &Seeds) -> u64 {
-        fold(A::spread(self.addresses, seeds) ^ self.rest, seeds[2])
+    pub(super) fn hash(&self, seeds: &Seeds) -> u32 {
+        (fold(A::spread(self.addresses, seeds) ^ self.rest, seeds[2]) >> 32) as u32
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the lowest byte")]

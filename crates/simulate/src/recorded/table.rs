@@ -24,17 +24,23 @@ pub(super) struct Table<A, T> {
     seeds: Seeds,
 }
 
-/// Where a flow's place is.
+/// Where a flow's place is. Never in two cache lines.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(8))]
 struct Sign {
-    /// A part of the flow's hash: whose hashes differ is not looked at.
-    tag: u32,
+    /// The flow's: whose hashes differ is not looked at.
+    hash: u32,
     place: u32,
 }
 
 impl Sign {
     /// Of nobody.
-    const NONE: Self = Self { tag: 0, place: u32::MAX };
+    const NONE: Self = Self { hash: 0, place: u32::MAX };
+
+    #[inline]
+    const fn is_nobodys(self) -> bool {
+        self.place == Self::NONE.place
+    }
 }
 
 /// In a cache line of its own, for IPv4.
@@ -49,14 +55,7 @@ struct Place<A, T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sought<A> {
     key: Key<A>,
-    hash: u64,
-}
-
-impl<A> Sought<A> {
-    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
-    const fn tag(&self) -> u32 {
-        self.hash as u32
-    }
+    hash: u32,
 }
 
 impl<A: Address + Eq, T> Table<A, T> {
@@ -78,28 +77,34 @@ impl<A: Address + Eq, T> Table<A, T> {
     #[inline(always)]
     pub(super) fn ask(&self, key: Key<A>) -> Sought<A> {
         let sought = Sought { hash: key.hash(&self.seeds), key };
-        fetch(&self.signs[self.first_sign(&sought)]);
+        fetch(&self.signs[self.first_sign(sought.hash)]);
         sought
     }
 
     /// Takes what was sought for, and asks for what is probably the flow.
     #[inline]
     pub(super) fn ask_on(&self, sought: &Sought<A>) {
-        let sign = self.signs[self.first_sign(sought)];
-        fetch_at(&self.places, sign.place as usize);
+        let mut at = self.first_sign(sought.hash);
+        while !self.signs[at].is_nobodys() {
+            if self.signs[at].hash == sought.hash {
+                fetch_at(&self.places, self.signs[at].place as usize);
+                return;
+            }
+            at = self.behind(at);
+        }
     }
 
     /// A flow, if it is there.
     #[inline]
     pub(super) fn get_mut(&mut self, sought: &Sought<A>) -> Option<&mut T> {
-        let mut at = self.first_sign(sought);
+        let mut at = self.first_sign(sought.hash);
         loop {
-            let Sign { tag, place } = self.signs[at];
-            if place == Sign::NONE.place {
+            let sign = self.signs[at];
+            if sign.is_nobodys() {
                 return None;
             }
-            if tag == sought.tag() && self.places[place as usize].key == sought.key {
-                return self.places.get_mut(place as usize).map(|place| &mut place.known);
+            if sign.hash == sought.hash && self.places[sign.place as usize].key == sought.key {
+                return self.places.get_mut(sign.place as usize).map(|place| &mut place.known);
             }
             at = self.behind(at);
         }
@@ -108,48 +113,57 @@ impl<A: Address + Eq, T> Table<A, T> {
     /// Puts a flow in that is not there.
     pub(super) fn insert(&mut self, sought: &Sought<A>, known: T) {
         if 2 * self.places.len() >= self.signs.len() {
-            self.post_signs(2 * self.signs.len());
+            self.double_signs();
         }
         if self.places.len() == self.places.capacity() {
             self.places.reserve_exact(self.places.len().max(AT_FIRST));
             prefer_huge_pages(self.places.spare_capacity_mut());
         }
-        self.post(sought, self.places.len());
+        self.post(Sign { hash: sought.hash, place: number(self.places.len()) });
         self.places.push(Place { key: sought.key, known });
     }
 
     /// Forgets those that are not to be kept.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&Key<A>, &T) -> bool) {
         self.places.retain(|place| keep(&place.key, &place.known));
-        self.post_signs(self.signs.len());
-    }
-
-    /// Posts so many signs anew.
-    fn post_signs(&mut self, count: usize) {
-        self.signs = no_signs(count);
-        for place in 0..self.places.len() {
-            let key = self.places[place].key;
-            self.post(&Sought { hash: key.hash(&self.seeds), key }, place);
+        self.signs.fill(Sign::NONE);
+        for at in 0..self.places.len() {
+            self.post(Sign { hash: self.places[at].key.hash(&self.seeds), place: number(at) });
         }
     }
 
-    fn post(&mut self, sought: &Sought<A>, place: usize) {
-        let mut at = self.first_sign(sought);
-        while self.signs[at].place != Sign::NONE.place {
+    /// Each goes where it was, or as far behind as there were signs: no places are looked at.
+    fn double_signs(&mut self) {
+        let doubled = no_signs(2 * self.signs.len());
+        for sign in std::mem::replace(&mut self.signs, doubled) {
+            if !sign.is_nobodys() {
+                self.post(sign);
+            }
+        }
+    }
+
+    fn post(&mut self, sign: Sign) {
+        let mut at = self.first_sign(sign.hash);
+        while !self.signs[at].is_nobodys() {
             at = self.behind(at);
         }
-        self.signs[at] = Sign { tag: sought.tag(), place: u32::try_from(place).unwrap_or(Sign::NONE.place) };
+        self.signs[at] = sign;
     }
 
     #[inline]
-    const fn first_sign(&self, sought: &Sought<A>) -> usize {
-        (sought.hash >> 32) as usize & (self.signs.len() - 1)
+    const fn first_sign(&self, hash: u32) -> usize {
+        hash as usize & (self.signs.len() - 1)
     }
 
     #[inline]
     const fn behind(&self, at: usize) -> usize {
         (at + 1) & (self.signs.len() - 1)
     }
+}
+
+/// Of a place. There are less than four billion flows.
+fn number(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(Sign::NONE.place)
 }
 
 fn no_signs(count: usize) -> Vec<Sign> {
@@ -215,9 +229,9 @@ mod tests {
         }
         let passed = |place: &Place<Narrow, ()>| {
             let sought = flows.ask(place.key);
-            let mut at = flows.first_sign(&sought);
+            let mut at = flows.first_sign(sought.hash);
             let mut passed = 1;
-            while flows.signs[at].tag != sought.tag() {
+            while flows.signs[at].hash != sought.hash {
                 at = flows.behind(at);
                 passed += 1;
             }

@@ -44,10 +44,10 @@ pub fn packet<'a>(bytes: &'a [u8], checksums: Checksums, capabilities: &Capabili
 #[inline]
 pub fn segment(bytes: &[u8], checksums: Checksums) -> Option<(Tuple, Segment)> {
     let datagram = Datagram::of_v4(bytes).filter(|datagram| datagram.protocol == Protocol::TCP)?;
-    let layer4 = ports(datagram.payload)?;
+    let [source, destination] = ports(datagram.payload)?;
     let segment = tcp::read(&datagram)?;
     let is_sound = checksums == Checksums::Ignored || checksum::is_right(&datagram, datagram.payload);
-    is_sound.then(|| (datagram.tuple(layer4), segment))
+    is_sound.then(|| (datagram.tuple(Layer4::Ports { source, destination }), segment))
 }
 
 fn flow<'a>(datagram: &Datagram<'a>, checksums: Checksums, capabilities: &Capabilities) -> Packet<'a> {
@@ -72,9 +72,10 @@ fn flow<'a>(datagram: &Datagram<'a>, checksums: Checksums, capabilities: &Capabi
 /// The part of the tuple behind the addresses (`nf_ct_get_tuple`); `None` where too little is there to tell.
 fn layer4(datagram: &Datagram<'_>, capabilities: &Capabilities) -> Option<Layer4> {
     let word = |at: usize| Some(u16::from_be_bytes(*datagram.payload.get(at..)?.first_chunk()?));
+    let ports = || ports(datagram.payload).map(|[source, destination]| Layer4::Ports { source, destination });
     match datagram.protocol {
-        Protocol::TCP | Protocol::UDP | Protocol::SCTP => ports(datagram.payload),
-        Protocol::UDPLITE if capabilities.udplite == Tracker::Present => ports(datagram.payload),
+        Protocol::TCP | Protocol::UDP | Protocol::SCTP => ports(),
+        Protocol::UDPLITE if capabilities.udplite == Tracker::Present => ports(),
         Protocol::GRE => {
             const VERSION: u16 = 0x0007;
             const POINT_TO_POINT: u16 = 0x880b;
@@ -99,12 +100,9 @@ fn layer4(datagram: &Datagram<'_>, capabilities: &Capabilities) -> Option<Layer4
 
 /// The two words with which most transport headers begin.
 #[inline]
-fn ports(payload: &[u8]) -> Option<Layer4> {
+fn ports(payload: &[u8]) -> Option<[u16; 2]> {
     let [source_high, source, destination_high, destination] = *payload.first_chunk()?;
-    Some(Layer4::Ports {
-        source: u16::from_be_bytes([source_high, source]),
-        destination: u16::from_be_bytes([destination_high, destination]),
-    })
+    Some([[source_high, source], [destination_high, destination]].map(u16::from_be_bytes))
 }
 
 /// A UDP header's checksum, if the header is sound (`udp_error`).

@@ -114,12 +114,12 @@ impl Datagrams for Packets<'_> {
         if let Some(at) = datagram.at {
             // Not counted from 1970: those without a time before the first that has one come with it.
             let zero = self.zero.get_or_insert(at);
-            let latest = zero.saturating_add(self.last).saturating_add(LONGEST_SILENCE);
-            if at > latest {
-                *zero += at.saturating_sub(latest);
+            let silence = at.saturating_sub(*zero).saturating_sub(self.last);
+            if silence > LONGEST_SILENCE {
+                *zero += silence.saturating_sub(LONGEST_SILENCE);
                 self.clock_jumps += 1;
             }
-            self.last = self.last.max(at.saturating_sub(*zero));
+            self.last += silence.min(LONGEST_SILENCE);
         }
         if self.captured.only.is_some_and(|only| self.last > only) {
             return None;

@@ -1,76 +1,96 @@
 //! What is planned, in the order of time.
 //!
 //! A schedule's time goes by here. Most that is planned comes a span later of which there are few: half a round trip, or a pause that
-//! a script names. What comes so much later comes in the order in which it was planned, and waits in a queue of its own; a wheel puts
-//! the rest in order.
+//! a script names. What comes so much later comes in the order in which it was planned, and waits in a lane of its own; a wheel puts
+//! the other turns in order. Of arrivals each source plans only the next one.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 
 use crate::wheel::{Planned, Wheel};
 
-/// Each step looks at the heads of all queues. What would need more of them goes to the wheel.
-const MOST_QUEUES: usize = 12;
+/// Each step looks at the heads of all lanes. What would need more of them goes to the wheel.
+const MOST_LANES: usize = 12;
 
-/// Items by time; of those at one time, those that were planned first. Times are nanoseconds since the begin.
+/// What is due by time; at one time, what was planned first. Times are nanoseconds since the begin.
 #[derive(Debug)]
-pub(crate) struct Agenda<T> {
-    queues: Vec<Queue<T>>,
-    wheel: Wheel<T>,
+pub(crate) struct Agenda {
+    /// The longest spans first: of what comes at one time, theirs was planned first.
+    lanes: Vec<Lane>,
+    wheel: Wheel<u32>,
+    arrivals: BinaryHeap<Reverse<Planned<u32>>>,
+    /// No earlier does anything come that waits in no lane.
+    aside_nanos: u64,
     planned: u64,
 }
 
-/// What was planned so much ahead.
-#[derive(Debug)]
-struct Queue<T> {
-    /// Of the first item; more than any, if there is none.
-    head: u128,
-    span_nanos: u64,
-    items: VecDeque<Planned<T>>,
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// The next flow of this source.
+    Arrival(u32),
+    /// The turn of the flow in this slot.
+    Turn(u32),
 }
 
-const NOTHING: u128 = u128::MAX;
+/// Turns that come so much after they were planned.
+#[derive(Debug)]
+struct Lane {
+    /// When the first comes.
+    first_nanos: u64,
+    span_nanos: u64,
+    turns: VecDeque<Planned<u32>>,
+}
 
-impl<T: Copy + Ord> Agenda<T> {
+/// Of what is not there.
+const NEVER: u64 = u64::MAX;
+
+impl Agenda {
     pub(crate) fn new() -> Self {
-        Self { queues: Vec::new(), wheel: Wheel::new(), planned: 0 }
+        Self { lanes: Vec::new(), wheel: Wheel::new(), arrivals: BinaryHeap::new(), aside_nanos: NEVER, planned: 0 }
     }
 
-    /// Plans an item: not before one that was taken already.
-    pub(crate) fn plan(&mut self, nanos: u64, item: T) {
-        self.planned += 1;
-        self.wheel.put(Planned { nanos, number: self.planned, item });
+    /// Plans a source's next arrival: not before what was taken already.
+    pub(crate) fn plan_arrival(&mut self, nanos: u64, source: u32) {
+        let planned = self.planned(nanos, source);
+        self.arrivals.push(Reverse(planned));
+        self.look_aside();
     }
 
-    /// Plans an item so long after now, the time of the one that was taken last. Others come as long after their own now.
+    /// Plans a turn: not before what was taken already.
+    pub(crate) fn plan_at(&mut self, nanos: u64, slot: u32) {
+        let planned = self.planned(nanos, slot);
+        self.wheel.put(planned);
+        self.look_aside();
+    }
+
+    /// Plans a turn so long after now, the time of what was taken last. Others come as long after their own now.
     #[inline]
-    pub(crate) fn plan_after(&mut self, now_nanos: u64, span_nanos: u64, item: T) {
+    pub(crate) fn plan_after(&mut self, now_nanos: u64, span_nanos: u64, slot: u32) {
         let nanos = now_nanos.saturating_add(span_nanos);
-        match self.queues.iter_mut().find(|queue| queue.span_nanos == span_nanos) {
-            Some(queue) => {
-                self.planned += 1;
-                queue.push(Planned { nanos, number: self.planned, item });
-            }
-            None => self.plan_by_another_span(nanos, span_nanos, item),
+        self.planned += 1;
+        let planned = Planned { nanos, number: self.planned, item: slot };
+        match self.lanes.iter_mut().find(|lane| lane.span_nanos == span_nanos) {
+            Some(lane) => lane.push(planned),
+            None => self.plan_by_another_span(planned, span_nanos),
         }
     }
 
-    /// Takes the next item.
+    /// Takes what is due next.
     #[inline]
-    pub(crate) fn next(&mut self) -> Option<(u64, T)> {
-        let mut first = NOTHING;
-        let mut from = None;
-        for queue in &mut self.queues {
-            if queue.head < first {
-                first = queue.head;
-                from = Some(queue);
+    pub(crate) fn next(&mut self) -> Option<(u64, Due)> {
+        let mut first_nanos = NEVER;
+        let mut from = 0;
+        for (number, lane) in self.lanes.iter().enumerate() {
+            if lane.first_nanos < first_nanos {
+                (first_nanos, from) = (lane.first_nanos, number);
             }
         }
-        let is_in_wheel = self.wheel.first_until((first >> u64::BITS) as u64).is_some_and(|key| key < first);
-        let planned = match from {
-            Some(queue) if !is_in_wheel => queue.pop(),
-            _ => self.wheel.take_first(),
-        };
-        planned.map(|planned| (planned.nanos, planned.item))
+        if first_nanos < self.aside_nanos {
+            let slot = self.lanes.get_mut(from)?.pop()?;
+            return Some((first_nanos, Due::Turn(slot)));
+        }
+        self.next_of_all(from)
     }
 
     /// Forgets all that is planned.
@@ -78,78 +98,113 @@ impl<T: Copy + Ord> Agenda<T> {
         *self = Self::new();
     }
 
-    #[cold]
-    fn plan_by_another_span(&mut self, nanos: u64, span_nanos: u64, item: T) {
-        if self.queues.len() == MOST_QUEUES {
-            return self.plan(nanos, item);
-        }
+    fn planned(&mut self, nanos: u64, item: u32) -> Planned<u32> {
         self.planned += 1;
-        let planned = Planned { nanos, number: self.planned, item };
-        self.queues.push(Queue { head: planned.key(), span_nanos, items: VecDeque::from([planned]) });
+        Planned { nanos, number: self.planned, item }
+    }
+
+    #[cold]
+    fn plan_by_another_span(&mut self, planned: Planned<u32>, span_nanos: u64) {
+        if self.lanes.len() == MOST_LANES {
+            self.wheel.put(planned);
+            return self.look_aside();
+        }
+        let place = self.lanes.partition_point(|lane| lane.span_nanos > span_nanos);
+        self.lanes.insert(place, Lane { first_nanos: planned.nanos, span_nanos, turns: VecDeque::from([planned]) });
+    }
+
+    /// Takes what is due next, wherever it waits; if in a lane, then in this one.
+    #[inline(never)]
+    fn next_of_all(&mut self, lane: usize) -> Option<(u64, Due)> {
+        let arrival = self.arrivals.peek().map(|Reverse(arrival)| arrival.key());
+        let in_lane = self.lanes.get(lane).and_then(|lane| lane.turns.front()).map(Planned::key);
+        let first = arrival.into_iter().chain(in_lane).min();
+        let in_wheel = self.wheel.first_until(first.map_or(NEVER, |first| (first >> u64::BITS) as u64));
+        let first = first.into_iter().chain(in_wheel).min()?;
+        let due = if Some(first) == arrival {
+            Due::Arrival(self.arrivals.pop()?.0.item)
+        } else if Some(first) == in_wheel {
+            Due::Turn(self.wheel.take_first()?.item)
+        } else {
+            Due::Turn(self.lanes.get_mut(lane)?.pop()?)
+        };
+        self.look_aside();
+        Some(((first >> u64::BITS) as u64, due))
+    }
+
+    fn look_aside(&mut self) {
+        let arrival_nanos = self.arrivals.peek().map_or(NEVER, |Reverse(arrival)| arrival.nanos);
+        self.aside_nanos = self.wheel.not_before_nanos().min(arrival_nanos);
     }
 }
 
-impl<T: Copy> Queue<T> {
+impl Lane {
     #[inline]
-    fn push(&mut self, planned: Planned<T>) {
-        if self.head == NOTHING {
-            self.head = planned.key();
-        }
-        self.items.push_back(planned);
+    fn push(&mut self, planned: Planned<u32>) {
+        self.first_nanos = self.first_nanos.min(planned.nanos);
+        self.turns.push_back(planned);
     }
 
     #[inline]
-    fn pop(&mut self) -> Option<Planned<T>> {
-        let first = self.items.pop_front();
-        self.head = self.items.front().map_or(NOTHING, Planned::key);
-        first
+    fn pop(&mut self) -> Option<u32> {
+        let first = self.turns.pop_front()?;
+        self.first_nanos = self.turns.front().map_or(NEVER, |next| next.nanos);
+        Some(first.item)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cmp::Reverse;
-    use std::collections::BinaryHeap;
-
     use plimsoll_draw::Draw;
 
     use super::*;
 
-    /// Held against a heap: items at once, soon, and long after; many at one time; by spans that come often, and by more of them than
-    /// there are queues.
+    /// Held against a heap: arrivals, and turns at once, soon, and long after; many at one time; by spans that come often, and by more of
+    /// them than there are lanes.
     #[test]
-    fn items_come_in_the_order_of_time_and_then_of_planning() {
+    fn what_is_planned_comes_in_the_order_of_time_and_then_of_planning() {
         for seed in 0..50 {
             let mut draw = Draw::new(seed);
             let mut agenda = Agenda::new();
             let mut heap = BinaryHeap::new();
             let mut now = 0;
-            let mut planned = 0_u64;
+            let mut planned = 0_u32;
             let spans = 1 + draw.below(5);
             for _ in 0..5_000 {
                 if draw.below(2) == 0 {
                     let reach = [0, 1, 100_000, 30_000_000, 400_000_000, 4_000_000_000][draw.below(6) as usize];
                     let span = u64::from(draw.below(reach));
                     let often = u64::from(draw.below(spans)) * u64::from(reach / 7);
-                    let at = if draw.below(2) == 0 {
-                        agenda.plan(now + span, planned);
-                        now + span
-                    } else {
-                        agenda.plan_after(now, often, planned);
-                        now + often
+                    let (at, is_arrival) = match draw.below(5) {
+                        0 => {
+                            agenda.plan_arrival(now + span, planned);
+                            (now + span, true)
+                        }
+                        1 | 2 => {
+                            agenda.plan_at(now + span, planned);
+                            (now + span, false)
+                        }
+                        _ => {
+                            agenda.plan_after(now, often, planned);
+                            (now + often, false)
+                        }
                     };
-                    heap.push(Reverse((at, planned)));
+                    heap.push(Reverse((at, planned, is_arrival)));
                     planned += 1;
                 } else {
                     let expected = heap.pop().map(|Reverse(next)| next);
-                    assert_eq!(agenda.next(), expected, "seed {seed}");
-                    now = expected.map_or(now, |(at, _)| at);
+                    assert_eq!(agenda.next(), expected.map(due), "seed {seed}");
+                    now = expected.map_or(now, |(at, ..)| at);
                 }
             }
             while let Some(Reverse(expected)) = heap.pop() {
-                assert_eq!(agenda.next(), Some(expected), "seed {seed}");
+                assert_eq!(agenda.next(), Some(due(expected)), "seed {seed}");
             }
             assert_eq!(agenda.next(), None);
         }
+    }
+
+    const fn due((at, item, is_arrival): (u64, u32, bool)) -> (u64, Due) {
+        (at, if is_arrival { Due::Arrival(item) } else { Due::Turn(item) })
     }
 }

@@ -36,6 +36,7 @@
 mod addresses;
 mod agenda;
 mod arrivals;
+mod cursor;
 mod ends;
 mod error;
 mod lasting;
@@ -45,6 +46,7 @@ mod scenario;
 mod schedule;
 mod script;
 mod size;
+mod source;
 mod standing;
 mod time;
 mod wheel;

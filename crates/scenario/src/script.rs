@@ -1,17 +1,17 @@
 //! What becomes of a flow: its packets, with the time between them.
 
+use std::num::NonZeroU8;
 use std::time::Duration;
 
-use crate::time::span;
-use plimsoll_draw::Draw;
+use crate::time::{nanos, span};
 
 /// The packets of a flow, in order. All are of one protocol.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Script {
     protocol: FlowProtocol,
     /// Half a round trip passes wherever the direction changes.
-    half_trip_nanos: u64,
-    steps: Vec<Step>,
+    pub(crate) half_trip_nanos: u64,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// A protocol that a script can speak.
@@ -63,18 +63,18 @@ pub struct MediaPorts {
     /// The first: even, as RTP's is (RFC 3550).
     pub first: u16,
     /// How many.
-    pub count: u8,
+    pub count: NonZeroU8,
 }
 
 impl MediaPorts {
     /// Each of them.
     pub fn iter(self) -> impl Iterator<Item = u16> {
-        (0..self.count).map(move |number| self.first + u16::from(number))
+        (0..self.count.get()).map(move |number| self.first + u16::from(number))
     }
 
     /// One of them, and round again.
-    fn nth(self, number: u8) -> u16 {
-        self.first + u16::from(number % self.count.max(1))
+    pub(crate) fn nth(self, number: u8) -> u16 {
+        self.first + u16::from(number % self.count)
     }
 }
 
@@ -102,12 +102,12 @@ pub enum Segment {
 pub struct ScriptId(pub(crate) usize);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Step {
+pub(crate) enum Step {
     Send(Packet),
     Wait(Gap),
-    /// Goes on behind the step of this number, so many times more.
+    /// Goes on with the step of this number, so many times more.
     Back {
-        to: usize,
+        to: u32,
         times: u32,
     },
     /// A flow of another script begins, to the port that was announced last; of several, to one after the other.
@@ -115,19 +115,19 @@ enum Step {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Gap {
+pub(crate) enum Gap {
     FixedNanos(u64),
     Exponential(Duration),
 }
 
 /// `repeat forever`.
-const FOREVER: u32 = u32::MAX;
+pub(crate) const FOREVER: u32 = u32::MAX;
 
 /// The most that anything else is repeated.
 const MOST_TIMES: u32 = 100_000;
 
 /// The most media ports that one packet announces: what the kernel's SIP helper expects of one kind for one call.
-const MOST_MEDIA_PORTS: u8 = 4;
+const MOST_MEDIA_PORTS: NonZeroU8 = NonZeroU8::new(4).unwrap();
 
 /// The most bytes that a packet carries: what fits an Ethernet frame with room to spare.
 const MOST_BYTES: u16 = 1400;
@@ -199,7 +199,7 @@ impl Script {
                         return Err(problem("what repeats forever needs a `wait`".to_string()));
                     }
                     let more = if times == FOREVER { FOREVER } else { times - 1 };
-                    steps.push(Step::Back { to: from, times: more });
+                    steps.push(Step::Back { to: u32::try_from(from).unwrap_or(u32::MAX), times: more });
                 }
                 ["+", name] => {
                     let unknown = || problem(format!("there is no script \"{name}\" to open"));
@@ -266,7 +266,7 @@ fn content(from: Side, words: &[&str]) -> Result<Content, String> {
         (Side::Server, ["passive"]) => Content::Tcp(Segment::Passive(0)),
         (_, ["udp", length]) => Content::Udp(bytes(length, 0)?),
         (_, ["announce", count]) => match count.parse() {
-            Ok(count) if (1..=MOST_MEDIA_PORTS).contains(&count) => Content::Announce(MediaPorts { first: 0, count }),
+            Ok(count) if count <= MOST_MEDIA_PORTS => Content::Announce(MediaPorts { first: 0, count }),
             _ => return Err(format!("\"{count}\" is no number of ports: write one of 1 to {MOST_MEDIA_PORTS}")),
         },
         (Side::Client, ["ping", length]) | (Side::Server, ["pong", length]) => Content::Echo(bytes(length, 0)?),
@@ -278,135 +278,4 @@ fn content(from: Side, words: &[&str]) -> Result<Content, String> {
             ));
         }
     })
-}
-
-/// Where a flow stands in its script.
-#[derive(Clone, Debug)]
-pub(crate) struct Cursor {
-    next: usize,
-    /// How often the loop under way is to be gone through again.
-    again: Option<u32>,
-    last_from: Option<Side>,
-    passive_port: u16,
-    /// What each side has announced, the client first.
-    media: [Option<MediaPorts>; 2],
-    /// Flows that were opened since.
-    opened: u8,
-    draw: Draw,
-}
-
-/// What comes next in a script.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Turn {
-    /// A packet.
-    Send(Packet),
-    /// Another flow, by these ports.
-    Open(ScriptId, OpenedBy),
-}
-
-impl Turn {
-    /// Before the first.
-    pub(crate) const NOTHING: Self = Self::Send(Packet { from: Side::Client, content: Content::Udp(0) });
-}
-
-/// Nanoseconds until a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum After {
-    /// As the script has it: every flow's are the same.
-    Written(u64),
-    /// This flow's alone.
-    Drawn(u64),
-}
-
-impl After {
-    #[inline]
-    const fn plus(self, more: u64) -> Self {
-        match self {
-            Self::Written(after) => Self::Written(after.saturating_add(more)),
-            Self::Drawn(after) => Self::Drawn(after.saturating_add(more)),
-        }
-    }
-
-    const fn plus_drawn(self, more: u64) -> Self {
-        match self {
-            Self::Written(after) | Self::Drawn(after) => Self::Drawn(after.saturating_add(more)),
-        }
-    }
-}
-
-/// Ten years are the most that a scenario speaks of, and 584 would fit.
-pub(crate) fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// The ports of a flow that another opens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct OpenedBy {
-    /// The client's, if it has announced one.
-    pub(crate) client: Option<u16>,
-    /// The server's.
-    pub(crate) server: u16,
-}
-
-impl Cursor {
-    pub(crate) const fn new(draw: Draw) -> Self {
-        Self { next: 0, again: None, last_from: None, passive_port: 0, media: [None; 2], opened: 0, draw }
-    }
-
-    /// Goes on to the next turn, puts it in its place and says after which time it comes; `None` at the script's end.
-    #[inline]
-    pub(crate) fn advance(&mut self, script: &Script, turn: &mut Turn) -> Option<After> {
-        let mut after = After::Written(0);
-        loop {
-            let step = *script.steps.get(self.next)?;
-            self.next += 1;
-            match step {
-                Step::Wait(Gap::FixedNanos(gap)) => after = after.plus(gap),
-                Step::Wait(Gap::Exponential(mean)) => after = after.plus_drawn(nanos(self.draw.exponential(mean))),
-                Step::Back { to, times } => {
-                    let again = self.again.unwrap_or(times);
-                    self.again = match again {
-                        0 => None,
-                        FOREVER => Some(FOREVER),
-                        _ => Some(again - 1),
-                    };
-                    if again > 0 {
-                        self.next = to;
-                    }
-                }
-                Step::Open(script) => {
-                    *turn = Turn::Open(script, self.open());
-                    return Some(after);
-                }
-                Step::Send(mut packet) => {
-                    if self.last_from.is_some_and(|last| last != packet.from) {
-                        after = after.plus(script.half_trip_nanos);
-                    }
-                    self.last_from = Some(packet.from);
-                    // Ports that no service has, and that no client has by default.
-                    match &mut packet.content {
-                        Content::Tcp(Segment::Passive(port)) => {
-                            *port = 20_000 + u16::try_from(self.draw.below(10_000)).unwrap_or(0);
-                            self.passive_port = *port;
-                        }
-                        Content::Announce(ports) => {
-                            ports.first = 20_000 + 2 * u16::try_from(self.draw.below(5_000)).unwrap_or(0);
-                            self.media[packet.from as usize] = Some(*ports);
-                            self.opened = 0;
-                        }
-                        _ => {}
-                    }
-                    *turn = Turn::Send(packet);
-                    return Some(after);
-                }
-            }
-        }
-    }
-    /// The ports of the next flow that it opens.
-    fn open(&mut self) -> OpenedBy {
-        let number = self.opened;
-        self.opened = self.opened.wrapping_add(1);
-        let [client, server] = self.media.map(|ports| ports.map(|ports| ports.nth(number)));
-        OpenedBy { client, server: server.unwrap_or(self.passive_port) }
-    }
 }

@@ -17,6 +17,11 @@ pub(crate) fn optional_secs<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     secs(deserializer).map(Some)
 }
 
+/// Ten years are the most that a scenario speaks of, and 584 would fit.
+pub(crate) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// TOML tells `1` and `1.0` apart.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(untagged)]

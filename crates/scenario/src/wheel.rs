@@ -96,6 +96,14 @@ impl<T: Copy + Ord> Wheel<T> {
         self.current.last().map(Planned::key)
     }
 
+    /// A time before which nothing comes; the latest there is, where nothing is held.
+    pub(crate) fn not_before_nanos(&self) -> u64 {
+        match self.current.last() {
+            Some(first) => first.nanos,
+            None => self.next.saturating_mul(1 << SLOT_BITS),
+        }
+    }
+
     /// Takes the item that was told last.
     #[inline]
     pub(crate) fn take_first(&mut self) -> Option<Planned<T>> {

@@ -230,7 +230,7 @@ packets = "> udp 100"
     for Event { flow, packet, .. } in Schedule::new(&scenario, 1, Size::default()) {
         match packet.content {
             Content::Announce(ports) => {
-                assert_eq!((ports.first % 2, ports.count), (0, 2));
+                assert_eq!((ports.first % 2, ports.count.get()), (0, 2));
                 announced[packet.from as usize].extend(ports.iter());
             }
             _ if flow.server.port() != 5060 => {

@@ -36,14 +36,14 @@ pub(crate) enum Due {
 /// Turns that come so much after they were planned.
 #[derive(Debug)]
 struct Lane {
-    /// When the first comes.
-    first_nanos: u64,
+    first: Planned<u32>,
+    later: VecDeque<Planned<u32>>,
     span_nanos: u64,
-    turns: VecDeque<Planned<u32>>,
 }
 
-/// Of what is not there.
+/// When that comes which is not there.
 const NEVER: u64 = u64::MAX;
+const NOTHING: Planned<u32> = Planned { nanos: NEVER, number: u64::MAX, item: u32::MAX };
 
 impl Agenda {
     pub(crate) fn new() -> Self {
@@ -68,8 +68,7 @@ impl Agenda {
     #[inline]
     pub(crate) fn plan_after(&mut self, now_nanos: u64, span_nanos: u64, slot: u32) {
         let nanos = now_nanos.saturating_add(span_nanos);
-        self.planned += 1;
-        let planned = Planned { nanos, number: self.planned, item: slot };
+        let planned = self.planned(nanos, slot);
         match self.lanes.iter_mut().find(|lane| lane.span_nanos == span_nanos) {
             Some(lane) => lane.push(planned),
             None => self.plan_by_another_span(planned, span_nanos),
@@ -82,12 +81,12 @@ impl Agenda {
         let mut first_nanos = NEVER;
         let mut from = 0;
         for (number, lane) in self.lanes.iter().enumerate() {
-            if lane.first_nanos < first_nanos {
-                (first_nanos, from) = (lane.first_nanos, number);
+            if lane.first.nanos < first_nanos {
+                (first_nanos, from) = (lane.first.nanos, number);
             }
         }
         if first_nanos < self.aside_nanos {
-            let slot = self.lanes.get_mut(from)?.pop()?;
+            let slot = self.lanes.get_mut(from)?.take_first();
             return Some((first_nanos, Due::Turn(slot)));
         }
         self.next_of_all(from)
@@ -98,6 +97,7 @@ impl Agenda {
         *self = Self::new();
     }
 
+    #[inline]
     fn planned(&mut self, nanos: u64, item: u32) -> Planned<u32> {
         self.planned += 1;
         Planned { nanos, number: self.planned, item }
@@ -110,14 +110,14 @@ impl Agenda {
             return self.look_aside();
         }
         let place = self.lanes.partition_point(|lane| lane.span_nanos > span_nanos);
-        self.lanes.insert(place, Lane { first_nanos: planned.nanos, span_nanos, turns: VecDeque::from([planned]) });
+        self.lanes.insert(place, Lane { first: planned, later: VecDeque::new(), span_nanos });
     }
 
     /// Takes what is due next, wherever it waits; if in a lane, then in this one.
     #[inline(never)]
     fn next_of_all(&mut self, lane: usize) -> Option<(u64, Due)> {
         let arrival = self.arrivals.peek().map(|Reverse(arrival)| arrival.key());
-        let in_lane = self.lanes.get(lane).and_then(|lane| lane.turns.front()).map(Planned::key);
+        let in_lane = self.lanes.get(lane).filter(|lane| !lane.is_empty()).map(|lane| lane.first.key());
         let first = arrival.into_iter().chain(in_lane).min();
         let in_wheel = self.wheel.first_until(first.map_or(NEVER, |first| (first >> u64::BITS) as u64));
         let first = first.into_iter().chain(in_wheel).min()?;
@@ -126,7 +126,7 @@ impl Agenda {
         } else if Some(first) == in_wheel {
             Due::Turn(self.wheel.take_first()?.item)
         } else {
-            Due::Turn(self.lanes.get_mut(lane)?.pop()?)
+            Due::Turn(self.lanes.get_mut(lane)?.take_first())
         };
         self.look_aside();
         Some(((first >> u64::BITS) as u64, due))
@@ -139,17 +139,24 @@ impl Agenda {
 }
 
 impl Lane {
-    #[inline]
-    fn push(&mut self, planned: Planned<u32>) {
-        self.first_nanos = self.first_nanos.min(planned.nanos);
-        self.turns.push_back(planned);
+    fn is_empty(&self) -> bool {
+        self.first.nanos == NEVER
     }
 
     #[inline]
-    fn pop(&mut self) -> Option<u32> {
-        let first = self.turns.pop_front()?;
-        self.first_nanos = self.turns.front().map_or(NEVER, |next| next.nanos);
-        Some(first.item)
+    fn push(&mut self, planned: Planned<u32>) {
+        if self.is_empty() {
+            self.first = planned;
+        } else {
+            self.later.push_back(planned);
+        }
+    }
+
+    /// Takes the first turn of a lane in which there is one.
+    #[inline]
+    fn take_first(&mut self) -> u32 {
+        let next = self.later.pop_front().unwrap_or(NOTHING);
+        std::mem::replace(&mut self.first, next).item
     }
 }
 

@@ -30,9 +30,11 @@ struct Announced {
 
 /// What a flow does.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Turn {
-    /// It sends a packet.
-    Send(Packet),
+pub(crate) enum Turn<'s> {
+    /// It sends a packet of the script's.
+    Send(&'s Packet),
+    /// It sends a packet that announces ports of its own.
+    Announce(Packet),
     /// It opens another flow, by these ports.
     Open(ScriptId, OpenedBy),
 }
@@ -88,14 +90,14 @@ impl Cursor {
 
     /// Takes the turn.
     #[inline]
-    pub(crate) fn take_turn(&mut self, script: &Script) -> Option<Turn> {
+    pub(crate) fn take_turn<'s>(&mut self, script: &'s Script) -> Option<Turn<'s>> {
         match script.steps.get(self.step as usize)? {
             Step::Send(packet) => {
                 self.last_from = Some(packet.from);
-                Some(Turn::Send(match packet.content {
-                    Content::Tcp(Segment::Passive(_)) | Content::Announce(_) => self.announce(*packet),
-                    _ => *packet,
-                }))
+                Some(match packet.content {
+                    Content::Tcp(Segment::Passive(_)) | Content::Announce(_) => Turn::Announce(self.announce(*packet)),
+                    _ => Turn::Send(packet),
+                })
             }
             Step::Open(script) => Some(Turn::Open(*script, self.announced.next())),
             Step::Wait(_) | Step::Back { .. } => None,
@@ -105,35 +107,47 @@ impl Cursor {
     /// Goes on to the next turn and says after which time it comes; `None` at the script's end.
     #[inline]
     pub(crate) fn go_on(&mut self, script: &Script) -> Option<After> {
+        self.step += 1;
+        // Most packets follow each other without a word between them.
+        match script.steps.get(self.step as usize)? {
+            Step::Send(packet) => Some(self.after_turning(After::AT_ONCE, packet, script)),
+            _ => self.go_on_behind(script),
+        }
+    }
+
+    /// Goes on with the step that is next, whatever it is.
+    #[inline(never)]
+    fn go_on_behind(&mut self, script: &Script) -> Option<After> {
         let mut after = After::AT_ONCE;
-        let mut next = self.step + 1;
         loop {
-            match script.steps.get(next as usize)? {
-                Step::Send(packet) => {
-                    self.step = next;
-                    let turns = self.last_from.is_some_and(|last| last != packet.from);
-                    return Some(if turns { after.plus(script.half_trip_nanos) } else { after });
-                }
-                Step::Open(_) => {
-                    self.step = next;
-                    return Some(after);
-                }
+            match script.steps.get(self.step as usize)? {
+                Step::Send(packet) => return Some(self.after_turning(after, packet, script)),
+                Step::Open(_) => return Some(after),
                 Step::Wait(gap) => {
                     after = match gap {
                         Gap::FixedNanos(gap) => after.plus(*gap),
                         Gap::Exponential(mean) => after.plus_drawn(nanos(self.draw.exponential(*mean))),
                     };
-                    next += 1;
+                    self.step += 1;
                 }
                 Step::Back { to, times } => {
                     let goes_back = *times == FOREVER || self.rounds < *times;
-                    (self.rounds, next) = if goes_back { (self.rounds.wrapping_add(1), *to) } else { (0, next + 1) };
+                    (self.rounds, self.step) =
+                        if goes_back { (self.rounds.wrapping_add(1), *to) } else { (0, self.step + 1) };
                 }
             }
         }
     }
 
+    /// Half a round trip later, if the other side sends.
+    #[inline]
+    fn after_turning(&self, after: After, packet: &Packet, script: &Script) -> After {
+        let turns = self.last_from.is_some_and(|last| last != packet.from);
+        after.plus(if turns { script.half_trip_nanos } else { 0 })
+    }
+
     /// Draws the ports that a packet announces: ports that no service has, and that no client has by default.
+    #[cold]
     fn announce(&mut self, mut packet: Packet) -> Packet {
         match &mut packet.content {
             Content::Tcp(Segment::Passive(port)) => {

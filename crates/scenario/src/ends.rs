@@ -12,8 +12,24 @@ pub struct Ends {
     pub client: SocketAddrV4,
     /// What the server takes for itself.
     pub server: SocketAddrV4,
-    client_sends: u32,
-    server_sends: u32,
+    sequences: Sequences,
+}
+
+/// How far both ends are in their sequence numbers. It is all that a flow's packets need of those before them where addresses are
+/// somebody else's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sequences {
+    /// What each side sends next, the client first.
+    next: [u32; 2],
+}
+
+/// What a packet says beside addresses and ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Bytes of payload.
+    pub payload_bytes: u16,
+    /// TCP's numbers; `None` for other protocols.
+    pub tcp: Option<TcpNumbers>,
 }
 
 /// A packet with all that follows from what was sent before it.
@@ -52,48 +68,68 @@ const ACK: u8 = 0x10;
 impl Ends {
     /// Before anything was sent.
     pub const fn new(flow: &Flow) -> Self {
-        Self { client: flow.client, server: flow.server, client_sends: flow.number, server_sends: !flow.number }
+        Self { client: flow.client, server: flow.server, sequences: Sequences::new(flow) }
     }
 
     /// Sends a packet: what it takes of its sender's sequence numbers is taken.
-    #[inline]
     pub fn send(&mut self, flow: &Flow, packet: Packet) -> Sent {
         let (from, to) = match packet.from {
             Side::Client => (flow.client, flow.server),
             Side::Server => (self.server, self.client),
         };
-        let payload_bytes = match packet.content {
-            Content::Tcp(Segment::Passive(port)) => {
-                u16::try_from(passive_text(*flow.server.ip(), port).len()).unwrap_or(u16::MAX)
-            }
-            Content::Tcp(Segment::Data(bytes)) | Content::Udp(bytes) | Content::Echo(bytes) => bytes,
-            Content::Tcp(_) | Content::Announce(_) => 0,
-        };
-        let tcp = match packet.content {
-            Content::Tcp(segment) => Some(self.numbers(packet.from, segment, payload_bytes)),
-            _ => None,
-        };
+        let Said { payload_bytes, tcp } = self.sequences.send(flow, packet);
         Sent { from, to, payload_bytes, tcp }
     }
+}
 
-    #[inline]
-    fn numbers(&mut self, side: Side, segment: Segment, payload_bytes: u16) -> TcpNumbers {
-        let (flags, of_its_own) = match segment {
-            Segment::Syn => (SYN, 1),
-            Segment::SynAck => (SYN | ACK, 1),
-            Segment::Ack => (ACK, 0),
-            Segment::Data(_) | Segment::Passive(_) => (PSH | ACK, 0),
-            Segment::Fin => (FIN | ACK, 1),
-            Segment::Reset => (RST | ACK, 0),
-        };
-        let (sends, other) = match side {
-            Side::Client => (&mut self.client_sends, self.server_sends),
-            Side::Server => (&mut self.server_sends, self.client_sends),
-        };
-        let sequence = *sends;
-        *sends = sequence.wrapping_add(of_its_own).wrapping_add(payload_bytes.into());
-        TcpNumbers { flags, sequence, acknowledgement: if flags & ACK == 0 { 0 } else { other } }
+impl Sequences {
+    /// Before anything was sent.
+    pub const fn new(flow: &Flow) -> Self {
+        Self { next: [flow.number, !flow.number] }
     }
+
+    /// Sends a packet: what it takes of its sender's sequence numbers is taken.
+    #[inline]
+    pub fn send(&mut self, flow: &Flow, packet: Packet) -> Said {
+        let (segment, payload_bytes) = match packet.content {
+            Content::Tcp(Segment::Passive(port)) => (Segment::Passive(port), passive_bytes(flow, port)),
+            Content::Tcp(Segment::Data(bytes)) => (Segment::Data(bytes), bytes),
+            Content::Tcp(segment) => (segment, 0),
+            Content::Udp(payload_bytes) | Content::Echo(payload_bytes) => return Said { payload_bytes, tcp: None },
+            Content::Announce(_) => return Said { payload_bytes: 0, tcp: None },
+        };
+        let (flags, of_its_own) = (segment.flags(), u32::from(segment.is_numbered()));
+        let sequence = self.next[packet.from as usize];
+        let other = self.next[packet.from.other() as usize];
+        self.next[packet.from as usize] = sequence.wrapping_add(of_its_own).wrapping_add(payload_bytes.into());
+        let acknowledgement = if flags & ACK == 0 { 0 } else { other };
+        Said { payload_bytes, tcp: Some(TcpNumbers { flags, sequence, acknowledgement }) }
+    }
+}
+
+impl Segment {
+    #[inline]
+    const fn flags(self) -> u8 {
+        match self {
+            Self::Syn => SYN,
+            Self::SynAck => SYN | ACK,
+            Self::Ack => ACK,
+            Self::Data(_) | Self::Passive(_) => PSH | ACK,
+            Self::Fin => FIN | ACK,
+            Self::Reset => RST | ACK,
+        }
+    }
+
+    /// Whether it takes a sequence number beside those of its payload.
+    #[inline]
+    const fn is_numbered(self) -> bool {
+        matches!(self, Self::Syn | Self::SynAck | Self::Fin)
+    }
+}
+
+#[cold]
+fn passive_bytes(flow: &Flow, port: u16) -> u16 {
+    u16::try_from(passive_text(*flow.server.ip(), port).len()).unwrap_or(u16::MAX)
 }
 
 /// What a server says to announce a port of an address.

@@ -53,7 +53,7 @@ mod wheel;
 
 pub use addresses::{Clients, Hosts, Ports, Prefix, ROUTER, Servers};
 pub use arrivals::Arrivals;
-pub use ends::{Ends, Sent, TcpNumbers, WINDOW, passive_text};
+pub use ends::{Ends, Said, Sent, Sequences, TcpNumbers, WINDOW, passive_text};
 pub use error::Error;
 pub use proxy::{BackendConnections, Proxy};
 pub use router::{DestinationNat, Masquerade, PortProtocol, Router, ServiceAddress, SourceNat};

@@ -146,24 +146,24 @@ impl<'a> Schedule<'a> {
             Some(After::Drawn(span)) => self.agenda.plan_at(now_nanos.saturating_add(span), slot),
             None => self.free.push(slot),
         }
-        match turn {
-            Turn::Send(packet) => {
-                let place = match (is_first, next.is_some()) {
-                    (true, true) => Place::First,
-                    (true, false) => Place::Only,
-                    (false, true) => Place::Between,
-                    (false, false) => Place::Last,
-                };
-                Some(Event { at: Duration::from_nanos(now_nanos), flow: running.flow, packet, place, slot })
-            }
+        let packet = match &turn {
+            Turn::Send(packet) => *packet,
+            Turn::Announce(packet) => packet,
             Turn::Open(script, by) => {
                 let Flow { client, server, .. } = running.flow;
                 let (source, server) = (running.source, SocketAddrV4::new(*server.ip(), by.server));
-                let opens = Opens::Related { script, client: *client.ip(), client_port: by.client, server };
+                let opens = Opens::Related { script: *script, client: *client.ip(), client_port: by.client, server };
                 self.begin(now_nanos, source, opens);
-                None
+                return None;
             }
-        }
+        };
+        let place = match (is_first, next.is_some()) {
+            (true, true) => Place::First,
+            (true, false) => Place::Only,
+            (false, true) => Place::Between,
+            (false, false) => Place::Last,
+        };
+        Some(Event { at: Duration::from_nanos(now_nanos), flow: running.flow, packet: *packet, place, slot })
     }
 }
 

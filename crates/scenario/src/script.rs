@@ -34,6 +34,17 @@ pub enum Side {
     Server,
 }
 
+impl Side {
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
 /// A packet, as far as connection tracking cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {

@@ -95,6 +95,7 @@ mod sent;
 mod setup;
 mod simulation;
 mod sweep;
+mod upcoming;
 mod watch;
 mod workload;
 

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use plimsoll_hints::fetch_at;
 use plimsoll_model::{NewEntry, Protocol, Tuple, Zone};
-use plimsoll_scenario::{Content, Ends, Event, Place, Scenario, Schedule, Segment, Side, Size};
+use plimsoll_scenario::{Content, Event, Packet, Place, Scenario, Schedule, Segment, Sequences, Side, Size};
 use plimsoll_twin::packet::{self, flags};
 use plimsoll_twin::{Asked, Coming, Direction, EntryId, Expected, NoRules, Outlook, Settings, Verdict};
 
@@ -13,6 +14,7 @@ use crate::outcome::{Completeness, Outcome};
 use crate::rules::RouterRules;
 use crate::sent::{answer, content, question};
 use crate::simulation::Simulation;
+use crate::upcoming::Upcoming;
 use crate::watch::{Tuples, Watch};
 use crate::{NotSimulated, Progress, Setup};
 
@@ -44,16 +46,19 @@ pub(crate) fn play(
         return Ok(simulation.finish(Duration::ZERO, Completeness::StoppedAt(Duration::ZERO)));
     }
     let rules = RouterRules::new(&scenario.router, seed, &mut simulation.twin);
-    let mut player = Player { simulation, rules, translates: scenario.router.translates(), flows: Vec::new() };
-    let mut schedule = Schedule::new(scenario, seed, size);
+    let answers = scenario.router.translates().then(Vec::new);
+    let mut player = Player { simulation, rules, flows: Vec::new(), answers };
+    let mut upcoming = Upcoming::new(Schedule::new(scenario, seed, size));
     let here = player.simulation.place(Zone::default());
     let mut outlook = Outlook::new();
     loop {
         let next = outlook.next(&player.simulation.twin, || {
-            let event = schedule.next()?;
-            Some(Coming { flow: Some((here, player.foreseen_tuple(&event))), packet: event })
+            let number = upcoming.make()?;
+            let tuple = player.foresee(upcoming.get(number)?);
+            Some(Coming { packet: number, flow: Some((here, tuple)) })
         });
-        let Some((event, Some(asked))) = next else { break };
+        let Some((number, Some(asked))) = next else { break };
+        let Some(event) = upcoming.get(*number) else { break };
         if let ControlFlow::Break(at) = player.simulation.until(event.at) {
             return Ok(player.simulation.finish(at, Completeness::StoppedAt(at)));
         }
@@ -69,36 +74,43 @@ pub(crate) fn play(
 struct Player<'a, 'o> {
     simulation: Simulation<'o>,
     rules: RouterRules<'a>,
-    translates: bool,
     /// Those of which more is to come, by their events' slots.
     flows: Vec<Option<Running>>,
+    /// What their servers answer, by the same slots; `None` where nothing translates.
+    answers: Option<Vec<Option<Answer>>>,
 }
 
+/// A flow that was not refused.
 #[derive(Clone, Copy)]
 struct Running {
+    sequences: Sequences,
+    watch: Watch,
+}
+
+/// The tuple of a server's packets: it answers to what it sees behind the translation.
+#[derive(Clone, Copy)]
+struct Answer {
     /// The flow's.
     number: u32,
-    ends: Ends,
-    watch: Watch,
-    /// The tuple of the server's packets, where something translates: it answers to what it sees behind the translation.
-    answer: Option<Tuple>,
+    tuple: Tuple,
 }
 
 impl Player<'_, '_> {
     /// The tuple of a packet that will come, as far as is known yet.
     #[inline]
-    fn foreseen_tuple(&self, event: &Event) -> Tuple {
+    fn foresee(&self, event: &Event) -> Tuple {
+        fetch_at(&self.flows, event.slot as usize);
         match event.packet.from {
             Side::Client => question(&event.flow),
-            Side::Server => self.known_answer(event).unwrap_or_else(|| answer(&event.flow)),
+            Side::Server => self.translated_answer(event).unwrap_or_else(|| answer(&event.flow)),
         }
     }
 
     #[inline]
-    fn known_answer(&self, event: &Event) -> Option<Tuple> {
-        let running = self.flows.get(event.slot as usize).filter(|_| self.translates)?.as_ref()?;
-        // Its slot may be another's still.
-        running.answer.filter(|_| running.number == event.flow.number)
+    fn translated_answer(&self, event: &Event) -> Option<Tuple> {
+        let answer = self.answers.as_ref()?.get(event.slot as usize)?.as_ref()?;
+        // Its slot may have been another's.
+        (answer.number == event.flow.number).then_some(answer.tuple)
     }
 
     #[inline]
@@ -112,20 +124,14 @@ impl Player<'_, '_> {
 
     fn open(&mut self, event: &Event, asked: &Asked) {
         let running = self.begin(event, asked);
-        let slot = event.slot as usize;
-        if self.flows.len() <= slot {
-            self.flows.resize(slot + 1, None);
-        }
-        if let Some(place) = self.flows.get_mut(slot) {
-            *place = running;
-        }
+        put(&mut self.flows, event.slot, running);
     }
 
     /// The first packet of a flow comes; what is known of the flow then, if more is to come.
     fn begin(&mut self, event: &Event, asked: &Asked) -> Option<Running> {
-        let &Event { at, flow, packet, place, .. } = event;
-        let mut ends = Ends::new(&flow);
-        let content = content(&ends.send(&flow, packet));
+        let &Event { at, ref flow, packet, place, slot } = event;
+        let mut sequences = Sequences::new(flow);
+        let content = content(sequences.send(flow, packet));
         let verdict = self.simulation.pass(at, asked, &content, &mut self.rules);
         self.simulation.flows += 1;
         if matches!(verdict, Verdict::Dropped(_)) {
@@ -135,41 +141,47 @@ impl Player<'_, '_> {
         }
         let mut watch = Watch::new(None);
         watch.note(&content, packet.from, &verdict);
-        self.overhear(event, watch.entry);
+        if let Some(entry) = watch.entry.filter(|_| announces(packet)) {
+            self.overhear(event, entry);
+        }
         if place == Place::Only {
             return None;
         }
-        let tuples = watch.entry.filter(|_| self.translates).and_then(|entry| self.simulation.tuples(at, entry));
-        Some(Running { number: flow.number, ends, watch, answer: tuples.map(|tuples| tuples.reply) })
+        if let Some(answers) = &mut self.answers {
+            let tuples = watch.entry.and_then(|entry| self.simulation.tuples(at, entry));
+            put(answers, slot, tuples.map(|tuples| Answer { number: flow.number, tuple: tuples.reply }));
+        }
+        Some(Running { sequences, watch })
     }
 
     #[inline]
     fn go_on(&mut self, event: &Event, asked: &Asked) {
-        let Event { at, flow, packet, place, slot } = event;
-        let Some(known) = self.flows.get_mut(*slot as usize) else { return };
+        let &Event { at, ref flow, packet, place, slot } = event;
+        let translated = self.translated_answer(event);
+        let Some(known) = self.flows.get_mut(slot as usize) else { return };
         // None if it was refused.
-        let Some(Running { ends, watch, answer: translated, .. }) = known else { return };
-        let content = content(&ends.send(flow, *packet));
+        let Some(Running { sequences, watch }) = known else { return };
+        let content = content(sequences.send(flow, packet));
         let asked = match translated {
             // It was not known when this one was made.
-            Some(answer) if packet.from == Side::Server && *answer != asked.tuple() => {
-                &self.simulation.ask(Zone::default(), answer)
+            Some(answer) if packet.from == Side::Server && answer != asked.tuple() => {
+                &self.simulation.ask(Zone::default(), &answer)
             }
             _ => asked,
         };
         let tuples = || Tuples { original: question(flow), reply: translated.unwrap_or_else(|| answer(flow)) };
         let rules = &mut self.rules;
-        let (verdict, _) = self.simulation.pass_watched(*at, asked, &content, packet.from, watch, tuples, rules);
-        let entry = watch.entry;
+        let (verdict, _) = self.simulation.pass_watched(at, asked, &content, packet.from, watch, tuples, rules);
+        let overheard = watch.entry.filter(|_| announces(packet));
+        if place == Place::Last {
+            *known = None;
+        }
         if let Some(answer) = translated.filter(|_| packet.from == Side::Server) {
             self.answer_in_place_of_a_client(event, &answer, &content, &verdict);
         }
-        if *place == Place::Last
-            && let Some(known) = self.flows.get_mut(*slot as usize)
-        {
-            *known = None;
+        if let Some(entry) = overheard {
+            self.overhear(event, entry);
         }
-        self.overhear(event, entry);
     }
 
     /// A server's segment that no entry brings back to a translated client has reached the router itself, which knows of no
@@ -192,15 +204,10 @@ impl Player<'_, '_> {
         self.simulation.pass(event.at, &asked, &packet::Content::Tcp(reset), &mut NoRules);
     }
 
-    /// What helpers make of a packet. Whom no helper listens in on, and what has an expectation already, stays as it is.
-    #[inline]
-    fn overhear(&mut self, event: &Event, entry: Option<EntryId>) {
-        if let (Content::Tcp(Segment::Passive(_)) | Content::Announce(_), Some(entry)) = (event.packet.content, entry) {
-            self.expect(event, entry);
-        }
-    }
-
-    fn expect(&mut self, event: &Event, entry: EntryId) {
+    /// What helpers make of a packet that announces ports. Whom no helper listens in on, and what has an expectation already, stays as
+    /// it is.
+    #[cold]
+    fn overhear(&mut self, event: &Event, entry: EntryId) {
         let Event { at, flow, packet, .. } = event;
         let (client, server) = (IpAddr::V4(*flow.client.ip()), IpAddr::V4(*flow.server.ip()));
         match packet.content {
@@ -222,5 +229,20 @@ impl Player<'_, '_> {
             }
             _ => {}
         }
+    }
+}
+
+const fn announces(packet: Packet) -> bool {
+    matches!(packet.content, Content::Tcp(Segment::Passive(_)) | Content::Announce(_))
+}
+
+/// Puts what is known of the flow in a slot where it is looked for.
+fn put<T: Copy>(known: &mut Vec<Option<T>>, slot: u32, of_flow: Option<T>) {
+    let slot = slot as usize;
+    if known.len() <= slot {
+        known.resize(slot + 1, None);
+    }
+    if let Some(place) = known.get_mut(slot) {
+        *place = of_flow;
     }
 }

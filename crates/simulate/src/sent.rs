@@ -3,16 +3,16 @@
 use std::net::{IpAddr, SocketAddrV4};
 
 use plimsoll_model::{Layer4, Protocol, Tuple};
-use plimsoll_scenario::{Flow, FlowProtocol, Sent, WINDOW};
+use plimsoll_scenario::{Flow, FlowProtocol, Said, WINDOW};
 use plimsoll_twin::packet::{Content, Segment};
 
 /// What trackers look at.
 #[inline]
-pub(crate) fn content(sent: &Sent) -> Content<'static> {
-    match sent.tcp {
+pub(crate) fn content(said: Said) -> Content<'static> {
+    match said.tcp {
         None => Content::Plain,
         Some(numbers) => Content::Tcp(Segment {
-            payload_bytes: sent.payload_bytes.into(),
+            payload_bytes: said.payload_bytes.into(),
             ..Segment::new(numbers.flags, numbers.sequence, numbers.acknowledgement, WINDOW)
         }),
     }

@@ -111,7 +111,16 @@ impl<'o> Simulation<'o> {
     }
 
     /// Lets time pass up to a packet's; says whether to go on, and if not, how far it came.
+    #[inline]
     pub(crate) fn until(&mut self, at: Duration) -> ControlFlow<Duration> {
+        if at < self.series.due() && self.packets < self.tell_due {
+            return ControlFlow::Continue(());
+        }
+        self.read_and_tell(at)
+    }
+
+    #[inline(never)]
+    fn read_and_tell(&mut self, at: Duration) -> ControlFlow<Duration> {
         while self.series.due() <= at {
             let due = self.series.due();
             let reading = self.read(due);
@@ -154,9 +163,16 @@ impl<'o> Simulation<'o> {
     #[inline]
     fn note(&mut self, at: Duration, verdict: &Verdict) {
         self.packets += 1;
+        if !matches!(verdict, Verdict::Passed { relation: Relation::Established, .. }) {
+            self.note_of_no_known_flow(at, verdict);
+        }
+    }
+
+    #[inline(never)]
+    fn note_of_no_known_flow(&mut self, at: Duration, verdict: &Verdict) {
         match verdict {
-            // No entry was made for it.
-            Verdict::Passed { relation: Relation::Established, .. } | Verdict::Untracked => {}
+            Verdict::Untracked => {}
+            // It may have made an entry.
             Verdict::Passed { .. } => self.measure(at),
             Verdict::Invalid => self.invalid += 1,
             Verdict::Dropped(reason) => {
@@ -183,13 +199,27 @@ impl<'o> Simulation<'o> {
         rules: &mut impl Rules,
     ) -> (Verdict, Option<Harm>) {
         // What gc does before the packet is done before it is asked.
-        self.twin.advance(at);
-        let is_killed = watch.is_missing || watch.entry.is_some_and(|entry| !self.twin.is_alive(at, entry));
-        if !is_killed {
-            let verdict = self.pass(at, asked, content, rules);
-            watch.note(content, from, &verdict);
-            return (verdict, None);
+        let is_killed = watch.is_missing || watch.entry.is_some_and(|entry| !self.twin.survives(at, entry));
+        if is_killed {
+            return self.pass_killed(at, asked, content, from, watch, tuples, rules);
         }
+        let verdict = self.pass(at, asked, content, rules);
+        watch.note(content, from, &verdict);
+        (verdict, None)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the packet, whose it is, and what is known of them")]
+    #[cold]
+    fn pass_killed(
+        &mut self,
+        at: Duration,
+        asked: &Asked,
+        content: &Content<'_>,
+        from: Side,
+        watch: &mut Watch,
+        tuples: impl FnOnce() -> Tuples,
+        rules: &mut impl Rules,
+    ) -> (Verdict, Option<Harm>) {
         let role = watch.role(content);
         watch.entry = None;
         watch.is_missing = false;

@@ -77,6 +77,13 @@ impl Twin {
         self.slot(id).is_some_and(|slot| !self.table.entry(slot).expires.is_over(now))
     }
 
+    /// Lets time pass, as [`Twin::advance`] does, and says whether an entry is there then and has not expired.
+    #[inline]
+    pub fn survives(&mut self, now: Duration, id: EntryId) -> bool {
+        let now = self.pass_time(now);
+        self.slot(id).is_some_and(|slot| !self.table.entry(slot).expires.is_over(now))
+    }
+
     /// How many entries of a namespace have not expired. What is due of gc is done before.
     pub fn live(&mut self, now: Duration, namespace: NamespaceId) -> u32 {
         let now = self.pass_time(now);

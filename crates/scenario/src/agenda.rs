@@ -78,18 +78,13 @@ impl Agenda {
     /// Takes what is due next.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<(u64, Due)> {
-        let mut first_nanos = NEVER;
-        let mut from = 0;
-        for (number, lane) in self.lanes.iter().enumerate() {
-            if lane.first.nanos < first_nanos {
-                (first_nanos, from) = (lane.first.nanos, number);
+        match first_of(&mut self.lanes) {
+            Some(lane) if lane.first.nanos < self.aside_nanos => {
+                let turn = lane.take_first();
+                Some((turn.nanos, Due::Turn(turn.item)))
             }
+            _ => self.next_of_all(),
         }
-        if first_nanos < self.aside_nanos {
-            let slot = self.lanes.get_mut(from)?.take_first();
-            return Some((first_nanos, Due::Turn(slot)));
-        }
-        self.next_of_all(from)
     }
 
     /// Forgets all that is planned.
@@ -113,23 +108,24 @@ impl Agenda {
         self.lanes.insert(place, Lane { first: planned, later: VecDeque::new(), span_nanos });
     }
 
-    /// Takes what is due next, wherever it waits; if in a lane, then in this one.
+    /// Takes what is due next, wherever it waits.
     #[inline(never)]
-    fn next_of_all(&mut self, lane: usize) -> Option<(u64, Due)> {
+    fn next_of_all(&mut self) -> Option<(u64, Due)> {
+        let lane = first_of(&mut self.lanes).filter(|lane| !lane.is_empty());
+        let in_lane = lane.as_ref().map(|lane| lane.first.key());
         let arrival = self.arrivals.peek().map(|Reverse(arrival)| arrival.key());
-        let in_lane = self.lanes.get(lane).filter(|lane| !lane.is_empty()).map(|lane| lane.first.key());
-        let first = arrival.into_iter().chain(in_lane).min();
+        let first = in_lane.into_iter().chain(arrival).min();
         let in_wheel = self.wheel.first_until(first.map_or(NEVER, |first| (first >> u64::BITS) as u64));
         let first = first.into_iter().chain(in_wheel).min()?;
-        let due = if Some(first) == arrival {
-            Due::Arrival(self.arrivals.pop()?.0.item)
+        let (planned, due): (_, fn(u32) -> Due) = if Some(first) == arrival {
+            (self.arrivals.pop()?.0, Due::Arrival)
         } else if Some(first) == in_wheel {
-            Due::Turn(self.wheel.take_first()?.item)
+            (self.wheel.take_first()?, Due::Turn)
         } else {
-            Due::Turn(self.lanes.get_mut(lane)?.take_first())
+            (lane?.take_first(), Due::Turn)
         };
         self.look_aside();
-        Some(((first >> u64::BITS) as u64, due))
+        Some((planned.nanos, due(planned.item)))
     }
 
     fn look_aside(&mut self) {
@@ -154,10 +150,16 @@ impl Lane {
 
     /// Takes the first turn of a lane in which there is one.
     #[inline]
-    fn take_first(&mut self) -> u32 {
+    fn take_first(&mut self) -> Planned<u32> {
         let next = self.later.pop_front().unwrap_or(NOTHING);
-        std::mem::replace(&mut self.first, next).item
+        std::mem::replace(&mut self.first, next)
     }
+}
+
+/// The lane whose first turn comes first; at one time, that of the longest span.
+#[inline]
+fn first_of(lanes: &mut [Lane]) -> Option<&mut Lane> {
+    lanes.iter_mut().min_by_key(|lane| lane.first.nanos)
 }
 
 #[cfg(test)]

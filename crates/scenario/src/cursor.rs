@@ -1,5 +1,7 @@
 //! Where a flow stands in its script.
 
+use std::time::Duration;
+
 use plimsoll_draw::Draw;
 
 use crate::script::{Content, FOREVER, Gap, MediaPorts, Packet, Script, ScriptId, Segment, Side, Step};
@@ -126,7 +128,9 @@ impl Cursor {
                 Step::Wait(gap) => {
                     after = match gap {
                         Gap::FixedNanos(gap) => after.plus(*gap),
-                        Gap::Exponential(mean) => after.plus_drawn(nanos(self.draw.exponential(*mean))),
+                        Gap::ExponentialNanos(mean) => {
+                            after.plus_drawn(nanos(self.draw.exponential(Duration::from_nanos(*mean))))
+                        }
                     };
                     self.step += 1;
                 }

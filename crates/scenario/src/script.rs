@@ -128,7 +128,7 @@ pub(crate) enum Step {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Gap {
     FixedNanos(u64),
-    Exponential(Duration),
+    ExponentialNanos(u64),
 }
 
 /// `repeat forever`.
@@ -178,7 +178,7 @@ impl Script {
                 [] => {}
                 ["wait", time] => {
                     let gap = match time.strip_prefix('~') {
-                        Some(mean) => span(mean).map(Gap::Exponential),
+                        Some(mean) => span(mean).map(|mean| Gap::ExponentialNanos(nanos(mean))),
                         None => span(time).map(|gap| Gap::FixedNanos(nanos(gap))),
                     };
                     steps.push(Step::Wait(gap.map_err(problem)?));

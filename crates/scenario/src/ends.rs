@@ -91,12 +91,15 @@ impl Sequences {
     /// Sends a packet: what it takes of its sender's sequence numbers is taken.
     #[inline]
     pub fn send(&mut self, flow: &Flow, packet: Packet) -> Said {
-        let (segment, payload_bytes) = match packet.content {
-            Content::Tcp(Segment::Passive(port)) => (Segment::Passive(port), passive_bytes(flow, port)),
-            Content::Tcp(Segment::Data(bytes)) => (Segment::Data(bytes), bytes),
-            Content::Tcp(segment) => (segment, 0),
+        let segment = match packet.content {
+            Content::Tcp(segment) => segment,
             Content::Udp(payload_bytes) | Content::Echo(payload_bytes) => return Said { payload_bytes, tcp: None },
             Content::Announce(_) => return Said { payload_bytes: 0, tcp: None },
+        };
+        let payload_bytes = match segment {
+            Segment::Data(bytes) => bytes,
+            Segment::Passive(port) => passive_bytes(flow, port),
+            _ => 0,
         };
         let (flags, of_its_own) = (segment.flags(), u32::from(segment.is_numbered()));
         let sequence = self.next[packet.from as usize];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use plimsoll_hints::fetch_at;
 use plimsoll_model::{NewEntry, Protocol, Tuple, Zone};
-use plimsoll_scenario::{Content, Event, Packet, Place, Scenario, Schedule, Segment, Sequences, Side, Size};
+use plimsoll_scenario::{Content, Event, Place, Scenario, Schedule, Segment, Sequences, Side, Size};
 use plimsoll_twin::packet::{self, flags};
 use plimsoll_twin::{Asked, Coming, Direction, EntryId, Expected, NoRules, Outlook, Settings, Verdict};
 
@@ -46,7 +46,7 @@ pub(crate) fn play(
         return Ok(simulation.finish(Duration::ZERO, Completeness::StoppedAt(Duration::ZERO)));
     }
     let rules = RouterRules::new(&scenario.router, seed, &mut simulation.twin);
-    let answers = scenario.router.translates().then(Vec::new);
+    let answers = Answers(scenario.router.translates().then(Vec::new));
     let mut player = Player { simulation, rules, flows: Vec::new(), answers };
     let mut upcoming = Upcoming::new(Schedule::new(scenario, seed, size));
     let here = player.simulation.place(Zone::default());
@@ -76,8 +76,7 @@ struct Player<'a, 'o> {
     rules: RouterRules<'a>,
     /// Those of which more is to come, by their events' slots.
     flows: Vec<Option<Running>>,
-    /// What their servers answer, by the same slots; `None` where nothing translates.
-    answers: Option<Vec<Option<Answer>>>,
+    answers: Answers,
 }
 
 /// A flow that was not refused.
@@ -87,12 +86,25 @@ struct Running {
     watch: Watch,
 }
 
+/// What servers answer, by their flows' slots; `None` where nothing translates.
+struct Answers(Option<Vec<Option<Answer>>>);
+
 /// The tuple of a server's packets: it answers to what it sees behind the translation.
 #[derive(Clone, Copy)]
 struct Answer {
     /// The flow's.
     number: u32,
     tuple: Tuple,
+}
+
+impl Answers {
+    /// What the server of a packet's flow answers, where that is translated.
+    #[inline]
+    fn of(&self, event: &Event) -> Option<&Tuple> {
+        let answer = self.0.as_ref()?.get(event.slot as usize)?.as_ref()?;
+        // Its slot may have been another's.
+        (answer.number == event.flow.number).then_some(&answer.tuple)
+    }
 }
 
 impl Player<'_, '_> {
@@ -102,15 +114,8 @@ impl Player<'_, '_> {
         fetch_at(&self.flows, event.slot as usize);
         match event.packet.from {
             Side::Client => question(&event.flow),
-            Side::Server => self.translated_answer(event).unwrap_or_else(|| answer(&event.flow)),
+            Side::Server => self.answers.of(event).copied().unwrap_or_else(|| answer(&event.flow)),
         }
-    }
-
-    #[inline]
-    fn translated_answer(&self, event: &Event) -> Option<Tuple> {
-        let answer = self.answers.as_ref()?.get(event.slot as usize)?.as_ref()?;
-        // Its slot may have been another's.
-        (answer.number == event.flow.number).then_some(answer.tuple)
     }
 
     #[inline]
@@ -141,13 +146,11 @@ impl Player<'_, '_> {
         }
         let mut watch = Watch::new(None);
         watch.note(&content, packet.from, &verdict);
-        if let Some(entry) = watch.entry.filter(|_| announces(packet)) {
-            self.overhear(event, entry);
-        }
+        self.overhear(event, watch.entry);
         if place == Place::Only {
             return None;
         }
-        if let Some(answers) = &mut self.answers {
+        if let Answers(Some(answers)) = &mut self.answers {
             let tuples = watch.entry.and_then(|entry| self.simulation.tuples(at, entry));
             put(answers, slot, tuples.map(|tuples| Answer { number: flow.number, tuple: tuples.reply }));
         }
@@ -157,31 +160,29 @@ impl Player<'_, '_> {
     #[inline]
     fn go_on(&mut self, event: &Event, asked: &Asked) {
         let &Event { at, ref flow, packet, place, slot } = event;
-        let translated = self.translated_answer(event);
+        let translated = self.answers.of(event);
         let Some(known) = self.flows.get_mut(slot as usize) else { return };
         // None if it was refused.
         let Some(Running { sequences, watch }) = known else { return };
         let content = content(sequences.send(flow, packet));
         let asked = match translated {
             // It was not known when this one was made.
-            Some(answer) if packet.from == Side::Server && answer != asked.tuple() => {
-                &self.simulation.ask(Zone::default(), &answer)
+            Some(answer) if packet.from == Side::Server && *answer != asked.tuple() => {
+                &self.simulation.ask(Zone::default(), answer)
             }
             _ => asked,
         };
-        let tuples = || Tuples { original: question(flow), reply: translated.unwrap_or_else(|| answer(flow)) };
+        let tuples = || Tuples { original: question(flow), reply: translated.copied().unwrap_or_else(|| answer(flow)) };
         let rules = &mut self.rules;
         let (verdict, _) = self.simulation.pass_watched(at, asked, &content, packet.from, watch, tuples, rules);
-        let overheard = watch.entry.filter(|_| announces(packet));
+        let entry = watch.entry;
         if place == Place::Last {
             *known = None;
         }
-        if let Some(answer) = translated.filter(|_| packet.from == Side::Server) {
+        if let Some(answer) = translated.copied().filter(|_| packet.from == Side::Server) {
             self.answer_in_place_of_a_client(event, &answer, &content, &verdict);
         }
-        if let Some(entry) = overheard {
-            self.overhear(event, entry);
-        }
+        self.overhear(event, entry);
     }
 
     /// A server's segment that no entry brings back to a translated client has reached the router itself, which knows of no
@@ -204,10 +205,16 @@ impl Player<'_, '_> {
         self.simulation.pass(event.at, &asked, &packet::Content::Tcp(reset), &mut NoRules);
     }
 
-    /// What helpers make of a packet that announces ports. Whom no helper listens in on, and what has an expectation already, stays as
-    /// it is.
+    /// What helpers make of a packet. Whom no helper listens in on, and what has an expectation already, stays as it is.
+    #[inline]
+    fn overhear(&mut self, event: &Event, entry: Option<EntryId>) {
+        if let (Content::Tcp(Segment::Passive(_)) | Content::Announce(_), Some(entry)) = (event.packet.content, entry) {
+            self.expect(event, entry);
+        }
+    }
+
     #[cold]
-    fn overhear(&mut self, event: &Event, entry: EntryId) {
+    fn expect(&mut self, event: &Event, entry: EntryId) {
         let Event { at, flow, packet, .. } = event;
         let (client, server) = (IpAddr::V4(*flow.client.ip()), IpAddr::V4(*flow.server.ip()));
         match packet.content {
@@ -230,10 +237,6 @@ impl Player<'_, '_> {
             _ => {}
         }
     }
-}
-
-const fn announces(packet: Packet) -> bool {
-    matches!(packet.content, Content::Tcp(Segment::Passive(_)) | Content::Announce(_))
 }
 
 /// Puts what is known of the flow in a slot where it is looked for.

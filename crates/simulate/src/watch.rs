@@ -81,7 +81,8 @@ impl Watch {
     /// Takes note of a packet that was sent, whatever became of it on its way.
     #[inline]
     pub(crate) fn note(&mut self, content: &Content<'_>, from: Side, verdict: &Verdict) {
-        if let Some(segment) = segment(content) {
+        // Most segments neither open nor close anything.
+        if let Some(segment) = segment(content).filter(|segment| segment.has(flags::SYN | flags::FIN | flags::RST)) {
             self.life = match self.life {
                 _ if segment.has(flags::RST) => Life::Over,
                 _ if segment.has(flags::SYN) && !segment.has(flags::ACK) => Life::Open,

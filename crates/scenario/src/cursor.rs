@@ -112,7 +112,7 @@ impl Cursor {
         self.step += 1;
         // Most packets follow each other without a word between them.
         match script.steps.get(self.step as usize)? {
-            Step::Send(packet) => Some(self.after_turning(After::AT_ONCE, packet, script)),
+            Step::Send(packet) => Some(self.after_turning(After::AT_ONCE, *packet, script)),
             _ => self.go_on_behind(script),
         }
     }
@@ -123,7 +123,7 @@ impl Cursor {
         let mut after = After::AT_ONCE;
         loop {
             match script.steps.get(self.step as usize)? {
-                Step::Send(packet) => return Some(self.after_turning(after, packet, script)),
+                Step::Send(packet) => return Some(self.after_turning(after, *packet, script)),
                 Step::Open(_) => return Some(after),
                 Step::Wait(gap) => {
                     after = match gap {
@@ -145,7 +145,7 @@ impl Cursor {
 
     /// Half a round trip later, if the other side sends.
     #[inline]
-    fn after_turning(&self, after: After, packet: &Packet, script: &Script) -> After {
+    fn after_turning(&self, after: After, packet: Packet, script: &Script) -> After {
         let turns = self.last_from.is_some_and(|last| last != packet.from);
         after.plus(if turns { script.half_trip_nanos } else { 0 })
     }

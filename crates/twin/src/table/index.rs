@@ -178,11 +178,11 @@ impl Index {
         if at + 1 == self.groups.len() { 0 } else { at + 1 }
     }
 
-    /// The groups in which a tag may be.
+    /// The groups in which a tag may be: no more than there are, though each may have been passed by.
     #[inline]
     fn way(&self, tag: Tag) -> impl Iterator<Item = usize> {
         let goes_on = |at: &usize| (self.groups[*at].passed_by > 0).then(|| self.behind(*at));
-        std::iter::successors(Some(self.home(tag)), goes_on)
+        std::iter::successors(Some(self.home(tag)), goes_on).take(self.groups.len())
     }
 }
 
@@ -200,6 +200,25 @@ mod tests {
     fn a_tuple_and_its_answer_have_one_tag() {
         assert_eq!(Tag::of(0x1234_abcd), Tag::of(0xabcd_1234));
         assert_ne!(Tag::of(0x1234_abcd), Tag::of(0x1234_abce));
+    }
+
+    /// Slots that were passed on from each group to the next, while what had filled them is gone.
+    #[test]
+    fn a_look_ends_where_every_group_was_passed_by() {
+        let mut index = Index::for_about(15);
+        let groups = index.groups.len();
+        let of_group = |group: usize| Tag(u32::try_from((group << 32) / groups + 1).unwrap() | 1);
+        for group in 0..groups {
+            let tag = of_group(group);
+            let fill = PLACES - index.groups[group].tags[..PLACES].iter().filter(|tag| **tag != 0).count();
+            let slots: Vec<u32> = (0..).map(|slot| 100 * u32::try_from(group).unwrap() + slot).take(fill + 1).collect();
+            slots.iter().for_each(|slot| index.put(tag, *slot));
+            slots.iter().take(fill).for_each(|slot| index.remove(tag, *slot));
+        }
+        assert!(index.groups.len() == groups && index.groups.iter().all(|group| group.passed_by > 0));
+        assert_eq!(index.with(Tag(of_group(0).0 + 2)).next(), None);
+        assert_eq!(index.with(of_group(1)).collect::<Vec<_>>(), [100 + u32::try_from(PLACES).unwrap() - 1]);
+        index.remove(Tag(of_group(0).0 + 2), 7);
     }
 
     /// Against a list, with tags that lie together and run over the end.

@@ -112,8 +112,8 @@ impl Drops {
     }
 }
 
-/// How long the hash's chains were, in nodes; each entry has two. All of them are walked for it, which takes long in
-/// a large table: so `occupancy` may be somewhat less than the peak, and never less than two thirds of it.
+/// How long the hash's chains were, in nodes; each entry has two. All buckets are looked at for it, which takes long
+/// where there are many: so `occupancy` may be somewhat less than the peak, and never less than two thirds of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Chains {
     /// When.

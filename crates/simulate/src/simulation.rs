@@ -300,7 +300,7 @@ impl<'o> Simulation<'o> {
     fn read(&mut self, at: Duration) -> Reading {
         self.twin.advance(at);
         let occupancy = self.twin.occupancy(self.namespace).0;
-        // All chains are walked: often enough to be near the highest count, and not so often that it takes long.
+        // All buckets are looked at: often enough to be near the highest count, and not so often that it takes long.
         let has_grown_much = occupancy > self.chains.occupancy + self.chains.occupancy / 2;
         if has_grown_much || (occupancy > self.chains.occupancy && self.packets >= self.chains_due) {
             self.look_at_chains(at);
@@ -318,9 +318,8 @@ impl<'o> Simulation<'o> {
     fn look_at_chains(&mut self, at: Duration) {
         let lengths = self.twin.chain_lengths();
         let occupancy = self.twin.occupancy(self.namespace).0;
-        // Passing a packet takes many times as long as passing a node.
-        let nodes = u64::from(self.twin.host_settings().buckets.0) + 2 * u64::from(occupancy);
-        self.chains_due = self.packets + nodes;
+        // Passing a packet takes many times as long as looking at a bucket.
+        self.chains_due = self.packets + u64::from(self.twin.host_settings().buckets.0);
         self.chains = Chains { at, occupancy, longest: lengths.longest(), mean_lookup: lengths.mean_lookup() };
     }
 }

@@ -1,7 +1,7 @@
 //! Where to look for a tuple: the slots of entries that may have it.
 //!
 //! Chains are walked as the kernel walks them where it matters in which order nodes lie; a look-up that only wants to find goes
-//! here instead. It waits for memory twice at most, here and at the entry, however long the chain is.
+//! here instead. Mostly it waits for memory twice, here and at the entry, however long the chain is.
 
 use plimsoll_hints::fetch_at;
 
@@ -35,6 +35,10 @@ const LANES: usize = 8;
 const PLACES: usize = LANES - 1;
 const _: () = assert!(size_of::<Group>() == 64);
 
+/// On the average. Where it is more, many groups are full, and a look for what is not there passes several.
+const MOST_IN_TWO_GROUPS: usize = 9;
+const _: () = assert!(MOST_IN_TWO_GROUPS < 2 * PLACES);
+
 impl Tag {
     /// Of a tuple with this hash, and of its answer.
     #[inline]
@@ -43,6 +47,13 @@ impl Tag {
         let answering = answering(hash);
         // The lower of two is low more often than not: it is spread again.
         Self((if hash < answering { hash } else { answering }).wrapping_mul(ODD) | 1)
+    }
+}
+
+#[cfg(test)]
+impl Tag {
+    pub(super) const fn number(self) -> u32 {
+        self.0
     }
 }
 
@@ -78,10 +89,8 @@ impl Group {
 impl Index {
     /// With room for so many, if they are not very many; more is made as it is needed.
     pub(super) fn for_about(slots: u32) -> Self {
-        /// In a group: where it is more, too many are full.
-        const SLOTS: usize = 5;
         const MOST: usize = 1 << 20;
-        Self { groups: empty((slots as usize).min(MOST) / SLOTS + 1), taken: 0 }
+        Self { groups: empty((slots as usize).min(MOST) * 2 / MOST_IN_TWO_GROUPS + 1), taken: 0 }
     }
 
     /// Asks for the memory that a look for a tag takes.
@@ -119,9 +128,7 @@ impl Index {
     }
 
     pub(super) fn put(&mut self, tag: Tag, slot: u32) {
-        /// In a group, on the average.
-        const MOST: usize = 6;
-        if self.taken >= self.groups.len() * MOST {
+        if self.taken * 2 >= self.groups.len() * MOST_IN_TWO_GROUPS {
             self.grow();
         }
         self.taken += 1;
@@ -205,7 +212,7 @@ mod tests {
     /// Slots that were passed on from each group to the next, while what had filled them is gone.
     #[test]
     fn a_look_ends_where_every_group_was_passed_by() {
-        let mut index = Index::for_about(15);
+        let mut index = Index::for_about(14);
         let groups = index.groups.len();
         let of_group = |group: usize| Tag(u32::try_from((group << 32) / groups + 1).unwrap() | 1);
         for group in 0..groups {

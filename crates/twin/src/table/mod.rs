@@ -489,9 +489,8 @@ impl Table {
     fn take_out(&mut self, slot: u32, direction: Direction, hash: u32) {
         let behind = self.links[slot].behind(direction);
         let bucket = self.bucket_of_hash(hash);
-        let bucket = &mut self.heads[bucket as usize];
-        bucket.nodes -= 1;
-        let mut link = &mut bucket.first;
+        let Bucket { first, nodes } = &mut self.heads[bucket as usize];
+        let mut link = first;
         while !link.leads_to(slot, direction) {
             if link.is_end() {
                 return;
@@ -500,6 +499,7 @@ impl Table {
             link = self.links[slot].behind_mut(direction);
         }
         *link = behind;
+        *nodes -= 1;
     }
 
     /// Another number of buckets: each chain's nodes go over in their order (`nf_conntrack_hash_resize`). gc's walk goes on from a bucket.

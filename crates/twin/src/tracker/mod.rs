@@ -36,7 +36,6 @@ impl Kind {
 
     const fn of_another(protocol: Protocol, capabilities: &Capabilities) -> Self {
         match protocol {
-            Protocol::TCP => Self::Tcp,
             Protocol::UDP => Self::Udp,
             Protocol::UDPLITE if matches!(capabilities.udplite, Tracker::Present) => Self::UdpLite,
             Protocol::ICMP => Self::Icmp,
@@ -103,7 +102,7 @@ pub(crate) struct Context<'a> {
 }
 
 /// What a tracker has made of a packet, and of its entry.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct After {
     pub(crate) handled: Handled,
     pub(crate) status: Status,

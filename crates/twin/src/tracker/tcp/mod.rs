@@ -25,14 +25,14 @@ pub(crate) struct Tcp {
 }
 
 /// The windows of both sides, by direction.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(align(32))]
 pub(crate) struct Windows([Window; 2]);
 
 const _: () = assert!(size_of::<Windows>() == 32);
 
 /// How far one side has come (of `struct ip_ct_tcp_state`).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Window {
     /// End of what it has sent.
     end: u32,
@@ -491,6 +491,77 @@ impl Edges {
             received_end: receiver.end,
             receiver_window: receiver.max,
             acknowledged_by_receiver: receiver.max_ack,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_draw::Draw;
+    use plimsoll_model::{Timeout, Timeouts};
+
+    use super::*;
+    use crate::packet::flags;
+    use crate::timeouts::Spans;
+    use crate::{Capabilities, Settings};
+
+    /// Drawn segments, each taken by the short way, where it goes, and by the one that any segment can go.
+    #[test]
+    fn the_short_way_leads_where_the_long_one_does() {
+        let mut short = 0;
+        for seed in 0..400 {
+            let mut draw = Draw::new(seed);
+            let presets = Capabilities::PRESETS;
+            let capabilities = presets[draw.below(u32::try_from(presets.len()).unwrap()) as usize].1;
+            let settings =
+                Settings { tcp_be_liberal: draw.below(4) == 0, tcp_max_retrans: draw.below(4), ..Settings::default() };
+            let timeouts: Timeouts =
+                [(Timeout::Tcp(TcpState::Established), 200 + draw.below(400))].into_iter().collect();
+            let spans = Spans::of(&timeouts, capabilities.hz);
+            let (mut tcp, mut windows) = (Tcp::made_in(TcpState::Established), Windows::NONE);
+            let (mut status, mut expires) = (Status::CONFIRMED, Tick::from_span(1000));
+            for turn in 0..200 {
+                let direction = [Direction::Original, Direction::Reply][draw.below(2) as usize];
+                let context = Context {
+                    direction,
+                    now: Tick::from_span(turn),
+                    status,
+                    expires,
+                    settings: &settings,
+                    timeouts: &spans,
+                    capabilities: &capabilities,
+                };
+                let segment = segment(&mut draw);
+                let (mut other_tcp, mut other_windows) = (tcp, windows);
+                let after = tcp.take(&mut windows, context, &segment);
+                let other = Flow { tcp: &mut other_tcp, windows: &mut other_windows }.take_any(context, &segment);
+                assert_eq!((after, tcp, windows), (other, other_tcp, other_windows), "seed {seed}: {segment:?}");
+                short += u32::from(segment.only_acknowledges() && tcp.state == TcpState::Established);
+                (status, expires) = (after.status, after.expires);
+                if direction == Direction::Reply {
+                    status = status.and(Status::SEEN_REPLY);
+                }
+                if tcp.state != TcpState::Established {
+                    tcp.state = TcpState::Established;
+                }
+            }
+        }
+        assert!(short > 20_000, "{short}");
+    }
+
+    fn segment(draw: &mut Draw) -> Segment {
+        let usual = [flags::ACK, flags::ACK | flags::PSH, flags::ACK | flags::URG, flags::ACK | flags::CWR];
+        let flags = match draw.below(20) {
+            0 => [flags::SYN, flags::SYN | flags::ACK, flags::FIN | flags::ACK, flags::RST][draw.below(4) as usize],
+            _ => usual[draw.below(4) as usize],
+        };
+        // A step of a talk, or a number that is far from it.
+        let mut number = || if draw.below(12) == 0 { draw.below(u32::MAX) } else { draw.below(4) * 100 };
+        let (sequence, acknowledgement) = (number(), number());
+        Segment {
+            payload_bytes: draw.below(2) * 100,
+            highest_sack: acknowledgement.wrapping_add(draw.below(2) * 100),
+            ..Segment::new(flags, sequence, acknowledgement, [0, 100, 500, 65_535][draw.below(4) as usize])
         }
     }
 }

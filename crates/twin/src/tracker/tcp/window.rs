@@ -86,7 +86,7 @@ impl Peer {
 }
 
 /// What is looked at of a segment.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Numbers {
     sequence: u32,
     end: u32,
@@ -350,4 +350,39 @@ pub(super) const fn is_before(a: u32, b: u32) -> bool {
 
 pub(super) const fn is_after(a: u32, b: u32) -> bool {
     is_before(b, a)
+}
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_draw::Draw;
+
+    use super::*;
+
+    /// Held against the kernel's comparisons (`before` and `after` of numbers one off), at edges and half the numbers away from them.
+    #[test]
+    fn margins_hold_where_the_kernels_comparisons_do() {
+        let mut draw = Draw::new(1);
+        for _ in 0..200_000 {
+            let base = draw.below(u32::MAX);
+            let mut near = || {
+                let off =
+                    [0, 1, 2, 65_999, 66_000, 66_001, 1 << 31, (1 << 31) - 1, (1 << 31) + 1][draw.below(9) as usize];
+                if draw.below(2) == 0 { base.wrapping_add(off) } else { base.wrapping_sub(off) }
+            };
+            let numbers = Numbers { sequence: near(), end: near(), ack: 0, sack: near(), window: 0 };
+            let mut sender = Window { end: near(), max_end: near(), ..Window::NONE };
+            let mut receiver = Window { end: near(), ..Window::NONE };
+            [sender.max, receiver.max] = [0, 1].map(|_| [0, 1, 500, 66_001, 1 << 30][draw.below(5) as usize]);
+            let begins = is_before(numbers.sequence, sender.max_end.wrapping_add(1));
+            let lower_edge = sender.end.wrapping_sub(receiver.max);
+            let ends = receiver.max == 0 || is_after(numbers.end, lower_edge.wrapping_sub(1));
+            let acks = is_before(numbers.sack, receiver.end.wrapping_add(1));
+            let oldest = receiver.end.wrapping_sub(sender.ack_window());
+            let is_recent = is_after(numbers.sack, oldest.wrapping_sub(1));
+            let margins = Margins::of(numbers, &sender, &receiver);
+            let held = [margins.begin, margins.end, margins.ack, margins.recent].map(|margin| margin >= 0);
+            assert_eq!(held, [begins, ends, acks, is_recent], "{numbers:?} {sender:?} {receiver:?}");
+            assert_eq!(margins.hold(), begins && ends && acks && is_recent);
+        }
+    }
 }

@@ -219,8 +219,12 @@ mod tests {
             let tag = of_group(group);
             let fill = PLACES - index.groups[group].tags[..PLACES].iter().filter(|tag| **tag != 0).count();
             let slots: Vec<u32> = (0..).map(|slot| 100 * u32::try_from(group).unwrap() + slot).take(fill + 1).collect();
-            slots.iter().for_each(|slot| index.put(tag, *slot));
-            slots.iter().take(fill).for_each(|slot| index.remove(tag, *slot));
+            for slot in &slots {
+                index.put(tag, *slot);
+            }
+            for slot in slots.iter().take(fill) {
+                index.remove(tag, *slot);
+            }
         }
         assert!(index.groups.len() == groups && index.groups.iter().all(|group| group.passed_by > 0));
         assert_eq!(index.with(Tag(of_group(0).0 + 2)).next(), None);

@@ -13,7 +13,7 @@ use plimsoll_twin::{Asked, Coming, Direction, EntryId, Expected, NoRules, Outloo
 use crate::outcome::{Completeness, Outcome};
 use crate::rules::RouterRules;
 use crate::sent::{answer, content, question};
-use crate::simulation::Simulation;
+use crate::simulation::{Further, Simulation};
 use crate::upcoming::Upcoming;
 use crate::watch::{Tuples, Watch};
 use crate::{NotSimulated, Progress, Setup};
@@ -174,7 +174,8 @@ impl Player<'_, '_> {
         };
         let tuples = || Tuples { original: question(flow), reply: translated.copied().unwrap_or_else(|| answer(flow)) };
         let rules = &mut self.rules;
-        let (verdict, _) = self.simulation.pass_watched(at, asked, &content, packet.from, watch, tuples, rules);
+        let further = Further { at, asked, content: &content, from: packet.from };
+        let (verdict, _) = self.simulation.pass_watched(further, watch, tuples, rules);
         let entry = watch.entry;
         if place == Place::Last {
             *known = None;

@@ -21,6 +21,15 @@ const PACKETS_BETWEEN: u64 = 1 << 16;
 /// Among entries that are there from the begin it is told after so many: some milliseconds.
 const ENTRIES_BETWEEN: u64 = 1 << 12;
 
+/// A packet that is not its flow's first.
+#[derive(Clone, Copy)]
+pub(crate) struct Further<'a> {
+    pub(crate) at: Duration,
+    pub(crate) asked: &'a Asked,
+    pub(crate) content: &'a Content<'a>,
+    pub(crate) from: Side,
+}
+
 pub(crate) struct Simulation<'o> {
     pub(crate) twin: Twin,
     namespace: NamespaceId,
@@ -186,40 +195,34 @@ impl<'o> Simulation<'o> {
 
     /// A packet comes that is not its flow's first: if the flow's entry is gone by then, and the packet would have needed
     /// it, that is a false kill. Says what harm was done, too.
-    #[expect(clippy::too_many_arguments, reason = "the packet, whose it is, and what is known of them")]
     #[inline]
     pub(crate) fn pass_watched(
         &mut self,
-        at: Duration,
-        asked: &Asked,
-        content: &Content<'_>,
-        from: Side,
+        packet: Further<'_>,
         watch: &mut Watch,
         tuples: impl FnOnce() -> Tuples,
         rules: &mut impl Rules,
     ) -> (Verdict, Option<Harm>) {
+        let Further { at, asked, content, from } = packet;
         // What gc does before the packet is done before it is asked.
         let is_killed = watch.is_missing || watch.entry.is_some_and(|entry| !self.twin.survives(at, entry));
         if is_killed {
-            return self.pass_killed(at, asked, content, from, watch, tuples, rules);
+            return self.pass_killed(packet, watch, tuples, rules);
         }
         let verdict = self.pass(at, asked, content, rules);
         watch.note(content, from, &verdict);
         (verdict, None)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the packet, whose it is, and what is known of them")]
     #[cold]
     fn pass_killed(
         &mut self,
-        at: Duration,
-        asked: &Asked,
-        content: &Content<'_>,
-        from: Side,
+        packet: Further<'_>,
         watch: &mut Watch,
         tuples: impl FnOnce() -> Tuples,
         rules: &mut impl Rules,
     ) -> (Verdict, Option<Harm>) {
+        let Further { at, asked, content, from } = packet;
         let role = watch.role(content);
         watch.entry = None;
         watch.is_missing = false;

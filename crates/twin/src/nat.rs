@@ -8,7 +8,7 @@ use crate::capabilities::PortReuse;
 use crate::counters::RemovedBy;
 use crate::memory::Extension;
 use crate::rules::Ruling;
-use crate::table::Key;
+use crate::table::{Key, Node};
 use crate::tick::Tick;
 use crate::tracker::Memory;
 use crate::tuple::inverted;
@@ -215,7 +215,7 @@ impl Twin {
     /// same original tuple: that is a clash, which is resolved at insertion.
     fn is_taken(&mut self, slot: u32, now: Tick, tuple: &Tuple) -> bool {
         let Some(key) = self.reply_key(slot, tuple) else { return false };
-        let Some((other, _)) = self.find(&self.table.asked(key), now) else { return false };
+        let Some(Node { slot: other, .. }) = self.find(&self.table.asked(key), now) else { return false };
         if self.table.key(other, Direction::Original) == self.table.key(slot, Direction::Original) {
             return false;
         }
@@ -234,7 +234,7 @@ impl Twin {
             return self.is_taken(slot, now, tuple);
         }
         let Some(key) = self.reply_key(slot, tuple) else { return false };
-        let Some((other, direction)) = self.find(&self.table.asked(key), now) else { return false };
+        let Some(Node { slot: other, direction }) = self.find(&self.table.asked(key), now) else { return false };
         let entry = self.table.entry(other);
         let Memory::Tcp(old) = self.table.memory(other) else { return true };
         let client_end = |slot| self.table.windows(slot).client_end();

@@ -20,6 +20,7 @@ use crate::{Direction, DropReason, EntryId, NamespaceId, Place, Relation, Twin, 
 pub struct NewFlow {
     pub(crate) slot: u32,
     pub(crate) relation: Relation,
+    /// Its tuple, and where it came.
     pub(crate) asked: Asked,
 }
 
@@ -101,8 +102,8 @@ impl Twin {
     /// Takes a packet of a flow to where rules would see it.
     #[inline]
     pub(crate) fn take(&mut self, now: Tick, asked: &Asked, content: &Content<'_>) -> Tracked {
-        if let Some(Node { slot, direction }) = self.table.near(asked, now)
-            && let Some(verdict) = self.go_on(now, slot, direction, content)
+        if let Some(node) = self.table.near(asked, now)
+            && let Some(verdict) = self.go_on(now, node, content)
         {
             return Tracked::Done(verdict);
         }
@@ -112,8 +113,8 @@ impl Twin {
     /// Takes a packet for whose entry nobody has gone ahead, or that has none.
     #[inline(never)]
     fn find_and_take(&mut self, now: Tick, asked: &Asked, content: &Content<'_>) -> Tracked {
-        while let Some((slot, direction)) = self.find(asked, now) {
-            if let Some(verdict) = self.go_on(now, slot, direction, content) {
+        while let Some(node) = self.find(asked, now) {
+            if let Some(verdict) = self.go_on(now, node, content) {
                 return Tracked::Done(verdict);
             }
         }
@@ -122,7 +123,8 @@ impl Twin {
 
     /// Takes a packet of an entry; `None` if it opens its flow again, whose entry is gone then.
     #[inline]
-    fn go_on(&mut self, now: Tick, slot: u32, direction: Direction, content: &Content<'_>) -> Option<Verdict> {
+    fn go_on(&mut self, now: Tick, node: Node, content: &Content<'_>) -> Option<Verdict> {
+        let Node { slot, direction } = node;
         // Its name and standing now: an RST may end it, and then the slot is another's.
         let found = self.table.entry(slot);
         let entry = EntryId { slot, generation: found.generation };
@@ -164,10 +166,10 @@ impl Twin {
 
     /// The entry that has this tuple. Expired ones that are met on the way are removed (`____nf_conntrack_find`).
     #[inline]
-    pub(crate) fn find(&mut self, asked: &Asked, now: Tick) -> Option<(u32, Direction)> {
+    pub(crate) fn find(&mut self, asked: &Asked, now: Tick) -> Option<Node> {
         loop {
             match self.table.search(asked, now) {
-                Met::Node(slot, direction) => return Some((slot, direction)),
+                Met::Node(node) => return Some(node),
                 Met::Expired(slot) => self.remove(slot, RemovedBy::Expiry),
                 Met::Nothing => return None,
             }
@@ -215,12 +217,12 @@ impl Twin {
     fn take_error(&mut self, now: Tick, place: Place, error: &IcmpError) -> Verdict {
         let found = error.about.as_ref().and_then(inverted).and_then(|answer| {
             let asked = self.ask(place, &answer);
-            let (slot, direction) = self.find(&asked, now)?;
+            let node = self.find(&asked, now)?;
             // It must go to who sent the quoted packet.
-            let sender = self.table.tuple(slot, direction).destination;
-            (sender == error.destination).then_some((slot, direction))
+            let sender = self.table.tuple(node.slot, node.direction).destination;
+            (sender == error.destination).then_some(node)
         });
-        let Some((slot, direction)) = found else {
+        let Some(Node { slot, direction }) = found else {
             self.namespace_mut(place.namespace).counters.count(Counter::IcmpError);
             return Verdict::Invalid;
         };

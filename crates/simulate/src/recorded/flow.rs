@@ -7,7 +7,7 @@ use plimsoll_scenario::Side;
 use plimsoll_twin::packet::Content;
 use plimsoll_twin::{Asked, NoRules, Twin, Verdict, inverted};
 
-use crate::simulation::Simulation;
+use crate::simulation::{Further, Simulation};
 use crate::watch::{Role, Tuples, Watch};
 
 use super::key::Which;
@@ -85,7 +85,7 @@ impl Flow {
             return;
         }
         let tuples = || tuples(asked, from);
-        simulation.pass_watched(at, asked, content, from, &mut self.watch, tuples, &mut NoRules);
+        simulation.pass_watched(Further { at, asked, content, from }, &mut self.watch, tuples, &mut NoRules);
         self.progress = match (self.progress, from) {
             (Talk::Asked, Side::Server) => Talk::Answered,
             (Talk::Answered, Side::Client) => Talk::Established,

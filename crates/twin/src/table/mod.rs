@@ -88,7 +88,7 @@ impl Asked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Met {
     /// What it looks for.
-    Node(u32, Direction),
+    Node(Node),
     /// Before that, an entry that has expired.
     Expired(u32),
     /// The end of the chain.
@@ -361,7 +361,7 @@ impl Table {
             return self.search_among_expired(asked, bucket, now);
         }
         match self.locate(asked) {
-            Some(Node { slot, direction }) => Met::Node(slot, direction),
+            Some(node) => Met::Node(node),
             None => Met::Nothing,
         }
     }
@@ -433,7 +433,7 @@ impl Table {
             let is_over = self.entry(node.slot).expires.is_over(now);
             match met {
                 Met::Nothing if is_over => return Met::Expired(node.slot),
-                Met::Nothing if self.is_at(node, &asked.key) => met = Met::Node(node.slot, node.direction),
+                Met::Nothing if self.is_at(node, &asked.key) => met = Met::Node(node),
                 _ if is_over => return met,
                 _ => {}
             }
@@ -444,7 +444,8 @@ impl Table {
         met
     }
 
-    /// Puts an entry's nodes, those that its phase has in the hash, at the heads of their chains. Its tuples have these hashes.
+    /// Puts an entry's nodes, those that its phase has in the hash, at the heads of their chains, and has it be
+    /// found. Its tuples have these hashes.
     pub(crate) fn link(&mut self, slot: u32, hashes: [u32; 2]) {
         for (direction, hash) in [Direction::Original, Direction::Reply].into_iter().zip(hashes) {
             if self.entry(slot).is_linked(direction) {
@@ -456,7 +457,7 @@ impl Table {
         }
     }
 
-    /// Takes an entry's nodes out of their chains.
+    /// Takes an entry's nodes out of their chains, and has nobody find it.
     pub(crate) fn unlink(&mut self, slot: u32) {
         let hashes = self.hashes(slot, self.hash_of(slot, Direction::Original));
         for (direction, hash) in [Direction::Original, Direction::Reply].into_iter().zip(hashes) {

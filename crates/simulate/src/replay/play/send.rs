@@ -17,6 +17,7 @@ use crate::replay::pattern::Armed;
 use crate::replay::rules::{AsRecorded, Port};
 use crate::replay::stays::Start;
 use crate::replay::timeline::Played;
+use crate::simulation::Further;
 use crate::watch::Tuples;
 
 /// Who talks, of two sides of which both may.
@@ -109,8 +110,12 @@ impl Player<'_, '_> {
         let was_hit = flow.watch.was_hit;
         let before = flow.watch.entry;
         let tuples = Tuples { original: played.original, reply: flow.reply };
-        let (verdict, harm) =
-            self.simulation.pass_watched(at, &asked, &content, from, &mut flow.watch, || tuples, &mut rules);
+        let (verdict, harm) = self.simulation.pass_watched(
+            Further { at, asked: &asked, content: &content, from },
+            &mut flow.watch,
+            || tuples,
+            &mut rules,
+        );
         if let (Some(harm), Some(called)) = (harm, self.called.get_mut(played.called as usize)) {
             called.false_kills.count(harm);
             called.false_kills.flows_hit += u64::from(!was_hit);

@@ -46,18 +46,15 @@ pub(crate) fn play(
         return Ok(simulation.finish(Duration::ZERO, Completeness::StoppedAt(Duration::ZERO)));
     }
     let rules = RouterRules::new(&scenario.router, seed, &mut simulation.twin);
-    let answers = Answers(scenario.router.translates().then(Vec::new));
-    let mut player = Player { simulation, rules, flows: Vec::new(), answers };
+    let mut player = Player { simulation, rules, flows: Vec::new() };
     let mut upcoming = Upcoming::new(Schedule::new(scenario, seed, size));
-    let here = player.simulation.place(Zone::default());
     let mut outlook = Outlook::new();
     loop {
         let next = outlook.next(&player.simulation.twin, || {
-            let number = upcoming.make()?;
-            let tuple = player.foresee(upcoming.get(number)?);
-            Some(Coming { packet: number, flow: Some((here, tuple)) })
+            let number = upcoming.make(|event| fetch_at(&player.flows, event.slot as usize))?;
+            Some(Coming { packet: number, asked: player.foresee(upcoming.get(number)?) })
         });
-        let Some((number, Some(asked))) = next else { break };
+        let Some((number, asked)) = next else { break };
         let Some(event) = upcoming.get(*number) else { break };
         if let ControlFlow::Break(at) = player.simulation.until(event.at) {
             return Ok(player.simulation.finish(at, Completeness::StoppedAt(at)));
@@ -76,54 +73,61 @@ struct Player<'a, 'o> {
     rules: RouterRules<'a>,
     /// Those of which more is to come, by their events' slots.
     flows: Vec<Option<Running>>,
-    answers: Answers,
 }
 
 /// A flow that was not refused.
 #[derive(Clone, Copy)]
 struct Running {
-    sequences: Sequences,
-    watch: Watch,
-}
-
-/// What servers answer, by their flows' slots; `None` where nothing translates.
-struct Answers(Option<Vec<Option<Answer>>>);
-
-/// The tuple of a server's packets: it answers to what it sees behind the translation.
-#[derive(Clone, Copy)]
-struct Answer {
     /// The flow's.
     number: u32,
-    tuple: Tuple,
+    sequences: Sequences,
+    watch: Watch,
+    /// The tuples of the client's packets and of the server's, who answers to what it sees behind a translation.
+    asked: [Asked; 2],
 }
 
-impl Answers {
-    /// What the server of a packet's flow answers, where that is translated.
+impl Running {
+    /// Has its packets look first for the entry that it has now.
     #[inline]
-    fn of(&self, event: &Event) -> Option<&Tuple> {
-        let answer = self.0.as_ref()?.get(event.slot as usize)?.as_ref()?;
-        // Its slot may have been another's.
-        (answer.number == event.flow.number).then_some(&answer.tuple)
+    fn look_at_entry(&mut self) {
+        if let Some(entry) = self.watch.entry {
+            self.asked.iter_mut().for_each(|asked| asked.found(entry));
+        }
     }
 }
 
 impl Player<'_, '_> {
-    /// The tuple of a packet that will come, as far as is known yet.
+    /// Prepares for a packet that will come: its tuple is asked for, or its entry, once that is known.
     #[inline]
-    fn foresee(&self, event: &Event) -> Tuple {
-        fetch_at(&self.flows, event.slot as usize);
-        match event.packet.from {
-            Side::Client => question(&event.flow),
-            Side::Server => self.answers.of(event).copied().unwrap_or_else(|| answer(&event.flow)),
+    fn foresee(&self, event: &Event) -> Option<Asked> {
+        match self.flows.get(event.slot as usize) {
+            // Its slot may have been another's.
+            Some(Some(running)) if running.number == event.flow.number => {
+                running.watch.entry.inspect(|entry| self.simulation.twin.ask_for(*entry));
+                None
+            }
+            _ => Some(self.ask_anew(event)),
         }
     }
 
+    /// The tuple of a packet of whose flow nothing is known yet.
+    #[inline(never)]
+    fn ask_anew(&self, event: &Event) -> Asked {
+        let tuple = match event.packet.from {
+            Side::Client => question(&event.flow),
+            Side::Server => answer(&event.flow),
+        };
+        self.simulation.ask(Zone::default(), &tuple)
+    }
+
     #[inline]
-    fn take(&mut self, event: &Event, asked: &Asked) {
+    fn take(&mut self, event: &Event, asked: Option<&Asked>) {
         self.rules.comes(event.flow.number, event.at);
-        match event.place {
-            Place::First | Place::Only => self.open(event, asked),
-            Place::Between | Place::Last => self.go_on(event, asked),
+        match (event.place, asked) {
+            (Place::First | Place::Only, Some(asked)) => self.open(event, asked),
+            (Place::Between | Place::Last, _) => self.go_on(event),
+            // Of a flow that has not begun all was asked for.
+            (Place::First | Place::Only, None) => {}
         }
     }
 
@@ -134,7 +138,7 @@ impl Player<'_, '_> {
 
     /// The first packet of a flow comes; what is known of the flow then, if more is to come.
     fn begin(&mut self, event: &Event, asked: &Asked) -> Option<Running> {
-        let &Event { at, ref flow, packet, place, slot } = event;
+        let &Event { at, ref flow, packet, place, .. } = event;
         let mut sequences = Sequences::new(flow);
         let content = content(sequences.send(flow, packet));
         let verdict = self.simulation.pass(at, asked, &content, &mut self.rules);
@@ -150,54 +154,44 @@ impl Player<'_, '_> {
         if place == Place::Only {
             return None;
         }
-        if let Answers(Some(answers)) = &mut self.answers {
-            let tuples = watch.entry.and_then(|entry| self.simulation.tuples(at, entry));
-            put(answers, slot, tuples.map(|tuples| Answer { number: flow.number, tuple: tuples.reply }));
-        }
-        Some(Running { sequences, watch })
+        let answers = watch.entry.and_then(|entry| self.simulation.twin.answers(entry));
+        let answers = answers.unwrap_or_else(|| self.simulation.ask(Zone::default(), &answer(flow)));
+        let mut running = Running { number: flow.number, sequences, watch, asked: [*asked, answers] };
+        running.look_at_entry();
+        Some(running)
     }
 
     #[inline]
-    fn go_on(&mut self, event: &Event, asked: &Asked) {
+    fn go_on(&mut self, event: &Event) {
         let &Event { at, ref flow, packet, place, slot } = event;
-        let translated = self.answers.of(event);
         let Some(known) = self.flows.get_mut(slot as usize) else { return };
         // None if it was refused.
-        let Some(Running { sequences, watch }) = known else { return };
+        let Some(running) = known else { return };
+        let Running { sequences, watch, asked: [asks, answers], .. } = running;
         let content = content(sequences.send(flow, packet));
-        let asked = match translated {
-            // It was not known when this one was made.
-            Some(answer) if packet.from == Side::Server && *answer != asked.tuple() => {
-                &self.simulation.ask(Zone::default(), answer)
-            }
-            _ => asked,
+        let asked = match packet.from {
+            Side::Client => &*asks,
+            Side::Server => &*answers,
         };
-        let tuples = || Tuples { original: question(flow), reply: translated.copied().unwrap_or_else(|| answer(flow)) };
-        let rules = &mut self.rules;
+        let tuples = || Tuples { original: asks.tuple(), reply: answers.tuple() };
         let further = Further { at, asked, content: &content, from: packet.from };
-        let (verdict, _) = self.simulation.pass_watched(further, watch, tuples, rules);
-        let entry = watch.entry;
+        let (verdict, _) = self.simulation.pass_watched(further, watch, tuples, &mut self.rules);
+        running.look_at_entry();
+        let (entry, answers) = (running.watch.entry, running.asked[1]);
         if place == Place::Last {
             *known = None;
         }
-        if let Some(answer) = translated.copied().filter(|_| packet.from == Side::Server) {
-            self.answer_in_place_of_a_client(event, &answer, &content, &verdict);
+        if packet.from == Side::Server && matches!(verdict, Verdict::Passed { direction: Direction::Original, .. }) {
+            self.answer_in_place_of_a_client(event, &answers.tuple(), &content);
         }
         self.overhear(event, entry);
     }
 
-    /// A server's segment that no entry brings back to a translated client has reached the router itself, which knows of no
-    /// such connection (`tcp_v4_send_reset`).
-    fn answer_in_place_of_a_client(
-        &mut self,
-        event: &Event,
-        answer: &Tuple,
-        content: &packet::Content<'_>,
-        verdict: &Verdict,
-    ) {
+    /// A server's segment opened a flow: one that no entry brings back to a translated client has reached the router itself, which
+    /// knows of no such connection (`tcp_v4_send_reset`).
+    fn answer_in_place_of_a_client(&mut self, event: &Event, answer: &Tuple, content: &packet::Content<'_>) {
         let packet::Content::Tcp(segment) = content else { return };
-        let is_for_the_router = answer.destination != IpAddr::V4(*event.flow.client.ip())
-            && matches!(verdict, Verdict::Passed { direction: Direction::Original, .. });
+        let is_for_the_router = answer.destination != IpAddr::V4(*event.flow.client.ip());
         if !is_for_the_router || segment.has(flags::RST) {
             return;
         }

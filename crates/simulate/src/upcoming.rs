@@ -21,12 +21,12 @@ impl<'a> Upcoming<'a> {
         Self { schedule, held: [None; HELD], made: 0 }
     }
 
-    /// Makes the next packet and says its number; `None` behind the last.
+    /// Makes the next packet and says its number; `None` behind the last. All that will be made soon are shown before.
     #[inline]
-    pub(crate) fn make(&mut self) -> Option<usize> {
+    pub(crate) fn make(&mut self, show: impl FnMut(&Event)) -> Option<usize> {
         let number = self.made;
         if number.is_multiple_of(BATCH) {
-            self.make_batch();
+            self.make_batch().iter().flatten().for_each(show);
         }
         self.get(number)?;
         self.made += 1;
@@ -40,10 +40,12 @@ impl<'a> Upcoming<'a> {
     }
 
     #[inline(never)]
-    fn make_batch(&mut self) {
+    fn make_batch(&mut self) -> &[Option<Event>] {
         let begin = self.made % HELD;
-        for place in &mut self.held[begin..begin + BATCH] {
+        let batch = &mut self.held[begin..begin + BATCH];
+        for place in &mut *batch {
             *place = self.schedule.next();
         }
+        batch
     }
 }

@@ -56,6 +56,13 @@ impl Ahead {
         table.ask_for_slot(asked);
     }
 
+    /// Begins one whose tuple was asked for.
+    #[inline]
+    pub(crate) fn begin_asked(&mut self, table: &Table, asked: &Asked) {
+        self.asked[self.turn % TURNS] = *asked;
+        table.ask_for_slot(asked);
+    }
+
     /// On to the next turn: a step for each look-up that is due for one. Of a place whose turn has no look-up, what is left there is
     /// asked for again: that is near, and does no harm.
     #[inline]

@@ -11,7 +11,7 @@ use crate::ahead::Ahead;
 use crate::packet::Content;
 use crate::rules::Rules;
 use crate::table::{Asked, Key};
-use crate::{Place, Tracked, Twin, Verdict};
+use crate::{Direction, EntryId, Place, Tracked, Twin, Verdict};
 
 /// The next packets, in their order.
 #[derive(Debug)]
@@ -24,12 +24,12 @@ pub struct Outlook<T> {
 }
 
 /// A packet that will come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Coming<T> {
     /// What its maker knows of it.
     pub packet: T,
-    /// Where it comes, and its tuple; `None` if it belongs to no flow.
-    pub flow: Option<(Place, Tuple)>,
+    /// Its tuple; `None` if it belongs to no flow.
+    pub asked: Option<Asked>,
 }
 
 #[derive(Debug)]
@@ -61,15 +61,15 @@ impl<T> Outlook<T> {
         loop {
             let next = make();
             // Looked at where it lies: to move what was just written takes longer than to read it.
-            if let Some(Coming { flow: Some((place, tuple)), .. }) = &next {
-                self.ahead.begin(&twin.table, tuple, *place);
+            if let Some(Coming { asked: Some(asked), .. }) = &next {
+                self.ahead.begin_asked(&twin.table, asked);
             }
             // It takes the place of the one whose turn it was.
             let place = &mut self.ring[self.ahead.place(0)];
             *place = match next {
-                Some(Coming { packet, flow }) => {
+                Some(Coming { packet, asked }) => {
                     self.coming += 1;
-                    Some(Known { packet, is_of_flow: flow.is_some() })
+                    Some(Known { packet, is_of_flow: asked.is_some() })
                 }
                 None if self.coming == 0 => return None,
                 None => None,
@@ -102,6 +102,21 @@ impl Twin {
     #[inline]
     pub fn ask(&self, place: Place, tuple: &Tuple) -> Asked {
         self.table.asked(Key::new(tuple, place))
+    }
+
+    /// Has the memory of an entry come near that a packet is about to need. That is a hint.
+    #[inline]
+    pub fn ask_for(&self, entry: EntryId) {
+        self.table.ask_for_line(entry.slot);
+    }
+
+    /// The tuple of an entry's answers; `None` if the entry is gone.
+    pub fn answers(&self, entry: EntryId) -> Option<Asked> {
+        let slot = self.slot(entry)?;
+        let key = self.table.key(slot, Direction::Reply);
+        let mut asked = self.table.asked(key);
+        asked.found(entry);
+        Some(asked)
     }
 
     /// Takes a flow's packet, whose tuple was asked for, its whole way. What becomes of it, and all else, is as by [`Twin::pass`].

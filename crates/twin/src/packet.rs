@@ -111,6 +111,12 @@ impl Segment {
         self.flags & !(flags::PSH | flags::ECE | flags::CWR) == flags::ACK
     }
 
+    /// Whether it opens a flow, or would open it again.
+    #[inline]
+    pub(crate) const fn only_opens(&self) -> bool {
+        self.flags & !(flags::PSH | flags::ECE | flags::CWR) == flags::SYN
+    }
+
     /// The sequence number behind it: SYN and FIN take one each.
     pub const fn end(&self) -> u32 {
         self.sequence

@@ -196,14 +196,22 @@ fn a_batch_is_its_packets() {
             let mut outlook = Outlook::new();
             let mut to_come = arrivals.iter();
             let mut by_foreseeing = Vec::new();
+            let mut found = None;
             loop {
                 let next = outlook.next(&foreseeing, || {
                     let arrival = to_come.next()?;
-                    let flow = match &arrival.packet {
-                        Packet::Flow { tuple, .. } => Some((arrival.place, *tuple)),
+                    let asked = match &arrival.packet {
+                        Packet::Flow { tuple, .. } => {
+                            let mut asked = foreseeing.ask(arrival.place, tuple);
+                            // Where it may be, or may not.
+                            if let Some(entry) = found.filter(|_| draw.below(2) == 0) {
+                                asked.found(entry);
+                            }
+                            Some(asked)
+                        }
                         _ => None,
                     };
-                    Some(Coming { packet: arrival, flow })
+                    Some(Coming { packet: arrival, asked })
                 });
                 let Some((arrival, asked)) = next else { break };
                 let rules = &mut rules_of_foreseeing;
@@ -214,6 +222,9 @@ fn a_batch_is_its_packets() {
                     }
                     (_, packet) => foreseeing.pass(arrival.at, arrival.place, packet, rules),
                 });
+                if let Some(Verdict::Passed { entry, .. }) = by_foreseeing.last() {
+                    found = Some(*entry);
+                }
                 // To look is not to touch.
                 foreseeing.live(arrival.at, arrival.place.namespace);
             }

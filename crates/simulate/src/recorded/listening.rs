@@ -5,7 +5,7 @@ use std::time::Duration;
 use plimsoll_model::Tuple;
 use plimsoll_twin::packet::{Content, Packet};
 use plimsoll_twin::parse::{self, Checksums};
-use plimsoll_twin::{Capabilities, Coming, Outlook, Place};
+use plimsoll_twin::{Capabilities, Coming, Outlook, Place, Twin};
 
 use super::flow::Flow;
 use super::flows::{Flows, Sought};
@@ -87,7 +87,7 @@ impl<'d> Listening<'d> {
 
     /// The next packet, if it can be foreseen; and begins to look for its flow. By itself: what it returns is written once.
     #[inline(never)]
-    pub(super) fn next(&mut self, flows: &Flows<Flow>) -> Option<Coming<Turn>> {
+    pub(super) fn next(&mut self, flows: &Flows<Flow>, twin: &Twin) -> Option<Coming<Turn>> {
         let Next::Unread = self.next else { return None };
         let Some(datagram) = self.datagrams.next_datagram() else {
             self.next = Next::Nothing;
@@ -104,7 +104,7 @@ impl<'d> Listening<'d> {
         if let Some((tuple, segment)) = parse::segment(datagram.bytes, Checksums::Ignored) {
             *heard = Heard::of_flow(self.now, &tuple, Content::Tcp(segment), flows);
             self.count += 1;
-            return Some(Coming { packet: turn, flow: Some((self.place, tuple)) });
+            return Some(Coming { packet: turn, asked: Some(twin.ask(self.place, &tuple)) });
         }
         let Some(packet) = foreseen(datagram.bytes, &self.capabilities) else {
             self.next = Next::Whole(datagram.bytes.to_vec());
@@ -113,7 +113,7 @@ impl<'d> Listening<'d> {
         let tuple;
         (*heard, tuple) = Heard::of(self.now, packet, flows);
         self.count += 1;
-        Some(Coming { packet: turn, flow: tuple.map(|tuple| (self.place, tuple)) })
+        Some(Coming { packet: turn, asked: tuple.map(|tuple| twin.ask(self.place, &tuple)) })
     }
 
     /// The datagram that could not be foreseen, once all before it have come. It comes now.

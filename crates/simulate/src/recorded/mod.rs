@@ -58,7 +58,8 @@ impl Player<'_> {
             {
                 self.flows.ask_on(flow);
             }
-            if let Some((turn, asked)) = outlook.next(&self.simulation.twin, || listening.next(&self.flows)) {
+            let twin = &self.simulation.twin;
+            if let Some((turn, asked)) = outlook.next(twin, || listening.next(&self.flows, twin)) {
                 let heard = listening.heard(*turn);
                 self.simulation.until(heard.at)?;
                 self.take(heard, asked);

@@ -6,10 +6,10 @@ use super::Table;
 use super::line::Line;
 use super::marks::Marks;
 use super::wheel::{Turn, Wheel};
+use crate::NamespaceId;
 use crate::aside::Aside;
 use crate::entry::Phase;
 use crate::tick::Tick;
-use crate::{Direction, NamespaceId};
 
 impl Table {
     /// Sets when an entry expires. Of one that is in the table, the wheel will know in time; before, it is a span.
@@ -116,9 +116,9 @@ impl Table {
     /// The buckets in which an entry is met.
     #[inline]
     fn buckets_of(&self, slot: u32) -> [u32; 2] {
-        let reply = self.bucket_of(slot, Direction::Reply);
+        let [original, reply] = self.hashes_of(slot).map(|hash| self.bucket_of_hash(hash));
         match self.entry(slot).phase() {
-            Phase::InTable => [self.bucket_of(slot, Direction::Original), reply],
+            Phase::InTable => [original, reply],
             _ => [reply, reply],
         }
     }

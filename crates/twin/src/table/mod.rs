@@ -34,7 +34,7 @@ use crate::entry::{Additions, Entry, Kept, Phase};
 use crate::tick::Tick;
 use crate::tracker::Memory;
 use crate::tracker::tcp::Windows;
-use crate::{Direction, Place};
+use crate::{Direction, EntryId, Place};
 
 /// The hash, and the entries' slots.
 #[derive(Debug)]
@@ -78,6 +78,12 @@ impl Asked {
     /// Where it is looked for.
     pub const fn place(&self) -> Place {
         self.key.place()
+    }
+
+    /// Has its entry be looked for first where it was found.
+    #[inline]
+    pub const fn found(&mut self, entry: EntryId) {
+        self.near = entry.slot;
     }
 
     /// What nobody asks for.
@@ -311,16 +317,17 @@ impl Table {
         }
     }
 
+    /// The hashes of an entry's tuples, by direction.
+    #[inline]
+    pub(crate) fn hashes_of(&self, slot: u32) -> [u32; 2] {
+        self.hashes(slot, self.hash_of(slot, Direction::Original))
+    }
+
     /// The hashes of an entry's tuples, by direction, where that of the original one is known.
     #[inline]
     pub(crate) fn hashes(&self, slot: u32, original: u32) -> [u32; 2] {
         let is_mirrored = self.entry(slot).own_reply().is_none();
         [original, if is_mirrored { answering(original) } else { self.hash_of(slot, Direction::Reply) }]
-    }
-
-    /// The bucket of an entry's tuple.
-    pub(crate) fn bucket_of(&self, slot: u32, direction: Direction) -> u32 {
-        self.bucket_of_hash(self.hash_of(slot, direction))
     }
 
     /// How many nodes a bucket's chain has.
@@ -459,7 +466,7 @@ impl Table {
 
     /// Takes an entry's nodes out of their chains, and has nobody find it.
     pub(crate) fn unlink(&mut self, slot: u32) {
-        let hashes = self.hashes(slot, self.hash_of(slot, Direction::Original));
+        let hashes = self.hashes_of(slot);
         for (direction, hash) in [Direction::Original, Direction::Reply].into_iter().zip(hashes) {
             if self.entry(slot).is_linked(direction) {
                 self.take_out(slot, direction, hash);

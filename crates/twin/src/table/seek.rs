@@ -13,10 +13,18 @@ impl Table {
         self.index.ask_for(Tag::of(asked.hash));
     }
 
+    /// Asks for a slot's line.
+    #[inline]
+    pub(crate) fn ask_for_line(&self, slot: u32) {
+        self.lines.ask_for(slot);
+    }
+
     /// Takes what was asked for, and asks for the entry, if it is where most are.
     #[inline]
     pub(crate) fn ask_for_entry(&self, asked: &mut Asked) {
-        if let Some(slot) = self.index.at_home(Tag::of(asked.hash)) {
+        if asked.near == Asked::NOWHERE
+            && let Some(slot) = self.index.at_home(Tag::of(asked.hash))
+        {
             asked.near = slot;
             self.lines.ask_for(slot);
         }

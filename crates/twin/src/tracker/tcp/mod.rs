@@ -154,10 +154,29 @@ impl Flow<'_> {
                 segment,
             );
         }
-        self.take_any(context, segment)
+        self.take_another(context, segment)
     }
 
     /// Apart from the above: each has the processor's registers to itself.
+    #[inline(never)]
+    fn take_another(&mut self, context: Context<'_>, segment: &Segment) -> After {
+        if segment.only_opens() && !context.is_confirmed() {
+            self.open(context, segment)
+        } else {
+            self.take_any(context, segment)
+        }
+    }
+
+    /// Begins a flow with a SYN, which fits whatever its numbers are, and allows the other side what its window has room for.
+    fn open(&mut self, mut context: Context<'_>, segment: &Segment) -> After {
+        let client = Peer::of_opener(segment);
+        let server = Peer { window: Window { max_end: client.window.max, ..Window::NONE }, ..Peer::NEW };
+        self.begin_with([client, server]);
+        let handled = self.enter(&mut context, Kind::Syn, Way::checked(TcpState::None, TcpState::SynSent));
+        context.after(handled)
+    }
+
+    /// By the way that any segment can go.
     #[inline(never)]
     fn take_any(&mut self, context: Context<'_>, segment: &Segment) -> After {
         match self.kind_and_way(&context, segment) {
@@ -231,19 +250,18 @@ impl Flow<'_> {
     /// Begins a flow with a segment, and says whether it can begin one (`tcp_new`).
     #[cold]
     fn begin(&mut self, kind: Kind, segment: &Segment, context: &Context<'_>) -> bool {
-        let [client, server] = match step(Direction::Original, kind, TcpState::None) {
-            Step::To(TcpState::SynSent) => {
-                let mut client = Peer::NEW;
-                client.begin(segment);
-                [client, Peer::NEW]
-            }
+        self.begin_with(match step(Direction::Original, kind, TcpState::None) {
+            Step::To(TcpState::SynSent) => [Peer::of_opener(segment), Peer::NEW],
             Step::To(_) if context.settings.tcp_loose => [Peer::of_middle(segment), Peer::UNKNOWN],
             _ => return false,
-        };
-        *self.tcp = Tcp::default();
-        self.set_peer(Direction::Original, client);
-        self.set_peer(Direction::Reply, server);
+        });
         true
+    }
+
+    fn begin_with(&mut self, peers: [Peer; 2]) {
+        let [client, server] = peers;
+        *self.tcp = Tcp { traits: [client.traits, server.traits], ..Tcp::default() };
+        *self.windows = Windows([client.window, server.window]);
     }
 
     /// Whether a SYN may open the flow again: one side has closed before the other, or this one has just reset it.
@@ -501,9 +519,49 @@ mod tests {
     use plimsoll_model::{Timeout, Timeouts};
 
     use super::*;
-    use crate::packet::flags;
+    use crate::packet::{TcpOptions, flags};
     use crate::timeouts::Spans;
     use crate::{Capabilities, Settings};
+
+    /// Drawn SYNs that open flows, each taken by the way that only they go, and by the one that any segment can go.
+    #[test]
+    fn a_syn_opens_a_flow_as_the_long_way_would_have_it() {
+        for seed in 0..2000 {
+            let mut draw = Draw::new(seed);
+            let presets = Capabilities::PRESETS;
+            let capabilities = presets[draw.below(u32::try_from(presets.len()).unwrap()) as usize].1;
+            let settings =
+                Settings { tcp_loose: draw.below(2) == 0, tcp_max_retrans: draw.below(4), ..Settings::default() };
+            let spans = Spans::of(&Timeouts::default(), capabilities.hz);
+            let context = Context {
+                direction: Direction::Original,
+                now: Tick::from_span(1),
+                status: [Status(0), Status::FIXED_TIMEOUT][draw.below(2) as usize],
+                expires: Tick::from_span(0),
+                settings: &settings,
+                timeouts: &spans,
+                capabilities: &capabilities,
+            };
+            let options = TcpOptions {
+                window_scale: (draw.below(2) == 0).then(|| u8::try_from(draw.below(17)).unwrap()),
+                sack_permitted: draw.below(2) == 0,
+            };
+            let more = [0, flags::PSH, flags::ECE | flags::CWR][draw.below(3) as usize];
+            let window = [0, 1, 65_535][draw.below(3) as usize];
+            let segment = Segment {
+                payload_bytes: draw.below(2) * 1000,
+                options: (draw.below(2) == 0).then_some(options),
+                ..Segment::new(flags::SYN | more, draw.below(u32::MAX), draw.below(u32::MAX), window)
+            };
+            assert!(segment.only_opens());
+            let left = Windows([Window { end: 7, max_end: 8, max: 9, max_ack: 10 }; 2]);
+            let (mut tcp, mut windows) = (Tcp::made_in(TcpState::TimeWait), left);
+            let after = tcp.take(&mut windows, context, &segment);
+            let (mut other_tcp, mut other_windows) = (Tcp::default(), left);
+            let other = Flow { tcp: &mut other_tcp, windows: &mut other_windows }.take_any(context, &segment);
+            assert_eq!((after, tcp, windows), (other, other_tcp, other_windows), "{segment:?}");
+        }
+    }
 
     /// Drawn segments, each taken by the short way, where it goes, and by the one that any segment can go.
     #[test]

@@ -73,6 +73,13 @@ impl Peer {
         }
     }
 
+    /// The sender of the SYN that opens a flow.
+    pub(super) fn of_opener(segment: &Segment) -> Self {
+        let mut opener = Self::NEW;
+        opener.begin(segment);
+        opener
+    }
+
     /// A sender in the middle of a flow whose beginning was not seen.
     pub(super) fn of_middle(segment: &Segment) -> Self {
         let (end, max) = (segment.end(), u32::from(segment.window).max(1));

@@ -1,5 +1,5 @@
-//! How fast simulated time passes, and how much memory a simulation takes: short connections, 10,000 new ones a second with
-//! nine packets each. Each case runs in a process of its own, whose highest memory the kernel tells.
+//! How fast simulated time passes, and how much memory a simulation takes: 10,000 new connections a second with nine packets each,
+//! or as many queries with two. Each case runs in a process of its own, whose highest memory the kernel tells.
 //!
 //! `cargo bench -p plimsoll-simulate`
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a bench fails by it")]
@@ -29,7 +29,7 @@ use plimsoll_simulate::{Datagrams, Replay, ReplayOptions, Setup, Workload, run, 
 use plimsoll_twin::Capabilities;
 use recording::{FIN_WAIT, LAST_ACK, TIME_WAIT, at, connection, ends, gap, options, readings, then};
 use rustix::time::{ClockId, clock_gettime};
-use support::{Record, requests};
+use support::{Record, queries, requests};
 use tempfile::NamedTempFile;
 
 struct Case {
@@ -42,6 +42,8 @@ struct Case {
 
 enum By {
     Scenario,
+    /// A scenario of queries over UDP, of two packets each.
+    Queries,
     /// A file.
     Capture,
     /// Lives of as many requests.
@@ -50,9 +52,10 @@ enum By {
     Idle,
 }
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 8] = [
     Case { name: "262,144 entries", secs: 180, limit_and_buckets: 262_144, time_wait_secs: 120, by: By::Scenario },
     Case { name: "2,097,152 entries", secs: 180, limit_and_buckets: 2_097_152, time_wait_secs: 120, by: By::Scenario },
+    Case { name: "queries", secs: 180, limit_and_buckets: 2_097_152, time_wait_secs: 120, by: By::Queries },
     Case { name: "a capture", secs: 30, limit_and_buckets: 2_097_152, time_wait_secs: 120, by: By::Capture },
     Case {
         name: "few living of 1.2 million",
@@ -88,14 +91,15 @@ fn case(number: usize) {
     let Some(Case { name, secs, limit_and_buckets: limit, time_wait_secs, by }) = CASES.get(number) else {
         return sweeps();
     };
-    let scenario = requests(*secs, 10_000);
+    let arriving = if matches!(by, By::Queries) { queries } else { requests };
+    let scenario = arriving(*secs, 10_000);
     let mut setup = Setup::stock(Capabilities::LINUX_6_18, 1);
     setup.set(Sysctl::CAPACITY, *limit).unwrap();
     setup.set(Sysctl::BUCKETS, *limit).unwrap();
     setup.set("nf_conntrack_tcp_timeout_time_wait".parse().unwrap(), *time_wait_secs).unwrap();
     let reads = Begun::now();
     let replay = match by {
-        By::Scenario | By::Capture => None,
+        By::Scenario | By::Queries | By::Capture => None,
         By::Lives => Some(lives(*secs)),
         By::Idle => Some(idle(*secs)),
     };
@@ -105,7 +109,7 @@ fn case(number: usize) {
     let capture = matches!(by, By::Capture).then(|| TemporaryCapture::of(&scenario));
     let workload = || match by {
         By::Lives | By::Idle => Workload::Replayed(replay.as_ref().unwrap()),
-        By::Scenario => Workload::Scenario { scenario: &scenario, seed: 1, size: Size::default() },
+        By::Scenario | By::Queries => Workload::Scenario { scenario: &scenario, seed: 1, size: Size::default() },
         By::Capture => Workload::Recorded(Box::new(capture.as_ref().unwrap().packets())),
     };
     let (outcome, took) = best(|| run(workload(), &setup, &mut |_| ControlFlow::Continue(())).unwrap());

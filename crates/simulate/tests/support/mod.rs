@@ -36,11 +36,21 @@ packets = """
 
 /// Short connections, so many new ones a second, with nine packets each.
 pub(crate) fn requests(secs: u32, per_sec: u32) -> Scenario {
+    let packets = ["> syn", "< syn-ack", "> ack", "> data 400", "< data 1200", "> ack", "> fin", "< fin", "> ack"];
+    arriving(secs, per_sec, &packets.join("\n"))
+}
+
+/// Queries of DNS, so many a second, each answered.
+pub(crate) fn queries(secs: u32, per_sec: u32) -> Scenario {
+    arriving(secs, per_sec, "> udp 60\n< udp 200")
+}
+
+fn arriving(secs: u32, per_sec: u32, packets: &str) -> Scenario {
     let text = format!(
         r#"
 name = "requests"
-title = "Short connections"
-about = "A request each."
+title = "Requests"
+about = "A flow each."
 [play]
 secs = {secs}
 [[traffic]]
@@ -52,15 +62,7 @@ script = "request"
 [scripts.request]
 rtt_ms = 20
 packets = """
-> syn
-< syn-ack
-> ack
-> data 400
-< data 1200
-> ack
-> fin
-< fin
-> ack
+{packets}
 """
 [simulate]
 "#

@@ -86,16 +86,6 @@ struct Running {
     asked: [Asked; 2],
 }
 
-impl Running {
-    /// Has its packets look first for the entry that it has now.
-    #[inline]
-    fn look_at_entry(&mut self) {
-        if let Some(entry) = self.watch.entry {
-            self.asked.iter_mut().for_each(|asked| asked.found(entry));
-        }
-    }
-}
-
 impl Player<'_, '_> {
     /// Prepares for a packet that will come: its tuple is asked for, or its entry, once that is known.
     #[inline]
@@ -103,7 +93,9 @@ impl Player<'_, '_> {
         match self.flows.get(event.slot as usize) {
             // Its slot may have been another's.
             Some(Some(running)) if running.number == event.flow.number => {
-                running.watch.entry.inspect(|entry| self.simulation.twin.ask_for(*entry));
+                if let Some(entry) = running.watch.entry {
+                    self.simulation.twin.ask_for(entry);
+                }
                 None
             }
             _ => Some(self.ask_anew(event)),
@@ -123,16 +115,15 @@ impl Player<'_, '_> {
     #[inline]
     fn take(&mut self, event: &Event, asked: Option<&Asked>) {
         self.rules.comes(event.flow.number, event.at);
-        match (event.place, asked) {
-            (Place::First | Place::Only, Some(asked)) => self.open(event, asked),
-            (Place::Between | Place::Last, _) => self.go_on(event),
-            // Of a flow that has not begun all was asked for.
-            (Place::First | Place::Only, None) => {}
+        match event.place {
+            Place::First | Place::Only => self.open(event, asked),
+            Place::Between | Place::Last => self.go_on(event),
         }
     }
 
-    fn open(&mut self, event: &Event, asked: &Asked) {
-        let running = self.begin(event, asked);
+    fn open(&mut self, event: &Event, asked: Option<&Asked>) {
+        let asked = asked.copied().unwrap_or_else(|| self.ask_anew(event));
+        let running = self.begin(event, &asked);
         put(&mut self.flows, event.slot, running);
     }
 
@@ -154,11 +145,10 @@ impl Player<'_, '_> {
         if place == Place::Only {
             return None;
         }
-        let answers = watch.entry.and_then(|entry| self.simulation.twin.answers(entry));
-        let answers = answers.unwrap_or_else(|| self.simulation.ask(Zone::default(), &answer(flow)));
-        let mut running = Running { number: flow.number, sequences, watch, asked: [*asked, answers] };
-        running.look_at_entry();
-        Some(running)
+        let translated = watch.entry.filter(|_| self.rules.translate());
+        let answers = translated.and_then(|entry| self.simulation.tuples(at, entry)).map(|tuples| tuples.reply);
+        let answers = self.simulation.ask(Zone::default(), &answers.unwrap_or_else(|| answer(flow)));
+        Some(Running { number: flow.number, sequences, watch, asked: [*asked, answers] })
     }
 
     #[inline]
@@ -167,16 +157,15 @@ impl Player<'_, '_> {
         let Some(known) = self.flows.get_mut(slot as usize) else { return };
         // None if it was refused.
         let Some(running) = known else { return };
-        let Running { sequences, watch, asked: [asks, answers], .. } = running;
+        let Running { sequences, watch, asked, .. } = running;
         let content = content(sequences.send(flow, packet));
-        let asked = match packet.from {
-            Side::Client => &*asks,
-            Side::Server => &*answers,
-        };
+        if let Some(entry) = watch.entry {
+            asked[packet.from as usize].found(entry);
+        }
+        let [asks, answers] = &*asked;
         let tuples = || Tuples { original: asks.tuple(), reply: answers.tuple() };
-        let further = Further { at, asked, content: &content, from: packet.from };
+        let further = Further { at, asked: &asked[packet.from as usize], content: &content, from: packet.from };
         let (verdict, _) = self.simulation.pass_watched(further, watch, tuples, &mut self.rules);
-        running.look_at_entry();
         let (entry, answers) = (running.watch.entry, running.asked[1]);
         if place == Place::Last {
             *known = None;
@@ -235,7 +224,7 @@ impl Player<'_, '_> {
 }
 
 /// Puts what is known of the flow in a slot where it is looked for.
-fn put<T: Copy>(known: &mut Vec<Option<T>>, slot: u32, of_flow: Option<T>) {
+fn put(known: &mut Vec<Option<Running>>, slot: u32, of_flow: Option<Running>) {
     let slot = slot as usize;
     if known.len() <= slot {
         known.resize(slot + 1, None);

@@ -28,6 +28,11 @@ impl<'a> RouterRules<'a> {
         Self { router, ftp, sip, seed, flow: 0, at: Duration::ZERO }
     }
 
+    /// Whether the router translates anything.
+    pub(crate) fn translate(&self) -> bool {
+        self.router.translates()
+    }
+
     /// A packet of this flow comes.
     pub(crate) const fn comes(&mut self, flow: u32, at: Duration) {
         (self.flow, self.at) = (flow, at);

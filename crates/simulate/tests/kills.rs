@@ -162,3 +162,33 @@ fn stock_timeouts_kill_nothing_of_an_ordinary_day() {
     // With timeouts below the keepalives' silence there are some.
     assert!(simulated(&scenario, &[("tcp_timeout_established", 1)]).false_kills.total() > 0);
 }
+
+/// The second flow of a port finds the entry that the first one's late answer has opened, the other way round: its server answers to
+/// the client all the same.
+#[test]
+fn a_server_answers_to_the_client_though_its_entry_was_opened_by_another_answer() {
+    let text = r#"
+name = "test"
+title = "Test"
+about = "A test."
+[play]
+secs = 60
+[[traffic]]
+name = "flows"
+count = 2
+until_secs = 24
+clients = { in = "10.1.0.1/32", ports = "5000-5000" }
+servers = { in = "192.0.2.1", ports = 443 }
+script = "script"
+[scripts.script]
+packets = """
+> udp 10
+< udp 10
+wait 10s
+< udp 10
+"""
+[simulate]
+"#;
+    let outcome = simulated(&Scenario::parse("test.toml", text).unwrap(), SHORT);
+    assert_eq!((outcome.false_kills.total(), outcome.false_kills.by(Harm::PickedUp)), (2, 2), "{outcome:?}");
+}

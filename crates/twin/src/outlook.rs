@@ -11,7 +11,7 @@ use crate::ahead::Ahead;
 use crate::packet::Content;
 use crate::rules::Rules;
 use crate::table::{Asked, Key};
-use crate::{Direction, EntryId, Place, Tracked, Twin, Verdict};
+use crate::{EntryId, Place, Tracked, Twin, Verdict};
 
 /// The next packets, in their order.
 #[derive(Debug)]
@@ -28,14 +28,14 @@ pub struct Outlook<T> {
 pub struct Coming<T> {
     /// What its maker knows of it.
     pub packet: T,
-    /// Its tuple; `None` if it belongs to no flow.
+    /// Its tuple, for a look-up to go ahead; `None` if it belongs to no flow, or needs none.
     pub asked: Option<Asked>,
 }
 
 #[derive(Debug)]
 struct Known<T> {
     packet: T,
-    is_of_flow: bool,
+    is_asked: bool,
 }
 
 impl Outlook<()> {
@@ -49,7 +49,7 @@ impl<T> Outlook<T> {
         Self { ring: std::array::from_fn(|_| None), ahead: Ahead::new(), coming: 0 }
     }
 
-    /// The packet whose turn it is, with the tuple that it has if it belongs to a flow; `None` behind the last. `make` makes those that
+    /// The packet whose turn it is, with its tuple if that was asked for; `None` behind the last. `make` makes those that
     /// come [`Outlook::TURNS`] turns later; once it has none it is asked again each turn.
     #[inline]
     pub fn next(
@@ -69,7 +69,7 @@ impl<T> Outlook<T> {
             *place = match next {
                 Some(Coming { packet, asked }) => {
                     self.coming += 1;
-                    Some(Known { packet, is_of_flow: asked.is_some() })
+                    Some(Known { packet, is_asked: asked.is_some() })
                 }
                 None if self.coming == 0 => return None,
                 None => None,
@@ -79,8 +79,8 @@ impl<T> Outlook<T> {
                 break;
             }
         }
-        let Known { packet, is_of_flow } = self.ring[self.ahead.place(0)].as_mut()?;
-        Some((packet, is_of_flow.then_some(self.ahead.asked())))
+        let Known { packet, is_asked } = self.ring[self.ahead.place(0)].as_mut()?;
+        Some((packet, is_asked.then_some(self.ahead.asked())))
     }
 
     /// The packet that comes so many turns later, if there is one and it is known yet.
@@ -108,15 +108,6 @@ impl Twin {
     #[inline]
     pub fn ask_for(&self, entry: EntryId) {
         self.table.ask_for_line(entry.slot);
-    }
-
-    /// The tuple of an entry's answers; `None` if the entry is gone.
-    pub fn answers(&self, entry: EntryId) -> Option<Asked> {
-        let slot = self.slot(entry)?;
-        let key = self.table.key(slot, Direction::Reply);
-        let mut asked = self.table.asked(key);
-        asked.found(entry);
-        Some(asked)
     }
 
     /// Takes a flow's packet, whose tuple was asked for, its whole way. What becomes of it, and all else, is as by [`Twin::pass`].

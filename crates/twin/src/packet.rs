@@ -111,7 +111,7 @@ impl Segment {
         self.flags & !(flags::PSH | flags::ECE | flags::CWR) == flags::ACK
     }
 
-    /// Whether it opens a flow, or would open it again.
+    /// Whether it is a SYN, and nothing else that matters.
     #[inline]
     pub(crate) const fn only_opens(&self) -> bool {
         self.flags & !(flags::PSH | flags::ECE | flags::CWR) == flags::SYN

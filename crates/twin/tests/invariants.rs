@@ -1,6 +1,7 @@
 //! What holds whatever comes: random packets, settings and deletions in any order.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -164,6 +165,8 @@ fn a_batch_is_its_packets() {
             [(); 3].map(|()| Sometimes(Draw::new(seed)));
         let mut at = Duration::ZERO;
         let mut tuples = Vec::new();
+        // The entry that each tuple had last.
+        let mut had = HashMap::new();
         for length in [0, 1, 2, 7, 63, 64, 65, 1000, 3000] {
             let arrivals: Vec<_> = (0..length)
                 .map(|_| {
@@ -196,15 +199,21 @@ fn a_batch_is_its_packets() {
             let mut outlook = Outlook::new();
             let mut to_come = arrivals.iter();
             let mut by_foreseeing = Vec::new();
-            let mut found = None;
+            let mut last = None;
             loop {
                 let next = outlook.next(&foreseeing, || {
                     let arrival = to_come.next()?;
                     let asked = match &arrival.packet {
                         Packet::Flow { tuple, .. } => {
                             let mut asked = foreseeing.ask(arrival.place, tuple);
-                            // Where it may be, or may not.
-                            if let Some(entry) = found.filter(|_| draw.below(2) == 0) {
+                            // Where its entry was once, or is; or somebody else's.
+                            let where_to_look = match draw.below(4) {
+                                0 | 1 => had.get(&(arrival.place.namespace, *tuple)).copied(),
+                                2 => last,
+                                _ => None,
+                            };
+                            if let Some(entry) = where_to_look {
+                                foreseeing.ask_for(entry);
                                 asked.found(entry);
                             }
                             Some(asked)
@@ -223,7 +232,10 @@ fn a_batch_is_its_packets() {
                     (_, packet) => foreseeing.pass(arrival.at, arrival.place, packet, rules),
                 });
                 if let Some(Verdict::Passed { entry, .. }) = by_foreseeing.last() {
-                    found = Some(*entry);
+                    last = Some(*entry);
+                    if let Packet::Flow { tuple, .. } = &arrival.packet {
+                        had.insert((arrival.place.namespace, *tuple), *entry);
+                    }
                 }
                 // To look is not to touch.
                 foreseeing.live(arrival.at, arrival.place.namespace);

@@ -40,7 +40,7 @@ pub(crate) fn requests(secs: u32, per_sec: u32) -> Scenario {
     arriving(secs, per_sec, &packets.join("\n"))
 }
 
-/// Queries of DNS, so many a second, each answered.
+/// Queries over UDP, so many a second, each answered.
 pub(crate) fn queries(secs: u32, per_sec: u32) -> Scenario {
     arriving(secs, per_sec, "> udp 60\n< udp 200")
 }

@@ -65,7 +65,8 @@ pub(crate) struct Table {
 pub struct Asked {
     pub(crate) key: Key,
     pub(crate) hash: u32,
-    /// The slot that somebody has found who went ahead of the look-up; none that there is, if he has found none.
+    /// Where to look first: the slot that somebody has found who went ahead of the look-up, or where an entry of the tuple was before;
+    /// none that there is, if nothing was found.
     near: u32,
 }
 

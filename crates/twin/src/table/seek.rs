@@ -19,7 +19,7 @@ impl Table {
         self.lines.ask_for(slot);
     }
 
-    /// Takes what was asked for, and asks for the entry, if it is where most are.
+    /// Takes what was asked for, and asks for the entry, if it is where most are. What is found already is not looked for again.
     #[inline]
     pub(crate) fn ask_for_entry(&self, asked: &mut Asked) {
         if asked.near == Asked::NOWHERE

@@ -169,6 +169,7 @@ impl Flow<'_> {
 
     /// Begins a flow with a SYN, which fits whatever its numbers are, and allows the other side what its window has room for.
     fn open(&mut self, mut context: Context<'_>, segment: &Segment) -> After {
+        debug_assert_eq!(context.direction, Direction::Original, "nothing answers before the flow has begun");
         let client = Peer::of_opener(segment);
         let server = Peer { window: Window { max_end: client.window.max, ..Window::NONE }, ..Peer::NEW };
         self.begin_with([client, server]);

@@ -82,7 +82,7 @@ struct Running {
     number: u32,
     sequences: Sequences,
     watch: Watch,
-    /// The tuples of the client's packets and of the server's, who answers to what it sees behind a translation.
+    /// By side, the tuples of the client's packets and of the server's, who answers to what it sees behind a translation.
     asked: [Asked; 2],
 }
 
@@ -166,12 +166,14 @@ impl Player<'_, '_> {
         let tuples = || Tuples { original: asks.tuple(), reply: answers.tuple() };
         let further = Further { at, asked: &asked[packet.from as usize], content: &content, from: packet.from };
         let (verdict, _) = self.simulation.pass_watched(further, watch, tuples, &mut self.rules);
-        let (entry, answers) = (running.watch.entry, running.asked[1]);
+        let opens = matches!(verdict, Verdict::Passed { direction: Direction::Original, .. });
+        let opener = (packet.from == Side::Server && opens).then(|| answers.tuple());
+        let entry = watch.entry;
         if place == Place::Last {
             *known = None;
         }
-        if packet.from == Side::Server && matches!(verdict, Verdict::Passed { direction: Direction::Original, .. }) {
-            self.answer_in_place_of_a_client(event, &answers.tuple(), &content);
+        if let Some(tuple) = opener {
+            self.answer_in_place_of_a_client(event, &tuple, &content);
         }
         self.overhear(event, entry);
     }

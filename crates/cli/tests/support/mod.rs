@@ -33,7 +33,10 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn of(mut command: Command) -> Self {
-        let Output { status, stdout, stderr } = command.output().expect("plimsoll runs");
+        Self::read(command.output().expect("plimsoll runs"))
+    }
+
+    pub(crate) fn read(Output { status, stdout, stderr }: Output) -> Self {
         Self {
             code: status.code().unwrap_or_else(|| panic!("killed: {status}")),
             stdout: String::from_utf8(stdout).expect("UTF-8"),

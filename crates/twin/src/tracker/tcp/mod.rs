@@ -1,10 +1,12 @@
 //! TCP (`nf_conntrack_proto_tcp.c`).
 
+mod edges;
 mod states;
 mod window;
 
 use plimsoll_model::{Side, Status, TcpState};
 
+pub use self::edges::Edges;
 use self::states::{Kind, Step, step};
 use self::window::{Fit, is_before};
 use super::{After, Context, Handled};
@@ -482,36 +484,6 @@ impl Way {
 enum Check {
     Window,
     Nothing,
-}
-
-/// Numbers at which the tracker's judgement of a segment changes: for tests that want to hit them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Edges {
-    /// End of what this side has sent.
-    pub sent_end: u32,
-    /// The furthest end that the other side's window has allowed it.
-    pub allowed_end: u32,
-    /// End of what the other side has sent: the most that this one may acknowledge.
-    pub received_end: u32,
-    /// The largest window that the other side has offered.
-    pub receiver_window: u32,
-    /// The furthest that the other side has acknowledged.
-    pub acknowledged_by_receiver: u32,
-}
-
-impl Edges {
-    /// Those for a segment of a direction.
-    pub(crate) fn of(windows: &Windows, direction: Direction) -> Self {
-        let sender = windows.0[direction as usize];
-        let receiver = windows.0[direction.other() as usize];
-        Self {
-            sent_end: sender.end,
-            allowed_end: sender.max_end,
-            received_end: receiver.end,
-            receiver_window: receiver.max,
-            acknowledged_by_receiver: receiver.max_ack,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! How fast simulated time passes, and how much memory a simulation takes: 10,000 new connections a second with nine packets each,
 //! or as many queries with two. Each case runs in a process of its own, whose highest memory the kernel tells.
 //!
+//! What is timed is the processor's time of the thread; of a capture, which one thread reads and another plays, the time by the wall
+//! clock.
+//!
 //! `cargo bench -p plimsoll-simulate`
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a bench fails by it")]
 
-#[path = "../../twin/benches/pace/clock.rs"]
-mod clock;
 #[path = "instructions/pcap.rs"]
 mod pcap;
 #[path = "../tests/support/recording.rs"]
@@ -18,9 +19,8 @@ use std::io::BufWriter;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use clock::Begun;
 use pcap::Replayed;
 use plimsoll_model::{Sysctl, TcpState, Timeout};
 use plimsoll_recording::{End, IdleGap, Life, TableReading};
@@ -97,14 +97,14 @@ fn case(number: usize) {
     setup.set(Sysctl::CAPACITY, *limit).unwrap();
     setup.set(Sysctl::BUCKETS, *limit).unwrap();
     setup.set("nf_conntrack_tcp_timeout_time_wait".parse().unwrap(), *time_wait_secs).unwrap();
-    let reads = Begun::now();
+    let began = time(ClockId::ThreadCPUTime);
     let replay = match by {
         By::Scenario | By::Queries | By::Capture => None,
         By::Lives => Some(lives(*secs)),
         By::Idle => Some(idle(*secs)),
     };
     if let Some(replay) = &replay {
-        println!("{:<32}{:>12.1} s to make ready, {} flows", "", reads.elapsed().as_secs_f64(), replay.flows());
+        println!("{:<32}{:>12.1} s to make ready, {} flows", "", time(ClockId::ThreadCPUTime) - began, replay.flows());
     }
     let capture = matches!(by, By::Capture).then(|| TemporaryCapture::of(&scenario));
     let workload = || match by {
@@ -112,7 +112,8 @@ fn case(number: usize) {
         By::Scenario | By::Queries => Workload::Scenario { scenario: &scenario, seed: 1, size: Size::default() },
         By::Capture => Workload::Recorded(Box::new(capture.as_ref().unwrap().packets())),
     };
-    let (outcome, took) = best(|| run(workload(), &setup, &mut |_| ControlFlow::Continue(())).unwrap());
+    let clock = if capture.is_some() { ClockId::Monotonic } else { ClockId::ThreadCPUTime };
+    let (outcome, took) = best(clock, || run(workload(), &setup, &mut |_| ControlFlow::Continue(())).unwrap());
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let highest = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let kib: u64 = highest.trim().trim_end_matches(" kB").parse().unwrap();
@@ -125,7 +126,7 @@ fn case(number: usize) {
         kib * 1024 / u64::from(outcome.peak.occupancy.max(1)),
     );
     if let Some(capture) = &capture {
-        let (packets, took) = best(|| {
+        let (packets, took) = best(clock, || {
             let (mut file, mut packets) = (capture.packets(), 0_u64);
             while file.next_datagram().is_some() {
                 packets += 1;
@@ -148,13 +149,13 @@ fn sweeps() {
         })
         .collect();
     let swept = |threads| {
-        let (began, spent_before) = (Instant::now(), spent());
+        let before = [ClockId::Monotonic, ClockId::ProcessCPUTime].map(|clock| (clock, time(clock)));
         sweep(&|| Workload::Replayed(&replay), &setups, threads, &|_, _| ControlFlow::Continue(())).unwrap();
-        (began.elapsed().as_secs_f64(), spent().saturating_sub(spent_before).as_secs_f64())
+        before.map(|(clock, before)| time(clock) - before)
     };
     let all = std::thread::available_parallelism().unwrap();
-    let (_, one_by_one) = swept(NonZeroUsize::MIN);
-    let (lasts, at_once) = swept(all);
+    let [_, one_by_one] = swept(NonZeroUsize::MIN);
+    let [lasts, at_once] = swept(all);
     println!(
         "a sweep of {SETTINGS} in {all} threads: {:.2} processors at work, {:.2} times the processor's time of one thread",
         at_once / lasts,
@@ -162,18 +163,18 @@ fn sweeps() {
     );
 }
 
-/// The processor's time of the whole process.
-fn spent() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).expect("no negative time")
+/// What a clock shows, in seconds.
+fn time(clock: ClockId) -> f64 {
+    Duration::try_from(clock_gettime(clock)).expect("no negative time").as_secs_f64()
 }
 
 /// What the quickest of some runs made, and its seconds.
-fn best<T>(mut run: impl FnMut() -> T) -> (T, f64) {
+fn best<T>(clock: ClockId, mut run: impl FnMut() -> T) -> (T, f64) {
     const RUNS: u32 = 3;
     let mut timed = || {
-        let began = Begun::now();
+        let began = time(clock);
         let made = run();
-        (made, began.elapsed().as_secs_f64())
+        (made, time(clock) - began)
     };
     (1..RUNS).fold(timed(), |best, _| {
         let next = timed();

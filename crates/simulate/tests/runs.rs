@@ -9,7 +9,9 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use plimsoll_model::Sysctl;
-use plimsoll_simulate::{Bargain, Bounds, Completeness, NotSet, Outcome, Setup, Workload, cheapest, run, sweep};
+use plimsoll_simulate::{
+    Bargain, Bounds, Completeness, Datagram, Datagrams, NotSet, Outcome, Setup, Workload, cheapest, run, sweep,
+};
 use plimsoll_twin::Memory;
 use proptest::prelude::*;
 
@@ -181,6 +183,71 @@ fn what_no_kernel_would_take_is_not_set() {
     setup.set(Sysctl::BUCKETS, 1000).unwrap();
     setup.set(Sysctl::CAPACITY, 5).unwrap();
     assert_eq!((setup.host.buckets.0, setup.host.capacity.0), (1024, 5));
+}
+
+/// The same query, again and again.
+struct Endless(Duration);
+
+impl Datagrams for Endless {
+    fn next_datagram(&mut self) -> Option<Datagram<'_>> {
+        self.0 += Duration::from_millis(1);
+        Some(Datagram { at: self.0, bytes: &QUERY })
+    }
+}
+
+#[test]
+fn a_capture_of_which_no_more_is_played_is_read_no_further() {
+    let stopped = run(Workload::Recorded(Box::new(Endless(Duration::ZERO))), &setup(&[]), &mut |progress| {
+        if progress.packets >= 100_000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert!(matches!(stopped.unwrap().completeness, Completeness::StoppedAt(_)));
+}
+
+/// Whoever reads a capture may fail in a way that nobody has thought of: then there is no outcome of half of it.
+#[test]
+fn what_goes_wrong_while_reading_is_not_taken_for_the_end() {
+    struct Broken;
+    impl Datagrams for Broken {
+        fn next_datagram(&mut self) -> Option<Datagram<'_>> {
+            panic!("it cannot be read")
+        }
+    }
+    let played = || run(Workload::Recorded(Box::new(Broken)), &setup(&[]), &mut |_| ControlFlow::Continue(()));
+    assert!(std::panic::catch_unwind(played).is_err());
+}
+
+/// Chunks of SCTP are more than is kept of another packet: an association that is opened by four packets among others is established.
+#[test]
+fn an_association_of_sctp_is_followed() {
+    let sctp = |from_client: bool, tag: u32, chunk: &[u8]| {
+        let [mut from, mut to] = [([10, 0, 0, 1], [0x80, 0]), ([192, 0, 2, 1], [0x0f, 0x0a])];
+        if !from_client {
+            std::mem::swap(&mut from, &mut to);
+        }
+        let mut bytes = vec![0x45, 0, 0, u8::try_from(32 + chunk.len()).unwrap(), 0, 0, 0, 0, 64, 132, 0, 0];
+        bytes.extend(from.0.into_iter().chain(to.0).chain(from.1).chain(to.1).chain(tag.to_be_bytes()).chain([0; 4]));
+        bytes.extend(chunk);
+        bytes
+    };
+    // INIT with the client's tag, INIT ACK with the server's, COOKIE ECHO, COOKIE ACK (RFC 9260).
+    let init = |kind: u8, tag: u8| [kind, 0, 0, 20, 0, 0, 0, tag, 0, 0, 255, 255, 0, 1, 0, 1, 0, 0, 0, 1];
+    let handshake = [
+        sctp(true, 0, &init(1, 1)),
+        sctp(false, 1, &init(2, 2)),
+        sctp(true, 2, &[10, 0, 0, 8, 1, 2, 3, 4]),
+        sctp(false, 1, &[11, 0, 0, 4]),
+    ];
+    let mut packets = Vec::new();
+    for (packet, secs) in handshake.into_iter().zip(1..) {
+        packets.push((Duration::from_secs(secs), packet));
+        packets.push((Duration::from_secs(secs), QUERY.to_vec()));
+    }
+    // Longer than queries or any of the handshake's states are waited for, and less than an established association is.
+    packets.push((Duration::from_mins(1), QUERY.to_vec()));
+    let workload = Workload::Recorded(Box::new(packets.iter()));
+    let outcome = run(workload, &setup(&[]), &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!((outcome.flows, outcome.invalid), (2, 0));
+    assert_eq!(outcome.series.last().unwrap().live, 1, "{:?}", outcome.series.last());
 }
 
 /// Every shipped scenario is simulated but for those with real TCP stacks.

@@ -84,7 +84,7 @@ pub use expectation::{Expected, Helper, HelperClass, HelperId, NotExpected};
 pub use insert::NotInserted;
 pub use memory::Memory;
 pub use nat::{NatRange, PortRange};
-pub use outlook::{Coming, Outlook};
+pub use outlook::{Asker, Coming, Outlook};
 pub use passage::{NewFlow, Tracked};
 pub use rules::{Fate, NoRules, Rules, Ruling};
 pub use settings::{Events, HostSettings, Settings};

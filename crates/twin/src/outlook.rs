@@ -1,6 +1,6 @@
 //! Packets that are made as they are asked for, and are known a little before they come.
 //!
-//! Who makes packets while they pass, from a script or a file, has no batch of them for [`Twin::pass_batch`]. An [`Outlook`] holds
+//! Who makes packets while they pass, from a script for example, has no batch of them for [`Twin::pass_batch`]. An [`Outlook`] holds
 //! the next few, and look-ups go ahead of them as they do in a batch.
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::ahead::Ahead;
 use crate::packet::Content;
 use crate::rules::Rules;
 use crate::table::{Asked, Key};
-use crate::{EntryId, Place, Tracked, Twin, Verdict};
+use crate::{Place, Tracked, Twin, Verdict};
 
 /// The next packets, in their order.
 #[derive(Debug)]
@@ -82,18 +82,26 @@ impl<T> Outlook<T> {
         let Known { packet, is_asked } = self.ring[self.ahead.place(0)].as_mut()?;
         Some((packet, is_asked.then_some(self.ahead.asked())))
     }
-
-    /// The packet that comes so many turns later, if there is one and it is known yet.
-    #[inline]
-    pub fn later(&self, turns: usize) -> Option<&T> {
-        let known = self.ring[self.ahead.place(turns)].as_ref();
-        known.map(|known| &known.packet)
-    }
 }
 
 impl<T> Default for Outlook<T> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Begins to look for tuples for a twin, in another thread for example: nothing of the twin is needed for that but how it hashes.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker {
+    place: Place,
+    seed: u64,
+}
+
+impl Asker {
+    /// What [`Twin::ask`] does.
+    #[inline]
+    pub fn ask(&self, tuple: &Tuple) -> Asked {
+        Asked::new(Key::new(tuple, self.place), self.seed)
     }
 }
 
@@ -104,10 +112,9 @@ impl Twin {
         self.table.asked(Key::new(tuple, place))
     }
 
-    /// Has the memory of an entry come near that a packet is about to need. That is a hint.
-    #[inline]
-    pub fn ask_for(&self, entry: EntryId) {
-        self.table.ask_for_line(entry.slot);
+    /// Who does that for packets that come to this place where the twin itself is not at hand.
+    pub const fn asker(&self, place: Place) -> Asker {
+        Asker { place, seed: self.table.seed() }
     }
 
     /// Takes a flow's packet, whose tuple was asked for, its whole way. What becomes of it, and all else, is as by [`Twin::pass`].

@@ -38,7 +38,7 @@ impl<R: Read> Replayed<R> {
     }
 }
 
-impl<R: Read> Datagrams for Replayed<R> {
+impl<R: Read + Send> Datagrams for Replayed<R> {
     fn next_datagram(&mut self) -> Option<Datagram<'_>> {
         let datagram = self.0.next_datagram().unwrap()?;
         Some(Datagram { at: datagram.at.unwrap_or(Duration::ZERO), bytes: datagram.bytes })

@@ -5,7 +5,7 @@ use std::time::Duration;
 use plimsoll_model::Protocol;
 use plimsoll_scenario::Side;
 use plimsoll_twin::packet::Content;
-use plimsoll_twin::{Asked, NoRules, Twin, Verdict, inverted};
+use plimsoll_twin::{Asked, EntryId, NoRules, Twin, Verdict, inverted};
 
 use crate::simulation::{Further, Simulation};
 use crate::watch::{Role, Tuples, Watch};
@@ -27,6 +27,7 @@ pub(super) struct Flow {
     last: Duration,
     /// Which of the flow's tuples is the client's.
     client: Which,
+    protocol: Protocol,
 }
 
 /// A flow's packet, and when it comes.
@@ -67,7 +68,7 @@ impl Flow {
             watch.note(content, Side::Client, &verdict);
             Talk::Asked
         };
-        Self { progress, watch, last: at, client: which }
+        Self { progress, watch, last: at, client: which, protocol: asked.tuple().protocol }
     }
 
     /// A packet comes with one of the flow's tuples.
@@ -120,11 +121,16 @@ impl Flow {
         }
     }
 
-    /// Whether anything is to come of a flow of this protocol, by what has come until now: if not, the next packet with its tuples is
-    /// another flow's.
-    pub(super) fn may_go_on(&self, now: Duration, protocol: Protocol, twin: &Twin) -> bool {
+    /// Its entry, as far as is known.
+    #[inline]
+    pub(super) const fn entry(&self) -> Option<EntryId> {
+        self.watch.entry
+    }
+
+    /// Whether anything is to come of it, by what has come until now: if not, the next packet with its tuples is another flow's.
+    pub(super) fn may_go_on(&self, now: Duration, twin: &Twin) -> bool {
         let is_over = self.watch.is_over();
-        let is_open_connection = protocol == Protocol::TCP && self.progress == Talk::Established && !is_over;
+        let is_open_connection = self.protocol == Protocol::TCP && self.progress == Talk::Established && !is_over;
         let patience = if is_over { LINGER } else { SILENCE };
         let is_silent = now.saturating_sub(self.last) > patience;
         is_open_connection || !is_silent || self.watch.entry.is_some_and(|entry| twin.is_alive(now, entry))

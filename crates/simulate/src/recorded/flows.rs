@@ -1,17 +1,18 @@
-//! What is remembered of flows.
+//! Which flows there are, each with a number.
 
 use std::net::IpAddr;
 
-use plimsoll_model::{Protocol, Tuple};
+use plimsoll_model::Tuple;
 
 use super::key::{Key, Narrow, Which, Wide, narrow, wide};
 use super::table::{self, Table};
 
-/// Flows, each with what is remembered of it.
+/// Flows by their tuples, numbered as they came.
 #[derive(Debug)]
-pub(super) struct Flows<T> {
-    v4: Table<Narrow, T>,
-    v6: Table<Wide, T>,
+pub(super) struct Flows {
+    v4: Table<Narrow>,
+    v6: Table<Wide>,
+    count: u32,
 }
 
 /// A flow to look for.
@@ -21,13 +22,14 @@ pub(super) enum Sought {
     V6(table::Sought<Wide>),
 }
 
-impl<T> Flows<T> {
+impl Flows {
     pub(super) fn new() -> Self {
-        Self { v4: Table::new(), v6: Table::new() }
+        Self { v4: Table::new(), v6: Table::new(), count: 0 }
     }
 
-    pub(super) const fn len(&self) -> usize {
-        self.v4.len() + self.v6.len()
+    /// How many there are. Each has a number below that.
+    pub(super) const fn count(&self) -> u32 {
+        self.count
     }
 
     /// Begins to look for a tuple's flow, and says which of its tuples that is; `None` of ICMP that is no query and no answer to one.
@@ -58,34 +60,47 @@ impl<T> Flows<T> {
         }
     }
 
-    /// A flow, if it is there.
+    /// A flow's number. One that is not there gets the next.
     #[inline]
-    pub(super) fn get_mut(&mut self, sought: &Sought) -> Option<&mut T> {
-        match sought {
-            Sought::V4(sought) => self.v4.get_mut(sought),
-            Sought::V6(sought) => self.v6.get_mut(sought),
-        }
+    pub(super) fn number(&mut self, sought: &Sought) -> u32 {
+        let known = match sought {
+            Sought::V4(sought) => self.v4.get(sought),
+            Sought::V6(sought) => self.v6.get(sought),
+        };
+        known.unwrap_or_else(|| self.insert(sought))
     }
 
-    /// Puts a flow in that is not there.
-    pub(super) fn insert(&mut self, sought: &Sought, known: T) {
+    #[inline(never)]
+    fn insert(&mut self, sought: &Sought) -> u32 {
+        let number = self.count;
         match sought {
-            Sought::V4(sought) => self.v4.insert(sought, known),
-            Sought::V6(sought) => self.v6.insert(sought, known),
+            Sought::V4(sought) => self.v4.insert(sought, number),
+            Sought::V6(sought) => self.v6.insert(sought, number),
         }
+        self.count += 1;
+        number
     }
 
-    /// Forgets those that are not to be kept.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(Protocol, &T) -> bool) {
-        self.v4.retain(|key, known| keep(key.protocol(), known));
-        self.v6.retain(|key, known| keep(key.protocol(), known));
+    /// Forgets all but those of these numbers, in their order, and numbers them anew.
+    pub(super) fn keep(&mut self, kept: &[u32]) {
+        let mut renumbered = vec![None; self.count as usize];
+        self.count = 0;
+        for number in kept {
+            if let Some(place) = renumbered.get_mut(*number as usize) {
+                *place = Some(self.count);
+            }
+            self.count += 1;
+        }
+        let number_of = |number: u32| renumbered.get(number as usize).copied().flatten();
+        self.v4.renumber(number_of);
+        self.v6.renumber(number_of);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use plimsoll_draw::Draw;
-    use plimsoll_model::Layer4;
+    use plimsoll_model::{Layer4, Protocol};
     use plimsoll_twin::inverted;
 
     use super::*;
@@ -119,7 +134,7 @@ mod tests {
     #[test]
     fn tuples_are_of_one_flow_where_one_answers_the_other_and_only_there() {
         let mut draw = Draw::new(5);
-        let flows = Flows::<()>::new();
+        let flows = Flows::new();
         for _ in 0..300_000 {
             let [one, other] = [(); 2].map(|()| drawn(&mut draw));
             let answer = inverted(&one).unwrap();
@@ -132,5 +147,22 @@ mod tests {
         }
         let unreachable = Layer4::Icmp { id: 0, kind: 3, code: 0 };
         assert_eq!(flows.ask(&Tuple { protocol: Protocol::ICMP, layer4: unreachable, ..drawn(&mut draw) }), None);
+    }
+
+    #[test]
+    fn those_that_are_kept_have_the_lowest_numbers_in_their_order() {
+        let mut flows = Flows::new();
+        let tuple = |number: u16| {
+            let ports = Layer4::Ports { source: number, destination: 53 };
+            let addresses =
+                if number.is_multiple_of(2) { ["10.0.0.1", "10.0.0.2"] } else { ["2001:db8::1", "2001:db8::2"] };
+            let [source, destination] = addresses.map(|address| address.parse().unwrap());
+            Tuple { source, destination, protocol: Protocol::UDP, layer4: ports }
+        };
+        let number = |flows: &mut Flows, of| flows.number(&flows.ask(&tuple(of)).unwrap().0);
+        assert_eq!([0, 1, 2, 3, 1].map(|of| number(&mut flows, of)), [0, 1, 2, 3, 1]);
+        flows.keep(&[1, 2]);
+        assert_eq!(flows.count(), 2);
+        assert_eq!([2, 1, 3, 0, 3].map(|of| number(&mut flows, of)), [1, 0, 2, 3, 2]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use plimsoll_model::{Layer4, Protocol, Tuple};
+use plimsoll_model::{Layer4, Tuple};
 use plimsoll_twin::inverted;
 
 /// What tells a flow from others of its IP version.
@@ -93,11 +93,6 @@ impl<A: Address> Key<A> {
     #[inline]
     pub(super) fn hash(&self, seeds: &Seeds) -> u32 {
         (fold(A::spread(self.addresses, seeds) ^ self.rest, seeds[2]) >> 32) as u32
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "the lowest byte")]
-    pub(super) const fn protocol(&self) -> Protocol {
-        Protocol(self.rest as u8)
     }
 }
 

@@ -1,157 +1,201 @@
 //! Recorded packets, played to a twin.
+//!
+//! A thread reads them, and another plays them: what a packet is, and to which flow it belongs, does not depend on what became of others.
 
+mod batch;
 mod flow;
 mod flows;
+mod handover;
 mod key;
-mod listening;
+mod reader;
+mod sorter;
 mod table;
 
 use std::ops::ControlFlow;
+use std::thread;
 use std::time::Duration;
 
+use plimsoll_hints::fetch_at;
 use plimsoll_model::Zone;
-use plimsoll_twin::parse::{self, Checksums};
-use plimsoll_twin::{Asked, NoRules, Outlook};
+use plimsoll_twin::{NoRules, Outlook};
 
 use crate::outcome::{Completeness, Outcome};
 use crate::simulation::Simulation;
 use crate::workload::Datagrams;
 use crate::{Progress, Setup};
 
+use self::batch::{Batch, Heard, Kind, OfFlow};
 use self::flow::Flow;
-use self::flows::Flows;
-use self::listening::{Heard, Kind, Listening, Turn};
+use self::handover::{PlayersEnd, Said, handover};
+use self::reader::Reader;
+use self::table::push;
 
-/// So many flows are remembered before it is asked which of them can be forgotten.
-const FLOWS_AT_FIRST: usize = 1 << 16;
-
-/// So many turns before its packet a flow is asked for, whose sign was asked for when the packet was read.
-const TURNS_TO_FLOW: usize = Outlook::TURNS / 2;
+/// So many turns before its own a packet's entry is asked for, and as many before that what is remembered of its flow.
+const TURNS: usize = Outlook::TURNS;
 
 pub(crate) fn play(
     datagrams: &mut dyn Datagrams,
     setup: &Setup,
     observer: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Outcome {
-    let simulation = Simulation::new(setup, setup.settings.clone(), None, observer);
-    let mut player = Player { simulation, flows: Flows::new(), look_at: FLOWS_AT_FIRST };
-    let here = player.simulation.place(Zone::default());
-    let mut listening = Listening::new(datagrams, setup.host.capabilities, here);
-    match player.play(&mut listening) {
-        ControlFlow::Continue(()) => player.simulation.finish(listening.now(), Completeness::Whole),
-        ControlFlow::Break(at) => player.simulation.finish(at, Completeness::StoppedAt(at)),
+    let mut player = Player::new(Simulation::new(setup, setup.settings.clone(), None, observer));
+    let ended = player.play(datagrams);
+    let Player { simulation, now, .. } = player;
+    match ended {
+        ControlFlow::Continue(()) => simulation.finish(now, Completeness::Whole),
+        ControlFlow::Break(at) => simulation.finish(at, Completeness::StoppedAt(at)),
     }
 }
 
 struct Player<'o> {
     simulation: Simulation<'o>,
-    flows: Flows<Flow>,
-    look_at: usize,
+    /// By their numbers.
+    flows: Vec<Flow>,
+    now: Duration,
 }
 
-impl Player<'_> {
-    fn play(&mut self, listening: &mut Listening<'_>) -> ControlFlow<Duration> {
-        let mut outlook: Outlook<Turn> = Outlook::new();
-        loop {
-            if let Some(turn) = outlook.later(TURNS_TO_FLOW)
-                && let Kind::Flows { flow, .. } = &listening.heard(*turn).packet
-            {
-                self.flows.ask_on(flow);
-            }
-            let twin = &self.simulation.twin;
-            if let Some((turn, asked)) = outlook.next(twin, || listening.next(&self.flows, twin)) {
-                let heard = listening.heard(*turn);
-                self.simulation.until(heard.at)?;
-                self.take(heard, asked);
-            } else if let Some(bytes) = listening.take_whole() {
-                self.take_whole(listening.now(), &bytes)?;
-            } else {
-                return ControlFlow::Continue(());
-            }
-        }
+impl<'o> Player<'o> {
+    const fn new(simulation: Simulation<'o>) -> Self {
+        Self { simulation, flows: Vec::new(), now: Duration::ZERO }
     }
 
-    /// A datagram comes that could not be foreseen.
-    fn take_whole(&mut self, at: Duration, bytes: &[u8]) -> ControlFlow<Duration> {
-        let packet = parse::packet(bytes, Checksums::Ignored, self.simulation.twin.capabilities());
-        let (heard, tuple) = Heard::of(at, packet, &self.flows);
-        let asked = tuple.map(|tuple| self.simulation.ask(Zone::default(), &tuple));
-        self.simulation.until(at)?;
-        self.take(&heard, asked.as_ref());
+    /// Plays all there is, while a thread reads it; says whether it came to its end, and if not, how far.
+    fn play(&mut self, datagrams: &mut dyn Datagrams) -> ControlFlow<Duration> {
+        let twin = &self.simulation.twin;
+        let asker = twin.asker(self.simulation.place(Zone::default()));
+        let reader = Reader::new(datagrams, *twin.capabilities(), asker);
+        let (readers_end, players_end) = handover();
+        thread::scope(|scope| {
+            scope.spawn(move || reader.read(&readers_end));
+            self.play_what_is_read(players_end)
+        })
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "once it is gone nothing more is read")]
+    fn play_what_is_read(&mut self, reader: PlayersEnd) -> ControlFlow<Duration> {
+        while let Some(said) = reader.listen() {
+            match said {
+                Said::Packets(mut batch) => {
+                    self.play_batch(&mut batch)?;
+                    reader.give_back(batch);
+                }
+                Said::WhichGoOn => reader.answer(self.forget()),
+            }
+        }
         ControlFlow::Continue(())
     }
 
+    /// By itself: what is played shares the processor's registers with nobody.
+    #[inline(never)]
+    fn play_batch(&mut self, batch: &mut Batch) -> ControlFlow<Duration> {
+        for heard in batch.heard.iter().take(TURNS) {
+            self.ask_for_flow(heard);
+        }
+        for turn in 0..batch.heard.len() + TURNS {
+            if let Some(later) = batch.heard.get(turn + TURNS) {
+                self.ask_for_flow(later);
+            }
+            if let Some(soon) = batch.heard.get_mut(turn) {
+                self.foresee(soon);
+            }
+            self.simulation.twin.go_ahead(&mut batch.heard, turn, Heard::asked_mut);
+            if let Some(heard) = batch.heard.get(turn.wrapping_sub(TURNS)) {
+                self.simulation.until(heard.at)?;
+                self.take(batch, heard);
+            }
+        }
+        self.now = batch.heard.last().map_or(self.now, |last| last.at);
+        ControlFlow::Continue(())
+    }
+
+    /// Has the memory come near of what is remembered of a packet's flow.
     #[inline]
-    fn take(&mut self, heard: &Heard<'_>, asked: Option<&Asked>) {
-        let Heard { at, ref packet } = *heard;
-        let simulation = &mut self.simulation;
-        match (packet, asked) {
-            (Kind::Flows { content, flow, which }, Some(asked)) => {
-                let packet = flow::Coming { at, content, asked, which: *which };
-                if let Some(flow) = self.flows.get_mut(flow) {
-                    flow.go_on(simulation, packet);
-                } else {
-                    self.flows.insert(flow, Flow::open(simulation, packet));
-                    if self.flows.len() > self.look_at {
-                        self.forget(at);
-                    }
-                }
-            }
-            (Kind::Somebodys { content }, Some(asked)) => {
-                simulation.pass(at, asked, content, &mut NoRules);
-            }
-            (Kind::Stray(packet), _) => simulation.pass_stray(at, packet),
-            // Whatever has a tuple was asked for.
-            (Kind::Flows { .. } | Kind::Somebodys { .. }, None) => {}
+    fn ask_for_flow(&self, heard: &Heard) {
+        if let Kind::Asks { flow: Some(OfFlow { number, .. }), .. } = heard.packet {
+            fetch_at(&self.flows, number as usize);
         }
     }
 
-    /// Forgets flows of which nothing is to come.
-    fn forget(&mut self, now: Duration) {
+    /// If its flow's entry is known, a packet looks there first.
+    #[inline]
+    fn foresee(&self, heard: &mut Heard) {
+        if let Kind::Asks { asked, flow: Some(flow), .. } = &mut heard.packet
+            && let Some(entry) = self.flows.get(flow.number as usize).and_then(Flow::entry)
+        {
+            asked.found(entry);
+        }
+    }
+
+    /// A packet comes.
+    #[inline]
+    fn take(&mut self, batch: &Batch, heard: &Heard) {
+        let Heard { at, ref packet } = *heard;
+        let simulation = &mut self.simulation;
+        match packet {
+            Kind::Asks { asked, content, flow } => {
+                let content = &batch.content(content);
+                let Some(OfFlow { number, which }) = *flow else {
+                    simulation.pass(at, asked, content, &mut NoRules);
+                    return;
+                };
+                let packet = flow::Coming { at, content, asked, which };
+                match self.flows.get_mut(number as usize) {
+                    Some(flow) => flow.go_on(simulation, packet),
+                    // It has the next number.
+                    None => push(&mut self.flows, Flow::open(simulation, packet)),
+                }
+            }
+            Kind::Stray(packet) => simulation.pass_stray(at, packet),
+        }
+    }
+
+    /// Forgets flows of which nothing is to come. Those that may go on, by the numbers that they had, in their order.
+    fn forget(&mut self) -> Vec<u32> {
         let twin = &self.simulation.twin;
-        self.flows.retain(|protocol, flow| flow.may_go_on(now, protocol, twin));
-        self.look_at = FLOWS_AT_FIRST.max(2 * self.flows.len());
+        let (mut number, mut kept) = (0, Vec::new());
+        self.flows.retain(|flow| {
+            let may_go_on = flow.may_go_on(self.now, twin);
+            kept.extend(may_go_on.then_some(number));
+            number += 1;
+            may_go_on
+        });
+        kept
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-
-    use plimsoll_model::{Layer4, Protocol, Tuple};
     use plimsoll_scenario::Side;
     use plimsoll_twin::Capabilities;
-    use plimsoll_twin::packet::{Content, Packet, Segment, flags};
+    use plimsoll_twin::packet::flags;
 
     use super::*;
 
-    fn tcp(client: u32, from: Side, flags: u8, sequence: u32, acknowledgement: u32) -> Packet<'static> {
-        let asks = Tuple {
-            source: IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 | client)),
-            destination: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
-            protocol: Protocol::TCP,
-            layer4: Layer4::Ports { source: 40_000, destination: 443 },
-        };
-        let tuple = if from == Side::Client { asks } else { asks.mirrored() };
-        Packet::Flow { tuple, content: Content::Tcp(Segment::new(flags, sequence, acknowledgement, 0xffff)) }
+    /// A datagram of a client's connection.
+    fn tcp(client: u32, from: Side, flags: u8, sequence: u32, acknowledgement: u32) -> Vec<u8> {
+        let mut ends = [(0x0a00_0000 | client, 40_000_u16), (0xc000_0201, 443)];
+        if from == Side::Server {
+            ends.reverse();
+        }
+        let [(source, source_port), (destination, destination_port)] = ends;
+        let mut bytes = vec![0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0];
+        bytes.extend([source, destination].map(u32::to_be_bytes).as_flattened());
+        bytes.extend([source_port, destination_port].map(u16::to_be_bytes).as_flattened());
+        bytes.extend([sequence, acknowledgement].map(u32::to_be_bytes).as_flattened());
+        bytes.extend([5 << 4, flags, 0xff, 0xff, 0, 0, 0, 0]);
+        bytes
     }
 
     /// Takes packets and says how many flows are remembered then, how many came, and how many were refused.
-    fn take(capacity: u32, packets: impl Iterator<Item = (Duration, Packet<'static>)>) -> [u64; 4] {
+    fn take(capacity: u32, packets: impl Iterator<Item = (Duration, Vec<u8>)>) -> [u64; 4] {
         let mut setup = Setup::stock(Capabilities::LINUX_6_18, 1);
         setup.host.capacity.0 = capacity;
         setup.host.buckets.0 = 512;
         let mut go_on = |_| ControlFlow::Continue(());
-        let simulation = Simulation::new(&setup, setup.settings.clone(), None, &mut go_on);
-        let mut player = Player { simulation, flows: Flows::new(), look_at: FLOWS_AT_FIRST };
-        let mut last = Duration::ZERO;
-        for (at, packet) in packets {
-            let (heard, tuple) = Heard::of(at, packet, &player.flows);
-            let asked = tuple.map(|tuple| player.simulation.ask(Zone::default(), &tuple));
-            player.take(&heard, asked.as_ref());
-            last = at;
-        }
-        player.forget(last);
+        let mut player = Player::new(Simulation::new(&setup, setup.settings.clone(), None, &mut go_on));
+        let packets: Vec<_> = packets.collect();
+        assert!(player.play(&mut packets.iter()).is_continue());
+        player.forget();
         let remembered = player.flows.len() as u64;
         let outcome = player.simulation.finish(Duration::from_hours(1), Completeness::Whole);
         [remembered, outcome.flows, outcome.refused_flows, outcome.packets]

@@ -1,4 +1,4 @@
-//! What is remembered of the flows of one IP version, by their keys.
+//! The numbers of the flows of one IP version, by their keys.
 //!
 //! A hash as others are, but for that memory can be sought for ahead of a look-up.
 
@@ -12,14 +12,14 @@ use super::key::{Address, Key, Seeds};
 /// Places at first.
 const AT_FIRST: usize = 1 << 12;
 
-/// Flows by their keys, each with what is remembered of it.
+/// Flows by their keys, each with its number.
 #[derive(Debug)]
-pub(super) struct Table<A, T> {
+pub(super) struct Table<A> {
     /// As many signs as a power of two, at most every second with a place: a flow's is where its hash says, or behind, with none between
     /// that has no place.
     signs: Vec<Sign>,
     /// One after the other, as they came.
-    places: Vec<Place<A, T>>,
+    places: Vec<Place<A>>,
     /// Drawn anew in each process: no file can be made to unbalance it.
     seeds: Seeds,
 }
@@ -43,12 +43,12 @@ impl Sign {
     }
 }
 
-/// In a cache line of its own, for IPv4.
+/// Two in a cache line, for IPv4.
 #[derive(Clone, Copy, Debug)]
-#[repr(align(64))]
-struct Place<A, T> {
+#[repr(align(32))]
+struct Place<A> {
     key: Key<A>,
-    known: T,
+    number: u32,
 }
 
 /// A key to look for, with its hash.
@@ -58,7 +58,7 @@ pub(super) struct Sought<A> {
     hash: u32,
 }
 
-impl<A: Address + Eq, T> Table<A, T> {
+impl<A: Address + Eq> Table<A> {
     pub(super) fn new() -> Self {
         let drawn = DefaultHashBuilder::default();
         Self {
@@ -66,10 +66,6 @@ impl<A: Address + Eq, T> Table<A, T> {
             places: Vec::new(),
             seeds: [0, 1, 2, 3].map(|seed: u64| drawn.hash_one(seed) | 1),
         }
-    }
-
-    pub(super) const fn len(&self) -> usize {
-        self.places.len()
     }
 
     /// Begins a look-up.
@@ -94,41 +90,47 @@ impl<A: Address + Eq, T> Table<A, T> {
         }
     }
 
-    /// A flow, if it is there.
+    /// A flow's number, if it has one.
     #[inline]
-    pub(super) fn get_mut(&mut self, sought: &Sought<A>) -> Option<&mut T> {
+    pub(super) fn get(&self, sought: &Sought<A>) -> Option<u32> {
         let mut at = self.first_sign(sought.hash);
         loop {
             let sign = self.signs[at];
             if sign.is_nobodys() {
                 return None;
             }
-            if sign.hash == sought.hash && self.places[sign.place as usize].key == sought.key {
-                return self.places.get_mut(sign.place as usize).map(|place| &mut place.known);
+            if sign.hash == sought.hash
+                && let Place { key, number } = &self.places[sign.place as usize]
+                && *key == sought.key
+            {
+                return Some(*number);
             }
             at = self.behind(at);
         }
     }
 
-    /// Puts a flow in that is not there.
-    pub(super) fn insert(&mut self, sought: &Sought<A>, known: T) {
+    /// Gives a number to a flow that has none.
+    #[inline(never)]
+    pub(super) fn insert(&mut self, sought: &Sought<A>, number: u32) {
         if 2 * self.places.len() >= self.signs.len() {
             self.double_signs();
         }
-        if self.places.len() == self.places.capacity() {
-            self.places.reserve_exact(self.places.len().max(AT_FIRST));
-            prefer_huge_pages(self.places.spare_capacity_mut());
-        }
-        self.post(Sign { hash: sought.hash, place: number(self.places.len()) });
-        self.places.push(Place { key: sought.key, known });
+        self.post(Sign { hash: sought.hash, place: of_place(self.places.len()) });
+        push(&mut self.places, Place { key: sought.key, number });
     }
 
-    /// Forgets those that are not to be kept.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Key<A>, &T) -> bool) {
-        self.places.retain(|place| keep(&place.key, &place.known));
+    /// Gives each flow another number, or forgets it where there is none.
+    pub(super) fn renumber(&mut self, number_of: impl Fn(u32) -> Option<u32>) {
+        self.places.retain_mut(|place| match number_of(place.number) {
+            Some(number) => {
+                place.number = number;
+                true
+            }
+            None => false,
+        });
         self.signs.fill(Sign::NONE);
         for at in 0..self.places.len() {
-            self.post(Sign { hash: self.places[at].key.hash(&self.seeds), place: number(at) });
+            self.post(Sign { hash: self.places[at].key.hash(&self.seeds), place: of_place(at) });
         }
     }
 
@@ -161,8 +163,17 @@ impl<A: Address + Eq, T> Table<A, T> {
     }
 }
 
-/// Of a place. There are less than four billion flows.
-fn number(place: usize) -> u32 {
+/// Puts one more behind others that may become very many.
+pub(super) fn push<T>(others: &mut Vec<T>, one: T) {
+    if others.len() == others.capacity() {
+        others.reserve_exact(others.len().max(AT_FIRST));
+        prefer_huge_pages(others.spare_capacity_mut());
+    }
+    others.push(one);
+}
+
+/// There are less than four billion flows.
+fn of_place(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(Sign::NONE.place)
 }
 
@@ -176,6 +187,7 @@ fn no_signs(count: usize) -> Vec<Sign> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::collections::hash_map::Entry;
 
     use plimsoll_draw::Draw;
     use plimsoll_model::{Layer4, Protocol, Tuple};
@@ -193,29 +205,29 @@ mod tests {
         Key::of(&tuple, [number, 0x0a00_0001]).unwrap().0
     }
 
-    /// Held against another map: put in, looked for, changed, and forgotten.
+    /// Held against another map: numbered, looked for, numbered anew, and forgotten.
     #[test]
     fn flows_are_found_until_they_are_forgotten() {
         let mut draw = Draw::new(11);
         let mut flows = Table::new();
         let mut others = HashMap::new();
         for turn in 0..200_000_u32 {
-            let number = draw.below(30_000);
-            let sought = flows.ask(key(number));
+            let flow = draw.below(30_000);
+            let sought = flows.ask(key(flow));
             flows.ask_on(&sought);
-            assert_eq!(flows.get_mut(&sought).copied(), others.get(&number).copied());
-            match flows.get_mut(&sought) {
-                Some(known) => *known = turn,
-                None => flows.insert(&sought, turn),
+            assert_eq!(flows.get(&sought), others.get(&flow).copied());
+            if let Entry::Vacant(vacant) = others.entry(flow) {
+                flows.insert(&sought, turn);
+                vacant.insert(turn);
             }
-            others.insert(number, turn);
             if turn % 50_000 == 49_999 {
-                flows.retain(|_, known| known % 3 != 0);
-                others.retain(|_, known| *known % 3 != 0);
+                let renumbered = |number: u32| (!number.is_multiple_of(3)).then_some(number / 3);
+                flows.renumber(renumbered);
+                others = others.into_iter().filter_map(|(flow, number)| Some((flow, renumbered(number)?))).collect();
             }
-            assert_eq!(flows.len(), others.len());
+            assert_eq!(flows.places.len(), others.len());
         }
-        assert!(flows.len() > 2 * AT_FIRST);
+        assert!(others.len() > 2 * AT_FIRST);
     }
 
     /// At half of the signs taken, 1.5 are looked at on the average to find a flow by a good hash (Knuth, The Art of Computer
@@ -225,9 +237,9 @@ mod tests {
         let mut flows = Table::new();
         for number in 0..u32::try_from(AT_FIRST).unwrap() {
             let sought = flows.ask(key(0x0a01_0000 + number));
-            flows.insert(&sought, ());
+            flows.insert(&sought, number);
         }
-        let passed = |place: &Place<Narrow, ()>| {
+        let passed = |place: &Place<Narrow>| {
             let sought = flows.ask(place.key);
             let mut at = flows.first_sign(sought.hash);
             let mut passed = 1;

@@ -71,6 +71,12 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// For a table with this seed.
+    #[inline]
+    pub(crate) fn new(key: Key, seed: u64) -> Self {
+        Self { hash: key.hash(seed), key, near: Self::NOWHERE }
+    }
+
     /// The tuple.
     pub fn tuple(&self) -> Tuple {
         self.key.tuple()
@@ -298,7 +304,12 @@ impl Table {
     /// A tuple to look for.
     #[inline]
     pub(crate) fn asked(&self, key: Key) -> Asked {
-        Asked { hash: self.hash(&key), key, near: Asked::NOWHERE }
+        Asked::new(key, self.seed)
+    }
+
+    /// What hashes are drawn by.
+    pub(crate) const fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// The bucket of a hash (`reciprocal_scale`).

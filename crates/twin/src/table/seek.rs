@@ -13,6 +13,16 @@ impl Table {
         self.index.ask_for(Tag::of(asked.hash));
     }
 
+    /// Asks for where the slot of a tuple is found, or for the slot's line, if that is known.
+    #[inline]
+    pub(crate) fn ask_for(&self, asked: &mut Asked) {
+        if asked.near == Asked::NOWHERE {
+            self.ask_for_slot(asked);
+        } else {
+            self.ask_for_line(asked.near);
+        }
+    }
+
     /// Asks for a slot's line.
     #[inline]
     pub(crate) fn ask_for_line(&self, slot: u32) {

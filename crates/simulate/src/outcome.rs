@@ -112,8 +112,7 @@ impl Drops {
     }
 }
 
-/// How long the hash's chains were, in nodes; each entry has two. All buckets are looked at for it, which takes long
-/// where there are many: so `occupancy` may be somewhat less than the peak, and never less than two thirds of it.
+/// How long the hash's chains were at the reading with most entries, in nodes; each entry has two.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Chains {
     /// When.

@@ -45,8 +45,6 @@ pub(crate) struct Simulation<'o> {
     saturated_at: Option<Duration>,
     memory_peak: Memory,
     chains: Chains,
-    /// From how many packets on they are looked at again.
-    chains_due: u64,
     /// Entries that were to be there from the begin, whether they were made or not.
     standing: u64,
     standing_not_made: u64,
@@ -83,7 +81,6 @@ impl<'o> Simulation<'o> {
             saturated_at: None,
             memory_peak: twin.memory(),
             chains: Chains::default(),
-            chains_due: 0,
             standing: 0,
             standing_not_made: 0,
             flows: 0,
@@ -255,9 +252,6 @@ impl<'o> Simulation<'o> {
     /// What came of it up to this time.
     pub(crate) fn finish(mut self, at: Duration, completeness: Completeness) -> Outcome {
         let last = self.read(at);
-        if self.chains.occupancy < last.occupancy {
-            self.look_at_chains(at);
-        }
         Outcome {
             completeness,
             lasted: at,
@@ -303,11 +297,7 @@ impl<'o> Simulation<'o> {
     fn read(&mut self, at: Duration) -> Reading {
         self.twin.advance(at);
         let occupancy = self.twin.occupancy(self.namespace).0;
-        // All buckets are looked at: often enough to be near the highest count, and not so often that it takes long.
-        let has_grown_much = occupancy > self.chains.occupancy + self.chains.occupancy / 2;
-        if has_grown_much || (occupancy > self.chains.occupancy && self.packets >= self.chains_due) {
-            self.look_at_chains(at);
-        }
+        self.look_at_chains(at);
         Reading {
             at,
             occupancy,
@@ -318,11 +308,12 @@ impl<'o> Simulation<'o> {
         }
     }
 
+    /// Chains are longest where there are most entries.
     fn look_at_chains(&mut self, at: Duration) {
-        let lengths = self.twin.chain_lengths();
         let occupancy = self.twin.occupancy(self.namespace).0;
-        // Passing a packet takes many times as long as looking at a bucket.
-        self.chains_due = self.packets + u64::from(self.twin.host_settings().buckets.0);
-        self.chains = Chains { at, occupancy, longest: lengths.longest(), mean_lookup: lengths.mean_lookup() };
+        if occupancy > self.chains.occupancy {
+            let lengths = self.twin.chain_lengths();
+            self.chains = Chains { at, occupancy, longest: lengths.longest(), mean_lookup: lengths.mean_lookup() };
+        }
     }
 }

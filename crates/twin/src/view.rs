@@ -5,36 +5,11 @@ use std::time::Duration;
 use plimsoll_model::{Entry, Extensions, ProtocolState, Tuple};
 
 use crate::counters::RemovedBy;
-use crate::table::{Key, Node};
+use crate::table::{ChainLengths, Key, Node};
 use crate::tick::Tick;
 use crate::tracker::Memory;
 use crate::tracker::tcp::Edges;
 use crate::{Direction, EntryId, NamespaceId, Place, Twin};
-
-/// How long the hash's chains are, in nodes; each entry has two.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ChainLengths(Vec<u64>);
-
-impl ChainLengths {
-    /// How many buckets have a chain of this length.
-    pub fn with(&self, nodes: usize) -> u64 {
-        self.0.get(nodes).copied().unwrap_or(0)
-    }
-
-    /// The longest.
-    pub fn longest(&self) -> usize {
-        self.0.len().saturating_sub(1)
-    }
-
-    /// How many nodes a look-up for a tuple that is there passes, on the average.
-    pub fn mean_lookup(&self) -> f64 {
-        let per_length = self.0.iter().zip(0_u64..);
-        let (nodes, passed) = per_length.fold((0, 0), |(nodes, passed), (buckets, length)| {
-            (nodes + buckets * length, passed + buckets * length * (length + 1) / 2)
-        });
-        if nodes == 0 { 0.0 } else { passed as f64 / nodes as f64 }
-    }
-}
 
 impl Twin {
     /// The entries of a namespace as a dump would show them, bucket by bucket: not those that have expired, and not those
@@ -126,15 +101,8 @@ impl Twin {
     }
 
     /// How long the chains are.
-    pub fn chain_lengths(&self) -> ChainLengths {
-        let mut lengths = vec![0];
-        for nodes in (0..self.table.buckets()).map(|bucket| self.table.nodes(bucket) as usize) {
-            if lengths.len() <= nodes {
-                lengths.resize(nodes + 1, 0);
-            }
-            lengths[nodes] += 1;
-        }
-        ChainLengths(lengths)
+    pub const fn chain_lengths(&self) -> &ChainLengths {
+        self.table.chain_lengths()
     }
 
     fn show(&self, slot: u32, now: Tick) -> Entry {
@@ -183,10 +151,10 @@ mod tests {
         }
     }
 
-    /// Held against a look at each entry, whatever comes: timeouts of no time at all, entries that are removed, others in their slots,
+    /// Held against a look at each entry and at each bucket, whatever comes: timeouts of no time at all, entries that are removed, others in their slots,
     /// packets that come late.
     #[test]
-    fn the_living_are_counted_as_they_are_found() {
+    fn the_living_and_the_chains_are_counted_as_they_are_found() {
         for seed in 0..40 {
             let mut draw = Draw::new(seed);
             let mut twin = Twin::new(HostSettings {
@@ -237,6 +205,16 @@ mod tests {
                 }
                 let counted = twin.live(now, namespace);
                 assert_eq!(counted, twin.count_live(twin.tick(now), namespace), "seed {seed}");
+                let nodes: Vec<_> = (0..twin.table.buckets()).map(|bucket| twin.table.chain(bucket).count()).collect();
+                let lengths = twin.chain_lengths();
+                assert_eq!(lengths.longest(), nodes.iter().copied().max().unwrap(), "seed {seed}");
+                for length in 0..=lengths.longest() + 1 {
+                    let with = nodes.iter().filter(|nodes| **nodes == length).count();
+                    assert_eq!(lengths.with(length) as usize, with, "seed {seed}");
+                }
+                let passed: usize = nodes.iter().map(|nodes| nodes * (nodes + 1) / 2).sum();
+                let mean = passed as f64 / nodes.iter().sum::<usize>().max(1) as f64;
+                assert!((lengths.mean_lookup() - mean).abs() < 1e-9, "seed {seed}");
             }
         }
     }

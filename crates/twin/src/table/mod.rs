@@ -9,6 +9,7 @@
 mod expiry;
 mod index;
 mod key;
+mod lengths;
 mod line;
 mod link;
 mod marks;
@@ -22,6 +23,7 @@ use plimsoll_model::Tuple;
 use self::index::{Index, Tag};
 pub(crate) use self::key::Key;
 use self::key::{Addresses, answering};
+pub use self::lengths::ChainLengths;
 use self::line::{Ends, Line};
 use self::link::{Bucket, Link, Links};
 pub(crate) use self::link::{Chain, Node};
@@ -40,6 +42,7 @@ use crate::{Direction, EntryId, Place};
 #[derive(Debug)]
 pub(crate) struct Table {
     heads: Vec<Bucket>,
+    lengths: ChainLengths,
     links: Room<Links>,
     lines: Room<Line>,
     /// The slots of all whose tuples lie in a chain.
@@ -122,6 +125,7 @@ impl Table {
     pub(crate) fn new(buckets: u32, entries: u32, seed: u64) -> Self {
         Self {
             heads: no_chains(buckets),
+            lengths: ChainLengths::of_empty(buckets.max(1)),
             links: Room::for_about(entries),
             lines: Room::for_about(entries),
             index: Index::for_about(entries),
@@ -348,6 +352,11 @@ impl Table {
         self.heads[bucket as usize].nodes
     }
 
+    /// How long all chains are.
+    pub(crate) const fn chain_lengths(&self) -> &ChainLengths {
+        &self.lengths
+    }
+
     /// The nodes of a bucket's chain, from its head on.
     #[inline]
     pub(crate) fn chain(&self, bucket: u32) -> Chain<'_> {
@@ -502,6 +511,7 @@ impl Table {
         let bucket = self.bucket_of_hash(hash) as usize;
         let Bucket { first, nodes } = &mut self.heads[bucket];
         *nodes += 1;
+        self.lengths.grown(*nodes);
         let behind = std::mem::replace(first, Link::to(slot, direction));
         *self.links[slot].behind_mut(direction) = behind;
     }
@@ -519,12 +529,14 @@ impl Table {
             link = self.links[slot].behind_mut(direction);
         }
         *link = behind;
+        self.lengths.shrunk(*nodes);
         *nodes -= 1;
     }
 
     /// Another number of buckets: each chain's nodes go over in their order (`nf_conntrack_hash_resize`). gc's walk goes on from a bucket.
     pub(crate) fn resize(&mut self, buckets: u32, walk: u32) {
         let old = std::mem::replace(&mut self.heads, no_chains(buckets));
+        self.lengths = ChainLengths::of_empty(self.buckets());
         for Bucket { first: mut link, .. } in old {
             while !link.is_end() {
                 let (slot, direction) = link.place();

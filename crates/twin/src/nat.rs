@@ -60,12 +60,17 @@ enum Manipulation {
 impl Twin {
     /// Translates a new flow as the rules say. Where translation is at work, flows that no rule translates get another
     /// port if their own tuple is taken.
+    #[inline]
     pub(crate) fn translate(&mut self, slot: u32, now: Tick, ruling: &Ruling) {
         let namespace = self.table.entry(slot).namespace;
         let is_asked_for = ruling.destination.is_some() || ruling.source.is_some();
-        if !is_asked_for && !self.namespace(namespace).settings.translates {
-            return;
+        if is_asked_for || self.namespace(namespace).settings.translates {
+            self.translate_or_find_free(slot, now, ruling);
         }
+    }
+
+    #[inline(never)]
+    fn translate_or_find_free(&mut self, slot: u32, now: Tick, ruling: &Ruling) {
         if let Some(range) = &ruling.destination {
             self.set_up(slot, now, range, Manipulation::Destination);
         }

@@ -81,7 +81,7 @@ impl Twin {
     pub fn lookup(&self, now: Duration, place: Place, tuple: &Tuple) -> Option<(EntryId, Direction)> {
         let now = self.tick(now);
         let asked = self.table.asked(Key::new(tuple, place));
-        let Node { slot, direction } = self.table.locate(&asked)?;
+        let Node { slot, direction } = self.table.look_up(&asked)?;
         let entry = self.table.entry(slot);
         (!entry.expires.is_over(now)).then_some((EntryId { slot, generation: entry.generation }, direction))
     }

@@ -19,6 +19,16 @@ pub(super) struct Index {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tag(u32);
 
+/// What a tag's own group has of it.
+pub(super) enum Home {
+    /// A slot that was put under it.
+    Has(u32),
+    /// Nothing, and there may be slots in groups behind.
+    PassedBy,
+    /// Nothing, and nobody has.
+    Lacks,
+}
+
 /// A cache line: places for some slots. A slot lies in the group that is its tag's home, or, where that was full, in the first
 /// behind it that was not.
 #[derive(Clone, Copy, Debug)]
@@ -99,16 +109,19 @@ impl Index {
         fetch_at(&self.groups, self.home(tag));
     }
 
-    /// A slot that was put under a tag, if one is in the tag's own group: mostly. Else asks for the group behind, if need be.
+    /// What a tag's own group has of it. Where it was passed by, asks for the group behind.
     #[inline]
-    pub(super) fn at_home(&self, tag: Tag) -> Option<u32> {
+    pub(super) fn at_home(&self, tag: Tag) -> Home {
         let home = self.home(tag);
         let group = &self.groups[home];
-        let slot = group.places_of(tag.0).next().map(|place| group.slots[place]);
-        if slot.is_none() && group.passed_by > 0 {
-            fetch_at(&self.groups, self.behind(home));
+        match group.places_of(tag.0).next() {
+            Some(place) => Home::Has(group.slots[place]),
+            None if group.passed_by > 0 => {
+                fetch_at(&self.groups, self.behind(home));
+                Home::PassedBy
+            }
+            None => Home::Lacks,
         }
-        slot
     }
 
     /// Whether no slot was put under a tag, as far as its own group tells.

@@ -48,6 +48,7 @@ impl Ends {
 }
 
 impl Line {
+    #[cfg(test)]
     pub(super) const fn free() -> Self {
         const NOTHING: Ends = Ends { addresses: [0; 2], layer4: 0 };
         Self { entry: Entry::FREE, ends: NOTHING, memory: Memory::Nothing, windows: Windows::NONE, turn: Turn::OUT }

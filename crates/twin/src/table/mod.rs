@@ -22,14 +22,14 @@ use plimsoll_model::Tuple;
 
 use self::index::{Index, Tag};
 pub(crate) use self::key::Key;
-use self::key::{Addresses, answering};
+use self::key::{Addresses, Words, answering};
 pub use self::lengths::ChainLengths;
 use self::line::{Ends, Line};
 use self::link::{Bucket, Link, Links};
 pub(crate) use self::link::{Chain, Node};
 use self::marks::Marks;
 use self::room::{Room, filled};
-use self::wheel::Wheel;
+use self::wheel::{Turn, Wheel};
 use self::wide::Wide;
 use crate::aside::Aside;
 use crate::entry::{Additions, Entry, Kept, Phase};
@@ -246,34 +246,38 @@ impl Table {
         self.entry_mut(slot).set_own_reply(Some(kept));
     }
 
+    #[inline]
     fn keep(&mut self, key: &Key) -> (Ends, Kept) {
         let (addresses, kept) = match key.addresses {
             Addresses::Narrow(addresses) => (addresses, Kept::Narrow),
-            Addresses::Wide(addresses) => ([self.wide.keep(addresses), self.hash(key)], Kept::Wide),
+            Addresses::Wide(addresses) => (self.keep_wide(key, addresses), Kept::Wide),
         };
         (Ends { addresses, layer4: key.layer4 }, kept)
     }
 
+    #[inline(never)]
+    fn keep_wide(&mut self, key: &Key, addresses: [Words; 2]) -> [u32; 2] {
+        [self.wide.keep(addresses), self.hash(key)]
+    }
+
     /// Takes a slot for an entry that is not in the hash yet, by its original tuple, which the reply tuple mirrors.
-    pub(crate) fn take(&mut self, entry: Entry, original: &Key) -> u32 {
-        let slot = if self.free.is_end() {
-            self.links.push(Links::NONE);
-            self.lines.push(Line::free())
-        } else {
-            let (slot, _) = self.free.place();
-            self.free = self.links[slot].behind(Direction::Original);
-            self.ask_for_free();
-            slot
-        };
+    #[inline]
+    pub(crate) fn take(&mut self, mut entry: Entry, original: &Key) -> u32 {
         let (ends, kept) = self.keep(original);
+        entry.set_original(kept);
+        let new = Line { entry, ends, memory: Memory::Nothing, windows: Windows::NONE, turn: Turn::OUT };
+        if self.free.is_end() {
+            self.links.push(Links::NONE);
+            return self.lines.push(new);
+        }
+        let (slot, _) = self.free.place();
+        self.free = self.links[slot].behind(Direction::Original);
+        self.ask_for_free();
         let line = &mut self.lines[slot];
+        // On the wheel it stays where it is.
         let generation = line.entry.generation;
-        line.entry = entry;
+        *line = Line { turn: line.turn, ..new };
         line.entry.generation = generation;
-        line.entry.set_original(kept);
-        line.ends = ends;
-        line.memory = Memory::Nothing;
-        line.windows = Windows::NONE;
         slot
     }
 
@@ -388,7 +392,7 @@ impl Table {
         if self.may_have_expired(bucket, now) {
             return self.search_among_expired(asked, bucket, now);
         }
-        match self.locate(asked) {
+        match self.look_up(asked) {
             Some(node) => Met::Node(node),
             None => Met::Nothing,
         }
@@ -396,12 +400,7 @@ impl Table {
 
     /// The node at which a tuple lies, whether or not its entry has expired.
     #[inline]
-    pub(crate) fn locate(&self, asked: &Asked) -> Option<Node> {
-        self.node_of(asked.near, asked).or_else(|| self.look_up(asked))
-    }
-
-    #[inline]
-    fn look_up(&self, asked: &Asked) -> Option<Node> {
+    pub(crate) fn look_up(&self, asked: &Asked) -> Option<Node> {
         if self.index.lacks(Tag::of(asked.hash)) { None } else { self.look_among_some(asked) }
     }
 
@@ -472,39 +471,37 @@ impl Table {
         met
     }
 
-    /// Puts an entry's nodes, those that its phase has in the hash, at the heads of their chains, and has it be
-    /// found. Its tuples have these hashes.
+    /// Puts the nodes of an entry of the table at the heads of their chains, and has it be found. Its tuples have these hashes.
     pub(crate) fn link(&mut self, slot: u32, hashes: [u32; 2]) {
-        for (direction, hash) in [Direction::Original, Direction::Reply].into_iter().zip(hashes) {
-            if self.entry(slot).is_linked(direction) {
-                self.put_at_head(slot, direction, hash);
-            }
+        let entry = *self.entry(slot);
+        if entry.is_linked(Direction::Original) {
+            self.put_at_head(slot, Direction::Original, hashes[0]);
         }
-        for tag in self.tags(slot, hashes).into_iter().flatten() {
+        self.put_at_head(slot, Direction::Reply, hashes[1]);
+        let [by_original, by_reply] = tags(entry, hashes);
+        if let Some(tag) = by_original {
+            self.index.put(tag, slot);
+        }
+        if let Some(tag) = by_reply {
             self.index.put(tag, slot);
         }
     }
 
-    /// Takes an entry's nodes out of their chains, and has nobody find it.
+    /// Takes the nodes of an entry of the table out of their chains, and has nobody find it.
     pub(crate) fn unlink(&mut self, slot: u32) {
+        let entry = *self.entry(slot);
         let hashes = self.hashes_of(slot);
-        for (direction, hash) in [Direction::Original, Direction::Reply].into_iter().zip(hashes) {
-            if self.entry(slot).is_linked(direction) {
-                self.take_out(slot, direction, hash);
-            }
+        if entry.is_linked(Direction::Original) {
+            self.take_out(slot, Direction::Original, hashes[0]);
         }
-        for tag in self.tags(slot, hashes).into_iter().flatten() {
+        self.take_out(slot, Direction::Reply, hashes[1]);
+        let [by_original, by_reply] = tags(entry, hashes);
+        if let Some(tag) = by_original {
             self.index.remove(tag, slot);
         }
-    }
-
-    /// The tags under which an entry is found: where its tuples mirror each other, they have one.
-    #[inline]
-    fn tags(&self, slot: u32, [original, reply]: [u32; 2]) -> [Option<Tag>; 2] {
-        let entry = self.entry(slot);
-        let is_by_original = entry.is_linked(Direction::Original);
-        let is_by_reply = entry.own_reply().is_some() || !is_by_original;
-        [is_by_original.then_some(Tag::of(original)), is_by_reply.then_some(Tag::of(reply))]
+        if let Some(tag) = by_reply {
+            self.index.remove(tag, slot);
+        }
     }
 
     fn put_at_head(&mut self, slot: u32, direction: Direction, hash: u32) {
@@ -547,6 +544,14 @@ impl Table {
         }
         self.mark_anew(walk);
     }
+}
+
+/// The tags under which an entry is found: where its tuples mirror each other, they have one.
+#[inline]
+fn tags(entry: Entry, [original, reply]: [u32; 2]) -> [Option<Tag>; 2] {
+    let is_by_original = entry.is_linked(Direction::Original);
+    let is_by_reply = entry.own_reply().is_some() || !is_by_original;
+    [is_by_original.then_some(Tag::of(original)), is_by_reply.then_some(Tag::of(reply))]
 }
 
 fn no_chains(buckets: u32) -> Vec<Bucket> {

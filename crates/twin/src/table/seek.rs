@@ -2,7 +2,7 @@
 
 use plimsoll_hints::fetch_at;
 
-use super::index::Tag;
+use super::index::{Home, Tag};
 use super::key::answering;
 use super::{Asked, Table};
 
@@ -29,18 +29,23 @@ impl Table {
         self.lines.ask_for(slot);
     }
 
-    /// Takes what was asked for, and asks for the entry, if it is where most are. What is found already is not looked for again.
+    /// Takes what was asked for, and asks for the entry, if it is where most are; where there is none, for what an entry of the tuple
+    /// will take. What is found already is not looked for again.
     #[inline]
     pub(crate) fn ask_for_entry(&self, asked: &mut Asked) {
-        if asked.near == Asked::NOWHERE
-            && let Some(slot) = self.index.at_home(Tag::of(asked.hash))
-        {
-            asked.near = slot;
-            self.lines.ask_for(slot);
+        if asked.near == Asked::NOWHERE {
+            match self.index.at_home(Tag::of(asked.hash)) {
+                Home::Has(slot) => {
+                    asked.near = slot;
+                    self.lines.ask_for(slot);
+                }
+                Home::PassedBy => {}
+                Home::Lacks => self.ask_for_heads(asked),
+            }
         }
     }
 
-    /// Asks for an entry that is elsewhere; where there is none, for what an entry of the tuple will take.
+    /// Asks for an entry that is elsewhere.
     #[inline]
     pub(crate) fn ask_elsewhere(&self, asked: &mut Asked) {
         if asked.near == Asked::NOWHERE {
@@ -50,14 +55,19 @@ impl Table {
 
     #[inline(never)]
     fn seek_elsewhere(&self, asked: &mut Asked) {
-        let tag = Tag::of(asked.hash);
-        if !self.index.lacks(tag)
-            && let Some(slot) = self.index.with(tag).next()
-        {
-            asked.near = slot;
-            self.lines.ask_for(slot);
-            return;
+        match self.index.with(Tag::of(asked.hash)).next() {
+            Some(slot) => {
+                asked.near = slot;
+                self.lines.ask_for(slot);
+            }
+            None => self.ask_for_heads(asked),
         }
+    }
+
+    /// Asks for where an entry of a tuple will lie that has none.
+    #[inline(never)]
+    fn ask_for_heads(&self, asked: &mut Asked) {
+        asked.near = Asked::ABSENT;
         for hash in [asked.hash, answering(asked.hash)] {
             fetch_at(&self.heads, self.bucket_of_hash(hash) as usize);
         }
@@ -73,6 +83,8 @@ impl Table {
 }
 
 impl Asked {
-    /// No table has so many slots.
+    /// Nobody has looked yet. No table has so many slots.
     pub(super) const NOWHERE: u32 = u32::MAX;
+    /// Somebody has looked, and there was none.
+    const ABSENT: u32 = u32::MAX - 1;
 }

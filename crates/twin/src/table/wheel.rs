@@ -65,7 +65,9 @@ impl Wheel {
 
     /// Has a slot wait for a moment; if the wheel is past it, for the next jiffy.
     pub(super) fn put(&mut self, lines: &mut Room<Line>, slot: u32, moment: Tick) {
-        self.take_out(lines, slot);
+        if !lines[slot].turn.is_out() {
+            self.take_out(lines, slot);
+        }
         let at = if moment.since(self.now) > 0 { moment } else { self.now.plus(1) };
         self.link(lines, slot, at);
     }

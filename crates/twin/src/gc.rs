@@ -24,6 +24,9 @@ const REMOVED_PER_SEC: u32 = 64_000;
 /// Kernels up to 5.10 (`GC_SCAN_INTERVAL`).
 const FIXED_SECS: u32 = 120;
 
+/// So many slots lie in the processor's own caches, more or less: nothing of them has to be asked for ahead.
+const IN_CACHES: u32 = 1 << 14;
+
 /// Where gc stands.
 #[derive(Debug)]
 pub(crate) struct Gc {
@@ -98,6 +101,8 @@ impl Twin {
             self.gc.next_bucket = self.table.buckets();
         }
         let mut removed = 0;
+        let is_large = self.table.slots() > IN_CACHES;
+        let mut asked_below = 0;
         loop {
             let scope = if pressed_from.is_some() || !self.gc.is_settled(bounds(hz)) {
                 Scope::All
@@ -106,9 +111,13 @@ impl Twin {
             } else {
                 Scope::Marked
             };
-            self.gc.next_bucket = self.next_bucket(scope);
+            self.gc.next_bucket = self.next_bucket(scope, self.gc.next_bucket);
             if self.gc.next_bucket >= self.table.buckets() {
                 break;
+            }
+            if is_large && self.gc.next_bucket >= asked_below {
+                let next_from = |bucket| self.next_bucket(scope, bucket);
+                asked_below = self.table.ask_for_walk(now, self.gc.next_bucket, next_from);
             }
             if self.collect_bucket(now, self.gc.next_bucket, pressed_from, &mut removed, most_removed) == Bucket::Left {
                 // A walk that takes more than a minute goes on at once; else in a jiffy, and then it has forgotten the
@@ -135,11 +144,11 @@ impl Twin {
         self.table.mark_until(now, self.gc.next_bucket);
         let pressed_from = self.pressed_from();
         let scope = if pressed_from.is_some() { Scope::All } else { Scope::Marked };
-        self.gc.next_bucket = if self.is_empty() { self.table.buckets() } else { self.next_bucket(scope) };
+        self.gc.next_bucket =
+            if self.is_empty() { self.table.buckets() } else { self.next_bucket(scope, self.gc.next_bucket) };
         while self.gc.next_bucket < self.table.buckets() {
             self.collect_bucket(now, self.gc.next_bucket, pressed_from, &mut 0, u32::MAX);
-            self.gc.next_bucket += 1;
-            self.gc.next_bucket = self.next_bucket(scope);
+            self.gc.next_bucket = self.next_bucket(scope, self.gc.next_bucket + 1);
         }
         self.gc.next_bucket = 0;
         self.expire_expectations(now);
@@ -147,9 +156,9 @@ impl Twin {
         self.gc.due = now.plus(self.host.capabilities.hz.jiffies(FIXED_SECS));
     }
 
-    /// From the walk's next bucket on, the first to be looked at; as many as there are buckets if there is none.
-    fn next_bucket(&self, scope: Scope) -> u32 {
-        let (next, buckets) = (self.gc.next_bucket, self.table.buckets());
+    /// From a bucket on, the first to be looked at; as many as there are buckets if there is none.
+    fn next_bucket(&self, scope: Scope, next: u32) -> u32 {
+        let buckets = self.table.buckets();
         match scope {
             Scope::All => next,
             Scope::Marked => self.table.first_due(next).unwrap_or(buckets),

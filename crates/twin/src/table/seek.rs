@@ -4,7 +4,11 @@ use plimsoll_hints::fetch_at;
 
 use super::index::{Home, Tag};
 use super::key::answering;
-use super::{Asked, Table};
+use super::{Asked, Node, Table};
+use crate::tick::Tick;
+
+/// For so many buckets what gc needs there is asked for at once.
+const AT_ONCE: usize = 16;
 
 impl Table {
     /// Asks for where the slot of a tuple is found.
@@ -71,6 +75,44 @@ impl Table {
         for hash in [asked.hash, answering(asked.hash)] {
             fetch_at(&self.heads, self.bucket_of_hash(hash) as usize);
         }
+    }
+
+    /// Asks for what gc's walk needs in the next buckets from this one on to which it goes. Those before the bucket that is returned
+    /// have been asked for.
+    pub(crate) fn ask_for_walk(&self, now: Tick, from: u32, next_from: impl Fn(u32) -> u32) -> u32 {
+        let (mut buckets, mut next) = ([0; AT_ONCE], from);
+        let mut count = 0;
+        while count < AT_ONCE
+            && let bucket = next_from(next)
+            && bucket < self.buckets()
+        {
+            fetch_at(&self.heads, bucket as usize);
+            buckets[count] = bucket;
+            count += 1;
+            next = bucket + 1;
+        }
+        // A step for all of them, then the next: what was asked for comes meanwhile.
+        let buckets = &buckets[..count];
+        for bucket in buckets {
+            if let Some(Node { slot, .. }) = self.chain(*bucket).next() {
+                self.lines.ask_for(slot);
+                self.links.ask_for(slot);
+            }
+        }
+        for bucket in buckets {
+            for Node { slot, .. } in self.chain(*bucket).skip(1) {
+                self.lines.ask_for(slot);
+            }
+        }
+        for bucket in buckets {
+            for Node { slot, .. } in self.chain(*bucket).filter(|node| self.entry(node.slot).expires.is_over(now)) {
+                let [original, reply] = self.hashes_of(slot);
+                self.index.ask_for(Tag::of(original));
+                let other = if self.bucket_of_hash(original) == *bucket { reply } else { original };
+                fetch_at(&self.heads, self.bucket_of_hash(other) as usize);
+            }
+        }
+        next
     }
 
     /// Asks for the slot that the next entry takes.

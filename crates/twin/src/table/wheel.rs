@@ -6,6 +6,9 @@
 //! Bins of the first level are a jiffy long, of each further one 256 times as long as of the one before. A slot lies at the
 //! level of the highest digit in which its moment and the wheel's differ, and comes down when the wheel's reaches it: so
 //! where it lies follows from the two moments alone. (Varghese and Lauck 1987, scheme 7.)
+//!
+//! A bin has several chains, and they are walked in turn: each next slot is known only once the one before has come from memory, and
+//! so many come at once.
 
 use super::line::Line;
 use super::room::Room;
@@ -20,6 +23,12 @@ const LEVELS: usize = 4;
 const DIGIT_BITS: usize = 8;
 const BINS: usize = 1 << DIGIT_BITS;
 const LAST_BIN: u32 = (1 << DIGIT_BITS) - 1;
+/// Of a bin. A slot's number says in which it is.
+const CHAINS: usize = 8;
+
+/// The first slots of a bin's chains.
+type Heads = [u32; CHAINS];
+const EMPTY: Heads = [NONE; CHAINS];
 
 /// Where a slot waits.
 #[derive(Clone, Copy, Debug)]
@@ -47,14 +56,16 @@ impl Turn {
 pub(super) struct Wheel {
     /// All up to this moment has been taken out.
     now: Tick,
-    heads: Box<[[u32; BINS]; LEVELS]>,
+    heads: Box<[[Heads; BINS]]>,
     /// Slots by level.
     held: [u32; LEVELS],
+    /// From which chain a slot is taken next, if it has one.
+    next_chain: usize,
 }
 
 impl Wheel {
     pub(super) fn new(now: Tick) -> Self {
-        Self { now, heads: Box::new([[NONE; BINS]; LEVELS]), held: [0; LEVELS] }
+        Self { now, heads: vec![[EMPTY; BINS]; LEVELS].into_boxed_slice(), held: [0; LEVELS], next_chain: 0 }
     }
 
     /// The moment up to which all has been taken out.
@@ -75,10 +86,7 @@ impl Wheel {
     /// Takes out a slot that is due at a moment; `None` once none is. What is put in meanwhile must wait for a later one.
     pub(super) fn pop(&mut self, lines: &mut Room<Line>, until: Tick) -> Option<u32> {
         loop {
-            let (level, bin) = self.place(self.now);
-            let slot = self.heads[level][bin];
-            if slot != NONE {
-                self.take_out(lines, slot);
+            if let Some(slot) = self.pop_of_now(lines) {
                 return Some(slot);
             }
             let left = until.since(self.now);
@@ -87,6 +95,18 @@ impl Wheel {
             }
             self.step(lines, left.cast_unsigned());
         }
+    }
+
+    #[inline]
+    fn pop_of_now(&mut self, lines: &mut Room<Line>) -> Option<u32> {
+        let (level, bin) = self.place(self.now);
+        let heads = &self.heads[level][bin];
+        let chain = (0..CHAINS).map(|further| (self.next_chain + further) % CHAINS).find(|at| heads[*at] != NONE)?;
+        let slot = heads[chain];
+        self.take_out(lines, slot);
+        lines.ask_for(self.heads[level][bin][chain]);
+        self.next_chain = chain + 1;
+        Some(slot)
     }
 
     /// On to the next jiffy; or over those, of so many at the most, in which nothing can happen.
@@ -110,18 +130,21 @@ impl Wheel {
 
     fn bring_down(&mut self, lines: &mut Room<Line>, level: usize) {
         let bin = digit(self.now, level);
-        let mut slot = std::mem::replace(&mut self.heads[level][bin], NONE);
-        while slot != NONE {
-            let Turn { at, behind, .. } = lines[slot].turn;
-            self.held[level] -= 1;
-            self.link(lines, slot, at);
-            slot = behind;
+        let mut heads = std::mem::replace(&mut self.heads[level][bin], EMPTY);
+        while heads != EMPTY {
+            for slot in heads.iter_mut().filter(|slot| **slot != NONE) {
+                let Turn { at, behind, .. } = lines[*slot].turn;
+                lines.ask_for(behind);
+                self.held[level] -= 1;
+                self.link(lines, *slot, at);
+                *slot = behind;
+            }
         }
     }
 
     fn link(&mut self, lines: &mut Room<Line>, slot: u32, at: Tick) {
         let (level, bin) = self.place(at);
-        let behind = std::mem::replace(&mut self.heads[level][bin], slot);
+        let behind = std::mem::replace(&mut self.heads[level][bin][chain_of(slot)], slot);
         lines[slot].turn = Turn { at, before: NONE, behind };
         if behind != NONE {
             lines[behind].turn.before = slot;
@@ -137,7 +160,7 @@ impl Wheel {
         let (level, bin) = self.place(turn.at);
         self.held[level] -= 1;
         match turn.before {
-            NONE => self.heads[level][bin] = turn.behind,
+            NONE => self.heads[level][bin][chain_of(slot)] = turn.behind,
             before => lines[before].turn.behind = turn.behind,
         }
         if turn.behind != NONE {
@@ -155,6 +178,10 @@ impl Wheel {
         };
         (level, digit(at, level))
     }
+}
+
+const fn chain_of(slot: u32) -> usize {
+    slot as usize % CHAINS
 }
 
 const fn digit(at: Tick, level: usize) -> usize {

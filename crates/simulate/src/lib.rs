@@ -82,6 +82,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod batch;
 mod choice;
 mod kills;
 mod outcome;
@@ -95,7 +96,6 @@ mod sent;
 mod setup;
 mod simulation;
 mod sweep;
-mod upcoming;
 mod watch;
 mod workload;
 

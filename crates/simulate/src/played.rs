@@ -8,13 +8,13 @@ use plimsoll_hints::fetch_at;
 use plimsoll_model::{NewEntry, Protocol, Tuple, Zone};
 use plimsoll_scenario::{Content, Event, Place, Scenario, Schedule, Segment, Sequences, Side, Size};
 use plimsoll_twin::packet::{self, flags};
-use plimsoll_twin::{Asked, Coming, Direction, EntryId, Expected, NoRules, Outlook, Settings, Verdict};
+use plimsoll_twin::{Asked, Direction, EntryId, Expected, NoRules, Settings, Twin, Verdict};
 
+use crate::batch::{self, Player as _};
 use crate::outcome::{Completeness, Outcome};
 use crate::rules::RouterRules;
 use crate::sent::{answer, content, question};
 use crate::simulation::{Further, Simulation};
-use crate::upcoming::Upcoming;
 use crate::watch::{Tuples, Watch};
 use crate::{NotSimulated, Progress, Setup};
 
@@ -47,19 +47,17 @@ pub(crate) fn play(
     }
     let rules = RouterRules::new(&scenario.router, seed, &mut simulation.twin);
     let mut player = Player { simulation, rules, flows: Vec::new() };
-    let mut upcoming = Upcoming::new(Schedule::new(scenario, seed, size));
-    let mut outlook = Outlook::new();
+    let mut schedule = Schedule::new(scenario, seed, size);
+    let mut batch = Vec::with_capacity(batch::PACKETS);
     loop {
-        let next = outlook.next(&player.simulation.twin, || {
-            let number = upcoming.make(|event| fetch_at(&player.flows, event.slot as usize))?;
-            Some(Coming { packet: number, asked: player.foresee(upcoming.get(number)?) })
-        });
-        let Some((number, asked)) = next else { break };
-        let Some(event) = upcoming.get(*number) else { break };
-        if let ControlFlow::Break(at) = player.simulation.until(event.at) {
+        batch.extend(schedule.by_ref().take(batch::PACKETS).map(|event| Coming { event, asked: None }));
+        if batch.is_empty() {
+            break;
+        }
+        if let ControlFlow::Break(at) = player.play(&mut batch) {
             return Ok(player.simulation.finish(at, Completeness::StoppedAt(at)));
         }
-        player.take(event, asked);
+        batch.clear();
     }
     let mut simulation = player.simulation;
     if let ControlFlow::Break(at) = simulation.until(lasts) {
@@ -86,22 +84,57 @@ struct Running {
     asked: [Asked; 2],
 }
 
-impl Player<'_, '_> {
-    /// Prepares for a packet that will come: its tuple is asked for, or its entry, once that is known.
+/// A packet that will come.
+struct Coming {
+    event: Event,
+    /// What it asks for, until an entry of its flow is known.
+    asked: Option<Asked>,
+}
+
+impl batch::Player for Player<'_, '_> {
+    type Packet = Coming;
+
+    fn twin(&self) -> &Twin {
+        &self.simulation.twin
+    }
+
     #[inline]
-    fn foresee(&self, event: &Event) -> Option<Asked> {
+    fn asked(coming: &mut Coming) -> Option<&mut Asked> {
+        coming.asked.as_mut()
+    }
+
+    #[inline]
+    fn ask_for_flow(&self, coming: &Coming) {
+        fetch_at(&self.flows, coming.event.slot as usize);
+    }
+
+    /// Its tuple is asked for, or its entry, once that is known.
+    #[inline]
+    fn foresee(&self, Coming { event, asked }: &mut Coming) {
         match self.flows.get(event.slot as usize) {
             // Its slot may have been another's.
             Some(Some(running)) if running.number == event.flow.number => {
                 if let Some(entry) = running.watch.entry {
                     self.simulation.twin.ask_for(entry);
                 }
-                None
             }
-            _ => Some(self.ask_anew(event)),
+            _ => *asked = Some(self.ask_anew(event)),
         }
     }
 
+    #[inline]
+    fn take(&mut self, Coming { event, asked }: &Coming) -> ControlFlow<Duration> {
+        self.simulation.until(event.at)?;
+        self.rules.comes(event.flow.number, event.at);
+        match event.place {
+            Place::First | Place::Only => self.open(event, asked.as_ref()),
+            Place::Between | Place::Last => self.go_on(event),
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Player<'_, '_> {
     /// The tuple of a packet of whose flow nothing is known yet.
     #[inline(never)]
     fn ask_anew(&self, event: &Event) -> Asked {
@@ -110,15 +143,6 @@ impl Player<'_, '_> {
             Side::Server => answer(&event.flow),
         };
         self.simulation.ask(Zone::default(), &tuple)
-    }
-
-    #[inline]
-    fn take(&mut self, event: &Event, asked: Option<&Asked>) {
-        self.rules.comes(event.flow.number, event.at);
-        match event.place {
-            Place::First | Place::Only => self.open(event, asked),
-            Place::Between | Place::Last => self.go_on(event),
-        }
     }
 
     fn open(&mut self, event: &Event, asked: Option<&Asked>) {

@@ -9,7 +9,7 @@ use std::thread;
 use crate::{NotSimulated, Outcome, Progress, Setup, Workload, run};
 
 /// Simulates the same workload under many settings, with the same random numbers, in at most so many threads: each holds a
-/// table of its own. Outcomes are in the order of the setups, and are what [`run`] makes of each.
+/// table of its own. (Of recorded packets each has another thread read them.) Outcomes are in the order of the setups, and are what [`run`] makes of each.
 ///
 /// The workload is asked for once for each setup, and must be the same each time. The observer is told which setup's run has
 /// come how far, and can stop that one.

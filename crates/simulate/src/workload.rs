@@ -58,7 +58,8 @@ pub struct Datagram<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Recorded packets, in the order in which they came. A thread of its own reads them.
+/// Recorded packets, in the order in which they came. A thread of its own reads them, some thousand packets ahead of what is played;
+/// once they have come to their end they are not asked for more.
 pub trait Datagrams: Send {
     /// The next one; `None` at the end. Whoever reads from where reading can fail keeps the failure, and ends.
     fn next_datagram(&mut self) -> Option<Datagram<'_>>;

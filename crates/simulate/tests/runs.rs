@@ -6,6 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use plimsoll_model::Sysctl;
@@ -185,22 +186,43 @@ fn what_no_kernel_would_take_is_not_set() {
     assert_eq!((setup.host.buckets.0, setup.host.capacity.0), (1024, 5));
 }
 
-/// The same query, again and again.
-struct Endless(Duration);
+/// The same query, every millisecond.
+#[derive(Default)]
+struct Queries<'a> {
+    number: u64,
+    most: u64,
+    read: Option<&'a AtomicU64>,
+}
 
-impl Datagrams for Endless {
+impl Datagrams for Queries<'_> {
     fn next_datagram(&mut self) -> Option<Datagram<'_>> {
-        self.0 += Duration::from_millis(1);
-        Some(Datagram { at: self.0, bytes: &QUERY })
+        assert!(self.number <= self.most, "it has come to its end");
+        self.number += 1;
+        self.read.inspect(|read| read.store(self.number, Ordering::Relaxed));
+        (self.number <= self.most).then_some(Datagram { at: Duration::from_millis(self.number), bytes: &QUERY })
     }
 }
 
 #[test]
 fn a_capture_of_which_no_more_is_played_is_read_no_further() {
-    let stopped = run(Workload::Recorded(Box::new(Endless(Duration::ZERO))), &setup(&[]), &mut |progress| {
+    let read = AtomicU64::new(0);
+    let endless = Queries { most: u64::MAX, read: Some(&read), ..Queries::default() };
+    let stopped = run(Workload::Recorded(Box::new(endless)), &setup(&[]), &mut |progress| {
         if progress.packets >= 100_000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    assert!(matches!(stopped.unwrap().completeness, Completeness::StoppedAt(_)));
+    let stopped = stopped.unwrap();
+    assert!(matches!(stopped.completeness, Completeness::StoppedAt(_)));
+    let ahead = read.into_inner() - stopped.packets;
+    assert!(ahead <= 9 * 1024, "{ahead} packets were read that were not played");
+}
+
+#[test]
+fn a_capture_is_read_to_its_end_and_not_beyond() {
+    for most in [0, 1, 1023, 1024, 1025, 9 * 1024] {
+        let queries = Queries { most, ..Queries::default() };
+        let outcome = run(Workload::Recorded(Box::new(queries)), &setup(&[]), &mut |_| ControlFlow::Continue(()));
+        assert_eq!(outcome.unwrap().packets, most);
+    }
 }
 
 /// Whoever reads a capture may fail in a way that nobody has thought of: then there is no outcome of half of it.

@@ -6,38 +6,15 @@
 
 use plimsoll_model::Tuple;
 
+use crate::Place;
 use crate::table::{Asked, Key, Table};
-use crate::{EntryId, Place, Twin};
 
 /// Where the look-ups stand that are furthest ahead, in packets before the one that is taken…
-const TURNS: usize = 16;
+pub(crate) const TURNS: usize = 16;
 /// …and where they take their two further steps: what was asked for comes meanwhile.
-const TO_ENTRY: usize = 10;
-const TO_ELSEWHERE: usize = 5;
+pub(crate) const TO_ENTRY: usize = 10;
+pub(crate) const TO_ELSEWHERE: usize = 5;
 const _: () = assert!(TURNS.is_power_of_two() && TO_ELSEWHERE < TO_ENTRY && TO_ENTRY < TURNS);
-
-impl Twin {
-    /// Has memory come near for what packets ask for that all are there: those of `packets` whose turn this is, and some of those before,
-    /// each of which is taken [`Outlook::TURNS`](crate::Outlook::TURNS) turns later. What is known to be found
-    /// ([`Asked::found`]) is not looked for. Each is a hint.
-    #[inline]
-    pub fn go_ahead<P>(&self, packets: &mut [P], turn: usize, asked_of: impl Fn(&mut P) -> Option<&mut Asked>) {
-        let mut step = |turns, ask: fn(&Table, &mut Asked)| {
-            if let Some(asked) = packets.get_mut(turn.wrapping_sub(turns)).and_then(&asked_of) {
-                ask(&self.table, asked);
-            }
-        };
-        step(0, Table::ask_for);
-        step(TURNS - TO_ENTRY, Table::ask_for_entry);
-        step(TURNS - TO_ELSEWHERE, Table::ask_elsewhere);
-    }
-
-    /// Has the memory of an entry come near that a packet is about to need. That is a hint.
-    #[inline]
-    pub fn ask_for(&self, entry: EntryId) {
-        self.table.ask_for_line(entry.slot);
-    }
-}
 
 /// What is known of the packets ahead, each at its turn's place.
 #[derive(Debug)]
@@ -47,9 +24,6 @@ pub(crate) struct Ahead {
 }
 
 impl Ahead {
-    /// How many turns before its own a packet must be known.
-    pub(crate) const TURNS: usize = TURNS;
-
     /// Of packets none of which is known.
     pub(crate) const fn new() -> Self {
         Self { asked: [Asked::NOTHING; TURNS], turn: 0 }
@@ -76,13 +50,6 @@ impl Ahead {
             Some(key) => *asked = table.asked(key),
             None => write_wide(asked, table, tuple, place),
         }
-        table.ask_for_slot(asked);
-    }
-
-    /// Begins one whose tuple was asked for.
-    #[inline]
-    pub(crate) fn begin_asked(&mut self, table: &Table, asked: &Asked) {
-        self.asked[self.turn % TURNS] = *asked;
         table.ask_for_slot(asked);
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ahead::Ahead;
+use crate::ahead::{Ahead, TURNS};
 use crate::packet::Packet;
 use crate::rules::Rules;
 use crate::table::Asked;
@@ -25,8 +25,8 @@ impl Twin {
     pub fn pass_batch(&mut self, arrivals: &[Arrival<'_>], rules: &mut impl Rules, verdicts: &mut Vec<Verdict>) {
         verdicts.reserve(arrivals.len());
         let mut ahead = Ahead::new();
-        for turn in 0..arrivals.len() + Ahead::TURNS {
-            if let Some(arrival) = turn.checked_sub(Ahead::TURNS).and_then(|turn| arrivals.get(turn)) {
+        for turn in 0..arrivals.len() + TURNS {
+            if let Some(arrival) = turn.checked_sub(TURNS).and_then(|turn| arrivals.get(turn)) {
                 verdicts.push(self.pass_asked(arrival, ahead.asked(), rules));
             }
             if let Some(Arrival { place, packet: Packet::Flow { tuple, .. }, .. }) = arrivals.get(turn) {

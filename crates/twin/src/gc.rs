@@ -115,7 +115,7 @@ impl Twin {
             if self.gc.next_bucket >= self.table.buckets() {
                 break;
             }
-            if is_large && self.gc.next_bucket >= asked_below {
+            if is_large && scope != Scope::End && self.gc.next_bucket >= asked_below {
                 let next_from = |bucket| self.next_bucket(scope, bucket);
                 asked_below = self.table.ask_for_walk(now, self.gc.next_bucket, next_from);
             }

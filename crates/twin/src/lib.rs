@@ -2,8 +2,8 @@
 //!
 //! A [`Twin`] is one host: a hash that all its network namespaces share, each with settings and counters of its own.
 //! [`Twin::pass`] takes a packet along the kernel's way (look-up, allocation, early drop, the protocol's tracker, translation,
-//! insertion) and says what became of it; [`Twin::pass_batch`] takes many in less time, and an [`Outlook`] those that are made as
-//! they are asked for. Time, and the seed of all that the kernel would draw, come in as arguments: the same calls give the same
+//! insertion) and says what became of it; [`Twin::pass_batch`] takes many in less time, and [`Twin::go_ahead`] helps who holds
+//! packets in a form of their own. Time, and the seed of all that the kernel would draw, come in as arguments: the same calls give the same
 //! results.
 //!
 //! What differs between kernels is named in [`Capabilities`]. How well the twin knows a kernel is measured by playing the
@@ -54,11 +54,11 @@ mod counters;
 mod entry;
 mod eviction;
 mod expectation;
+mod foreseen;
 mod gc;
 mod insert;
 mod memory;
 mod nat;
-mod outlook;
 pub mod packet;
 pub mod parse;
 mod passage;
@@ -81,10 +81,10 @@ pub use capabilities::{Capabilities, Version};
 pub use counters::{Counters, Removals, RemovedBy};
 pub use entry::EntryId;
 pub use expectation::{Expected, Helper, HelperClass, HelperId, NotExpected};
+pub use foreseen::Asker;
 pub use insert::NotInserted;
 pub use memory::Memory;
 pub use nat::{NatRange, PortRange};
-pub use outlook::{Asker, Coming, Outlook};
 pub use passage::{NewFlow, Tracked};
 pub use rules::{Fate, NoRules, Rules, Ruling};
 pub use settings::{Events, HostSettings, Settings};

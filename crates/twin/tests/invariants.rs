@@ -10,8 +10,8 @@ use plimsoll_model::{Buckets, Capacity, Counter, Layer4, Protocol, Tuple, Zone};
 use plimsoll_twin::packet::{Content, IcmpError, Packet, Segment};
 use plimsoll_twin::parse::{self, Checksums};
 use plimsoll_twin::{
-    Arrival, Capabilities, Coming, Direction, EntryId, HostSettings, NamespaceId, NatRange, NewFlow, Outlook,
-    PortRange, RemovedBy, Rules, Ruling, Settings, Tracked, Twin, Verdict,
+    Arrival, Asked, Capabilities, Direction, EntryId, HostSettings, NamespaceId, NatRange, NewFlow, PortRange,
+    RemovedBy, Rules, Ruling, Settings, Tracked, Twin, Verdict,
 };
 
 struct Sometimes(Draw);
@@ -196,33 +196,29 @@ fn a_batch_is_its_packets() {
             let mut by_many = Vec::new();
             many.pass_batch(&arrivals, &mut rules_of_many, &mut by_many);
             assert_eq!(by_one, by_many, "seed {seed}, {length} packets");
-            let mut outlook = Outlook::new();
-            let mut to_come = arrivals.iter();
+            let mut to_come: Vec<(&Arrival<'_>, Option<Asked>)> =
+                arrivals.iter().map(|arrival| (arrival, None)).collect();
             let mut by_foreseeing = Vec::new();
             let mut last = None;
-            loop {
-                let next = outlook.next(&foreseeing, || {
-                    let arrival = to_come.next()?;
-                    let asked = match &arrival.packet {
-                        Packet::Flow { tuple, .. } => {
-                            let mut asked = foreseeing.ask(arrival.place, tuple);
-                            // Where its entry was once, or is; or somebody else's.
-                            let where_to_look = match draw.below(4) {
-                                0 | 1 => had.get(&(arrival.place.namespace, *tuple)).copied(),
-                                2 => last,
-                                _ => None,
-                            };
-                            if let Some(entry) = where_to_look {
-                                foreseeing.ask_for(entry);
-                                asked.found(entry);
-                            }
-                            Some(asked)
-                        }
+            for turn in 0..to_come.len() + Twin::TURNS_AHEAD {
+                if let Some((Arrival { place, packet: Packet::Flow { tuple, .. }, .. }, asked)) = to_come.get_mut(turn)
+                {
+                    let asked = asked.insert(foreseeing.asker(*place).ask(tuple));
+                    // Where its entry was once, or is; or somebody else's.
+                    let where_to_look = match draw.below(4) {
+                        0 | 1 => had.get(&(place.namespace, *tuple)).copied(),
+                        2 => last,
                         _ => None,
                     };
-                    Some(Coming { packet: arrival, asked })
-                });
-                let Some((arrival, asked)) = next else { break };
+                    if let Some(entry) = where_to_look {
+                        foreseeing.ask_for(entry);
+                        asked.found(entry);
+                    }
+                }
+                foreseeing.go_ahead(&mut to_come, turn, |(_, asked)| asked.as_mut());
+                let Some((arrival, asked)) = turn.checked_sub(Twin::TURNS_AHEAD).map(|turn| &to_come[turn]) else {
+                    continue;
+                };
                 let rules = &mut rules_of_foreseeing;
                 by_foreseeing.push(match (asked, &arrival.packet) {
                     (Some(asked), Packet::Flow { tuple, content }) => {

@@ -80,6 +80,11 @@ impl Captured {
         ended.failure.take().map_or_else(|| Ok(ended.passed_over.clone()), Err)
     }
 
+    /// What was passed over in it as far as it was read.
+    pub(super) fn passed_over(&self) -> PassedOver {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).passed_over.clone()
+    }
+
     fn begin(&self) -> anyhow::Result<Capture<File>> {
         let reading = || format!("reading {}", self.name());
         let file = open_regular(&self.path).with_context(reading)?;

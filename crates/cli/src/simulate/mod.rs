@@ -30,7 +30,7 @@ use std::thread;
 
 use anyhow::{Context, bail};
 use plimsoll_diagnose::words::grouped;
-use plimsoll_simulate::{Bounds, Setup, cheapest, sweep};
+use plimsoll_simulate::{Bounds, Completeness, Setup, cheapest, sweep};
 
 pub(crate) use self::amounts::{Ram, Share};
 pub(crate) use self::base::Kernel;
@@ -87,7 +87,13 @@ pub(crate) fn run(arguments: &SimulateArguments) -> anyhow::Result<ExitCode> {
     let outcomes = simulate(&source, &setups)?;
     let fidelity = comparison.map(|comparison| comparison.end(&outcomes));
     let passed_over = match &source {
-        Source::Capture { captured, .. } => Some(captured.ended()?),
+        // It is read ahead of what is played: what comes behind a run that was stopped is none of its failures.
+        Source::Capture { captured, .. }
+            if outcomes.iter().any(|outcome| outcome.completeness == Completeness::Whole) =>
+        {
+            Some(captured.ended()?)
+        }
+        Source::Capture { captured, .. } => Some(captured.passed_over()),
         Source::Scenario { .. } | Source::Recording { .. } => None,
     };
     let runs = candidates.into_iter().zip(outcomes).map(|(candidate, outcome)| Run { candidate, outcome }).collect();

@@ -4,14 +4,15 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use super::batch::Batch;
+use super::heard::Heard;
+use crate::batch;
 
 /// So many are under way.
 const BATCHES: usize = 8;
 
 /// What the thread that reads says.
 pub(super) enum Said {
-    Packets(Batch),
+    Packets(Vec<Heard>),
     /// It asks which flows something may come of, by their numbers.
     WhichGoOn,
 }
@@ -23,14 +24,14 @@ pub(super) struct Gone;
 /// Of the thread that reads.
 pub(super) struct ReadersEnd {
     says: Sender<Said>,
-    empty: Receiver<Batch>,
+    empty: Receiver<Vec<Heard>>,
     going_on: Receiver<Vec<u32>>,
 }
 
 /// Of the one that plays.
 pub(super) struct PlayersEnd {
     said: Receiver<Said>,
-    empty: Sender<Batch>,
+    empty: Sender<Vec<Heard>>,
     going_on: Sender<Vec<u32>>,
 }
 
@@ -39,18 +40,18 @@ pub(super) fn handover() -> (ReadersEnd, PlayersEnd) {
     let ((says, said), (gives_back, empty), (answers, going_on)) = (channel(), channel(), channel());
     let players = PlayersEnd { said, empty: gives_back, going_on: answers };
     for _ in 0..BATCHES {
-        players.give_back(Batch::new());
+        players.give_back(Vec::with_capacity(batch::PACKETS));
     }
     (ReadersEnd { says, empty, going_on }, players)
 }
 
 impl ReadersEnd {
     /// Waits for a batch that can be filled.
-    pub(super) fn take_empty(&self) -> Result<Batch, Gone> {
+    pub(super) fn take_empty(&self) -> Result<Vec<Heard>, Gone> {
         self.empty.recv().map_err(|_| Gone)
     }
 
-    pub(super) fn hand_over(&self, batch: Batch) -> Result<(), Gone> {
+    pub(super) fn hand_over(&self, batch: Vec<Heard>) -> Result<(), Gone> {
         self.says.send(Said::Packets(batch)).map_err(|_| Gone)
     }
 
@@ -68,7 +69,7 @@ impl PlayersEnd {
     }
 
     /// Of one that has read all, nobody needs it any more.
-    pub(super) fn give_back(&self, mut batch: Batch) {
+    pub(super) fn give_back(&self, mut batch: Vec<Heard>) {
         batch.clear();
         let _ = self.empty.send(batch);
     }

@@ -2,36 +2,35 @@
 //!
 //! A thread reads them, and another plays them: what a packet is, and to which flow it belongs, does not depend on what became of others.
 
-mod batch;
 mod flow;
 mod flows;
 mod handover;
+mod heard;
 mod key;
 mod reader;
 mod sorter;
 mod table;
 
 use std::ops::ControlFlow;
+use std::panic::resume_unwind;
 use std::thread;
 use std::time::Duration;
 
 use plimsoll_hints::fetch_at;
 use plimsoll_model::Zone;
-use plimsoll_twin::{NoRules, Outlook};
+use plimsoll_twin::{Asked, NoRules, Twin};
 
+use crate::batch;
 use crate::outcome::{Completeness, Outcome};
 use crate::simulation::Simulation;
 use crate::workload::Datagrams;
 use crate::{Progress, Setup};
 
-use self::batch::{Batch, Heard, Kind, OfFlow};
 use self::flow::Flow;
 use self::handover::{PlayersEnd, Said, handover};
+use self::heard::{Heard, Kind, OfFlow};
 use self::reader::Reader;
 use self::table::push;
-
-/// So many turns before its own a packet's entry is asked for, and as many before that what is remembered of its flow.
-const TURNS: usize = Outlook::TURNS;
 
 pub(crate) fn play(
     datagrams: &mut dyn Datagrams,
@@ -66,8 +65,11 @@ impl<'o> Player<'o> {
         let reader = Reader::new(datagrams, *twin.capabilities(), asker);
         let (readers_end, players_end) = handover();
         thread::scope(|scope| {
-            scope.spawn(move || reader.read(&readers_end));
-            self.play_what_is_read(players_end)
+            let reading = scope.spawn(move || reader.read(&readers_end));
+            let ended = self.play_what_is_read(players_end);
+            // That nobody listens any more is known here.
+            let _ = reading.join().unwrap_or_else(|panic| resume_unwind(panic));
+            ended
         })
     }
 
@@ -76,77 +78,14 @@ impl<'o> Player<'o> {
         while let Some(said) = reader.listen() {
             match said {
                 Said::Packets(mut batch) => {
-                    self.play_batch(&mut batch)?;
+                    batch::Player::play(self, &mut batch)?;
+                    self.now = batch.last().map_or(self.now, |last| last.at);
                     reader.give_back(batch);
                 }
                 Said::WhichGoOn => reader.answer(self.forget()),
             }
         }
         ControlFlow::Continue(())
-    }
-
-    /// By itself: what is played shares the processor's registers with nobody.
-    #[inline(never)]
-    fn play_batch(&mut self, batch: &mut Batch) -> ControlFlow<Duration> {
-        for heard in batch.heard.iter().take(TURNS) {
-            self.ask_for_flow(heard);
-        }
-        for turn in 0..batch.heard.len() + TURNS {
-            if let Some(later) = batch.heard.get(turn + TURNS) {
-                self.ask_for_flow(later);
-            }
-            if let Some(soon) = batch.heard.get_mut(turn) {
-                self.foresee(soon);
-            }
-            self.simulation.twin.go_ahead(&mut batch.heard, turn, Heard::asked_mut);
-            if let Some(heard) = batch.heard.get(turn.wrapping_sub(TURNS)) {
-                self.simulation.until(heard.at)?;
-                self.take(batch, heard);
-            }
-        }
-        self.now = batch.heard.last().map_or(self.now, |last| last.at);
-        ControlFlow::Continue(())
-    }
-
-    /// Has the memory come near of what is remembered of a packet's flow.
-    #[inline]
-    fn ask_for_flow(&self, heard: &Heard) {
-        if let Kind::Asks { flow: Some(OfFlow { number, .. }), .. } = heard.packet {
-            fetch_at(&self.flows, number as usize);
-        }
-    }
-
-    /// If its flow's entry is known, a packet looks there first.
-    #[inline]
-    fn foresee(&self, heard: &mut Heard) {
-        if let Kind::Asks { asked, flow: Some(flow), .. } = &mut heard.packet
-            && let Some(entry) = self.flows.get(flow.number as usize).and_then(Flow::entry)
-        {
-            asked.found(entry);
-        }
-    }
-
-    /// A packet comes.
-    #[inline]
-    fn take(&mut self, batch: &Batch, heard: &Heard) {
-        let Heard { at, ref packet } = *heard;
-        let simulation = &mut self.simulation;
-        match packet {
-            Kind::Asks { asked, content, flow } => {
-                let content = &batch.content(content);
-                let Some(OfFlow { number, which }) = *flow else {
-                    simulation.pass(at, asked, content, &mut NoRules);
-                    return;
-                };
-                let packet = flow::Coming { at, content, asked, which };
-                match self.flows.get_mut(number as usize) {
-                    Some(flow) => flow.go_on(simulation, packet),
-                    // It has the next number.
-                    None => push(&mut self.flows, Flow::open(simulation, packet)),
-                }
-            }
-            Kind::Stray(packet) => simulation.pass_stray(at, packet),
-        }
     }
 
     /// Forgets flows of which nothing is to come. Those that may go on, by the numbers that they had, in their order.
@@ -160,6 +99,62 @@ impl<'o> Player<'o> {
             may_go_on
         });
         kept
+    }
+}
+
+impl batch::Player for Player<'_> {
+    type Packet = Heard;
+
+    fn twin(&self) -> &Twin {
+        &self.simulation.twin
+    }
+
+    #[inline]
+    fn asked(heard: &mut Heard) -> Option<&mut Asked> {
+        match &mut heard.packet {
+            Kind::Asks { asked, .. } => Some(asked),
+            Kind::Stray(_) => None,
+        }
+    }
+
+    #[inline]
+    fn ask_for_flow(&self, heard: &Heard) {
+        if let Kind::Asks { flow: Some(OfFlow { number, .. }), .. } = heard.packet {
+            fetch_at(&self.flows, number as usize);
+        }
+    }
+
+    /// If its flow's entry is known, it looks there first.
+    #[inline]
+    fn foresee(&self, heard: &mut Heard) {
+        if let Kind::Asks { asked, flow: Some(flow), .. } = &mut heard.packet
+            && let Some(entry) = self.flows.get(flow.number as usize).and_then(Flow::entry)
+        {
+            asked.found(entry);
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, heard: &Heard) -> ControlFlow<Duration> {
+        let Heard { at, ref packet } = *heard;
+        let simulation = &mut self.simulation;
+        simulation.until(at)?;
+        match packet {
+            Kind::Asks { asked, content, flow: Some(OfFlow { number, which }) } => {
+                let packet = flow::Coming { at, content: &content.content(), asked, which: *which };
+                if let Some(flow) = self.flows.get_mut(*number as usize) {
+                    flow.go_on(simulation, packet);
+                } else {
+                    debug_assert_eq!(*number as usize, self.flows.len(), "reader and player number flows alike");
+                    push(&mut self.flows, Flow::open(simulation, packet));
+                }
+            }
+            Kind::Asks { asked, content, flow: None } => {
+                simulation.pass(at, asked, &content.content(), &mut NoRules);
+            }
+            Kind::Stray(packet) => simulation.pass_stray(at, packet),
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -186,8 +181,29 @@ mod tests {
         bytes
     }
 
-    /// Takes packets and says how many flows are remembered then, how many came, and how many were refused.
-    fn take(capacity: u32, packets: impl Iterator<Item = (Duration, Vec<u8>)>) -> [u64; 4] {
+    /// A datagram of UDP of a flow, of IPv4 or IPv6 by turns.
+    fn udp(flow: u32) -> Vec<u8> {
+        let addresses = [[0x0a, 0, 0, 1], [0x0a, 0, 0, 2]];
+        let mut bytes = if flow.is_multiple_of(2) {
+            let mut bytes = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0];
+            bytes.extend(addresses.as_flattened());
+            bytes
+        } else {
+            let mut bytes = vec![0x60, 0, 0, 0, 0, 8, 17, 64];
+            bytes.extend(
+                addresses.map(|address| [[0xfd, 0, 0, 0], [0; 4], [0; 4], address]).as_flattened().as_flattened(),
+            );
+            bytes
+        };
+        // Ports tell them apart.
+        bytes.extend((flow / 2).to_be_bytes());
+        bytes.extend([0, 8, 0, 0]);
+        bytes
+    }
+
+    /// Takes packets and says how many flows are remembered then, once those are forgotten of which nothing is to come, how many came,
+    /// how many were refused, how many packets there were, and how many entries were missed.
+    fn take(capacity: u32, packets: impl Iterator<Item = (Duration, Vec<u8>)>) -> [u64; 6] {
         let mut setup = Setup::stock(Capabilities::LINUX_6_18, 1);
         setup.host.capacity.0 = capacity;
         setup.host.buckets.0 = 512;
@@ -195,10 +211,12 @@ mod tests {
         let mut player = Player::new(Simulation::new(&setup, setup.settings.clone(), None, &mut go_on));
         let packets: Vec<_> = packets.collect();
         assert!(player.play(&mut packets.iter()).is_continue());
-        player.forget();
         let remembered = player.flows.len() as u64;
+        player.forget();
+        let going_on = player.flows.len() as u64;
         let outcome = player.simulation.finish(Duration::from_hours(1), Completeness::Whole);
-        [remembered, outcome.flows, outcome.refused_flows, outcome.packets]
+        let Outcome { flows, refused_flows, packets, ref false_kills, .. } = outcome;
+        [remembered, going_on, flows, refused_flows, packets, false_kills.total()]
     }
 
     /// 100 SYNs a second for half an hour: those of the last five minutes might still be answered.
@@ -206,9 +224,11 @@ mod tests {
     fn of_a_flood_no_more_is_remembered_than_might_go_on() {
         let flood = (0..180_000)
             .map(|number| (Duration::from_millis(u64::from(number) * 10), tcp(number, Side::Client, flags::SYN, 0, 0)));
-        let [remembered, flows, ..] = take(0, flood);
+        let [remembered, going_on, flows, ..] = take(0, flood);
         assert_eq!(flows, 180_000);
-        assert!((30_000..30_010).contains(&remembered), "{remembered}");
+        assert!((30_000..30_010).contains(&going_on), "{going_on}");
+        // It was asked at the end of a batch.
+        assert!((going_on..67_000).contains(&remembered), "{remembered}");
     }
 
     /// An open connection may go on after any time.
@@ -222,7 +242,20 @@ mod tests {
                 (at, tcp(number, Side::Client, flags::ACK, 1, 1)),
             ]
         });
-        assert_eq!(take(0, handshakes), [100, 100, 0, 300]);
+        assert_eq!(take(0, handshakes), [100, 100, 100, 0, 300, 0]);
+    }
+
+    /// 100 flows a second, more than are remembered without a look. Then those go on that began one to four minutes ago: their entries
+    /// are gone, those of the last half minute are not.
+    #[test]
+    fn flows_that_go_on_are_the_same_after_others_were_forgotten() {
+        let at = |flow: u32| Duration::from_millis(u64::from(flow) * 10);
+        let begun = (0..70_000).map(|flow| (at(flow), udp(flow)));
+        let go_on = (47_000..63_000).step_by(9).map(|flow| (at(70_000), udp(flow)));
+        let number = go_on.len() as u64;
+        let [remembered, _, flows, refused, packets, missed] = take(0, begun.chain(go_on));
+        assert_eq!([flows, refused, packets, missed], [70_000, 0, 70_000 + number, number]);
+        assert!((30_000..40_000).contains(&remembered), "{remembered}");
     }
 
     /// Of two clients there is room for one: what the other sends is left out until it sends a SYN again.
@@ -238,6 +271,6 @@ mod tests {
             (at(1), tcp(2, Side::Client, flags::ACK, 1, 1)),
             (at(2), tcp(2, Side::Client, flags::SYN, 0, 0)),
         ];
-        assert_eq!(take(1, packets.into_iter()), [2, 2, 1, 5]);
+        assert_eq!(take(1, packets.into_iter()), [2, 2, 2, 1, 5, 0]);
     }
 }

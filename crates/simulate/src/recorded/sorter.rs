@@ -7,8 +7,8 @@ use plimsoll_twin::packet::{Content, Packet};
 use plimsoll_twin::parse::{self, Checksums};
 use plimsoll_twin::{Asker, Capabilities};
 
-use super::batch::{Batch, Heard, Kept, Kind, OfFlow};
 use super::flows::{Flows, Sought};
+use super::heard::{Heard, Kept, Kind, OfFlow};
 use super::key::Which;
 use crate::Datagram;
 
@@ -17,6 +17,8 @@ pub(super) struct Sorter {
     capabilities: Capabilities,
     asker: Asker,
     pub(super) flows: Flows,
+    /// Of the packets that were heard, beside what lies in the batch itself.
+    pub(super) kept_bytes: usize,
     /// The places in the batch of the packets that were heard last, and which flows are sought for them.
     sought: Vec<(usize, Sought, Which)>,
     /// When the first came.
@@ -27,12 +29,20 @@ pub(super) struct Sorter {
 impl Sorter {
     /// Of packets that come to the asker's place.
     pub(super) fn new(capabilities: Capabilities, asker: Asker) -> Self {
-        Self { capabilities, asker, flows: Flows::new(), sought: Vec::new(), begin: None, now: Duration::ZERO }
+        Self {
+            capabilities,
+            asker,
+            flows: Flows::new(),
+            kept_bytes: 0,
+            sought: Vec::new(),
+            begin: None,
+            now: Duration::ZERO,
+        }
     }
 
     /// Puts a packet behind those that are in the batch, and begins to look for its flow.
     #[inline]
-    pub(super) fn hear(&mut self, datagram: Datagram<'_>, batch: &mut Batch) {
+    pub(super) fn hear(&mut self, datagram: Datagram<'_>, batch: &mut Vec<Heard>) {
         let Datagram { at, bytes } = datagram;
         let begin = *self.begin.get_or_insert(at);
         if let Some(since) = at.checked_sub(begin)
@@ -48,37 +58,38 @@ impl Sorter {
 
     /// By itself, so that beside it there is room for what comes most often.
     #[inline(never)]
-    fn hear_another(&mut self, bytes: &[u8], batch: &mut Batch) {
+    fn hear_another(&mut self, bytes: &[u8], batch: &mut Vec<Heard>) {
         let stray = match parse::packet(bytes, Checksums::Ignored, &self.capabilities) {
             Packet::Flow { tuple, content } => {
-                let content = batch.keep(&content);
-                return self.ask(&tuple, content, batch);
+                let kept = Kept::of(&content);
+                self.kept_bytes += kept.bytes();
+                return self.ask(&tuple, kept, batch);
             }
             Packet::IcmpError(error) => Packet::IcmpError(error),
             Packet::Unwatched => Packet::Unwatched,
             Packet::Unreadable => Packet::Unreadable,
         };
-        batch.heard.push(Heard { at: self.now, packet: Kind::Stray(stray) });
+        batch.push(Heard { at: self.now, packet: Kind::Stray(stray) });
     }
 
     #[inline]
-    fn ask(&mut self, tuple: &Tuple, content: Kept, batch: &mut Batch) {
+    fn ask(&mut self, tuple: &Tuple, content: Kept, batch: &mut Vec<Heard>) {
         let is_malformed = matches!(content, Kept::Content(Content::Malformed));
         if !is_malformed && let Some((sought, which)) = self.flows.ask(tuple) {
-            self.sought.push((batch.heard.len(), sought, which));
+            self.sought.push((batch.len(), sought, which));
         }
         let asked = self.asker.ask(tuple);
-        batch.heard.push(Heard { at: self.now, packet: Kind::Asks { asked, content, flow: None } });
+        batch.push(Heard { at: self.now, packet: Kind::Asks { asked, content, flow: None } });
     }
 
     /// Says of the packets that were heard since to which flows they belong.
     #[inline(never)]
-    pub(super) fn number(&mut self, batch: &mut Batch) {
+    pub(super) fn number(&mut self, batch: &mut [Heard]) {
         for (_, sought, _) in &self.sought {
             self.flows.ask_on(sought);
         }
         for (place, sought, which) in self.sought.drain(..) {
-            if let Some(Heard { packet: Kind::Asks { flow, .. }, .. }) = batch.heard.get_mut(place) {
+            if let Some(Heard { packet: Kind::Asks { flow, .. }, .. }) = batch.get_mut(place) {
                 *flow = Some(OfFlow { number: self.flows.number(&sought), which });
             }
         }

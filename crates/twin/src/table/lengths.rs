@@ -3,7 +3,7 @@
 /// How long the hash's chains are, in nodes; each entry has two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainLengths {
-    /// By a number of nodes, how many buckets have at least as many.
+    /// By a number of nodes, how many buckets have at least as many; up to what the longest has.
     at_least: Vec<u32>,
 }
 
@@ -24,18 +24,22 @@ impl ChainLengths {
     /// A chain of this many has lost one.
     #[inline]
     pub(super) fn shrunk(&mut self, nodes: u32) {
-        self.at_least[nodes as usize] -= 1;
+        let nodes = nodes as usize;
+        self.at_least[nodes] -= 1;
+        if self.at_least[nodes] == 0 {
+            self.at_least.truncate(nodes);
+        }
     }
 
     /// How many buckets have a chain of this length.
     pub fn with(&self, nodes: usize) -> u32 {
         let at_least = |nodes: usize| self.at_least.get(nodes).copied().unwrap_or(0);
-        at_least(nodes) - at_least(nodes + 1)
+        at_least(nodes) - at_least(nodes.saturating_add(1))
     }
 
     /// The longest.
     pub fn longest(&self) -> usize {
-        self.at_least.iter().rposition(|buckets| *buckets > 0).unwrap_or(0)
+        self.at_least.len().saturating_sub(1)
     }
 
     /// How many nodes a look-up for a tuple that is there passes, on the average.

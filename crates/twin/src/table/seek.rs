@@ -9,6 +9,8 @@ use crate::tick::Tick;
 
 /// For so many buckets what gc needs there is asked for at once.
 const AT_ONCE: usize = 16;
+/// Of each chain, no more than its first nodes: it may be of any length.
+const FEW: usize = 4;
 
 impl Table {
     /// Asks for where the slot of a tuple is found.
@@ -92,23 +94,21 @@ impl Table {
             next = bucket + 1;
         }
         // A step for all of them, then the next: what was asked for comes meanwhile.
-        let buckets = &buckets[..count];
-        for bucket in buckets {
-            if let Some(Node { slot, .. }) = self.chain(*bucket).next() {
+        let chains = || buckets[..count].iter().map(|bucket| (*bucket, self.chain(*bucket).take(FEW)));
+        for (_, mut chain) in chains() {
+            if let Some(Node { slot, .. }) = chain.next() {
                 self.lines.ask_for(slot);
                 self.links.ask_for(slot);
             }
         }
-        for bucket in buckets {
-            for Node { slot, .. } in self.chain(*bucket).skip(1) {
-                self.lines.ask_for(slot);
-            }
+        for Node { slot, .. } in chains().flat_map(|(_, chain)| chain.skip(1)) {
+            self.lines.ask_for(slot);
         }
-        for bucket in buckets {
-            for Node { slot, .. } in self.chain(*bucket).filter(|node| self.entry(node.slot).expires.is_over(now)) {
+        for (bucket, chain) in chains() {
+            for Node { slot, .. } in chain.filter(|node| self.entry(node.slot).expires.is_over(now)) {
                 let [original, reply] = self.hashes_of(slot);
                 self.index.ask_for(Tag::of(original));
-                let other = if self.bucket_of_hash(original) == *bucket { reply } else { original };
+                let other = if self.bucket_of_hash(original) == bucket { reply } else { original };
                 fetch_at(&self.heads, self.bucket_of_hash(other) as usize);
             }
         }

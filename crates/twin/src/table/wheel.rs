@@ -152,11 +152,9 @@ impl Wheel {
         self.held[level] += 1;
     }
 
+    /// Takes out a slot that is in a bin.
     fn take_out(&mut self, lines: &mut Room<Line>, slot: u32) {
         let turn = std::mem::replace(&mut lines[slot].turn, Turn::OUT);
-        if turn.is_out() {
-            return;
-        }
         let (level, bin) = self.place(turn.at);
         self.held[level] -= 1;
         match turn.before {

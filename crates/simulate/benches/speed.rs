@@ -25,8 +25,10 @@ use pcap::Replayed;
 use plimsoll_model::{Sysctl, TcpState, Timeout};
 use plimsoll_recording::{End, IdleGap, Life, TableReading};
 use plimsoll_scenario::{Scenario, Size};
-use plimsoll_simulate::{Datagrams, Replay, ReplayOptions, Setup, Workload, run, sweep};
-use plimsoll_twin::Capabilities;
+use plimsoll_simulate::{Datagram, Datagrams, Replay, ReplayOptions, Setup, Workload, run, sweep};
+use plimsoll_twin::packet::{Content, Packet};
+use plimsoll_twin::parse::{self, Checksums};
+use plimsoll_twin::{Arrival, Capabilities, NoRules, Twin};
 use recording::{FIN_WAIT, LAST_ACK, TIME_WAIT, at, connection, ends, gap, options, readings, then};
 use rustix::time::{ClockId, clock_gettime};
 use support::{Record, queries, requests};
@@ -44,6 +46,8 @@ enum By {
     Scenario,
     /// A scenario of queries over UDP, of two packets each.
     Queries,
+    /// The same packets, made beforehand, and nothing but the twin.
+    TwinAlone,
     /// A file.
     Capture,
     /// Lives of as many requests.
@@ -52,7 +56,7 @@ enum By {
     Idle,
 }
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 9] = [
     Case { name: "262,144 entries", secs: 180, limit_and_buckets: 262_144, time_wait_secs: 120, by: By::Scenario },
     Case { name: "2,097,152 entries", secs: 180, limit_and_buckets: 2_097_152, time_wait_secs: 120, by: By::Scenario },
     Case { name: "queries", secs: 180, limit_and_buckets: 2_097_152, time_wait_secs: 120, by: By::Queries },
@@ -70,6 +74,13 @@ const CASES: [Case; 8] = [
         limit_and_buckets: 262_144,
         time_wait_secs: 5,
         by: By::Scenario,
+    },
+    Case {
+        name: "its begin, the twin alone",
+        secs: 30,
+        limit_and_buckets: 262_144,
+        time_wait_secs: 5,
+        by: By::TwinAlone,
     },
     Case { name: "1.8 million lives", secs: 180, limit_and_buckets: 2_097_152, time_wait_secs: 120, by: By::Lives },
     Case { name: "100,000 idle lives", secs: 3600, limit_and_buckets: 262_144, time_wait_secs: 120, by: By::Idle },
@@ -97,9 +108,12 @@ fn case(number: usize) {
     setup.set(Sysctl::CAPACITY, *limit).unwrap();
     setup.set(Sysctl::BUCKETS, *limit).unwrap();
     setup.set("nf_conntrack_tcp_timeout_time_wait".parse().unwrap(), *time_wait_secs).unwrap();
+    if matches!(by, By::TwinAlone) {
+        return twin_alone(name, &scenario, &setup);
+    }
     let began = time(ClockId::ThreadCPUTime);
     let replay = match by {
-        By::Scenario | By::Queries | By::Capture => None,
+        By::Scenario | By::Queries | By::TwinAlone | By::Capture => None,
         By::Lives => Some(lives(*secs)),
         By::Idle => Some(idle(*secs)),
     };
@@ -109,7 +123,9 @@ fn case(number: usize) {
     let capture = matches!(by, By::Capture).then(|| TemporaryCapture::of(&scenario));
     let workload = || match by {
         By::Lives | By::Idle => Workload::Replayed(replay.as_ref().unwrap()),
-        By::Scenario | By::Queries => Workload::Scenario { scenario: &scenario, seed: 1, size: Size::default() },
+        By::Scenario | By::Queries | By::TwinAlone => {
+            Workload::Scenario { scenario: &scenario, seed: 1, size: Size::default() }
+        }
         By::Capture => Workload::Recorded(Box::new(capture.as_ref().unwrap().packets())),
     };
     let clock = if capture.is_some() { ClockId::Monotonic } else { ClockId::ThreadCPUTime };
@@ -135,6 +151,37 @@ fn case(number: usize) {
         });
         println!("{:<32}{:>12}{:>14.0}", "its reader alone", "", packets as f64 / took);
     }
+}
+
+/// How fast the twin takes a scenario's packets from memory, when nobody asks what becomes of them.
+fn twin_alone(name: &str, scenario: &Scenario, setup: &Setup) {
+    let mut record = Record::new(scenario, 1);
+    let mut packets = Vec::new();
+    while let Some(Datagram { at, bytes }) = record.next_datagram() {
+        if let Some((tuple, segment)) = parse::segment(bytes, Checksums::Ignored) {
+            packets.push((at, Packet::Flow { tuple, content: Content::Tcp(segment) }));
+        }
+    }
+    let first = packets[0].0;
+    let (last, took) = best(ClockId::ThreadCPUTime, || {
+        let mut twin = Twin::new(setup.host);
+        let place = twin.add_namespace(setup.settings.clone()).into();
+        let (mut arrivals, mut verdicts) = (Vec::new(), Vec::new());
+        let mut at = Duration::ZERO;
+        for batch in packets.chunks(1 << 10) {
+            arrivals.extend(batch.iter().map(|(time, packet)| Arrival {
+                at: time.saturating_sub(first),
+                place,
+                packet: *packet,
+            }));
+            at = arrivals.last().unwrap().at;
+            twin.pass_batch(&arrivals, &mut NoRules, &mut verdicts);
+            arrivals.clear();
+            verdicts.clear();
+        }
+        at
+    });
+    println!("{name:<32}{:>12.1}{:>14.0}", last.as_secs_f64() / took, packets.len() as f64 / took);
 }
 
 /// Settings one after the other, and as many at once as there are processors.

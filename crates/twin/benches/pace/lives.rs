@@ -1,13 +1,16 @@
 //! Entries that come and go: insertion into memory that was used before, and expiry.
 
 use crate::flows::Handshake;
+use crate::growth::Size;
 use crate::rounds::Rates;
 use crate::tracked::Tracked;
 
 /// Of a hundred entries, so many go unanswered and expire; the others are established and stay.
 const DUE: [u32; 3] = [100, 50, 1];
 
-pub(crate) fn measure(flows: u32, rounds: u32) {
+/// Beside what was measured of a table of that size.
+pub(crate) fn measure(beside: &Size, rounds: u32) {
+    let flows = beside.flows;
     let mut inserts = [Rates::default(), Rates::default()];
     let mut expiry: [Rates; DUE.len()] = Default::default();
     for _ in 0..rounds.min(3) {
@@ -28,8 +31,10 @@ pub(crate) fn measure(flows: u32, rounds: u32) {
             }
         }
     }
-    println!("inserts into new memory             {}", inserts[0]);
-    println!("inserts into memory used before     {}", inserts[1]);
+    for (inserts, into) in inserts.iter().zip(["new memory", "memory used before"]) {
+        let (of_memory, of_map) = (inserts.over(&beside.memory), inserts.over(&beside.plain_inserts));
+        println!("inserts into {into:<23}{inserts}, {of_memory:.2} of memory, {of_map:.2} of map's");
+    }
     for (due, expiry) in DUE.into_iter().zip(&expiry) {
         let nanos = 1e9 / expiry.best();
         println!("expiry, {due:>3} % of the entries due    {nanos:.0} ns an expired entry");

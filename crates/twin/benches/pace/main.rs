@@ -55,10 +55,10 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             write(file, &plot::svg(&sizes))?;
         }
     }
-    if let [flows] = arguments.flows.as_slice() {
+    if let [size] = sizes.as_slice() {
         println!();
-        lives::measure(*flows, arguments.rounds);
-        density::measure(*flows);
+        lives::measure(size, arguments.rounds);
+        density::measure(size.flows);
     }
     Ok(())
 }

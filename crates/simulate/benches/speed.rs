@@ -108,12 +108,10 @@ fn case(number: usize) {
     setup.set(Sysctl::CAPACITY, *limit).unwrap();
     setup.set(Sysctl::BUCKETS, *limit).unwrap();
     setup.set("nf_conntrack_tcp_timeout_time_wait".parse().unwrap(), *time_wait_secs).unwrap();
-    if matches!(by, By::TwinAlone) {
-        return twin_alone(name, &scenario, &setup);
-    }
     let began = time(ClockId::ThreadCPUTime);
     let replay = match by {
-        By::Scenario | By::Queries | By::TwinAlone | By::Capture => None,
+        By::TwinAlone => return twin_alone(name, &scenario, &setup),
+        By::Scenario | By::Queries | By::Capture => None,
         By::Lives => Some(lives(*secs)),
         By::Idle => Some(idle(*secs)),
     };

@@ -12,7 +12,7 @@ pub(crate) const PACKETS: usize = 1 << 10;
 const TURNS: usize = Twin::TURNS_AHEAD;
 
 /// Who plays packets to a twin.
-pub(crate) trait Player {
+pub(crate) trait Plays {
     /// A packet, as it is held until its turn.
     type Packet;
 
@@ -32,7 +32,7 @@ pub(crate) trait Player {
 
     /// Plays packets in their order. By itself: what is played shares the processor's registers with nobody.
     #[inline(never)]
-    fn play(&mut self, packets: &mut [Self::Packet]) -> ControlFlow<Duration> {
+    fn play_batch(&mut self, packets: &mut [Self::Packet]) -> ControlFlow<Duration> {
         for packet in packets.iter().take(TURNS) {
             self.ask_for_flow(packet);
         }

@@ -10,7 +10,7 @@ use plimsoll_scenario::{Content, Event, Place, Scenario, Schedule, Segment, Sequ
 use plimsoll_twin::packet::{self, flags};
 use plimsoll_twin::{Asked, Direction, EntryId, Expected, NoRules, Settings, Twin, Verdict};
 
-use crate::batch::{self, Player as _};
+use crate::batch::{self, Plays};
 use crate::outcome::{Completeness, Outcome};
 use crate::rules::RouterRules;
 use crate::sent::{answer, content, question};
@@ -54,7 +54,7 @@ pub(crate) fn play(
         if batch.is_empty() {
             break;
         }
-        if let ControlFlow::Break(at) = player.play(&mut batch) {
+        if let ControlFlow::Break(at) = player.play_batch(&mut batch) {
             return Ok(player.simulation.finish(at, Completeness::StoppedAt(at)));
         }
         batch.clear();
@@ -91,7 +91,7 @@ struct Coming {
     asked: Option<Asked>,
 }
 
-impl batch::Player for Player<'_, '_> {
+impl Plays for Player<'_, '_> {
     type Packet = Coming;
 
     fn twin(&self) -> &Twin {

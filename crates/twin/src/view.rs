@@ -151,8 +151,8 @@ mod tests {
         }
     }
 
-    /// Held against a look at each entry and at each bucket, whatever comes: timeouts of no time at all, entries that are removed, others in their slots,
-    /// packets that come late.
+    /// Held against a look at each entry and at each bucket, whatever comes: timeouts of no time at all, entries that are removed,
+    /// others in their slots, packets that come late.
     #[test]
     fn the_living_and_the_chains_are_counted_as_they_are_found() {
         for seed in 0..40 {

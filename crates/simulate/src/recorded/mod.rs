@@ -20,7 +20,7 @@ use plimsoll_hints::fetch_at;
 use plimsoll_model::Zone;
 use plimsoll_twin::{Asked, NoRules, Twin};
 
-use crate::batch;
+use crate::batch::Plays;
 use crate::outcome::{Completeness, Outcome};
 use crate::simulation::Simulation;
 use crate::workload::Datagrams;
@@ -78,7 +78,7 @@ impl<'o> Player<'o> {
         while let Some(said) = reader.listen() {
             match said {
                 Said::Packets(mut batch) => {
-                    batch::Player::play(self, &mut batch)?;
+                    self.play_batch(&mut batch)?;
                     self.now = batch.last().map_or(self.now, |last| last.at);
                     reader.give_back(batch);
                 }
@@ -102,7 +102,7 @@ impl<'o> Player<'o> {
     }
 }
 
-impl batch::Player for Player<'_> {
+impl Plays for Player<'_> {
     type Packet = Heard;
 
     fn twin(&self) -> &Twin {

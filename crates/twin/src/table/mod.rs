@@ -478,12 +478,10 @@ impl Table {
             self.put_at_head(slot, Direction::Original, hashes[0]);
         }
         self.put_at_head(slot, Direction::Reply, hashes[1]);
-        let [by_original, by_reply] = tags(entry, hashes);
-        if let Some(tag) = by_original {
-            self.index.put(tag, slot);
-        }
-        if let Some(tag) = by_reply {
-            self.index.put(tag, slot);
+        let (tag, another) = tags(entry, hashes);
+        self.index.put(tag, slot);
+        if let Some(another) = another {
+            self.index.put(another, slot);
         }
     }
 
@@ -495,12 +493,10 @@ impl Table {
             self.take_out(slot, Direction::Original, hashes[0]);
         }
         self.take_out(slot, Direction::Reply, hashes[1]);
-        let [by_original, by_reply] = tags(entry, hashes);
-        if let Some(tag) = by_original {
-            self.index.remove(tag, slot);
-        }
-        if let Some(tag) = by_reply {
-            self.index.remove(tag, slot);
+        let (tag, another) = tags(entry, hashes);
+        self.index.remove(tag, slot);
+        if let Some(another) = another {
+            self.index.remove(another, slot);
         }
     }
 
@@ -546,12 +542,14 @@ impl Table {
     }
 }
 
-/// The tags under which an entry is found: where its tuples mirror each other, they have one.
+/// The tags under which an entry of the table is found: where its tuples mirror each other, they have one.
 #[inline]
-fn tags(entry: Entry, [original, reply]: [u32; 2]) -> [Option<Tag>; 2] {
-    let is_by_original = entry.is_linked(Direction::Original);
-    let is_by_reply = entry.own_reply().is_some() || !is_by_original;
-    [is_by_original.then_some(Tag::of(original)), is_by_reply.then_some(Tag::of(reply))]
+fn tags(entry: Entry, [original, reply]: [u32; 2]) -> (Tag, Option<Tag>) {
+    if entry.is_linked(Direction::Original) {
+        (Tag::of(original), entry.own_reply().map(|_| Tag::of(reply)))
+    } else {
+        (Tag::of(reply), None)
+    }
 }
 
 fn no_chains(buckets: u32) -> Vec<Bucket> {
